@@ -1,0 +1,134 @@
+"""What can go wrong, in one tree. The class says the exit code and whether to retry, skip or stop.
+
+    EdgekitError            1   a bug of ours, or something nobody foresaw
+    ├─ NotFoundError        3   no such file, row, table, integration …
+    ├─ InvalidError         4   the input is wrong: say what, where and what to do
+    │   └─ RuleError        4   a rule of the file said no: table, column and code name it
+    ├─ DeniedError          5   not allowed
+    │   ├─ VaultLockedError 5   no master key, or the wrong one
+    │   └─ LicenseError     5   not covered by a licence
+    ├─ ConflictError        6   already there, or in use by somebody else
+    │   ├─ BusyError        6   the file stayed locked longer than we wait
+    │   └─ MigrationNeededError 6   the file has another schema than this program
+    ├─ UnavailableError     7   retry: time-out, connection, 5xx
+    │   ├─ RateLimitedError 7   retry after the given seconds
+    │   └─ CircuitOpenError 7   refused here, to spare a target that keeps failing
+    ├─ SkipRecordError      4   dead-letter this record and go on with the next
+    └─ CorruptError         8   the file is not what it should be
+
+2 is Click's usage error, 130 is Ctrl-C. Two borders turn foreign errors into these: `db.change()` for those of
+the driver, the root command group for these into `error:` and `hint:` on standard error.
+"""
+
+from __future__ import annotations
+
+
+class EdgekitError(Exception):
+    """Something went wrong that has no class of its own."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """The class in the spelling of a stored error code: `NotFoundError` is `not_found`."""
+        name = type(self).__name__.removesuffix("Error")
+        return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+class NotFoundError(EdgekitError):
+    """What was asked for does not exist."""
+
+    exit_code = 3
+
+
+class InvalidError(EdgekitError):
+    """The input is wrong."""
+
+    exit_code = 4
+
+
+class RuleError(InvalidError):
+    """A constraint or trigger of the file refused a row."""
+
+    def __init__(self, table: str, column: str, code: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.table = table
+        self.column = column
+        self.rule = code
+
+    @property
+    def code(self) -> str:
+        """The rule's own code, such as `reference` or `format`."""
+        return self.rule
+
+
+class DeniedError(EdgekitError):
+    """Not allowed."""
+
+    exit_code = 5
+
+
+class VaultLockedError(DeniedError):
+    """Secrets cannot be read: no master key, or the wrong one."""
+
+
+class LicenseError(DeniedError):
+    """Not covered by a licence."""
+
+
+class ConflictError(EdgekitError):
+    """Already there, or in use."""
+
+    exit_code = 6
+
+
+class BusyError(ConflictError):
+    """The file stayed locked longer than we wait."""
+
+
+class MigrationNeededError(ConflictError):
+    """The file has another schema than this program."""
+
+
+class UnavailableError(EdgekitError):
+    """The other side did not answer as it should; trying again may help."""
+
+    exit_code = 7
+
+
+class RateLimitedError(UnavailableError):
+    """The other side asks us to wait."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class CircuitOpenError(UnavailableError):
+    """Refused here, because the target failed too often just now."""
+
+
+class SkipRecordError(EdgekitError):
+    """One record is not usable; the run goes on."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, error_code: str = "invalid", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.error_code = error_code
+
+    @property
+    def code(self) -> str:
+        """The error code a dead letter is stored under."""
+        return self.error_code
+
+
+class CorruptError(EdgekitError):
+    """The file is damaged, or not one of ours."""
+
+    exit_code = 8

@@ -1,0 +1,118 @@
+-- Core: this installation, its life-cycle states, the change, and the log every other word is written into.
+--
+-- Times are UTC, ISO 8601 with milliseconds and Z. `id`s are never reused. A trigger that refuses says
+-- EK|table|column|code|sentence; a CHECK is named "table.column.code".
+
+-- One row is a life-cycle state a row of any other table may be in. Id 1 is ACTIVE and stays so: partial indexes rely on it.
+CREATE TABLE status (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "status.code.length" CHECK (length(code) BETWEEN 1 AND 50),
+  name TEXT NOT NULL CONSTRAINT "status.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  description TEXT,
+  is_active INTEGER NOT NULL DEFAULT 0 CONSTRAINT "status.is_active.boolean" CHECK (is_active IN (0, 1)),  -- do rows in this state count as active?
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+CREATE TRIGGER status_active_kept_bu BEFORE UPDATE ON status WHEN OLD.id = 1 AND (NEW.code IS NOT 'ACTIVE' OR NEW.is_active IS NOT 1) BEGIN
+  SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');
+END;
+CREATE TRIGGER status_active_kept_bd BEFORE DELETE ON status WHEN OLD.id = 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');
+END;
+
+-- One row is a kind of place the file may be used in.
+CREATE TABLE environment (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "environment.code.length" CHECK (length(code) BETWEEN 1 AND 50),
+  name TEXT NOT NULL CONSTRAINT "environment.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  description TEXT,
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+-- The one row is this installation: its identity across machines is `uuid`.
+CREATE TABLE system (
+  id INTEGER PRIMARY KEY CONSTRAINT "system.id.single" CHECK (id = 1),
+  uuid TEXT NOT NULL UNIQUE CONSTRAINT "system.uuid.length" CHECK (length(uuid) = 36),
+  name TEXT NOT NULL CONSTRAINT "system.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  environment_id INTEGER NOT NULL REFERENCES environment(id),
+  durability TEXT NOT NULL DEFAULT 'normal' CONSTRAINT "system.durability.choice" CHECK (durability IN ('normal', 'full')),  -- full: every commit survives a power cut
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+CREATE INDEX system_environment ON system(environment_id);
+
+-- One row is a step the schema of this file has taken.
+CREATE TABLE schema_migration (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  sha256 TEXT NOT NULL CONSTRAINT "schema_migration.sha256.length" CHECK (length(sha256) = 64),
+  app_version TEXT NOT NULL,
+  applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+-- One row is a table of the user's own that is audited and verified like ours.
+CREATE TABLE tracked_table (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "tracked_table.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  create_sql TEXT NOT NULL,  -- the CREATE TABLE and CREATE INDEX statements verify compares with
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+-- One row is a warning about a row that was accepted all the same.
+CREATE TABLE validation_message (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  table_name TEXT NOT NULL,
+  record_key TEXT NOT NULL,
+  code TEXT NOT NULL,
+  message TEXT NOT NULL,
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+CREATE INDEX validation_message_record ON validation_message(table_name, record_key);
+
+-- The audit log. One `audit_transaction` is one change: who, why, when. The last one *is* the open change while its
+-- gate is set; the gate is a deferred reference to a row that cannot exist, so no commit leaves it set. A write by any
+-- other tool makes its own row with actor NULL and reason 'direct'.
+CREATE TABLE audit_gate (id INTEGER PRIMARY KEY CHECK (id = 0)) STRICT;
+INSERT INTO audit_gate VALUES (0);
+
+CREATE TABLE audit_transaction (
+  id INTEGER PRIMARY KEY,
+  open_gate INTEGER REFERENCES audit_gate(id) DEFERRABLE INITIALLY DEFERRED,
+  actor TEXT,
+  correlation_id TEXT,
+  reason TEXT,
+  performed_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+-- One row names a table whose changes are logged, by the short id the log uses. Ids of a user's own tables start at 1000.
+CREATE TABLE audit_table (id INTEGER PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE UNIQUE) STRICT;
+
+-- One row is one changed row: I(nsert), U(pdate), D(elete), S(chema). An insert is logged by key alone, an update keeps
+-- {"column": [old, new]} of what changed, a delete keeps the old row, so that any row can be rebuilt as of any moment.
+-- No constraint here may fail: an outer OR IGNORE would drop the row silently.
+CREATE TABLE audit_log (
+  seq INTEGER PRIMARY KEY,
+  txn_id INTEGER,
+  table_id INTEGER,
+  record_key ANY,
+  action TEXT,
+  changes TEXT
+) STRICT;
+CREATE INDEX audit_log_record ON audit_log(table_id, record_key);
+
+-- One row is a row that a foreign tool's REPLACE may be about to delete unseen; empty between statements.
+CREATE TABLE audit_pending (table_id ANY, record_key ANY, changes TEXT) STRICT;
