@@ -1,0 +1,54 @@
+-- Reference: value sets that several words share. A person may add a value at run time; codes are UPPER_SNAKE.
+
+-- One row is a role a user may have.
+CREATE TABLE role (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "role.code.length" CHECK (length(code) BETWEEN 1 AND 50),
+  name TEXT NOT NULL CONSTRAINT "role.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  description TEXT,
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+-- One row is a tier of the product, the higher `tier_rank` including the lower ones.
+CREATE TABLE license_tier (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "license_tier.code.length" CHECK (length(code) BETWEEN 1 AND 50),
+  name TEXT NOT NULL CONSTRAINT "license_tier.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  description TEXT,
+  tier_rank INTEGER NOT NULL UNIQUE CONSTRAINT "license_tier.tier_rank.range" CHECK (tier_rank >= 0),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+-- One row is a way in which a business row may matter to another: primary, related, referenced.
+CREATE TABLE relationship_type (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "relationship_type.code.length" CHECK (length(code) BETWEEN 1 AND 50),
+  name TEXT NOT NULL CONSTRAINT "relationship_type.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  description TEXT,
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+-- One row is a direction data may travel in, seen from here.
+CREATE TABLE communication_direction (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "communication_direction.code.length" CHECK (length(code) BETWEEN 1 AND 50),
+  name TEXT NOT NULL CONSTRAINT "communication_direction.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  description TEXT,
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
