@@ -4,9 +4,79 @@ The file defends itself, every write is a change with an actor, and every change
 
     import edgekit
 
-    with edgekit.open("agency.db", actor="maria") as db:
-        with db.change(reason="new producer"):
+    edgekit.create("agency.db", organization="Smith & Sons")
+    with edgekit.open("agency.db") as db:
+        with db.change(reason="first program"):
             ...
 """
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "BusyError",
+    "CircuitOpenError",
+    "ConflictError",
+    "CorruptError",
+    "Database",
+    "DeniedError",
+    "EdgekitError",
+    "InvalidError",
+    "LicenseError",
+    "MigrationNeededError",
+    "NotFoundError",
+    "RateLimitedError",
+    "RuleError",
+    "SkipRecordError",
+    "UnavailableError",
+    "VaultLockedError",
+    "__version__",
+    "create",
+    "open",
+]
+
+if TYPE_CHECKING:
+    from edgekit.db import Database, open  # noqa: A004 - the word every user expects
+    from edgekit.errors import (
+        BusyError,
+        CircuitOpenError,
+        ConflictError,
+        CorruptError,
+        DeniedError,
+        EdgekitError,
+        InvalidError,
+        LicenseError,
+        MigrationNeededError,
+        NotFoundError,
+        RateLimitedError,
+        RuleError,
+        SkipRecordError,
+        UnavailableError,
+        VaultLockedError,
+    )
+    from edgekit.file.create import create
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: `import edgekit` alone costs nothing."""
+    import importlib
+
+    if name in {"Database", "open"}:
+        return getattr(importlib.import_module("edgekit.db"), name)
+    if name == "create":
+        return importlib.import_module("edgekit.file.create").create
+    if name in __all__:
+        return getattr(importlib.import_module("edgekit.errors"), name)
+    return importlib.import_module(f"edgekit.{name}") if _is_word(name) else _unknown(name)
+
+
+def _is_word(name: str) -> bool:
+    """Words are reachable as attributes, so that `edgekit.runner.run` works after `import edgekit`."""
+    from importlib.util import find_spec
+
+    return not name.startswith("_") and find_spec(f"edgekit.{name}") is not None
+
+
+def _unknown(name: str) -> Any:
+    raise AttributeError(f"module 'edgekit' has no attribute {name!r}")

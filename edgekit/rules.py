@@ -1,0 +1,202 @@
+"""What the file says when it refuses, in our words: the one parser of constraint and trigger messages."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from edgekit.errors import (
+    BusyError,
+    CorruptError,
+    DeniedError,
+    EdgekitError,
+    InvalidError,
+    MigrationNeededError,
+    RuleError,
+    UnavailableError,
+)
+from edgekit.schema import quote_name
+
+_UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")
+_NOT_NULL = re.compile(r"NOT NULL constraint failed: (.+)\.([^.]+)$")
+_STRICT = re.compile(r"cannot store (\w+) value in (\w+) column (.+)\.([^.]+)$")
+_CHECK = re.compile(r"CHECK constraint failed: (.+)")
+_INDEX = re.compile(r"index '(.+)'")
+
+
+def translate(error: BaseException, connection: sqlite3.Connection | None = None) -> EdgekitError | None:
+    """Turn an error of the driver (or one Peewee wrapped around it) into ours; None if it is a bug of ours.
+
+    `connection` serves to read the allowed values out of the table's own text. Values of the row are never shown.
+    """
+    original = getattr(error, "orig", None) or error
+    if not isinstance(original, sqlite3.Error):
+        return None
+    name = getattr(original, "sqlite_errorname", "") or ""
+    text = str(original)
+    if "EK|" in text or name.startswith("SQLITE_CONSTRAINT") or _STRICT.search(text):
+        return _rule(text, connection)
+    return _condition(name, text)
+
+
+def _condition(name: str, text: str) -> EdgekitError | None:
+    """Errors that are about the file or the disk and not about a row."""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return BusyError(
+            "The file is busy: another program is writing and did not finish in time.",
+            hint="Close the other program, or try again in a moment.",
+        )
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return CorruptError(
+            f"The file is damaged or not a database ({text}).",
+            hint="Restore the newest backup: edgekit restore BACKUP FILE.",
+        )
+    if name.startswith("SQLITE_FULL"):
+        return UnavailableError(
+            "The disk is full; the change was undone.", hint="Free some space and run the same command again."
+        )
+    if name.startswith("SQLITE_READONLY"):
+        return DeniedError(
+            "The file or its folder cannot be written.", hint="Move it to a folder you may write, or change its rights."
+        )
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
+        return UnavailableError(
+            f"The file cannot be opened or read ({text}).", hint="Check the disk, the folder and its rights."
+        )
+    if name.startswith("SQLITE_TOOBIG"):
+        return InvalidError("A value is larger than the file can hold.")
+    if name == "SQLITE_SCHEMA":
+        return MigrationNeededError("The schema changed meanwhile.", hint="Run the command again.")
+    return None
+
+
+def _rule(text: str, connection: sqlite3.Connection | None) -> RuleError:
+    """Read a refusal: our own sentence, or the terse words of the engine."""
+    if "EK|" in text:
+        _, table, column, code, sentence = text[text.index("EK|") :].split("|", 4)
+        return RuleError(table, column, code, sentence)
+    if match := _STRICT.search(text):
+        value, kind, table, column = match.groups()
+        wanted = {"INT": "a whole number", "INTEGER": "a whole number", "REAL": "a number", "TEXT": "text"}.get(kind, kind)
+        return RuleError(table, column, "type", f"{table}.{column} must be {wanted}, not {_noun(value)}.")
+    if match := _NOT_NULL.search(text):
+        table, column = match.groups()
+        return RuleError(table, column, "required", f"{table}.{column} must not be empty.")
+    if match := _UNIQUE.search(text):
+        return _unique(match[1], connection)
+    if match := _CHECK.search(text):
+        return _check(match[1], connection)
+    if "FOREIGN KEY" in text:
+        return RuleError(
+            "*", "*", "reference", "A row refers to one that does not exist, or is still referred to by another."
+        )
+    return RuleError("*", "*", "constraint", text)
+
+
+def _noun(storage: str) -> str:
+    return {"TEXT": "text", "BLOB": "binary data", "REAL": "a fraction", "INT": "a whole number"}.get(storage, storage)
+
+
+def _unique(text: str, connection: sqlite3.Connection | None) -> RuleError:
+    if match := _INDEX.search(text):
+        table, columns = _index_columns(match[1], connection)
+    else:
+        pairs = [part.rsplit(".", 1) for part in text.split(", ")]
+        table, columns = pairs[0][0], [column for _, column in pairs]
+    shown = [column for column in columns if column != "organization_id"] or columns
+    return RuleError(
+        table, shown[-1], "unique", f"There is already a row in {table} with this {' and '.join(shown)}."
+    )
+
+
+def _index_columns(index: str, connection: sqlite3.Connection | None) -> tuple[str, list[str]]:
+    """Name table and columns of a unique index over expressions, which SQLite reports by index name only."""
+    if connection is not None:
+        row = connection.execute("SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?", (index,)).fetchone()
+        if row:
+            found = connection.execute("SELECT name FROM pragma_index_info(?)", (index,)).fetchall()
+            return row[0], [name for (name,) in found if name] or [index]
+    return "*", [index]
+
+
+def _check(name: str, connection: sqlite3.Connection | None) -> RuleError:
+    """A CHECK is named `table.column.code`; what it allows is read from the table's own SQL."""
+    parts = name.strip('"').split(".")
+    if len(parts) != 3:
+        return RuleError("*", "*", "check", f"The rule {name} does not hold.")
+    table, column, code = parts
+    return RuleError(table, column, code, _sentence(table, column, code, _condition_of(table, name, connection)))
+
+
+def _condition_of(table: str, name: str, connection: sqlite3.Connection | None) -> str:
+    if connection is None:
+        return ""
+    row = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)).fetchone()
+    sql = (row[0] or "") if row else ""
+    start = sql.find(f'CONSTRAINT "{name}" CHECK (')
+    if start < 0:
+        return ""
+    return str(sql[start:].split("CHECK (", 1)[1].split("\n", 1)[0])
+
+
+def _sentence(table: str, column: str, code: str, condition: str) -> str:
+    """Say what a CHECK of ours asks for, by its code and the figures in its text."""
+    what = table if column == "*" else f"{table}.{column}"
+    values = re.findall(r"'([^']*)'", condition)
+    numbers = re.search(r"BETWEEN (-?\d+) AND (-?\d+)", condition)
+    limit = re.search(r"<= (\d+)", condition)
+    sentences = {
+        "boolean": f"{what} must be 0 or 1.",
+        "json_object": f"{what} must be a JSON object.",
+        "date": f"{what} must be a date such as 2026-01-31.",
+        "time": f"{what} must be a UTC time such as 2026-01-31T09:05:00.000Z.",
+        "choice": f"{what} must be one of: {', '.join(values)}.",
+        "cycle": f"{what} must not lead back to the same row.",
+        "order": f"{what} comes too early or too late: the row's dates must follow each other.",
+        "required": f"{what} does not fit the rest of the row.",
+        "single": f"{table} has one row only.",
+    }
+    if column == "vin" and code in {"length", "format"}:
+        return (
+            f"{what} must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part"
+            " writes * for each unknown character."
+        )
+    if code in {"length", "range"} and numbers:
+        unit = " characters" if code == "length" else ""
+        if code == "length" and numbers[1] == "1":
+            return f"{what} must not be empty and has at most {numbers[2]}{unit}."
+        return f"{what} must be between {numbers[1]} and {numbers[2]}{unit}."
+    if code == "length" and limit:
+        return f"{what} has at most {limit[1]} characters."
+    return sentences.get(code, f"{what} is not as the rule “{code}” asks.")
+
+
+def explain_reference(
+    connection: sqlite3.Connection, table: str, values: Mapping[str, Any]
+) -> RuleError | None:
+    """Find which reference of a row has nothing to point at, since SQLite names none when a foreign key fails."""
+    for row in connection.execute("SELECT \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?)", (table,)):
+        parent, column, target = row[0], row[1], row[2] or "id"
+        value = values.get(column)
+        if value is None:
+            continue
+        sql = f"SELECT 1 FROM {quote_name(parent)} WHERE {quote_name(target)} = ?"
+        if connection.execute(sql, (value,)).fetchone() is None:
+            return RuleError(table, column, "reference", f"{table}.{column}: there is no {parent} with {target} {value}.")
+    return None
+
+
+def explain_referrers(connection: sqlite3.Connection, table: str, key: Any) -> RuleError | None:
+    """Find which table still refers to a row that was to be deleted."""
+    children = connection.execute(
+        "SELECT m.name, f.\"from\" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f"
+        " WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE",
+        (table,),
+    ).fetchall()
+    for child, column in children:
+        sql = f"SELECT 1 FROM {quote_name(child)} WHERE {quote_name(column)} = ? LIMIT 1"
+        if connection.execute(sql, (key,)).fetchone():
+            return RuleError(table, "id", "referenced", f"Rows of {child} refer to this row of {table}.")
+    return None

@@ -1,0 +1,75 @@
+"""Where the SQL of the file is, and how to run it statement by statement."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+APPLICATION_ID = 0x45444745
+"""The number in the header of every file of ours: `EDGE` in ASCII."""
+
+VERSION = 1
+"""The schema this program writes and reads, in `PRAGMA user_version`."""
+
+_PACKAGE = Path(__file__).parent
+
+
+def _folder(packed: str, beside: str) -> Path:
+    """Find a data folder: inside the installed package, else at the top of a checkout."""
+    inside = _PACKAGE / packed
+    return inside if inside.is_dir() else _PACKAGE.parent / beside
+
+
+def schema_folder() -> Path:
+    """Return the folder of the schema files."""
+    return _folder("schema_files", "schema")
+
+
+def seed_folder() -> Path:
+    """Return the folder of the reference data."""
+    return _folder("seed_files", "seeds")
+
+
+def schema_scripts() -> list[tuple[str, str]]:
+    """Return the schema files as (name, SQL), in the order they load."""
+    return [(path.name, path.read_text(encoding="utf-8")) for path in sorted(schema_folder().glob("[0-9]*.sql"))]
+
+
+def split_statements(script: str) -> Iterator[str]:
+    """Yield the complete statements of a script.
+
+    `;` alone ends nothing: a trigger has many. `executescript` would commit the open transaction first.
+    """
+    pending: list[str] = []
+    for line in script.splitlines(keepends=True):
+        pending.append(line)
+        if ";" in line and sqlite3.complete_statement("".join(pending)):
+            yield "".join(pending).strip()
+            pending.clear()
+    rest = "".join(pending).strip()
+    if rest and any(line.strip() and not line.lstrip().startswith("--") for line in rest.splitlines()):
+        raise ValueError(f"the script ends inside a statement: {rest[:80]!r}")
+
+
+def run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run a script inside whatever transaction the connection has open."""
+    for statement in split_statements(script):
+        connection.execute(statement)
+
+
+def pristine() -> sqlite3.Connection:
+    """Build the schema in memory, empty of data: what a sound file's catalogue is compared with."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for _, script in schema_scripts():
+        connection.executescript(script)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    return connection
+
+
+@cache
+def quote_name(name: str) -> str:
+    """Quote a table or column name for SQL."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,107 @@
+"""Reference rows: put into a file what every file needs, and never touch what somebody has changed.
+
+`seeds/NN_word.json` is {"table": [row, …]}. A reference to another table is written as that row's code; an object or
+list becomes JSON text. A row that is there already (by its key) is left alone, so applying twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any
+
+from edgekit import db, schema
+from edgekit.errors import InvalidError, NotFoundError
+from edgekit.schema import quote_name
+
+_KEYS = {"user": ("username",), "integration_template": ("code", "version")}
+"""What identifies a row where it is not its `code`."""
+
+
+def apply_core(connection: sqlite3.Connection, *, organization: str, environment: str) -> None:
+    """Fill a new file: all reference rows, this installation, its organization. The caller holds the open change."""
+    for path in _files():
+        _apply_file(connection, path)
+    row = connection.execute("SELECT id FROM environment WHERE code = ?", (environment,)).fetchone()
+    if row is None:
+        known = ", ".join(code.lower() for (code,) in connection.execute("SELECT code FROM environment ORDER BY id"))
+        raise InvalidError(f"There is no environment {environment!r}; it is one of: {known}.")
+    name = organization.strip()
+    if not name:
+        raise InvalidError("The organization needs a name.", hint='For example: --organization "Smith & Sons"')
+    connection.execute(
+        "INSERT INTO system(id, uuid, name, environment_id) VALUES (1, ?, ?, ?)", (str(uuid.uuid4()), name[:100], row[0])
+    )
+    connection.execute("INSERT INTO organization(id, code, name) VALUES (1, 'MAIN', ?)", (name,))
+
+
+def apply(paths: list[str] | None = None) -> dict[str, int]:
+    """Add the reference rows that are missing from the opened file, in one change.
+
+    `paths` names seed files of one's own; without it the ones that come with edgekit. Return how many rows were
+    added per table. Raise NotFoundError or InvalidError, naming the file, with nothing added.
+    """
+    files = [Path(text) for text in paths] if paths else _files()
+    added: dict[str, int] = {}
+    with db.change(reason="seeds apply"):
+        for path in files:
+            for table, count in _apply_file(db.connection(), path).items():
+                added[table] = added.get(table, 0) + count
+    return added
+
+
+def _files() -> list[Path]:
+    return sorted(schema.seed_folder().glob("[0-9]*.json"))
+
+
+def _apply_file(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotFoundError(f"There is no seed file {path}.") from error
+    except (OSError, ValueError) as error:
+        raise InvalidError(f"{path} is not readable JSON: {error}") from error
+    if not isinstance(document, dict) or not all(isinstance(rows, list) for rows in document.values()):
+        raise InvalidError(f'{path} must be an object of tables: {{"table": [row, …]}}.')
+    return {table: _apply_rows(connection, path, table, rows) for table, rows in document.items()}
+
+
+def _apply_rows(connection: sqlite3.Connection, path: Path, table: str, rows: list[dict[str, Any]]) -> int:
+    columns = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+    if not columns or table.startswith(("audit_", "sqlite_")):
+        raise InvalidError(f"{path}: there is no table {table} to put rows into.")
+    references = dict(
+        connection.execute('SELECT "from", "table" FROM pragma_foreign_key_list(?)', (table,)).fetchall()
+    )
+    added = 0
+    for row in rows:
+        if unknown := sorted(set(row) - columns):
+            raise InvalidError(f"{path}: {table} has no column {unknown[0]}.")
+        values = {column: _value(connection, path, column, value, references) for column, value in row.items()}
+        keys = _KEYS.get(table, ("code",))
+        if missing := [key for key in keys if key not in values]:
+            raise InvalidError(f"{path}: a row of {table} has no {missing[0]}.")
+        where = " AND ".join(f"{quote_name(key)} = ?" for key in keys)
+        found = connection.execute(f"SELECT 1 FROM {quote_name(table)} WHERE {where}", [values[key] for key in keys])
+        if found.fetchone() is None:
+            names = ", ".join(quote_name(column) for column in values)
+            marks = ", ".join("?" * len(values))
+            connection.execute(f"INSERT INTO {quote_name(table)} ({names}) VALUES ({marks})", list(values.values()))
+            added += 1
+    return added
+
+
+def _value(connection: sqlite3.Connection, path: Path, column: str, value: Any, references: dict[str, str]) -> Any:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, bool):
+        return int(value)
+    if column in references and isinstance(value, str):
+        parent = references[column]
+        row = connection.execute(f"SELECT id FROM {quote_name(parent)} WHERE code = ?", (value,)).fetchone()
+        if row is None:
+            raise InvalidError(f"{path}: {column} names {value}, which is no code of {parent}.")
+        return row[0]
+    return value
