@@ -1,0 +1,166 @@
+"""Sealing bytes, deriving and naming keys: the one door to the cryptography package.
+
+A sealed value is `version (1) | key check (4) | nonce (12) | ciphertext | tag (16)`, AES-256-GCM. Its header
+and its context (where it belongs) are authenticated, so a value moved to another row does not open. The key
+check says which key a value wants and nothing about the key.
+
+Nonces are random: one key must seal fewer than 2**32 values, far beyond what one file holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import unicodedata
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from edgekit.errors import CorruptError, VaultLockedError
+
+KEY_SIZE = 32
+"""Bytes of a key: AES-256."""
+
+_VERSION = 1
+_CHECK_SIZE = 4
+_NONCE_SIZE = 12
+_TAG_SIZE = 16
+_HEADER_SIZE = 1 + _CHECK_SIZE
+
+OVERHEAD = _HEADER_SIZE + _NONCE_SIZE + _TAG_SIZE
+"""How many bytes longer a sealed value is than what is in it."""
+
+SCRYPT_N = 2**16
+"""Cost of a passphrase: 64 MiB and about 0.12 s."""
+
+_MAX_SCRYPT_BYTES = 2**30  # a file may not make us allocate more than this
+
+
+def random_key() -> bytes:
+    """Return a new random key."""
+    return os.urandom(KEY_SIZE)
+
+
+def key_check(key: bytes) -> bytes:
+    """Return four bytes that tell keys apart and reveal nothing of them."""
+    return _name(key)[:_CHECK_SIZE]
+
+
+def fingerprint(key: bytes) -> str:
+    """Return the name people know a key by, `k` and 40 bits of a keyed hash, which reveal nothing."""
+    return "k" + base64.b32encode(_name(key)[:5]).decode("ascii").lower()
+
+
+def _name(key: bytes) -> bytes:
+    return hmac.new(_sound(key), b"edgekit key name", hashlib.sha256).digest()
+
+
+def _sound(key: bytes) -> bytes:
+    if len(key) != KEY_SIZE:
+        raise ValueError(f"a key has {KEY_SIZE} bytes, not {len(key)}")
+    return key
+
+
+def encrypt(key: bytes, plaintext: bytes, *, context: str) -> bytes:
+    """Seal bytes under a key for one place; the same `context` must be named to open them."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    header = bytes([_VERSION]) + key_check(key)
+    nonce = os.urandom(_NONCE_SIZE)
+    return header + nonce + AESGCM(key).encrypt(nonce, plaintext, header + context.encode())
+
+
+def decrypt(key: bytes, sealed: bytes, *, context: str) -> bytes:
+    """Open a sealed value.
+
+    Raise VaultLockedError if it was sealed under another key, CorruptError if it was altered, belongs to
+    another context or has no form we know.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    if sealed_check(sealed) != key_check(key):
+        raise VaultLockedError(f"{context} was sealed under another key than {fingerprint(key)}.")
+    header, rest = sealed[:_HEADER_SIZE], sealed[_HEADER_SIZE:]
+    nonce, body = rest[:_NONCE_SIZE], rest[_NONCE_SIZE:]
+    try:
+        return AESGCM(key).decrypt(nonce, body, header + context.encode())
+    except InvalidTag:
+        raise CorruptError(
+            f"{context} does not open: it was altered, or moved here from another row.",
+            hint="Set the secret again, or restore a backup.",
+        ) from None
+
+
+def sealed_check(sealed: bytes) -> bytes:
+    """Return the check of the key a value was sealed under. Raise CorruptError if it has no form we know."""
+    if len(sealed) < OVERHEAD:
+        raise CorruptError(
+            f"A sealed value has at least {OVERHEAD} bytes; this one has {len(sealed)}.",
+            hint="Set the secret again, or restore a backup.",
+        )
+    if sealed[0] != _VERSION:
+        raise CorruptError(
+            f"A sealed value has format {sealed[0]}; this program knows format {_VERSION}.",
+            hint="Install a newer edgekit, or set the secret again.",
+        )
+    return sealed[1:_HEADER_SIZE]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrypt:
+    """How a passphrase becomes a key; kept beside what the key locks. The salt is hexadecimal."""
+
+    salt: str = field(default_factory=lambda: os.urandom(16).hex())
+    n: int = SCRYPT_N
+    r: int = 8
+    p: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a file stores; `from_dict` reads it back."""
+        return {"algorithm": "scrypt", **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, stored: object) -> Scrypt:
+        """Read stored parameters. Raise CorruptError for others than ours or a cost nobody would choose."""
+        if isinstance(stored, dict) and stored.keys() == {"algorithm", "salt", "n", "r", "p"}:
+            found = cls(salt=stored["salt"], n=stored["n"], r=stored["r"], p=stored["p"])
+            if stored["algorithm"] == "scrypt" and found._is_sane():
+                return found
+        raise CorruptError(
+            "The parameters that turn the passphrase into a key are damaged.", hint="Restore a backup."
+        )
+
+    def _is_sane(self) -> bool:
+        if not all(type(cost) is int and cost > 0 for cost in (self.n, self.r, self.p)):
+            return False
+        if type(self.salt) is not str or re.fullmatch("([0-9a-f]{2}){14,64}", self.salt) is None:
+            return False
+        is_power_of_two = self.n > 1 and self.n & (self.n - 1) == 0
+        return is_power_of_two and self.p <= 16 and 128 * self.n * self.r <= _MAX_SCRYPT_BYTES
+
+    def derive(self, passphrase: str) -> bytes:
+        """Return the key of a passphrase; the same words typed on another system give the same key."""
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt as Kdf
+
+        words = unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogateescape")
+        return Kdf(salt=bytes.fromhex(self.salt), length=KEY_SIZE, n=self.n, r=self.r, p=self.p).derive(words)
+
+
+def key_to_text(key: bytes) -> str:
+    """Write a key as 43 characters of base64url, as key files and environment variables hold it."""
+    return base64.urlsafe_b64encode(_sound(key)).decode("ascii").rstrip("=")
+
+
+def key_from_text(text: str) -> bytes | None:
+    """Read a key written in base64, either alphabet, padded or not. Return None if it is not one."""
+    plain = text.strip().rstrip("=").replace("+", "-").replace("/", "_")
+    if len(plain) != 43 or not plain.isascii():
+        return None
+    try:
+        key = base64.b64decode(plain + "=", altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    return key if len(key) == KEY_SIZE else None
