@@ -1,0 +1,236 @@
+"""Integrations as rows: made from a template in one change, found by name, retired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from edgekit import clock, connectors, db
+from edgekit.errors import ConflictError, InvalidError, NotFoundError
+from edgekit.integrations import templates
+from edgekit.models.integrations import (
+    Integration,
+    IntegrationMapping,
+    IntegrationPipelineDefinition,
+    IntegrationTemplateInstance,
+)
+
+TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs"}
+"""Settings that say where records go and what drives the source; all others are the connector's."""
+
+_MAPPING_FIELDS = {
+    "name", "mapping_type", "source_path", "target_path", "source_data_type", "target_data_type", "is_required",
+    "default_value", "transformation_rules", "transformation", "validation_rules", "mapping_direction",
+    "error_handling", "mapping_notes",
+}  # fmt: skip
+
+
+def create(
+    name: str,
+    *,
+    template: str,
+    settings: Mapping[str, Any] | None = None,
+    customizations: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make an integration from a template: its row, instance, mappings and pipeline, in one change.
+
+    `settings` override the template's connection per top-level key; text is read as the setting's kind asks, and
+    `a.b` reaches into an object. `customizations` may hold `connection`, `mappings` (by name: replaced or added)
+    and `pipeline`. Return what `show` returns. Raise NotFoundError (template), InvalidError (a setting),
+    ConflictError (the name is taken).
+    """
+    source = templates.show_template(template)
+    changes = dict(customizations or {})
+    connection = {**source["connection_template"], **changes.get("connection", {})}
+    connection = _with_settings(connection, settings or {})
+    connector = connectors.get(str(connection.get("connector", "")))
+    mappings = _merge_mappings(source["mapping_templates"].get("mappings", []), changes.get("mappings", []))
+    pipeline = {**source["pipeline_template"], **changes.get("pipeline", {})}
+    connectors.check_config(connector, connector_config(connection))
+    name = name.strip()
+    with db.change(reason=f"integrations create {name}"):
+        if _rows(name):
+            raise ConflictError(f"There is already an integration {name}.", hint="Choose another name, or retire that one.")
+        made = Integration.create(
+            integration_name=name, integration_type_id=_type_id(source["integration_type"]), connection_config=connection
+        )
+        IntegrationTemplateInstance.create(
+            template_id=source["id"], integration_id=made.id, instance_name=name, customizations=changes or None,
+            deployment_status="active", deployed_by=db.current().actor_id, deployed_at=clock.now(),
+        )  # fmt: skip
+        for item in mappings:
+            IntegrationMapping.create(integration_id=made.id, **item)
+        IntegrationPipelineDefinition.create(
+            integration_id=made.id, pipeline_name=name, pipeline_steps=_steps(pipeline.get("steps")),
+            error_handling_strategy=pipeline.get("error_handling_strategy", "dead_letter"),
+            dead_letter_config=pipeline.get("dead_letters"), performance_config=pipeline.get("performance"),
+        )  # fmt: skip
+    return show(name)
+
+
+def find(name: str) -> dict[str, Any]:
+    """Return the row of an active integration by its name. Raise NotFoundError with the names that come close."""
+    rows = _rows(name)
+    if rows:
+        row = rows[0]
+        row["connection_config"] = json.loads(row["connection_config"])
+        return row
+    known = [item["name"] for item in list_integrations()]
+    close = get_close_matches(name, known, n=3) or known
+    hint = f"There are: {', '.join(close)}." if close else "Create one: edgekit integrations create NAME --template CODE"
+    raise NotFoundError(f"There is no integration {name}.", hint=hint)
+
+
+def list_integrations() -> list[dict[str, Any]]:
+    """Return the active integrations with their type, target table, health and last run."""
+    return db.query(
+        "SELECT i.integration_name AS name, t.code AS integration_type,"
+        " json_extract(i.connection_config, '$.table') AS target_table, i.health_status,"
+        " e.id AS last_execution_id, e.execution_status AS last_status, e.started_at AS last_run_at"
+        " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
+        " LEFT JOIN integration_execution e"
+        "   ON e.id = (SELECT max(x.id) FROM integration_execution x WHERE x.integration_id = i.id)"
+        " WHERE i.status_id = 1 ORDER BY i.integration_name"
+    )
+
+
+def show(name: str) -> dict[str, Any]:
+    """Return an integration whole: settings, template, mappings, pipeline, the keys of its secrets (never values)."""
+    row = find(name)
+    mappings = db.query(
+        "SELECT mapping_name AS name, source_path, target_path, target_data_type, is_required, default_value,"
+        " transformation_rules, validation_rules, mapping_direction, error_handling"
+        " FROM integration_mapping WHERE integration_id = ? AND status_id = 1 ORDER BY id",
+        (row["id"],),
+    )
+    for mapping in mappings:
+        for column in ("transformation_rules", "validation_rules"):
+            mapping[column] = json.loads(mapping[column]) if mapping[column] else None
+    origin = db.query(
+        "SELECT t.code, t.version FROM integration_template_instance x JOIN integration_template t ON t.id = x.template_id"
+        " WHERE x.integration_id = ?",
+        (row["id"],),
+    )
+    keys = db.query("SELECT credential_key FROM integration_credential WHERE integration_id = ? ORDER BY id", (row["id"],))
+    return {
+        "id": row["id"],
+        "name": row["integration_name"],
+        "integration_type": row["integration_type"],
+        "template": f"{origin[0]['code']} {origin[0]['version']}" if origin else None,
+        "settings": row["connection_config"],
+        "mappings": mappings,
+        "pipeline": pipeline_of(row["id"]),
+        "secrets": [key["credential_key"] for key in keys],
+    }
+
+
+def pipeline_of(integration_id: int) -> dict[str, Any]:
+    """Return the active pipeline of an integration: steps, strategy, thresholds, performance."""
+    rows = db.query(
+        "SELECT pipeline_steps, error_handling_strategy, dead_letter_config, performance_config"
+        " FROM integration_pipeline_definition WHERE integration_id = ? AND status_id = 1",
+        (integration_id,),
+    )
+    if not rows:
+        return {"steps": [], "error_handling_strategy": "dead_letter", "dead_letters": {}, "performance": {}}
+    row = rows[0]
+    return {
+        "steps": json.loads(row["pipeline_steps"])["steps"],
+        "error_handling_strategy": row["error_handling_strategy"],
+        "dead_letters": json.loads(row["dead_letter_config"] or "{}"),
+        "performance": json.loads(row["performance_config"] or "{}"),
+    }
+
+
+def retire(name: str) -> None:
+    """Switch an integration off, keeping its rows and history; its name is free again."""
+    row = find(name)
+    with db.change(reason=f"integrations retire {name}"):
+        retired = f"{row['integration_name']} (retired {row['id']})"[:100]
+        Integration.update(status_id=2, integration_name=retired).where(Integration.id == row["id"]).execute()
+
+
+def connector_config(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are the connector's own."""
+    return {key: value for key, value in connection.items() if key not in TARGET_SETTINGS and key != "connector"}
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    return db.query(
+        "SELECT i.id, i.integration_name, i.organization_id, i.connection_config, t.code AS integration_type"
+        " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
+        " WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL LIMIT 1",
+        (name,),
+    )
+
+
+def _type_id(code: str) -> int:
+    return int(db.query("SELECT id FROM integration_type WHERE code = ?", (code,))[0]["id"])
+
+
+def _steps(steps: Any) -> dict[str, Any]:
+    """Store steps as an object; a bare list is wrapped."""
+    if isinstance(steps, dict):
+        return steps
+    return {"steps": steps or [{"name": "map", "type": "map"}]}
+
+
+def _with_settings(connection: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Put settings over a connection, each read as its kind asks. Raise InvalidError for one nobody knows."""
+    connector = connectors.get(str(settings.get("connector", connection.get("connector", ""))))
+    kinds: Mapping[str, Any] = connector.config_schema.get("properties", {})
+    known = set(kinds) | TARGET_SETTINGS | {"connector"}
+    result = json.loads(json.dumps(connection))
+    for path, value in settings.items():
+        first, *rest = path.split(".")
+        if first not in known:
+            close = get_close_matches(first, known, n=2)
+            hint = f"Did you mean {' or '.join(close)}?" if close else f"It is one of: {', '.join(sorted(known))}."
+            raise InvalidError(f"There is no setting {first}.", hint=hint)
+        place = result
+        for part in (first, *rest)[:-1]:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise InvalidError(f"The setting {path} reaches into {part}, which is no object.")
+        place[(first, *rest)[-1]] = _read_setting(first, value, {} if rest else kinds.get(first, {}))
+    return result
+
+
+def _read_setting(name: str, value: Any, kind: Mapping[str, Any]) -> Any:
+    """Read a setting given as text: JSON if it parses, unless the setting is text by its nature."""
+    if not isinstance(value, str) or name in {"table", "key", "ignore"} or "string" in _types(kind):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _types(kind: Mapping[str, Any]) -> list[str]:
+    types = kind.get("type", [])
+    return [types] if isinstance(types, str) else list(types)
+
+
+def _merge_mappings(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put customised mappings over the template's, by name, and give each what its row needs."""
+    merged = {str(item.get("name") or item.get("target_path")): dict(item) for item in base}
+    for item in changes:
+        label = str(item.get("name") or item.get("target_path"))
+        merged[label] = {**merged.get(label, {}), **item}
+    return [_mapping_row(label, item) for label, item in merged.items()]
+
+
+def _mapping_row(label: str, item: dict[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(set(item) - _MAPPING_FIELDS):
+        raise InvalidError(f"The mapping {label} has no field {unknown[0]}.", hint=f"Fields: {', '.join(sorted(_MAPPING_FIELDS))}.")
+    if missing := [key for key in ("source_path", "target_path") if not item.get(key)]:
+        raise InvalidError(f"The mapping {label} has no {missing[0]}.")
+    row = {key: value for key, value in item.items() if key not in {"name", "transformation"}}
+    if "transformation" in item:
+        row.setdefault("transformation_rules", item["transformation"])
+    default = row.get("default_value")
+    if default is not None and not isinstance(default, str):
+        row["default_value"] = json.dumps(default)
+    return {"mapping_name": label, **row}

@@ -1,0 +1,200 @@
+"""What a run will do, checked before anything is written: connector, settings, mapping, pipeline, target."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgekit import bulk, codec, connectors, db, validate
+from edgekit.errors import InvalidError
+from edgekit.integrations import instances
+from edgekit.integrations.credentials import Secrets
+from edgekit.mapping import CompiledMapping, FieldMapping, compile_mapping
+
+DEFAULT_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The rows that drive a source: a table's (with columns and filter), or a file's."""
+
+    table: str | None = None
+    columns: tuple[str, ...] = ()
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """How many records may be set aside before a run counts as failed."""
+
+    max_count: int | None = None
+    max_percent: float | None = 50.0
+
+
+@dataclass(slots=True)
+class Plan:
+    """One run of an integration, ready to go."""
+
+    integration_id: int
+    name: str
+    connector: connectors.Connector
+    config: dict[str, Any]
+    inputs: Inputs | None
+    table: str
+    key: tuple[str, ...]
+    create: bool
+    ignore: tuple[str, ...]
+    fields: list[FieldMapping]
+    strategy: str
+    thresholds: Thresholds
+    validate_in: validate.Validator | None
+    validate_out: validate.Validator | None
+    secrets: Mapping[str, str]
+    mapping: CompiledMapping | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Identify the source: a checkpoint of another one is of no use."""
+        steady = {key: value for key, value in self.config.items() if key not in {"batch_size", "page_size", "timeout_seconds"}}
+        inputs = [self.inputs.table, self.inputs.path] if self.inputs else []
+        return hashlib.sha256(codec.canonical([self.connector.name, steady, inputs]).encode()).hexdigest()
+
+
+def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any] | None = None) -> Plan:  # noqa: A002
+    """Read an integration and check that it can run.
+
+    `input` is a file that takes the place of the file the source reads, or of the rows that drive it. `overrides`
+    are settings for this run only. Raise NotFoundError or InvalidError naming the setting, table or column.
+    """
+    row = instances.find(name)
+    settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
+    connector = connectors.get(str(settings.get("connector", "")))
+    config = instances.connector_config(settings)
+    inputs = _inputs(settings.get("inputs"))
+    if input is not None:
+        if inputs is None and "path" in config or connector.name == "file":
+            config["path"] = input
+        elif inputs is not None:
+            inputs = Inputs(columns=inputs.columns, path=input)
+        else:
+            raise InvalidError(f"{row['integration_name']} reads no file and is not driven by rows: --input has no use.")
+    connectors.check_config(connector, config)
+    pipeline = instances.pipeline_of(row["id"])
+    config.setdefault("batch_size", pipeline["performance"].get("batch_size", DEFAULT_BATCH))
+    schemas = _schemas(pipeline["steps"])
+    plan = Plan(
+        integration_id=row["id"],
+        name=row["integration_name"],
+        connector=connector,
+        config=config,
+        inputs=inputs,
+        table=_required(settings, "table", row["integration_name"]),
+        key=tuple(_names(settings.get("key"))),
+        create=settings.get("create") is True,
+        ignore=tuple(_names(settings.get("ignore"))),
+        fields=_fields(row["id"]),
+        strategy=pipeline["error_handling_strategy"],
+        thresholds=Thresholds(**pipeline["dead_letters"]) if pipeline["dead_letters"] else Thresholds(),
+        validate_in=schemas.get("in"),
+        validate_out=schemas.get("out"),
+        secrets=Secrets(row["id"], row["integration_name"]),
+    )
+    if plan.fields:
+        finish(plan)
+    return plan
+
+
+def finish(plan: Plan) -> CompiledMapping:
+    """Compile the mapping of a plan and check it against the target table, which must exist by now."""
+    connection = db.connection()
+    have = bulk.table_columns(connection, plan.table)
+    if plan.table.startswith(("audit_", "sqlite_")) or plan.table in {"schema_migration", "system"}:
+        raise InvalidError(f"{plan.table} keeps the file's own books; records cannot be written into it.")
+    mapping = compile_mapping(plan.fields)
+    lower = {name.lower() for name in have}
+    for column in mapping.columns:
+        if column.lower() not in lower:
+            raise InvalidError(
+                f"{plan.name}: the table {plan.table} has no column {column}.", hint=f"Its columns are: {', '.join(have)}."
+            )
+    plan.key = bulk.resolve_key(connection, plan.table, plan.key, mapping.columns)
+    missing = [name for name in plan.key if name not in mapping.columns and name != "organization_id"]
+    if missing:
+        raise InvalidError(f"{plan.name}: nothing is mapped to {missing[0]}, which identifies a record of {plan.table}.")
+    plan.mapping = mapping
+    return mapping
+
+
+def _required(settings: Mapping[str, Any], key: str, name: str) -> str:
+    value = settings.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidError(f"{name} has no {key} to write to.", hint=f"Give it when creating: --set {key}=…")
+    return value.strip()
+
+
+def _names(value: Any) -> list[str]:
+    """Read a comma list of names, or a list."""
+    if value is None:
+        return []
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    return [str(part).strip() for part in parts if str(part).strip()]
+
+
+def _inputs(value: Any) -> Inputs | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Inputs(path=value)
+    if not isinstance(value, dict) or not (value.get("table") or value.get("path")):
+        raise InvalidError("inputs names a table with columns, or a file: {\"table\": …, \"columns\": […], \"filter\": {…}}.")
+    table, columns = value.get("table"), tuple(_names(value.get("columns")))
+    if table:
+        have = bulk.table_columns(db.connection(), table)
+        for column in (*columns, *value.get("filter", {})):
+            if column not in have:
+                raise InvalidError(f"inputs: the table {table} has no column {column}.")
+    return Inputs(table=table, columns=columns, filter=value.get("filter", {}), path=value.get("path"))
+
+
+def _fields(integration_id: int) -> list[FieldMapping]:
+    rows = db.query(
+        "SELECT mapping_name, source_path, target_path, source_data_type, target_data_type, is_required, default_value,"
+        " transformation_rules, validation_rules, error_handling, mapping_direction FROM integration_mapping"
+        " WHERE integration_id = ? AND status_id = 1 AND mapping_direction <> 'outbound' ORDER BY id",
+        (integration_id,),
+    )
+    return [
+        FieldMapping(
+            name=row["mapping_name"],
+            source_path=row["source_path"],
+            target_path=row["target_path"],
+            source_data_type=row["source_data_type"],
+            target_data_type=row["target_data_type"],
+            is_required=bool(row["is_required"]),
+            default_value=row["default_value"],
+            transformation_rules=json.loads(row["transformation_rules"]) if row["transformation_rules"] else None,
+            validation_rules=json.loads(row["validation_rules"]) if row["validation_rules"] else None,
+            error_handling=row["error_handling"],
+            direction=row["mapping_direction"],
+        )
+        for row in rows
+    ]
+
+
+def _schemas(steps: list[dict[str, Any]]) -> dict[str, validate.Validator]:
+    """Read the steps: an optional validation, the mapping, an optional validation."""
+    found: dict[str, validate.Validator] = {}
+    mapped = False
+    for step in steps:
+        kind = step.get("type")
+        if kind == "map" and not mapped:
+            mapped = True
+        elif kind == "validate" and ("out" if mapped else "in") not in found:
+            found["out" if mapped else "in"] = validate.compile(step.get("schema", {}))
+        else:
+            raise InvalidError(f"The pipeline step {step.get('name', kind)!r} cannot be run here: steps are validate, map, validate.")
+    return found

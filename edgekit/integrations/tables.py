@@ -1,0 +1,203 @@
+"""A user's own tables: made from the data that comes in, audited and verified like ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from edgekit import audit, bulk, db
+from edgekit.errors import InvalidError, NotFoundError
+from edgekit.integrations import plan as plans
+from edgekit.mapping import FieldMapping
+from edgekit.models.core import TrackedTable
+from edgekit.models.integrations import IntegrationMapping
+from edgekit.schema import quote_name
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+_LEADING_ZERO = re.compile(r"[+-]?0\d|\+|\s|.*\s$")
+_LONGEST_NUMBER = 15
+"""Digits a number may have and still be one: longer ones are identifiers, and a REAL would round them."""
+
+_SQL_TYPES = {"integer": "INTEGER", "float": "REAL", "text": "TEXT"}
+_FIELD_TYPES = {"INTEGER": "integer", "INT": "integer", "REAL": "number", "TEXT": "string"}
+
+
+def adopt(plan: plans.Plan, sample: Sequence[Any]) -> None:
+    """Give an integration without mappings one column per field of its records, in the open change.
+
+    With `create` a missing table is made first, its types detected from the source (the whole file where it can be
+    read twice, else the first batch). The mappings are stored, so that they can be seen and edited. Raise
+    InvalidError or NotFoundError naming the table or field.
+    """
+    names = list(dict.fromkeys(str(key) for record in sample if isinstance(record, dict) for key in record))
+    if not names:
+        raise InvalidError(f"{plan.name}: the source has no records to learn the fields from.")
+    exists = db.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (plan.table,))
+    if not exists and not plan.create:
+        _refuse_missing(plan)
+    columns = _matching_columns(plan, names) if exists else _create_for(plan, names, sample)
+    kinds = bulk.table_columns(db.connection(), plan.table)
+    plan.fields = [_field(source, column, kinds[column]) for source, column in columns.items()]
+    for item in plan.fields:
+        IntegrationMapping.create(
+            integration_id=plan.integration_id, mapping_name=item.name[:100], source_path=item.source_path,
+            target_path=item.target_path, target_data_type=item.target_data_type,
+        )  # fmt: skip
+    plans.finish(plan)
+
+
+def create(name: str, columns: Mapping[str, str], *, key: Sequence[str]) -> None:
+    """Create and track a table: `id`, the columns given as {name: INTEGER | REAL | TEXT}, and a unique key.
+
+    The key's columns may not be empty. A sole INTEGER key named `id` is the id itself. Table, triggers and the
+    entry in `tracked_table` are one change. Raise InvalidError for a name the file cannot take.
+    """
+    if not _NAME.fullmatch(name) or name.lower().startswith(("sqlite_", "audit_")):
+        raise InvalidError(f"{name!r} cannot be a table's name.", hint="Use letters, digits and _, beginning with a letter.")
+    own = [part for part in columns if part.lower() != "id"]
+    lines = ["id INTEGER PRIMARY KEY AUTOINCREMENT"]
+    lines += [f"{quote_name(part)} {columns[part]}{' NOT NULL' if part in key else ''}" for part in own]
+    if tuple(part.lower() for part in key) != ("id",):
+        listed = ", ".join(quote_name(part) for part in key)
+        lines.append(f'CONSTRAINT "{name}.key.unique" UNIQUE ({listed})')
+    with db.change(reason=f"tables create {name}"):
+        connection = db.connection()
+        connection.execute(f"CREATE TABLE {quote_name(name)} (\n  " + ",\n  ".join(lines) + "\n) STRICT")
+        # SQLite reads this table from its start on every insert: the newcomer, about to be filled, goes first.
+        connection.execute(
+            "INSERT INTO sqlite_sequence(rowid, name, seq) SELECT min(0, min(rowid)) - 1, ?, 0 FROM sqlite_sequence", (name,)
+        )
+        track(name)
+
+
+def track(name: str) -> None:
+    """Audit and verify a user's own table from now on: its triggers, and its entry in `tracked_table`."""
+    with db.change(reason=f"tables track {name}"):
+        connection = db.connection()
+        bulk.table_columns(connection, name)
+        connection.execute(
+            "INSERT INTO audit_table(id, name) SELECT max(999, max(id)) + 1, ? FROM audit_table"
+            " WHERE NOT EXISTS (SELECT 1 FROM audit_table WHERE name = ?)",
+            (name, name),
+        )
+        number = connection.execute("SELECT id FROM audit_table WHERE name = ?", (name,)).fetchone()[0]
+        for statement in audit.table_triggers(connection, name, number):
+            connection.execute(statement)
+        statements = connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND type IN ('table', 'index') AND sql IS NOT NULL"
+            " ORDER BY type DESC, name",
+            (name,),
+        )
+        TrackedTable.create(name=name, create_sql=";\n".join(sql for (sql,) in statements))
+
+
+def _refuse_missing(plan: plans.Plan) -> None:
+    try:
+        bulk.table_columns(db.connection(), plan.table)
+    except NotFoundError as error:
+        raise NotFoundError(
+            error.message, hint=f"{error.hint} Or have it made from the data: --set create=true --set key=…"
+        ) from error
+
+
+def _matching_columns(plan: plans.Plan, names: Iterable[str]) -> dict[str, str]:
+    """Match field names with columns, whatever their case, spaces or dashes."""
+    have = bulk.table_columns(db.connection(), plan.table)
+    by_name = {name.lower(): name for name in have}
+    found, unknown = {}, []
+    for name in names:
+        column = by_name.get(_column_name(name).lower())
+        if column is not None:
+            found[name] = column
+        elif "*" not in plan.ignore and name not in plan.ignore:
+            unknown.append(name)
+    if unknown:
+        listed = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
+        raise InvalidError(
+            f"{plan.name}: the table {plan.table} has no column for: {listed}.",
+            hint=f"Leave them out with --set ignore={','.join(unknown[:3])} or ignore=*. Columns: {', '.join(have)}.",
+        )
+    return found
+
+
+def _create_for(plan: plans.Plan, names: list[str], sample: Sequence[Any]) -> dict[str, str]:
+    """Create the target table for these fields and return which column each goes to."""
+    if not plan.key:
+        raise InvalidError(
+            f"What identifies a record of {plan.table}?", hint=f"Say it with --set key=… ; the fields are: {', '.join(names)}."
+        )
+    types = _detect(plan, sample)
+    wanted = {_column_name(part).lower() for part in plan.key}
+    keeps_id = wanted == {"id"} and any(name.lower() == "id" and types.get(name) == "integer" for name in names)
+    columns: dict[str, str] = {}
+    taken: set[str] = set() if keeps_id else {"id"}
+    for name in names:
+        if name in plan.ignore:
+            continue
+        column = _free_name("external_id" if name.lower() == "id" and not keeps_id else _column_name(name), taken)
+        taken.add(column.lower())
+        columns[name] = column
+    by_field = {_column_name(name).lower(): column for name, column in columns.items()}
+    if missing := [part for part in plan.key if _column_name(part).lower() not in by_field]:
+        raise InvalidError(f"{plan.name}: the records have no field {missing[0]}.", hint=f"Their fields are: {', '.join(names)}.")
+    key = [by_field[_column_name(part).lower()] for part in plan.key]
+    create(plan.table, {column: _SQL_TYPES.get(types.get(name, "text"), "TEXT") for name, column in columns.items()}, key=key)
+    plan.key = tuple(key)
+    return columns
+
+
+def _detect(plan: plans.Plan, sample: Sequence[Any]) -> dict[str, str]:
+    """Detect the type of each field over the whole source where it is a file that can be read twice."""
+    from sqlite_utils.utils import TypeTracker
+
+    tracker = TypeTracker()
+    text: set[str] = set()
+    path = plan.config.get("path")
+    if plan.connector.name == "file" and isinstance(path, str) and path != "-":
+        pages = plan.connector.read(plan.config, state={}, inputs=None, secrets=plan.secrets)
+        batches: Iterable[Sequence[Any]] = (page.records for page in pages)
+    else:
+        batches = [sample]
+    for batch in batches:
+        rows = ({str(k): v for k, v in record.items() if v not in (None, "")} for record in batch if isinstance(record, dict))
+        for row in tracker.wrap(rows):
+            text.update(name for name, value in row.items() if name not in text and _is_text(value))
+    return {name: "text" if name in text else kind for name, kind in tracker.types.items()}
+
+
+def _is_text(value: Any) -> bool:
+    """Tell an identifier from a number: leading zeros, a plus, too many digits, words such as nan and inf."""
+    if isinstance(value, str):
+        stripped = value.lstrip("+-")
+        return bool(_LEADING_ZERO.match(value)) or sum(c.isdigit() for c in value) > _LONGEST_NUMBER or stripped[:1].isalpha()
+    return isinstance(value, dict | list) or (isinstance(value, int) and not -(2**63) <= value < 2**63)
+
+
+def _column_name(name: str) -> str:
+    column = re.sub(r"\W+", "_", name.strip(), flags=re.ASCII).strip("_") or "field"
+    return f"n{column}" if column[0].isdigit() else column
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    free, number = name, 2
+    while free.lower() in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
+
+
+def _field(source: str, column: str, kind: str) -> FieldMapping:
+    quoted = source.replace("\\", "\\\\").replace("'", "\\'")
+    return FieldMapping(
+        name=source,
+        source_path=f"$['{quoted}']",
+        target_path=column,
+        source_data_type=None,
+        target_data_type=_FIELD_TYPES.get(kind.upper(), "string"),
+        is_required=False,
+        default_value=None,
+        transformation_rules=None,
+        validation_rules=None,
+        error_handling="fail",
+        direction="inbound",
+    )

@@ -1,0 +1,223 @@
+"""Run an integration: page by page, each batch's rows, rejects, checkpoint and counters in one change.
+
+A kill at any instant therefore loses nothing and repeats nothing: what was committed is counted and the checkpoint
+stands behind it; what was not is read again. No change is open while a source is being waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+from edgekit import clock, db
+from edgekit.connectors import Attempt, Page
+from edgekit.errors import EdgekitError, InvalidError, SkipRecordError
+from edgekit.integrations import Plan, prepare, tables
+from edgekit.runner import dead_letters, execution, inputs, transform
+from edgekit.runner.execution import Execution, RunResult
+
+Progress = Callable[[int], None]
+"""Called after every batch with the number of records read so far."""
+
+
+def run(
+    name: str,
+    *,
+    input: str | None = None,  # noqa: A002 - as the command spells it
+    overrides: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+    trigger: str = "manual",
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run an integration to its end, or go on from where an interrupted run stopped.
+
+    `input` is a file in place of the source's own, or of the rows that drive it; `overrides` are settings for this
+    run only; `dry_run` reads, maps and writes every batch and undoes it, leaving no trace. A run that failed is
+    returned with `error`; Ctrl-C gives status `interrupted`. Raise NotFoundError or InvalidError for what can be
+    known before the first record, ConflictError if another process is running it.
+    """
+    started = time.monotonic()
+    plan = prepare(name, input=input, overrides=overrides)
+    with execution.hold(plan):
+        result = _rehearse(plan, progress) if dry_run else _perform(plan, trigger, progress)
+    result.duration_ms = round((time.monotonic() - started) * 1000)
+    return result
+
+
+def _perform(plan: Plan, trigger: str, progress: Progress | None) -> RunResult:
+    current = execution.begin(plan, trigger=trigger)
+    try:
+        _read_all(plan, current, progress)
+        if plan.strategy == "retry":
+            _retry_letters(plan, current)
+        _check_thresholds(plan, current, final=True)
+    except KeyboardInterrupt:
+        execution.end(current, plan, "interrupted", InvalidError("Stopped by the user."))
+        return _result(plan, current, "interrupted", message="Stopped. Run it again to go on from the last batch.")
+    except EdgekitError as error:
+        _end_failed(plan, current, error)
+        return _result(plan, current, "failed", error=error, message=error.message)
+    except BaseException:
+        _end_failed(plan, current, EdgekitError("A fault of the program stopped the run."))
+        raise
+    execution.end(current, plan, "completed")
+    return _result(plan, current, "completed")
+
+
+def _end_failed(plan: Plan, current: Execution, error: EdgekitError) -> None:
+    """Write how the run failed, if the file can be written at all; if not, the next run settles it."""
+    try:
+        with db.change(reason=f"run {plan.name}: failed", correlation_id=current.correlation_id):
+            _log_attempts(plan, current, getattr(error, "attempts", []))
+            execution.end(current, plan, "failed", error)
+    except EdgekitError as second:
+        error.hint = error.hint or second.message
+
+
+def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None:
+    for page in _pages(plan, current.state):
+        with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
+            _write_batch(plan, current, page)
+        if progress is not None:
+            progress(current.records_read)
+        _check_thresholds(plan, current, final=False)
+
+
+def _pages(plan: Plan, state: Mapping[str, Any]) -> Iterator[Page]:
+    """Read the source, learning the mapping from the first page where there is none yet."""
+    rows = inputs.read(plan, state) if plan.inputs is not None else None
+    source = plan.connector.read(plan.config, state=state, inputs=rows, secrets=plan.secrets)
+    with closing(source):
+        for page in source:
+            if plan.mapping is None:
+                with db.change(reason=f"run {plan.name}: learn the mapping"):
+                    tables.adopt(plan, page.records)
+            yield page
+
+
+def _write_batch(plan: Plan, current: Execution, page: Page) -> None:
+    """Write one page and everything that is to be known about it. Raise the first error under `fail_fast`."""
+    outcome = transform.process(plan, page.records)
+    letters = [
+        dead_letters.Letter(reject.raw, reject.position, "read", reject.code, None, reject.message) for reject in page.rejects
+    ]
+    letters += [
+        dead_letters.letter(page.records[index], page.positions[index], step, error)
+        for index, step, error in outcome.failures
+    ]
+    if letters and plan.strategy == "fail_fast":
+        first = letters[0]
+        raise SkipRecordError(f"{first.position}: {first.message}", error_code=first.code)
+    if letters and plan.strategy != "continue_on_error":
+        dead_letters.store(current, plan, letters)
+    current.records_read += len(page.records) + len(page.rejects)
+    current.records_written += outcome.written
+    current.records_changed += outcome.changed
+    current.records_failed += len(letters)
+    current.retries += sum(attempt.retry_number > 0 for attempt in page.attempts)
+    _log_attempts(plan, current, page.attempts)
+    execution.save_batch(current, plan, page.state)
+
+
+def _log_attempts(plan: Plan, current: Execution, attempts: list[Attempt]) -> None:
+    actor = db.current().actor_id
+    db.connection().executemany(
+        "INSERT INTO integration_log(integration_id, execution_id, request_type, request_url, response_code,"
+        " response_time_ms, is_success, error_message, retry_count, correlation_id, external_reference, created_by,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (plan.integration_id, current.id, item.method, item.url[:500], item.response_code, item.duration_ms,
+             int(item.error is None), item.error, item.retry_number, current.correlation_id, item.external_reference,
+             actor, clock.to_text(item.started_at))
+            for item in attempts
+        ],
+    )  # fmt: skip
+
+
+def _check_thresholds(plan: Plan, current: Execution, *, final: bool) -> None:
+    """Raise InvalidError when more was set aside than the pipeline allows. What was written stays."""
+    failed, read, limits = current.records_failed, current.records_read, plan.thresholds
+    hint = f"See why: edgekit dead-letters list --integration {plan.name}"
+    if limits.max_count is not None and failed > limits.max_count:
+        raise InvalidError(f"{failed} records were set aside, more than the {limits.max_count} allowed.", hint=hint)
+    percent = 100 * failed / read if read else 0.0
+    if final and limits.max_percent is not None and percent > limits.max_percent:
+        raise InvalidError(
+            f"{failed} of {read} records were set aside ({percent:.0f} %), more than the {limits.max_percent:g} % allowed.",
+            hint=hint,
+        )
+
+
+def _retry_letters(plan: Plan, current: Execution) -> None:
+    """Try once more what failed, now that all the rest is in: a reference may have arrived meanwhile."""
+    for row in db.query("SELECT id FROM dead_letter WHERE execution_id = ? AND replay_status = 'pending'", (current.id,)):
+        try:
+            dead_letters.replay_dead_letter(row["id"])
+        except EdgekitError:
+            continue  # it stays set aside, with the attempt counted
+        current.records_failed -= 1
+        current.records_written += 1
+    with db.change(reason=f"run {plan.name}: retried", correlation_id=current.correlation_id):
+        db.connection().execute(
+            "UPDATE integration_execution SET records_failed = ?, records_written = ? WHERE id = ? AND runner_id = ?",
+            (current.records_failed, current.records_written, current.id, current.runner_id),
+        )
+
+
+class _Undo(Exception):  # noqa: N818 - it is no error
+    """Leaves a change so that everything in it is undone."""
+
+
+@contextmanager
+def _undone(reason: str) -> Iterator[None]:
+    """Open a change whose work is thrown away."""
+    try:
+        with db.change(reason=reason):
+            yield
+            raise _Undo
+    except _Undo:
+        pass
+
+
+def _rehearse(plan: Plan, progress: Progress | None) -> RunResult:
+    """Do all of a run but the keeping of it: no execution, no checkpoint, no dead letters."""
+    current = Execution(0, "", "", {})
+    rows = inputs.read(plan, {}) if plan.inputs is not None else None
+    learn, sample = plan.mapping is None, None
+    with closing(plan.connector.read(plan.config, state={}, inputs=rows, secrets=plan.secrets)) as source:
+        for page in source:
+            sample = page.records if sample is None else sample
+            with _undone(f"run {plan.name} --dry-run"):
+                if learn:
+                    tables.adopt(plan, sample)
+                outcome = transform.process(plan, page.records)
+            current.records_read += len(page.records) + len(page.rejects)
+            current.records_written += outcome.written
+            current.records_changed += outcome.changed
+            current.records_failed += len(outcome.failures) + len(page.rejects)
+            current.retries += sum(attempt.retry_number > 0 for attempt in page.attempts)
+            if progress is not None:
+                progress(current.records_read)
+    result = _result(plan, current, "dry_run", message="Nothing was written.")
+    result.execution_id = None
+    return result
+
+
+def _result(
+    plan: Plan, current: Execution, status: str, *, error: EdgekitError | None = None, message: str | None = None
+) -> RunResult:
+    return RunResult(
+        integration=plan.name,
+        execution_id=current.id,
+        status=status,
+        records_read=current.records_read,
+        records_written=current.records_written,
+        records_changed=current.records_changed,
+        dead_letters=current.records_failed,
+        retries=current.retries,
+        correlation_id=current.correlation_id,
+        message=message,
+        error=error,
+    )

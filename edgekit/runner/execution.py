@@ -1,0 +1,193 @@
+"""One run's own row: begun, counted batch by batch, ended; and what a dead run left behind.
+
+A run holds a lock file of its integration for as long as its process lives; the system frees it at a kill. So a
+`running` row whose lock is free belongs to the dead, at once and without a time-out. Every batch commits with
+`WHERE runner_id = me AND execution_status = 'running'`, which fences out a process that was thought dead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgekit import clock, db
+from edgekit.errors import ConflictError, EdgekitError, NotFoundError
+from edgekit.integrations import Plan
+from edgekit.models.runner import IntegrationExecution
+
+
+@dataclass(slots=True)
+class RunResult:
+    """What a run came to. `records_read` is `records_written` and `dead_letters` together."""
+
+    integration: str
+    execution_id: int | None
+    status: str
+    records_read: int = 0
+    records_written: int = 0
+    records_changed: int = 0
+    dead_letters: int = 0
+    retries: int = 0
+    duration_ms: int = 0
+    correlation_id: str = ""
+    message: str | None = None
+    error: EdgekitError | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Execution:
+    """A running execution of this process."""
+
+    id: int
+    runner_id: str
+    correlation_id: str
+    state: dict[str, Any]
+    records_read: int = 0
+    records_written: int = 0
+    records_changed: int = 0
+    records_failed: int = 0
+    retries: int = 0
+
+
+@contextmanager
+def hold(plan: Plan) -> Iterator[None]:
+    """Hold the integration for this process. Raise ConflictError if another process is running it."""
+    from filelock import FileLock, Timeout
+
+    path = db.current().path
+    lock = FileLock(path.with_name(f"{path.name}-run{plan.integration_id}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConflictError(
+            f"{plan.name} is being run by another process.", hint="Wait until it has ended: edgekit executions list"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begin(plan: Plan, *, trigger: str) -> Execution:
+    """Settle what a dead run left, and write the row of a new one, which goes on from the last checkpoint."""
+    runner_id = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    with db.change(reason=f"run {plan.name}") as change:
+        interrupted = _settle_dead(plan.integration_id)
+        row = IntegrationExecution.create(
+            uuid=str(uuid.uuid4()),
+            integration_id=plan.integration_id,
+            trigger_kind=trigger,
+            execution_status="running",
+            runner_id=runner_id,
+            resumed_from_id=interrupted,
+            started_at=clock.now(),
+            correlation_id=change.correlation_id,
+            organization_id=1,
+        )
+        correlation_id = change.correlation_id
+    return Execution(row.id, runner_id, correlation_id, _checkpoint(plan))
+
+
+def _settle_dead(integration_id: int) -> int | None:
+    """Mark the run of a dead process as interrupted and return its id. We hold the lock, so it is dead."""
+    rows = db.query(
+        "SELECT id FROM integration_execution WHERE integration_id = ? AND execution_status = 'running'", (integration_id,)
+    )
+    for row in rows:
+        IntegrationExecution.update(
+            execution_status="interrupted", ended_at=clock.now(), error_code="interrupted",
+            error_message="Its process ended without a word; the next run goes on from its last batch.",
+        ).where(IntegrationExecution.id == row["id"]).execute()  # fmt: skip
+    if rows:
+        return int(rows[0]["id"])
+    last = db.query(
+        "SELECT id, execution_status FROM integration_execution WHERE integration_id = ? ORDER BY id DESC LIMIT 1",
+        (integration_id,),
+    )
+    return int(last[0]["id"]) if last and last[0]["execution_status"] == "interrupted" else None
+
+
+def _checkpoint(plan: Plan) -> dict[str, Any]:
+    rows = db.query("SELECT state FROM integration_checkpoint WHERE integration_id = ?", (plan.integration_id,))
+    stored = json.loads(rows[0]["state"]) if rows else {}
+    return dict(stored.get("state", {})) if stored.get("source") == plan.fingerprint else {}
+
+
+def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> None:
+    """Write counters and checkpoint in the batch's own change. Raise ConflictError if the run is no longer ours."""
+    connection = db.connection()
+    at, actor = clock.now_text(), db.current().actor_id
+    mine = connection.execute(
+        "UPDATE integration_execution SET records_read = ?, records_written = ?, records_changed = ?, records_failed = ?,"
+        " retry_count = ?, updated_at = ?, updated_by = ? WHERE id = ? AND runner_id = ? AND execution_status = 'running'",
+        (execution.records_read, execution.records_written, execution.records_changed, execution.records_failed,
+         execution.retries, at, actor, execution.id, execution.runner_id),
+    ).rowcount  # fmt: skip
+    if mine != 1:
+        raise ConflictError(f"The run {execution.id} of {plan.name} was taken over by another process; this one stops.")
+    document = json.dumps({"source": plan.fingerprint, "state": dict(state)}, ensure_ascii=False, separators=(",", ":"))
+    connection.execute(
+        "INSERT INTO integration_checkpoint(integration_id, state, execution_id, created_by, updated_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (integration_id) DO UPDATE SET state = excluded.state, execution_id = excluded.execution_id,"
+        " updated_by = ?, updated_at = excluded.updated_at WHERE integration_checkpoint.state IS NOT excluded.state",
+        (plan.integration_id, document, execution.id, actor, at, actor),
+    )
+
+
+def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | None = None) -> None:
+    """Write how a run ended. A run that was taken over is left alone."""
+    healthy = {"completed": "healthy", "failed": "degraded"}.get(status)
+    with db.change(reason=f"run {plan.name}: {status}", correlation_id=execution.correlation_id):
+        IntegrationExecution.update(
+            execution_status=status,
+            ended_at=clock.now(),
+            retry_count=execution.retries,
+            error_code=error.code if error else None,
+            error_message=error.message if error else None,
+        ).where(
+            IntegrationExecution.id == execution.id,
+            IntegrationExecution.runner_id == execution.runner_id,
+            IntegrationExecution.execution_status == "running",
+        ).execute()
+        if healthy:
+            db.connection().execute(
+                "UPDATE integration SET health_status = ?, last_health_check_at = ?, updated_at = ?, updated_by = ? WHERE id = ?",
+                (healthy, clock.now_text(), clock.now_text(), db.current().actor_id, plan.integration_id),
+            )
+
+
+_SHOWN = (
+    "e.id, i.integration_name AS integration, e.execution_status AS status, e.trigger_kind, e.started_at, e.ended_at,"
+    " e.records_read, e.records_written, e.records_changed, e.records_failed AS dead_letters, e.retry_count AS retries,"
+    " e.error_code, e.error_message, e.correlation_id, e.resumed_from_id"
+)
+
+
+def list_executions(*, integration: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Return the newest runs, newest first."""
+    return db.query(
+        f"SELECT {_SHOWN} FROM integration_execution e JOIN integration i ON i.id = e.integration_id"
+        " WHERE ? IS NULL OR i.integration_name = ? COLLATE NOCASE ORDER BY e.id DESC LIMIT ?",
+        (integration, integration, limit),
+    )
+
+
+def show_execution(execution_id: int) -> dict[str, Any]:
+    """Return one run with its attempts to reach the other side. Raise NotFoundError."""
+    rows = db.query(
+        f"SELECT {_SHOWN} FROM integration_execution e JOIN integration i ON i.id = e.integration_id WHERE e.id = ?",
+        (execution_id,),
+    )
+    if not rows:
+        raise NotFoundError(f"There is no execution {execution_id}.", hint="See: edgekit executions list")
+    attempts = db.query(
+        "SELECT request_type AS method, request_url AS url, response_code, response_time_ms, is_success, error_message,"
+        " retry_count AS retry, created_at FROM integration_log WHERE execution_id = ? ORDER BY id",
+        (execution_id,),
+    )
+    return {**rows[0], "attempts": attempts}

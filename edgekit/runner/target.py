@@ -1,0 +1,66 @@
+"""Where mapped rows go: a table of the file, upserted by its natural key, with references looked up by their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgekit import bulk, db
+from edgekit.errors import EdgekitError, RuleError
+from edgekit.integrations import Plan
+from edgekit.mapping import ABSENT, Lookup
+from edgekit.schema import quote_name
+
+Failure = tuple[int, EdgekitError]
+"""The index of a record in its batch, and why it cannot be used."""
+
+
+def write(plan: Plan, indexes: Sequence[int], rows: Sequence[Sequence[Any]]) -> tuple[bulk.Written, list[Failure]]:
+    """Write mapped rows in the open change. `indexes` says which record of the batch each row came from."""
+    assert plan.mapping is not None
+    failures: list[Failure] = []
+    columns = plan.mapping.columns
+    if plan.mapping.lookups:
+        indexes, rows, failures = _look_up(plan, columns, indexes, rows)
+    written = bulk.upsert_rows(plan.table, columns, plan.key, rows)
+    failures.extend((indexes[position], error) for position, error in written.refused)
+    return written, failures
+
+
+def _look_up(
+    plan: Plan, columns: tuple[str, ...], indexes: Sequence[int], rows: Sequence[Sequence[Any]]
+) -> tuple[list[int], list[Sequence[Any]], list[Failure]]:
+    """Replace the codes records carry by the ids of the rows they name, one query per reference and batch."""
+    assert plan.mapping is not None
+    failures: dict[int, EdgekitError] = {}
+    found = [list(row) for row in rows]
+    for lookup in plan.mapping.lookups:
+        place = columns.index(lookup.column)
+        ids = _ids(lookup, {row[place] for row in found} - {None, ABSENT})
+        for index, row in zip(indexes, found, strict=True):
+            value = row[place]
+            if value is None or value is ABSENT:
+                continue
+            if value in ids:
+                row[place] = ids[value]
+            else:
+                failures.setdefault(
+                    index,
+                    RuleError(
+                        plan.table, lookup.column, "reference",
+                        f"{plan.table}.{lookup.column}: there is no {lookup.table} with {lookup.match} {value!r}.",
+                    ),
+                )  # fmt: skip
+    kept = [(index, row) for index, row in zip(indexes, found, strict=True) if index not in failures]
+    return [index for index, _ in kept], [row for _, row in kept], list(failures.items())
+
+
+def _ids(lookup: Lookup, values: set[Any]) -> dict[Any, int]:
+    wanted = list(values)
+    ids: dict[Any, int] = {}
+    match = quote_name(lookup.match)
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        sql = f"SELECT {match}, id FROM {quote_name(lookup.table)} WHERE {match} IN ({', '.join('?' * len(part))})"
+        ids.update(db.connection().execute(sql, part).fetchall())
+    return ids

@@ -1,0 +1,67 @@
+"""One batch's way: validate, map, validate, write, each record that fails on its own set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgekit import validate
+from edgekit.errors import EdgekitError, SkipRecordError
+from edgekit.integrations import Plan
+from edgekit.mapping import ABSENT
+from edgekit.runner import target
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch. A failure is (index of the record, step, error)."""
+
+    written: int = 0
+    changed: int = 0
+    failures: list[tuple[int, str, EdgekitError]] = field(default_factory=list)
+
+
+def process(plan: Plan, records: Sequence[Any]) -> Outcome:
+    """Take a batch from records to rows, in the open change."""
+    assert plan.mapping is not None
+    outcome = Outcome()
+    indexes: Sequence[int] = range(len(records))
+    if plan.validate_in is not None:
+        indexes = _check(plan.validate_in, records, indexes, "validate_in", outcome)
+        records = [records[index] for index in indexes]
+    rows, failed = plan.mapping.map_many(records)
+    if failed:
+        outcome.failures.extend((indexes[position], "map", error) for position, error in failed)
+        bad = {position for position, _ in failed}
+        indexes = [index for position, index in enumerate(indexes) if position not in bad]
+    if plan.validate_out is not None:
+        columns = plan.mapping.columns
+        documents = [
+            {name: value for name, value in zip(columns, row, strict=True) if value is not ABSENT} for row in rows
+        ]
+        good = _check(plan.validate_out, documents, range(len(rows)), "validate_out", outcome, indexes)
+        rows, indexes = [rows[position] for position in good], [indexes[position] for position in good]
+    written, refused = target.write(plan, indexes, rows)
+    outcome.failures.extend((index, "write", error) for index, error in refused)
+    outcome.written, outcome.changed = written.accepted, written.changed
+    return outcome
+
+
+def _check(
+    validator: validate.Validator, documents: Sequence[Any], indexes: Sequence[int], step: str, outcome: Outcome,
+    names: Sequence[int] | None = None,
+) -> Sequence[int]:  # fmt: skip
+    """Keep the indexes of valid documents; note the others with the first thing wrong with each."""
+    is_valid = validator.is_valid
+    good = [index for index, document in zip(indexes, documents, strict=True) if is_valid(document)]
+    if len(good) == len(documents):
+        return good
+    kept = set(good)
+    for index, document in zip(indexes, documents, strict=True):
+        if index not in kept:
+            finding = validator.errors(document)[0]
+            where = f"{finding.path}: " if finding.path else ""
+            error = SkipRecordError(f"{where}{finding.message}", error_code=finding.code)
+            outcome.failures.append((names[index] if names else index, step, error))
+    return good
