@@ -1,0 +1,60 @@
+"""Core: this installation, its life-cycle states, what was done to its schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peewee
+
+from edgekit.models.base import BusinessRow, EditedRow, ReferenceRow, Row, TimeField, now, reference
+
+
+class Status(EditedRow):
+    """A life-cycle state a row of any other table may be in."""
+
+    code: Any = peewee.TextField(unique=True)
+    name: Any = peewee.TextField()
+    description: Any = peewee.TextField(null=True)
+    is_active: Any = peewee.BooleanField(default=False)
+
+
+class Environment(ReferenceRow):
+    """A kind of place the file may be used in."""
+
+
+class System(BusinessRow):
+    """The one row is this installation: its identity across machines is `uuid`."""
+
+    id: Any = peewee.IntegerField(primary_key=True)
+    uuid: Any = peewee.TextField(unique=True)
+    name: Any = peewee.TextField()
+    environment: Any = reference(Environment)
+    environment_id: int
+    durability: Any = peewee.TextField(default="normal")
+
+
+class SchemaMigration(Row):
+    """A step the schema of this file has taken."""
+
+    id: Any = peewee.IntegerField(primary_key=True)
+    name: Any = peewee.TextField(unique=True)
+    sha256: Any = peewee.TextField()
+    app_version: Any = peewee.TextField()
+    applied_at: Any = TimeField(default=now)
+
+
+class TrackedTable(BusinessRow):
+    """A table of the user's own that is audited and verified like ours."""
+
+    name: Any = peewee.TextField(unique=True)
+    create_sql: Any = peewee.TextField()
+
+
+class ValidationMessage(Row):
+    """A warning about a row that was accepted all the same."""
+
+    table_name: Any = peewee.TextField()
+    record_key: Any = peewee.TextField()
+    code: Any = peewee.TextField()
+    message: Any = peewee.TextField()
+    created_at: Any = TimeField(default=now)

@@ -1,0 +1,145 @@
+"""Integrations: what can be connected, how its fields become ours, and the secrets it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peewee
+
+from edgekit.models.base import (
+    BusinessRow,
+    DateField,
+    JsonField,
+    ReferenceRow,
+    TimeField,
+    reference,
+    user_reference,
+)
+from edgekit.models.core import Environment
+from edgekit.models.entities import Entity
+from edgekit.models.parties import Organization
+from edgekit.models.vault import EncryptionKey
+
+
+class IntegrationType(ReferenceRow):
+    """A kind of integration that exists for everybody."""
+
+    is_default: Any = peewee.BooleanField(default=False)
+
+
+class TemplateCategory(ReferenceRow):
+    """A shelf of the template library."""
+
+
+class Integration(BusinessRow):
+    """An integration this file runs: a type, a name and its settings."""
+
+    integration_name: Any = peewee.TextField()
+    integration_type: Any = reference(IntegrationType)
+    integration_type_id: int
+    organization: Any = reference(Organization, null=True, default=1)
+    organization_id: int | None
+    entity: Any = reference(Entity, null=True, unique=True)
+    entity_id: int | None
+    connection_config: Any = JsonField()
+    health_status: Any = peewee.TextField(null=True)
+    last_health_check_at: Any = TimeField(null=True)
+    version: Any = peewee.IntegerField(default=1)
+
+
+class IntegrationCredential(BusinessRow):
+    """A secret of an integration in an environment, sealed by the vault."""
+
+    uuid: Any = peewee.TextField(unique=True)
+    integration: Any = reference(Integration)
+    integration_id: int
+    environment: Any = reference(Environment)
+    environment_id: int
+    credential_key: Any = peewee.TextField()
+    value_ciphertext: Any = peewee.BlobField()
+    encryption_key: Any = reference(EncryptionKey)
+    encryption_key_id: int
+    expires_at: Any = TimeField(null=True)
+    last_rotated_at: Any = TimeField(null=True)
+
+    class Meta:
+        indexes = ((("integration", "environment", "credential_key"), True),)
+
+
+class IntegrationMapping(BusinessRow):
+    """Says how one field of a record becomes one column of the target."""
+
+    integration: Any = reference(Integration, on_delete="CASCADE")
+    integration_id: int
+    mapping_name: Any = peewee.TextField()
+    mapping_type: Any = peewee.TextField(default="field")
+    source_path: Any = peewee.TextField()
+    target_path: Any = peewee.TextField()
+    source_data_type: Any = peewee.TextField(null=True)
+    target_data_type: Any = peewee.TextField(null=True)
+    is_required: Any = peewee.BooleanField(default=False)
+    default_value: Any = peewee.TextField(null=True)
+    transformation_rules: Any = JsonField(null=True)
+    validation_rules: Any = JsonField(null=True)
+    mapping_direction: Any = peewee.TextField(default="inbound")
+    error_handling: Any = peewee.TextField(default="fail")
+    mapping_notes: Any = peewee.TextField(null=True)
+    test_coverage: Any = peewee.FloatField(null=True)
+    version: Any = peewee.IntegerField(default=1)
+
+    class Meta:
+        indexes = ((("integration", "mapping_direction", "target_path"), True),)
+
+
+class IntegrationPipelineDefinition(BusinessRow):
+    """The way a record takes through an integration, and what becomes of a bad one."""
+
+    pipeline_name: Any = peewee.TextField()
+    description: Any = peewee.TextField(null=True)
+    integration: Any = reference(Integration, on_delete="CASCADE")
+    integration_id: int
+    pipeline_type: Any = peewee.TextField(default="linear")
+    pipeline_steps: Any = JsonField()
+    error_handling_strategy: Any = peewee.TextField(default="dead_letter")
+    dead_letter_config: Any = JsonField(null=True)
+    performance_config: Any = JsonField(null=True)
+    monitoring_config: Any = JsonField(null=True)
+    version: Any = peewee.IntegerField(default=1)
+
+
+class IntegrationTemplate(BusinessRow):
+    """One version of a reusable integration."""
+
+    code: Any = peewee.TextField()
+    template_name: Any = peewee.TextField()
+    description: Any = peewee.TextField(null=True)
+    integration_type: Any = reference(IntegrationType)
+    integration_type_id: int
+    template_category: Any = reference(TemplateCategory)
+    template_category_id: int
+    version: Any = peewee.TextField()
+    is_certified: Any = peewee.BooleanField(default=False)
+    certification_date: Any = DateField(null=True)
+    connection_template: Any = JsonField()
+    mapping_templates: Any = JsonField()
+    pipeline_template: Any = JsonField(null=True)
+    transformation_library: Any = JsonField(null=True)
+    test_suite: Any = JsonField(null=True)
+    rate_limits: Any = JsonField(null=True)
+    documentation_url: Any = peewee.TextField(null=True)
+    organization: Any = reference(Organization, null=True)
+    organization_id: int | None
+
+
+class IntegrationTemplateInstance(BusinessRow):
+    """Says which template version an integration was made from."""
+
+    template: Any = reference(IntegrationTemplate)
+    template_id: int
+    integration: Any = reference(Integration, unique=True, on_delete="CASCADE")
+    integration_id: int
+    instance_name: Any = peewee.TextField()
+    customizations: Any = JsonField(null=True)
+    deployment_status: Any = peewee.TextField(default="draft")
+    deployed_at: Any = TimeField(null=True)
+    deployed_by: Any = user_reference(column_name="deployed_by", null=True)
