@@ -1,0 +1,81 @@
+r"""Regular expressions over text from outside, bounded in time: the one door to the regex package.
+
+The dialect is that of JSON Schema: a pattern is found anywhere unless it is anchored, `$` is the very end
+(not before a last line feed), and `\d`, `\w` and `\s` mean ASCII. A pattern that backtracks without end on some
+hostile value is stopped, and a value too long to be searched is not searched.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from edgekit.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_TEXT = 10_000
+"""Characters a value may have to be searched."""
+
+MAX_PATTERN = 1_000
+"""Characters of a pattern."""
+
+TIME_LIMIT = 0.25
+"""Seconds one search may take; a sound pattern needs microseconds."""
+
+
+class PatternTimeoutError(Exception):
+    """A search was stopped, or not begun: neither yes nor no is known."""
+
+
+@lru_cache(maxsize=512)
+def compile(pattern: str) -> Callable[[str], bool]:  # noqa: A001 - used qualified, as in the standard library
+    """Return a function telling whether a text holds the pattern.
+
+    Raise InvalidError for a bad pattern. The function raises PatternTimeoutError where it cannot tell.
+    """
+    return _bounded(_translate(pattern), pattern, whole=False)
+
+
+@lru_cache(maxsize=512)
+def compile_raw(expression: str, *, whole: bool) -> Callable[[str], bool]:
+    """Do the same for an expression already in the dialect of the regex package."""
+    return _bounded(expression, expression, whole=whole, ascii_only=False)
+
+
+def _bounded(expression: str, shown: str, *, whole: bool, ascii_only: bool = True) -> Callable[[str], bool]:
+    import regex  # type: ignore[import-untyped]
+
+    if len(shown) > MAX_PATTERN:
+        raise InvalidError(f"the pattern {shown[:40]!r}… is longer than {MAX_PATTERN} characters")
+    try:
+        compiled: Any = regex.compile(expression, regex.ASCII if ascii_only else regex.VERSION1)
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise InvalidError(f"{shown!r} is not a regular expression: {error}") from None
+    search = compiled.fullmatch if whole else compiled.search
+
+    def found(text: str) -> bool:
+        if len(text) > MAX_TEXT:
+            raise PatternTimeoutError(f"a text of {len(text):,} characters is too long to be searched")
+        try:
+            return search(text, timeout=TIME_LIMIT) is not None
+        except TimeoutError:
+            raise PatternTimeoutError(f"searching for {shown!r} took too long") from None
+
+    return found
+
+
+def _translate(pattern: str) -> str:
+    """Make an unescaped `$` outside brackets mean the very end."""
+    parts: list[str] = []
+    escaped = in_class = False
+    for character in pattern:
+        if character == "$" and not escaped and not in_class:
+            parts.append(r"\Z")
+            continue
+        if not escaped and character in "[]":
+            in_class = character == "["
+        escaped = character == "\\" and not escaped
+        parts.append(character)
+    return "".join(parts)
