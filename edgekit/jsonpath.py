@@ -3,10 +3,10 @@
     jsonpath.find("$.drivers[*].name", document)        every match, in document order
     jsonpath.compile("drivers[0].name").segments        ("drivers", 0, "name")
 
-A path that does not start with `$` is a field path: `Make`, `household.policy.number`, `drivers[0].name`. It is
-made of letters, digits, `_`, dots and `[digits]`; any other text (`Policy No.`, `total premium`, `a..b`) is the
-name of one member at the top, as a CSV header is. So a header with a space is written as it is, and one that
-would read as a path (`policy.number`) is written `$['policy.number']`.
+A path that does not start with `$` is a field path: `Make`, `household.policy.number`, `drivers[0].name`. It
+is made of letters, digits, `_`, dots and `[digits]`; any other text (`Policy No.`, `total premium`, `a..b`) is
+the name of one member at the top, as a CSV header is. So a header with a space is written as it is, and one
+that would read as a path (`policy.number`) is written `$['policy.number']`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Path:
     def find(self, document: Any) -> list[Any]:
         """Return the values at every match, in document order; an empty list where there is none.
 
-        Raise InvalidError where the document is too deep for `..`, or `match` or `search` cannot tell in time.
+        Raise InvalidError where the document is too deep for `..`, or a search cannot tell in time.
         """
         if self.segments is not None:
             value = _walk(self.segments, document)

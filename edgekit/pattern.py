@@ -1,12 +1,13 @@
 r"""Regular expressions over text from outside, bounded in time: the one door to the regex package.
 
 The dialect is that of JSON Schema: a pattern is found anywhere unless it is anchored, `$` is the very end
-(not before a last line feed), and `\d`, `\w` and `\s` mean ASCII. A pattern that backtracks without end on some
-hostile value is stopped, and a value too long to be searched is not searched.
+(not before a last line feed), `\d` and `\w` mean ASCII. A pattern that backtracks without end on some hostile
+value is stopped, and a value too long to be searched is not searched.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -41,16 +42,16 @@ def compile(pattern: str) -> Callable[[str], bool]:  # noqa: A001 - used qualifi
 @lru_cache(maxsize=512)
 def compile_raw(expression: str, *, whole: bool) -> Callable[[str], bool]:
     """Do the same for an expression already in the dialect of the regex package."""
-    return _bounded(expression, expression, whole=whole, ascii_only=False)
+    return _bounded(expression, expression, whole=whole)
 
 
-def _bounded(expression: str, shown: str, *, whole: bool, ascii_only: bool = True) -> Callable[[str], bool]:
+def _bounded(expression: str, shown: str, *, whole: bool) -> Callable[[str], bool]:
     import regex  # type: ignore[import-untyped]
 
     if len(shown) > MAX_PATTERN:
         raise InvalidError(f"the pattern {shown[:40]!r}… is longer than {MAX_PATTERN} characters")
     try:
-        compiled: Any = regex.compile(expression, regex.ASCII if ascii_only else regex.VERSION1)
+        compiled: Any = regex.compile(expression)
     except (regex.error, RecursionError, OverflowError) as error:
         raise InvalidError(f"{shown!r} is not a regular expression: {error}") from None
     search = compiled.fullmatch if whole else compiled.search
@@ -66,16 +67,16 @@ def _bounded(expression: str, shown: str, *, whole: bool, ascii_only: bool = Tru
     return found
 
 
+_OUTSIDE = {"$": r"\Z", r"\d": "[0-9]", r"\D": "[^0-9]", r"\w": "[A-Za-z0-9_]", r"\W": "[^A-Za-z0-9_]"}
+_IN_CLASS = {r"\d": "0-9", r"\w": "A-Za-z0-9_"}
+
+
 def _translate(pattern: str) -> str:
-    """Make an unescaped `$` outside brackets mean the very end."""
+    """Write a pattern of JSON Schema in the dialect of the regex package."""
     parts: list[str] = []
-    escaped = in_class = False
-    for character in pattern:
-        if character == "$" and not escaped and not in_class:
-            parts.append(r"\Z")
-            continue
-        if not escaped and character in "[]":
-            in_class = character == "["
-        escaped = character == "\\" and not escaped
-        parts.append(character)
+    in_class = False
+    for token in re.findall(r"(?s)\\.|.", pattern):
+        if token in {"[", "]"}:
+            in_class = token == "["
+        parts.append((_IN_CLASS if in_class else _OUTSIDE).get(token, token))
     return "".join(parts)
