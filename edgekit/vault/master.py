@@ -1,0 +1,245 @@
+"""The master key: where it is looked for, how it is written, how it is made. The database is not touched."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from edgekit import crypto
+from edgekit.errors import CorruptError, DeniedError, InvalidError, UnavailableError, VaultLockedError
+
+Source = Literal["environment", "file", "keyring", "home"]
+
+VARIABLE = "EDGEKIT_MASTER_KEY"
+FILE_VARIABLE = "EDGEKIT_MASTER_KEY_FILE"
+HOME_VARIABLE = "EDGEKIT_HOME"
+PASSPHRASE_PREFIX = "passphrase:"  # noqa: S105 - how one is spelled, not one
+
+PASSPHRASE_LENGTH = 12
+"""The fewest characters of a passphrase a new vault takes."""
+
+_SERVICE = "edgekit"
+_KEYRING = "the keyring of the operating system"
+_LARGEST = 4096
+
+_log = logging.getLogger(__name__)
+_warned: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A master key that was found: a random key, or a passphrase to be made one with the salt of the file."""
+
+    source: Source
+    location: str
+    random_key: bytes | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = ()
+
+    def key(self, kdf: crypto.Scrypt | None) -> bytes | None:
+        """Return the key, or None if this is the other kind; `kdf` is what a passphrase needs."""
+        if kdf is None:
+            return self.random_key
+        return None if self.passphrase is None else kdf.derive(self.passphrase)
+
+    def new_kdf(self) -> crypto.Scrypt | None:
+        """Return fresh parameters for a passphrase, None for a key. Raise InvalidError if it is too short."""
+        if self.passphrase is None:
+            return None
+        if len(self.passphrase) < PASSPHRASE_LENGTH:
+            raise InvalidError(
+                f"The passphrase in {self.location} is shorter than {PASSPHRASE_LENGTH} characters.",
+                hint="Five words chosen at random are easy to type and hard to guess.",
+            )
+        return crypto.Scrypt()
+
+
+def search(site: str, database: Path) -> tuple[Master | None, list[str]]:
+    """Find the master key of a site: (it or None, what was looked at and why it did not serve).
+
+    A variable that is set ends the search. Raise VaultLockedError where a place holds no key.
+    """
+    text = os.environ.get(VARIABLE)
+    if text:
+        return _parse(text, "environment", VARIABLE), []
+    looked = [f"{VARIABLE} (not set)"]
+    named = os.environ.get(FILE_VARIABLE)
+    if named:
+        found = _read(Path(named), "file", database)
+        return found, [*looked, f"{FILE_VARIABLE} ({named}: no such file)"]
+    looked.append(f"{FILE_VARIABLE} (not set)")
+    secret, reason = _ask_keyring(site)
+    if secret is not None:
+        return _parse(secret, "keyring", _KEYRING), looked
+    looked.append(f"{_KEYRING} ({reason})")
+    path = _home_path(site)
+    return _read(path, "home", database), [*looked, f"{path} (no such file)"]
+
+
+def create(site: str, database: Path, *, in_keyring: bool) -> Master:
+    """Make a random master key where `search` found none, and return it as it reads back.
+
+    Raise InvalidError for a place beside the database, DeniedError where it cannot be written,
+    UnavailableError if the keyring does not keep it.
+    """
+    text = crypto.key_to_text(crypto.random_key())
+    if in_keyring:
+        return _store_in_keyring(site, text)
+    named = os.environ.get(FILE_VARIABLE)
+    path = Path(named) if named else _home_path(site)
+    if _is_beside(path, database):
+        raise InvalidError(
+            f"{path} is beside the database: whoever copies the folder has the secrets and the key to them.",
+            hint=f"Set {FILE_VARIABLE} to a file in another folder, or leave it out.",
+        )
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise DeniedError(
+            f"The master key cannot be written to {path}: {error.strerror}.",
+            hint=f"Set {FILE_VARIABLE} to a file you may write, or {HOME_VARIABLE} to a folder.",
+        ) from error
+    found = _read(path, "file" if named else "home", database)
+    if found is None:
+        raise DeniedError(
+            f"The master key written to {path} is not there any more.", hint="Run the command again."
+        )
+    return found
+
+
+def _home_path(site: str) -> Path:
+    """Name the key file of a site; its uuid comes from the database, so it must not lead anywhere else."""
+    try:
+        name = str(uuid.UUID(site))
+    except ValueError:
+        raise CorruptError(f"{site!r} in `system` is no uuid.", hint="Restore a backup.") from None
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home) / "keys" / f"{name}.key"
+    from platformdirs import user_data_path
+
+    return user_data_path("edgekit", appauthor=False) / "keys" / f"{name}.key"
+
+
+def _parse(text: str, source: Source, location: str, warnings: tuple[str, ...] = ()) -> Master:
+    plain = text.strip()
+    if plain.startswith(PASSPHRASE_PREFIX):
+        words = plain.removeprefix(PASSPHRASE_PREFIX).strip()
+        if words:
+            return Master(source, location, passphrase=words, warnings=warnings)
+    key = crypto.key_from_text(plain)
+    if key is None:
+        raise VaultLockedError(
+            f"{location} holds no master key.",
+            hint=f"It must be 32 bytes in base64 (43 characters), or {PASSPHRASE_PREFIX} and the words.",
+        )
+    return Master(source, location, random_key=key, warnings=warnings)
+
+
+def _read(path: Path, source: Source, database: Path) -> Master | None:
+    """Read a key file; None if there is none."""
+    location = f"{FILE_VARIABLE} ({path})" if source == "file" else str(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST)
+            mode = os.fstat(file.fileno()).st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise VaultLockedError(
+            f"The master key cannot be read from {location}: {error.strerror}.",
+            hint="Check the file and its rights.",
+        ) from error
+    warnings = []
+    if os.name == "posix" and mode & 0o077:
+        warnings.append(f"{path} can be read by others (mode {mode & 0o777:04o}). Run: chmod 600 {path}")
+    if _is_beside(path, database):
+        warnings.append(
+            f"{path} is beside the database: whoever copies the folder has both. Move it elsewhere."
+        )
+    for warning in warnings:
+        _warn_once(warning)
+    # A byte order mark is what some editors put first; anything undecodable is refused as no key.
+    return _parse(content.decode("utf-8-sig", "replace"), source, location, tuple(warnings))
+
+
+def _warn_once(warning: str) -> None:
+    if warning not in _warned:
+        _warned.add(warning)
+        _log.warning("%s", warning)
+
+
+def _is_beside(path: Path, database: Path) -> bool:
+    return path.resolve().parent == database.resolve().parent
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a key file in place whole, for its owner only; one that is there already stays."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    building = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with os.fdopen(os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(building, path)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without hard links
+            if not path.exists():
+                building.rename(path)
+    finally:
+        building.unlink(missing_ok=True)
+    if os.name == "posix":  # the name must last as well: losing the key is losing the secrets
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _ask_keyring(site: str) -> tuple[str | None, str]:
+    """Return (the entry, "") or (None, why there is none). A keyring that fails is no reason to stop."""
+    try:
+        import keyring
+        from keyring.errors import KeyringError, KeyringLocked, NoKeyringError
+    except ImportError:
+        return None, "not installed: pip install edgekit[keyring]"
+    try:
+        secret = keyring.get_password(_SERVICE, site)
+    except NoKeyringError:
+        return None, "there is none here"
+    except KeyringLocked:
+        return None, "locked"
+    except (KeyringError, RuntimeError, OSError) as error:
+        return None, f"does not answer: {type(error).__name__}"
+    return (secret, "") if secret else (None, "no entry")
+
+
+def _store_in_keyring(site: str, text: str) -> Master:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise UnavailableError(
+            f"{_KEYRING} needs the keyring extra.".capitalize(), hint="Run: pip install edgekit[keyring]"
+        ) from None
+    try:
+        keyring.set_password(_SERVICE, site, text)
+        kept = keyring.get_password(_SERVICE, site)
+    except (KeyringError, RuntimeError, OSError) as error:
+        raise UnavailableError(
+            f"{_KEYRING} does not take the master key: {type(error).__name__}.".capitalize(),
+            hint="Unlock it, or leave the option out: the key then goes to a file.",
+        ) from error
+    if kept != text:
+        raise UnavailableError(
+            f"{_KEYRING} did not keep the master key.".capitalize(),
+            hint="Leave the option out: the key then goes to a file.",
+        )
+    return _parse(kept, "keyring", _KEYRING)
