@@ -114,8 +114,19 @@ def reference(model: Any, **options: Any) -> Any:
     """Refer to another model, named by a string if it is declared later. `row.<name>_id` costs no query."""
     options.setdefault("backref", "+")
     if isinstance(model, str) and model != "self":
-        return peewee.DeferredForeignKey(model, **options)
+        declared = _find(Row, model)
+        if declared is None:
+            return peewee.DeferredForeignKey(model, **options)
+        model = declared
     return peewee.ForeignKeyField(model, **options)
+
+
+def _find(base: Any, name: str) -> Any:
+    """Find a model by name: a deferred reference waits for those to come and never sees one that is there."""
+    for model in base.__subclasses__():
+        if found := model if model.__name__ == name else _find(model, name):
+            return found
+    return None
 
 
 def user_reference(**options: Any) -> Any:
