@@ -17,6 +17,7 @@ from edgekit.db import Database
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep master keys and settings of the person running the tests out of them."""
     monkeypatch.setenv("EDGEKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     for name in ("EDGEKIT_DB", "EDGEKIT_MASTER_KEY", "EDGEKIT_MASTER_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
 
