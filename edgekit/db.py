@@ -218,6 +218,7 @@ def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Return a plain connection to a file of ours, in autocommit, with the pragmas every connection of ours has.
 
     Raise NotFoundError, or CorruptError if the file is not one of ours. The schema may be of any version.
+    `read_only` refuses every write; a file in a folder that cannot be written is readable when nobody has it open.
     """
     path = Path(path)
     if path.is_dir():
@@ -227,8 +228,7 @@ def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
     _require_sqlite()
     connection = None
     try:
-        uri = path.resolve().as_uri() + ("?mode=ro" if read_only else "?mode=rw")
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = _reach(path, read_only=read_only)
         found = connection.execute("PRAGMA application_id").fetchone()[0]
         if found != schema.APPLICATION_ID:
             raise CorruptError(f"{path} is not an edgekit file.", hint="Name another file, or create one: edgekit init FILE")
@@ -244,9 +244,40 @@ def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
         if ours is None:
             raise
         raise type(ours)(f"{path}: {ours.message}", hint=ours.hint) from error
+    except UnicodeDecodeError as error:  # even the names in the file are no text any more
+        if connection is not None:
+            connection.close()
+        raise CorruptError(f"{path} is damaged.", hint="Restore a backup: edgekit restore BACKUP FILE") from error
     except BaseException:
         if connection is not None:
             connection.close()
+        raise
+    return connection
+
+
+def _reach(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """Open the file and read from it once."""
+    uri = path.resolve().as_uri()
+    try:
+        # mode=ro would leave its -wal and -shm behind: whoever closes last has to tidy up.
+        return _reach_uri(f"{uri}?mode=rw", read_only=read_only)
+    except sqlite3.OperationalError as error:
+        unwritable = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+        log = Path(f"{path}-wal")
+        if not (read_only and unwritable) or (log.exists() and log.stat().st_size):
+            raise
+        # No write-ahead log can be made here, so nobody can be writing either.
+        return _reach_uri(f"{uri}?immutable=1", read_only=True)
+
+
+def _reach_uri(uri: str, *, read_only: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        if read_only:
+            connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA application_id").fetchone()
+    except BaseException:
+        connection.close()
         raise
     return connection
 

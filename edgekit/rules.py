@@ -36,7 +36,7 @@ def translate(error: BaseException, connection: sqlite3.Connection | None = None
         return None
     name = getattr(original, "sqlite_errorname", "") or ""
     text = str(original)
-    if "EK|" in text or name.startswith("SQLITE_CONSTRAINT") or _STRICT.search(text):
+    if name.startswith("SQLITE_CONSTRAINT"):  # a damaged schema may quote our words too
         return _rule(text, connection)
     return _condition(name, text)
 
@@ -74,7 +74,7 @@ def _condition(name: str, text: str) -> EdgekitError | None:
 
 def _rule(text: str, connection: sqlite3.Connection | None) -> RuleError:
     """Read a refusal: our own sentence, or the terse words of the engine."""
-    if "EK|" in text:
+    if text.count("|", max(text.find("EK|"), 0)) >= 4 and "EK|" in text:
         _, table, column, code, sentence = text[text.index("EK|") :].split("|", 4)
         return RuleError(table, column, code, sentence)
     if match := _STRICT.search(text):

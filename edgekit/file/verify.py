@@ -1,0 +1,180 @@
+"""Is the file what it should be? Every answer is a sentence a user may read."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit import db
+from edgekit.errors import EdgekitError
+from edgekit.file import catalogue
+from edgekit.schema import quote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_SHOWN = 20
+"""How many rows of one kind are named before the rest is counted."""
+
+# What integrity_check says of a row that breaks a rule; anything else it says is damage to the file itself.
+_RULES = ("CHECK constraint failed", "NULL value in ", "non-", "NUMERIC value in ", "TEXT value in ")
+
+
+def verify(path: str | Path) -> list[str]:
+    """Compare a file with what it should be; return what is wrong in sentences, none if it is sound.
+
+    Covers the catalogue (tables, columns, keys, rules, indexes, triggers, views, tracked tables), the pages,
+    every foreign key, the log's numbering and a change left open. Raise NotFoundError, CorruptError (not a
+    file of ours) or MigrationNeededError (another schema). Reads one consistent state while others write.
+    """
+    path = Path(path)
+    connection = db.connect(path, read_only=True)
+    try:
+        db.check_version(connection, path)
+        return findings(connection)
+    finally:
+        connection.close()
+
+
+def findings(connection: sqlite3.Connection, *, with_catalogue: bool = True) -> list[str]:
+    """Do what `verify` does on a connection; without the catalogue, for a file of an older schema."""
+    checks: list[Callable[[sqlite3.Connection], list[str]]] = [damage, broken_rules, _references, _log]
+    if with_catalogue:
+        checks.insert(1, _catalogue)
+    found: list[str] = []
+    with _snapshot(connection):
+        for check in checks:
+            try:
+                found += check(connection)
+            except EdgekitError as error:
+                sentence = f"A tracked table cannot be checked: {error}"
+            except (sqlite3.DatabaseError, ValueError) as error:  # names and SQL that are no text any more
+                sentence = f"The file is damaged: {error}."
+            else:
+                continue
+            if sentence not in found:
+                found.append(sentence)
+    return found
+
+
+def damage(connection: sqlite3.Connection) -> list[str]:
+    """Say what is wrong with the pages of the file, whatever is in its rows."""
+    return [f"The file is damaged: {line}." for line in _integrity(connection) if not line.startswith(_RULES)]
+
+
+def broken_rules(connection: sqlite3.Connection) -> list[str]:
+    """Say which tables hold rows that their own rules refuse: written past them, by another tool."""
+    counted = Counter(line for line in _integrity(connection) if line.startswith(_RULES))
+    return [
+        f"Rows break a rule of their table: {line} ({count}{' or more' if count >= _SHOWN else ''})."
+        for line, count in counted.items()
+    ]
+
+
+def _integrity(connection: sqlite3.Connection) -> list[str]:
+    try:
+        rows = connection.execute(f"PRAGMA integrity_check({_SHOWN})").fetchall()
+    except (sqlite3.DatabaseError, ValueError) as error:
+        return [str(error)]
+    return [line.strip() for (text,) in rows for line in text.splitlines() if text != "ok"]
+
+
+@contextlib.contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read everything as of one moment; leave a transaction of the caller alone."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(sqlite3.OperationalError):  # damage may have ended it
+            connection.execute("ROLLBACK")
+
+
+def _catalogue(connection: sqlite3.Connection) -> list[str]:
+    wanted = catalogue.expected(connection)
+    try:
+        found = [difference.sentence for difference in catalogue.differences(connection, wanted)]
+        for name, _, table_id in catalogue.tracked_tables(connection):
+            if table_id is None:
+                found.append(f"Table {name} is tracked but has no number in audit_table, so nothing logs it.")
+        logged = dict(connection.execute("SELECT id, name FROM audit_table"))
+        for number, name in wanted.execute("SELECT id, name FROM audit_table"):
+            if logged.get(number) != name:
+                found.append(
+                    f"The log knows table {name} as number {number}, but audit_table says otherwise."
+                )
+        return found
+    finally:
+        wanted.close()
+
+
+def _references(connection: sqlite3.Connection) -> list[str]:
+    """Name every row that refers to one that does not exist."""
+    counted: Counter[str] = Counter()
+    found = []
+    for table, rowid, parent, number in connection.execute("PRAGMA foreign_key_check"):
+        if parent == "audit_gate":
+            continue  # a change left open is said by its own sentence
+        counted[table] += 1
+        if counted[table] <= _SHOWN:
+            found.append(_reference(connection, table, rowid, parent, number))
+    found += [
+        f"{table}: {count - _SHOWN} more rows refer to rows that do not exist."
+        for table, count in counted.items()
+        if count > _SHOWN
+    ]
+    return found
+
+
+def _reference(
+    connection: sqlite3.Connection, table: str, rowid: int | None, parent: str, number: int
+) -> str:
+    columns = connection.execute(
+        'SELECT "from" FROM pragma_foreign_key_list(?) WHERE id = ? ORDER BY seq', (table, number)
+    ).fetchall()
+    names = [name for (name,) in columns]
+    if rowid is None or not names:
+        return f"A row of {table} refers to a row of {parent} that does not exist."
+    wanted = ", ".join(quote_name(name) for name in names)
+    values = connection.execute(
+        f"SELECT {wanted} FROM {quote_name(table)} WHERE rowid = ?", (rowid,)
+    ).fetchone()
+    shown = ", ".join(str(value) for value in values)
+    return f"{table} row {rowid}: {', '.join(names)} refers to {parent} {shown}, which does not exist."
+
+
+def _log(connection: sqlite3.Connection) -> list[str]:
+    """Look for holes in the log and for a change that was never closed."""
+    found = [
+        f"Change {number} was left open by another program: every later write is counted as part of it."
+        for (number,) in connection.execute("SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL")
+    ]
+    if connection.execute("SELECT id FROM audit_gate WHERE id <> 0").fetchone():
+        found.append("audit_gate has a row that must not be there: a change could stay open unseen.")
+    count, first, last = connection.execute("SELECT count(*), min(seq), max(seq) FROM audit_log").fetchone()
+    if count and (first != 1 or last - first + 1 != count):
+        found += _holes(connection, last - count)
+    lost = connection.execute(
+        "SELECT count(*) FROM audit_log"
+        " WHERE txn_id IS NULL OR txn_id NOT IN (SELECT id FROM audit_transaction)"
+    ).fetchone()[0]
+    if lost:
+        found.append(f"{lost} entries of the log belong to a change that is not in audit_transaction.")
+    return found
+
+
+def _holes(connection: sqlite3.Connection, missing: int) -> list[str]:
+    rows = connection.execute(
+        "SELECT before + 1, seq - 1"
+        " FROM (SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS before FROM audit_log)"
+        " WHERE seq > before + 1 LIMIT ?",
+        (_SHOWN,),
+    ).fetchall()
+    places = ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in rows)
+    return [f"{missing} entries of the log are missing: {places}."]
