@@ -1,0 +1,149 @@
+"""Put a backup in place, whole or not at all, and never silently over another file."""
+
+from __future__ import annotations
+
+import sqlite3
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit import clock, db, rules
+from edgekit.errors import BusyError, ConflictError, CorruptError, InvalidError, NotFoundError
+from edgekit.file import places, placing
+from edgekit.file.backup import DATABASE, Manifest, check, copy_database, unpack
+from edgekit.file.verify import findings
+from edgekit.schema import VERSION
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A restored file: where it is, what the backup said (None for a plain copy), where the old file went.
+
+    `schema` may be older than this program's (run migrate); `findings` is what `verify` says of the file.
+    """
+
+    path: Path
+    schema: int
+    manifest: Manifest | None
+    moved_aside: Path | None
+    findings: list[str]
+
+
+def restore(
+    source: str | Path, destination: str | Path, *, replace: bool = False, now: datetime | None = None
+) -> Restored:
+    """Restore a backup, or a plain copy of a file, to `destination`, after checking it whole.
+
+    Raise ConflictError if the destination exists; with `replace` it is moved aside first, to
+    `NAME.before-restore-TIME.db`, which raises BusyError while any program has it open. Raise NotFoundError,
+    CorruptError (no backup, damaged), MigrationNeededError (newer), UnavailableError (disk full) or
+    InvalidError (a network folder). Nothing is half-written: on failure the destination is as it was.
+    """
+    source, destination = Path(source), Path(destination)
+    if not source.is_file():
+        raise NotFoundError(f"There is no backup {source}.")
+    if destination.is_dir():
+        raise ConflictError(
+            f"{destination} is a folder.", hint="Name the file to restore to, such as agency.db."
+        )
+    if not replace:
+        placing.require_free(destination)
+    if reason := places.unsafe(destination):
+        raise InvalidError(reason, hint="Restore to a local disk.")
+    with placing.workspace(destination.parent) as folder:
+        building = folder / DATABASE
+        manifest = _fetch(source, building)
+        connection = db.connect(building, read_only=True)
+        try:
+            version = check(connection, source)
+            found = findings(connection, with_catalogue=version == VERSION)
+        finally:
+            connection.close()
+        placing.copy_rights(source, building)
+        aside = _move_aside(destination, now or clock.now()) if replace else None
+        try:
+            placing.publish(building, destination)
+        except BaseException:
+            if aside is not None and not destination.exists():
+                aside.rename(destination)
+            raise
+    return Restored(destination, version, manifest, aside, found)
+
+
+def _fetch(source: Path, building: Path) -> Manifest | None:
+    """Bring the database of a backup, or of a plain copy, into a new file."""
+    if source.suffix.lower() == ".zip" or not _is_sqlite(source):
+        if source.stat().st_size == 0 or not zipfile.is_zipfile(source):
+            raise CorruptError(f"{source} is not a backup, or it is damaged.", hint="Use another backup.")
+        return unpack(source, building)
+    connection = db.connect(source, read_only=True)
+    try:
+        copy_database(connection, building)
+    except sqlite3.Error as error:
+        ours = rules.translate(error)
+        if ours is None:
+            raise
+        raise type(ours)(f"{source}: {ours.message}", hint="Use another backup.") from error
+    finally:
+        connection.close()
+    return None
+
+
+def _is_sqlite(path: Path) -> bool:
+    """Ask SQLite itself: the file may be in use, and nothing else in this process may open it then."""
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+    try:
+        connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorname != "SQLITE_NOTADB"
+    else:
+        return True
+    finally:
+        connection.close()
+
+
+def _move_aside(path: Path, at: datetime) -> Path | None:
+    """Rename the file that is to be replaced, after making sure that nobody has it open."""
+    left = [Path(f"{path}{suffix}") for suffix in placing.COMPANIONS]
+    aside = path.with_name(f"{path.stem}.before-restore-{at:%Y-%m-%dT%H%M%SZ}.db")
+    if any(Path(f"{aside}{suffix}").exists() for suffix in ("", *placing.COMPANIONS)):
+        raise ConflictError(
+            f"{aside} already exists; nothing was changed.", hint="Move it away, or wait a second."
+        )
+    if path.exists():
+        _fold(path)
+    # What is left now belongs to a damaged file, or to one that was deleted: it must not touch the new file.
+    for companion in left:
+        if companion.exists():
+            companion.rename(f"{aside}{str(companion).removeprefix(str(path))}")
+    if not path.exists():
+        return None
+    path.rename(aside)
+    return aside
+
+
+def _fold(path: Path) -> None:
+    """Fold the write-ahead log into the file. Raise BusyError if any other connection has the file open."""
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=1, isolation_level=None
+    )
+    try:
+        # Leaving WAL needs the file for ourselves: even an idle connection of another program prevents it.
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("ROLLBACK")
+    except sqlite3.DatabaseError as error:
+        if isinstance(rules.translate(error), CorruptError):
+            return  # damaged, which is why it is being replaced
+        if isinstance(rules.translate(error), BusyError):
+            raise BusyError(
+                f"{path} is in use; nothing was changed.",
+                hint="Close every program that has it open and try again.",
+            ) from error
+        raise
+    finally:
+        connection.close()
