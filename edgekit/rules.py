@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import (
     BusyError,
@@ -19,6 +18,9 @@ from edgekit.errors import (
 )
 from edgekit.schema import quote_name
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")
 _NOT_NULL = re.compile(r"NOT NULL constraint failed: (.+)\.([^.]+)$")
 _STRICT = re.compile(r"cannot store (\w+) value in (\w+) column (.+)\.([^.]+)$")
@@ -29,7 +31,7 @@ _INDEX = re.compile(r"index '(.+)'")
 def translate(error: BaseException, connection: sqlite3.Connection | None = None) -> EdgekitError | None:
     """Turn an error of the driver (or one Peewee wrapped around it) into ours; None if it is a bug of ours.
 
-    `connection` serves to read the allowed values out of the table's own text. Values of the row are never shown.
+    `connection` serves to read what is allowed out of the table's own text. Values of the row are not shown.
     """
     original = getattr(error, "orig", None) or error
     if not isinstance(original, sqlite3.Error):
@@ -59,7 +61,8 @@ def _condition(name: str, text: str) -> EdgekitError | None:
         )
     if name.startswith("SQLITE_READONLY"):
         return DeniedError(
-            "The file or its folder cannot be written.", hint="Move it to a folder you may write, or change its rights."
+            "The file or its folder cannot be written.",
+            hint="Move it to a folder you may write, or change its rights.",
         )
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
         return UnavailableError(
@@ -79,7 +82,12 @@ def _rule(text: str, connection: sqlite3.Connection | None) -> RuleError:
         return RuleError(table, column, code, sentence)
     if match := _STRICT.search(text):
         value, kind, table, column = match.groups()
-        wanted = {"INT": "a whole number", "INTEGER": "a whole number", "REAL": "a number", "TEXT": "text"}.get(kind, kind)
+        wanted = {
+            "INT": "a whole number",
+            "INTEGER": "a whole number",
+            "REAL": "a number",
+            "TEXT": "text",
+        }.get(kind, kind)
         return RuleError(table, column, "type", f"{table}.{column} must be {wanted}, not {_noun(value)}.")
     if match := _NOT_NULL.search(text):
         table, column = match.groups()
@@ -90,13 +98,18 @@ def _rule(text: str, connection: sqlite3.Connection | None) -> RuleError:
         return _check(match[1], connection)
     if "FOREIGN KEY" in text:
         return RuleError(
-            "*", "*", "reference", "A row refers to one that does not exist, or is still referred to by another."
+            "*",
+            "*",
+            "reference",
+            "A row refers to one that does not exist, or is still referred to by another.",
         )
     return RuleError("*", "*", "constraint", text)
 
 
 def _noun(storage: str) -> str:
-    return {"TEXT": "text", "BLOB": "binary data", "REAL": "a fraction", "INT": "a whole number"}.get(storage, storage)
+    return {"TEXT": "text", "BLOB": "binary data", "REAL": "a fraction", "INT": "a whole number"}.get(
+        storage, storage
+    )
 
 
 def _unique(text: str, connection: sqlite3.Connection | None) -> RuleError:
@@ -114,7 +127,9 @@ def _unique(text: str, connection: sqlite3.Connection | None) -> RuleError:
 def _index_columns(index: str, connection: sqlite3.Connection | None) -> tuple[str, list[str]]:
     """Name table and columns of a unique index over expressions, which SQLite reports by index name only."""
     if connection is not None:
-        row = connection.execute("SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?", (index,)).fetchone()
+        row = connection.execute(
+            "SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?", (index,)
+        ).fetchone()
         if row:
             found = connection.execute("SELECT name FROM pragma_index_info(?)", (index,)).fetchall()
             return row[0], [name for (name,) in found if name] or [index]
@@ -127,26 +142,60 @@ def _check(name: str, connection: sqlite3.Connection | None) -> RuleError:
     if len(parts) != 3:
         return RuleError("*", "*", "check", f"The rule {name} does not hold.")
     table, column, code = parts
-    return RuleError(table, column, code, _sentence(table, column, code, _condition_of(table, name, connection)))
+    return RuleError(
+        table, column, code, _sentence(table, column, code, _condition_of(table, name, connection))
+    )
 
 
 def _condition_of(table: str, name: str, connection: sqlite3.Connection | None) -> str:
     if connection is None:
         return ""
-    row = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)).fetchone()
+    row = connection.execute(
+        "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)
+    ).fetchone()
     sql = (row[0] or "") if row else ""
     start = sql.find(f'CONSTRAINT "{name}" CHECK (')
     if start < 0:
         return ""
-    return str(sql[start:].split("CHECK (", 1)[1].split("\n", 1)[0])
+    return _up_to_bracket(sql[start:].split("CHECK (", 1)[1])
+
+
+def _up_to_bracket(text: str) -> str:
+    """Cut a condition at the bracket that closes it: a comment or another rule may follow on the line."""
+    depth, quoted = 1, False
+    for position, letter in enumerate(text):
+        if letter == "'":
+            quoted = not quoted
+        elif not quoted:
+            depth += {"(": 1, ")": -1}.get(letter, 0)
+            if depth == 0:
+                return text[:position]
+    return text
+
+
+_FORMATS = {"currency": "three capital letters such as USD", "color": "a colour such as #3366CC"}
+
+
+def _figures(code: str, condition: str) -> str | None:
+    """Say the limits a CHECK sets to a length or a number."""
+    unit = " characters" if code == "length" else ""
+    if numbers := re.search(r"BETWEEN (-?\d+) AND (-?\d+)", condition):
+        if code == "length" and numbers[1] == "1":
+            return f"must not be empty and has at most {numbers[2]}{unit}"
+        return f"must be between {numbers[1]} and {numbers[2]}{unit}"
+    if exact := re.search(r"\) = (\d+)", condition):
+        return f"must have {exact[1]}{unit}"
+    if highest := re.search(r"<= (\d+)", condition):
+        return f"has at most {highest[1]}{unit}"
+    if lowest := re.search(r">= (-?\d+)", condition):
+        return "must not be negative" if lowest[1] == "0" else f"must be at least {lowest[1]}{unit}"
+    return None
 
 
 def _sentence(table: str, column: str, code: str, condition: str) -> str:
     """Say what a CHECK of ours asks for, by its code and the figures in its text."""
     what = table if column == "*" else f"{table}.{column}"
     values = re.findall(r"'([^']*)'", condition)
-    numbers = re.search(r"BETWEEN (-?\d+) AND (-?\d+)", condition)
-    limit = re.search(r"<= (\d+)", condition)
     sentences = {
         "boolean": f"{what} must be 0 or 1.",
         "json_object": f"{what} must be a JSON object.",
@@ -160,38 +209,37 @@ def _sentence(table: str, column: str, code: str, condition: str) -> str:
     }
     if column == "vin" and code in {"length", "format"}:
         return (
-            f"{what} must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part"
+    """Find which reference of a row points at nothing: SQLite names none when a foreign key fails."""
             " writes * for each unknown character."
         )
-    if code in {"length", "range"} and numbers:
-        unit = " characters" if code == "length" else ""
-        if code == "length" and numbers[1] == "1":
-            return f"{what} must not be empty and has at most {numbers[2]}{unit}."
-        return f"{what} must be between {numbers[1]} and {numbers[2]}{unit}."
-    if code == "length" and limit:
-        return f"{what} has at most {limit[1]} characters."
+    if code == "format" and column in _FORMATS:
+        return f"{what} must be {_FORMATS[column]}."
+    if code in {"length", "range"} and (figures := _figures(code, condition)):
+        return f"{what} {figures}."
     return sentences.get(code, f"{what} is not as the rule “{code}” asks.")
 
 
 def explain_reference(
     connection: sqlite3.Connection, table: str, values: Mapping[str, Any]
 ) -> RuleError | None:
-    """Find which reference of a row has nothing to point at, since SQLite names none when a foreign key fails."""
-    for row in connection.execute("SELECT \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?)", (table,)):
+    """Find which reference of a row has nothing to point at: SQLite names none when a foreign key fails."""
+    for row in connection.execute('SELECT "table", "from", "to" FROM pragma_foreign_key_list(?)', (table,)):
         parent, column, target = row[0], row[1], row[2] or "id"
         value = values.get(column)
         if value is None:
             continue
         sql = f"SELECT 1 FROM {quote_name(parent)} WHERE {quote_name(target)} = ?"
         if connection.execute(sql, (value,)).fetchone() is None:
-            return RuleError(table, column, "reference", f"{table}.{column}: there is no {parent} with {target} {value}.")
+            return RuleError(
+                table, column, "reference", f"{table}.{column}: there is no {parent} with {target} {value}."
+            )
     return None
 
 
 def explain_referrers(connection: sqlite3.Connection, table: str, key: Any) -> RuleError | None:
     """Find which table still refers to a row that was to be deleted."""
     children = connection.execute(
-        "SELECT m.name, f.\"from\" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f"
+        'SELECT m.name, f."from" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f'
         " WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE",
         (table,),
     ).fetchall()

@@ -16,7 +16,11 @@ CREATE TABLE status (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
 
-CREATE TRIGGER status_active_kept_bu BEFORE UPDATE ON status WHEN OLD.id = 1 AND (NEW.code IS NOT 'ACTIVE' OR NEW.is_active IS NOT 1) BEGIN
+CREATE TRIGGER status_active_kept_bi BEFORE INSERT ON status WHEN (NEW.id = 1 OR NEW.code = 'ACTIVE') AND EXISTS (SELECT 1 FROM status WHERE id = 1) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');
+END;
+CREATE TRIGGER status_active_kept_bu BEFORE UPDATE ON status
+WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'ACTIVE' OR NEW.is_active IS NOT 1 ELSE NEW.id = 1 OR NEW.code = 'ACTIVE' END BEGIN
   SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');
 END;
 CREATE TRIGGER status_active_kept_bd BEFORE DELETE ON status WHEN OLD.id = 1 BEGIN

@@ -16,6 +16,13 @@ CREATE TABLE organization (
 CREATE INDEX organization_parent_organization ON organization(parent_organization_id);
 CREATE INDEX organization_license_tier ON organization(license_tier_id);
 
+CREATE TRIGGER organization_acyclic_bi BEFORE INSERT ON organization WHEN NEW.parent_organization_id IS NOT NULL BEGIN  -- by REPLACE
+  WITH RECURSIVE ancestor(id) AS (
+    SELECT NEW.parent_organization_id
+    UNION SELECT o.parent_organization_id FROM organization o JOIN ancestor a ON o.id = a.id WHERE o.parent_organization_id IS NOT NULL
+  )
+  SELECT RAISE(ABORT, 'EK|organization|parent_organization_id|cycle|An organization cannot be its own ancestor.') FROM ancestor WHERE id = NEW.id;
+END;
 CREATE TRIGGER organization_acyclic_bu BEFORE UPDATE OF parent_organization_id ON organization WHEN NEW.parent_organization_id IS NOT NULL BEGIN
   WITH RECURSIVE ancestor(id) AS (
     SELECT NEW.parent_organization_id
@@ -34,7 +41,7 @@ CREATE TABLE user (
   organization_id INTEGER REFERENCES organization(id),  -- NULL: belongs to the installation
   role_id INTEGER REFERENCES role(id),
   license_tier_id INTEGER REFERENCES license_tier(id),
-  last_login_at TEXT CONSTRAINT "user.last_login_at.time" CHECK (last_login_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_login_at) IS last_login_at),
+  last_login_at TEXT CONSTRAINT "user.last_login_at.time" CHECK (last_login_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_login_at, '+0 days') IS last_login_at),
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),

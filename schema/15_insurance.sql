@@ -79,7 +79,7 @@ CREATE TABLE driver (
   license_state TEXT NOT NULL CONSTRAINT "driver.license_state.length" CHECK (length(license_state) BETWEEN 2 AND 50),
   license_status TEXT CONSTRAINT "driver.license_status.length" CHECK (length(license_status) <= 50),  -- as the verification service words it
   violation_points INTEGER CONSTRAINT "driver.violation_points.range" CHECK (violation_points BETWEEN 0 AND 999),
-  verified_at TEXT CONSTRAINT "driver.verified_at.time" CHECK (verified_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', verified_at) IS verified_at),  -- when the service last reported on this licence
+  verified_at TEXT CONSTRAINT "driver.verified_at.time" CHECK (verified_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', verified_at, '+0 days') IS verified_at),  -- when the service last reported on this licence
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),

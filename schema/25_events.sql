@@ -24,7 +24,7 @@ CREATE TABLE integration_event (
   event_metadata TEXT CONSTRAINT "integration_event.event_metadata.json_object" CHECK (event_metadata IS NULL OR CASE WHEN json_valid(event_metadata) THEN json_type(event_metadata) = 'object' ELSE 0 END),
   processing_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "integration_event.processing_status.choice" CHECK (processing_status IN ('pending', 'processing', 'processed', 'failed')),  -- pending: nobody has taken it; processing: being handled; processed: done; failed: given up, kept for replay
   processing_error TEXT,
-  processed_at TEXT CONSTRAINT "integration_event.processed_at.time" CHECK (processed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', processed_at) IS processed_at),
+  processed_at TEXT CONSTRAINT "integration_event.processed_at.time" CHECK (processed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', processed_at, '+0 days') IS processed_at),
   correlation_id TEXT NOT NULL CONSTRAINT "integration_event.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
   causation_id TEXT CONSTRAINT "integration_event.causation_id.length" CHECK (length(causation_id) <= 100),  -- the event that led to this one
   organization_id INTEGER REFERENCES organization(id),

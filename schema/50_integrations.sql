@@ -38,7 +38,7 @@ CREATE TABLE integration (
   entity_id INTEGER REFERENCES entity(id),  -- the outside service it talks to
   connection_config TEXT NOT NULL CONSTRAINT "integration.connection_config.json_object" CHECK (CASE WHEN json_valid(connection_config) THEN json_type(connection_config) = 'object' ELSE 0 END),  -- the connector's settings, and `table`, `key`, `create` of the target
   health_status TEXT CONSTRAINT "integration.health_status.choice" CHECK (health_status IN ('healthy', 'degraded', 'unhealthy')),  -- NULL: not known
-  last_health_check_at TEXT CONSTRAINT "integration.last_health_check_at.time" CHECK (last_health_check_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_health_check_at) IS last_health_check_at),
+  last_health_check_at TEXT CONSTRAINT "integration.last_health_check_at.time" CHECK (last_health_check_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_health_check_at, '+0 days') IS last_health_check_at),
   version INTEGER NOT NULL DEFAULT 1 CONSTRAINT "integration.version.range" CHECK (version >= 1),
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
@@ -53,16 +53,16 @@ CREATE INDEX integration_organization ON integration(organization_id);
 
 CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_config) WHERE lower(replace(key, '-', '_')) IN
-    ('password', 'passwd', 'api_key', 'apikey', 'token', 'access_token', 'refresh_token', 'client_secret', 'private_key', 'authorization', 'bearer', 'x_api_key')
-    AND type = 'text';
+  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
 END;
 
 CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connection_config ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_config) WHERE lower(replace(key, '-', '_')) IN
-    ('password', 'passwd', 'api_key', 'apikey', 'token', 'access_token', 'refresh_token', 'client_secret', 'private_key', 'authorization', 'bearer', 'x_api_key')
-    AND type = 'text';
+  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
 END;
 
 -- One row is a secret of an integration in an environment, sealed by the vault.
@@ -74,8 +74,8 @@ CREATE TABLE integration_credential (
   credential_key TEXT NOT NULL COLLATE NOCASE CONSTRAINT "integration_credential.credential_key.length" CHECK (length(credential_key) BETWEEN 1 AND 50),  -- username, password, api_key …
   value_ciphertext BLOB NOT NULL CONSTRAINT "integration_credential.value_ciphertext.length" CHECK (length(value_ciphertext) BETWEEN 29 AND 65536),
   encryption_key_id INTEGER NOT NULL REFERENCES encryption_key(id),
-  expires_at TEXT CONSTRAINT "integration_credential.expires_at.time" CHECK (expires_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', expires_at) IS expires_at),
-  last_rotated_at TEXT CONSTRAINT "integration_credential.last_rotated_at.time" CHECK (last_rotated_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_rotated_at) IS last_rotated_at),
+  expires_at TEXT CONSTRAINT "integration_credential.expires_at.time" CHECK (expires_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', expires_at, '+0 days') IS expires_at),
+  last_rotated_at TEXT CONSTRAINT "integration_credential.last_rotated_at.time" CHECK (last_rotated_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_rotated_at, '+0 days') IS last_rotated_at),
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),
@@ -115,12 +115,12 @@ CREATE TABLE integration_mapping (
 ) STRICT;
 CREATE INDEX integration_mapping_active ON integration_mapping(integration_id) WHERE status_id = 1;
 
-CREATE TRIGGER integration_mapping_rules_bi BEFORE INSERT ON integration_mapping WHEN NEW.transformation_rules IS NOT NULL AND json_valid(NEW.transformation_rules) BEGIN
+CREATE TRIGGER integration_mapping_rules_bi BEFORE INSERT ON integration_mapping WHEN CASE WHEN json_valid(NEW.transformation_rules) THEN json_type(NEW.transformation_rules) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|integration_mapping|transformation_rules|type|Transformation rules must include type')
   WHERE json_type(NEW.transformation_rules, '$.type') IS NOT 'text';
 END;
 
-CREATE TRIGGER integration_mapping_rules_bu BEFORE UPDATE OF transformation_rules ON integration_mapping WHEN NEW.transformation_rules IS NOT NULL AND json_valid(NEW.transformation_rules) BEGIN
+CREATE TRIGGER integration_mapping_rules_bu BEFORE UPDATE OF transformation_rules ON integration_mapping WHEN CASE WHEN json_valid(NEW.transformation_rules) THEN json_type(NEW.transformation_rules) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|integration_mapping|transformation_rules|type|Transformation rules must include type')
   WHERE json_type(NEW.transformation_rules, '$.type') IS NOT 'text';
 END;
@@ -192,16 +192,16 @@ CREATE INDEX integration_template_organization ON integration_template(organizat
 
 CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_template) WHERE lower(replace(key, '-', '_')) IN
-    ('password', 'passwd', 'api_key', 'apikey', 'token', 'access_token', 'refresh_token', 'client_secret', 'private_key', 'authorization', 'bearer', 'x_api_key')
-    AND type = 'text';
+  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
 END;
 
 CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE OF connection_template ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_template) WHERE lower(replace(key, '-', '_')) IN
-    ('password', 'passwd', 'api_key', 'apikey', 'token', 'access_token', 'refresh_token', 'client_secret', 'private_key', 'authorization', 'bearer', 'x_api_key')
-    AND type = 'text';
+  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
 END;
 
 -- One row says which template version an integration was made from.
@@ -212,7 +212,7 @@ CREATE TABLE integration_template_instance (
   instance_name TEXT NOT NULL CONSTRAINT "integration_template_instance.instance_name.length" CHECK (length(instance_name) BETWEEN 1 AND 100),
   customizations TEXT CONSTRAINT "integration_template_instance.customizations.json_object" CHECK (customizations IS NULL OR CASE WHEN json_valid(customizations) THEN json_type(customizations) = 'object' ELSE 0 END),
   deployment_status TEXT NOT NULL DEFAULT 'draft' CONSTRAINT "integration_template_instance.deployment_status.choice" CHECK (deployment_status IN ('draft', 'testing', 'active', 'deprecated')),  -- draft: being set up; testing: on trial; active: live; deprecated: on its way out
-  deployed_at TEXT CONSTRAINT "integration_template_instance.deployed_at.time" CHECK (deployed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', deployed_at) IS deployed_at),
+  deployed_at TEXT CONSTRAINT "integration_template_instance.deployed_at.time" CHECK (deployed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', deployed_at, '+0 days') IS deployed_at),
   deployed_by INTEGER REFERENCES user(id),
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
