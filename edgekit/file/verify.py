@@ -41,7 +41,7 @@ def verify(path: str | Path) -> list[str]:
 
 def findings(connection: sqlite3.Connection, *, with_catalogue: bool = True) -> list[str]:
     """Do what `verify` does on a connection; without the catalogue, for a file of an older schema."""
-    checks: list[Callable[[sqlite3.Connection], list[str]]] = [damage, broken_rules, _references, _log]
+    checks: list[Callable[[sqlite3.Connection], list[str]]] = [integrity, lost_references, _log]
     if with_catalogue:
         checks.insert(1, _catalogue)
     found: list[str] = []
@@ -65,10 +65,11 @@ def damage(connection: sqlite3.Connection) -> list[str]:
     return [f"The file is damaged: {line}." for line in _integrity(connection) if not line.startswith(_RULES)]
 
 
-def broken_rules(connection: sqlite3.Connection) -> list[str]:
-    """Say which tables hold rows that their own rules refuse: written past them, by another tool."""
-    counted = Counter(line for line in _integrity(connection) if line.startswith(_RULES))
-    return [
+def integrity(connection: sqlite3.Connection) -> list[str]:
+    """Say what is damaged, and which tables hold rows that their own rules refuse: another tool's."""
+    lines = _integrity(connection)
+    counted = Counter(line for line in lines if line.startswith(_RULES))
+    return [f"The file is damaged: {line}." for line in lines if not line.startswith(_RULES)] + [
         f"Rows break a rule of their table: {line} ({count}{' or more' if count >= _SHOWN else ''})."
         for line, count in counted.items()
     ]
@@ -114,7 +115,7 @@ def _catalogue(connection: sqlite3.Connection) -> list[str]:
         wanted.close()
 
 
-def _references(connection: sqlite3.Connection) -> list[str]:
+def lost_references(connection: sqlite3.Connection) -> list[str]:
     """Name every row that refers to one that does not exist."""
     counted: Counter[str] = Counter()
     found = []

@@ -1,0 +1,290 @@
+"""A migration happens whole, behind a backup, or the file is exactly what it was."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgekit
+from edgekit import db, schema
+from edgekit.errors import BusyError, CorruptError, EdgekitError, MigrationNeededError
+from edgekit.file import migrate as module
+from edgekit.file.migrate import Target, migrate, repair_triggers
+from edgekit.file.restore import restore
+from edgekit.file.verify import findings, verify
+
+# What a real one does: rebuild a table others refer to, add one with an index, move rows.
+GOOD = """
+-- Statuses get a colour; a table of notes.
+CREATE TABLE status_new (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE UNIQUE
+    CONSTRAINT "status.code.length" CHECK (length(code) BETWEEN 1 AND 60),
+  name TEXT NOT NULL CONSTRAINT "status.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  description TEXT,
+  is_active INTEGER NOT NULL DEFAULT 0 CONSTRAINT "status.is_active.boolean" CHECK (is_active IN (0, 1)),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  colour TEXT
+) STRICT;
+INSERT INTO status_new(id, code, name, description, is_active, created_by, updated_by, created_at, updated_at)
+  SELECT id, code, name, description, is_active, created_by, updated_by, created_at, updated_at FROM status;
+DROP TABLE status;
+ALTER TABLE status_new RENAME TO status;
+CREATE TABLE remark (
+  id INTEGER PRIMARY KEY, status_id INTEGER NOT NULL REFERENCES status(id), text TEXT
+) STRICT;
+CREATE INDEX remark_status ON remark(status_id);
+INSERT INTO remark(status_id, text) SELECT id, 'from ' || code FROM status;
+"""
+VIEW = "CREATE VIEW remark_list AS SELECT r.id, s.code FROM remark r JOIN status s ON s.id = r.status_id"
+
+
+def _target(tmp_path: Path, *scripts: str, version: int = 0) -> Target:
+    """A program whose schema is ours, brought further by these migrations."""
+    folder = tmp_path / "migrations"
+    folder.mkdir(exist_ok=True)
+    for number, script in enumerate(scripts, 2):
+        (folder / f"{number:04d}_step{number}.sql").write_text(script)
+
+    def pristine() -> sqlite3.Connection:
+        connection = schema.pristine()
+        triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {schema.quote_name(name)}")
+        connection.execute("PRAGMA legacy_alter_table = ON")
+        schema.run_script(connection, GOOD)
+        for _, sql in triggers:
+            connection.execute(sql)
+        connection.execute(VIEW)
+        return connection
+
+    return Target(version or len(scripts) + 1, folder, pristine)
+
+
+def _dump(path: Path) -> list[str]:
+    connection = sqlite3.connect(path)
+    try:
+        rows = connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+        version = connection.execute("PRAGMA user_version").fetchone()
+        return [*connection.iterdump(), *map(str, rows), str(version)]
+    finally:
+        connection.close()
+
+
+def _backups(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("*.edgekit-backup.zip"))
+
+
+def test_a_migration_brings_the_file_to_the_new_schema(edge_file: Path, tmp_path: Path) -> None:
+    before = _dump(edge_file)
+    target = _target(tmp_path, GOOD)
+    steps = migrate(edge_file, target=target)
+    assert [step.name for step in steps[:2]] == ["0002_step2", "triggers and views"]
+    connection = db.connect(edge_file)
+    try:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM remark_list").fetchone() == (4,)
+        assert connection.execute(
+            "SELECT name, length(sha256), app_version FROM schema_migration"
+        ).fetchall() == [("0002_step2", 64, edgekit.__version__)]
+        entry = connection.execute(
+            "SELECT l.action, l.changes, t.actor, t.reason, t.open_gate FROM audit_log l"
+            " JOIN audit_transaction t ON t.id = l.txn_id ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        assert entry == (
+            "S",
+            '{"schema":[1,2],"migrations":["0002_step2"]}',
+            "system",
+            "migrate 0002_step2",
+            None,
+        )
+        assert findings(connection, with_catalogue=False) == []
+        with pytest.raises(sqlite3.IntegrityError, match=r"EK\|status\|id\|protected"):
+            connection.execute("UPDATE status SET is_active = 0 WHERE id = 1")
+    finally:
+        connection.close()
+    # the way down is the backup
+    assert [path.name for path in _backups(edge_file)] == [steps[-1].name]
+    restore(_backups(edge_file)[0], tmp_path / "old.db")
+    assert _dump(tmp_path / "old.db") == before
+    assert migrate(edge_file, target=target) == []
+    with pytest.raises(MigrationNeededError):
+        verify(edge_file)
+
+
+def test_a_dry_run_only_says_what_it_would_do(edge_file: Path, tmp_path: Path) -> None:
+    before = _dump(edge_file)
+    steps = migrate(edge_file, target=_target(tmp_path, GOOD), dry_run=True)
+    assert [step.what for step in steps] == [
+        "Bring the schema from 1 to 2.",
+        "Drop all of ours and make them anew.",
+    ]
+    assert _dump(edge_file) == before
+    assert _backups(edge_file) == []
+
+
+STATEMENTS = list(schema.split_statements(GOOD))
+
+
+@pytest.mark.parametrize("at", range(len(STATEMENTS) + 1))
+@pytest.mark.parametrize(
+    "bad", ["SELECT nothing FROM nowhere;", "INSERT INTO status(code, name) VALUES ('ACTIVE', 'x');"]
+)
+def test_a_bad_statement_anywhere_leaves_the_file_as_it_was(
+    edge_file: Path, tmp_path: Path, at: int, bad: str
+) -> None:
+    before = _dump(edge_file)
+    script = "\n".join([*STATEMENTS[:at], bad, *STATEMENTS[at:]])
+    with pytest.raises(CorruptError, match="0002_step2"):
+        migrate(edge_file, target=_target(tmp_path, script))
+    assert _dump(edge_file) == before
+    assert _backups(edge_file) == []
+    assert verify(edge_file) == []
+
+
+@pytest.mark.parametrize("name", ["_take_down", "_run", "_put_up", "_record", "_check"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, sqlite3.OperationalError])
+def test_a_failure_after_any_step_leaves_the_file_as_it_was(
+    edge_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: type[BaseException]
+) -> None:
+    before = _dump(edge_file)
+    real = getattr(module, name)
+
+    def fail(*args: object, **options: object) -> None:
+        real(*args, **options)
+        raise error
+
+    monkeypatch.setattr(module, name, fail)
+    with pytest.raises(error):
+        migrate(edge_file, target=_target(tmp_path, GOOD))
+    assert _dump(edge_file) == before
+    assert _backups(edge_file) == []
+    assert verify(edge_file) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        ("DELETE FROM environment;", "does not exist"),  # a row that others refer to
+        ("DROP INDEX remark_status;", "index remark_status is missing"),  # not what the new schema says
+        ("ALTER TABLE remark RENAME COLUMN status_id TO state_id;", "column state_id does not belong"),
+        ("COMMIT;", "leave the transaction alone"),
+    ],
+)
+def test_a_result_that_is_not_the_new_schema_is_undone(
+    edge_file: Path, tmp_path: Path, more: str, match: str
+) -> None:
+    before = _dump(edge_file)
+    with pytest.raises(EdgekitError, match=match):
+        migrate(edge_file, target=_target(tmp_path, GOOD + more))
+    assert _dump(edge_file) == before
+
+
+def test_a_kill_in_the_middle_leaves_the_file_as_it_was(edge_file: Path, tmp_path: Path) -> None:
+    before = _dump(edge_file)
+    target = _target(tmp_path, GOOD)
+    code = (
+        "import os, sys; from pathlib import Path; from edgekit import schema\n"
+        "from edgekit.file import migrate as m\n"
+        "m._put_up = lambda *a: os._exit(9)\n"
+        "m.migrate(sys.argv[1], target=m.Target(2, Path(sys.argv[2]), schema.pristine))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(edge_file), str(target.folder)], check=False)
+    assert done.returncode == 9
+    assert _dump(edge_file) == before
+    assert verify(edge_file) == []
+
+
+def test_what_users_made_survives(edge_file: Path, shell: sqlite3.Connection, tmp_path: Path) -> None:
+    for sql in (
+        "CREATE TABLE mine(a)",
+        "CREATE TABLE seen(a)",
+        "CREATE TRIGGER mine_t AFTER INSERT ON mine BEGIN INSERT INTO seen VALUES (NEW.a); END",
+        "CREATE VIEW my_statuses AS SELECT code FROM status",
+        "INSERT INTO mine VALUES (1)",
+    ):
+        shell.execute(sql)
+    migrate(edge_file, target=_target(tmp_path, GOOD))
+    shell.execute("INSERT INTO mine VALUES (2)")
+    assert shell.execute("SELECT a FROM seen").fetchall() == [(1,), (2,)]
+    assert shell.execute("SELECT count(*) FROM my_statuses").fetchone() == (4,)
+
+
+def test_a_view_a_migration_drops_stays_dropped(
+    edge_file: Path, shell: sqlite3.Connection, tmp_path: Path
+) -> None:
+    shell.execute("CREATE VIEW old_list AS SELECT 1 AS a")
+    migrate(edge_file, target=_target(tmp_path, GOOD + "DROP VIEW IF EXISTS old_list;"))
+    assert shell.execute("SELECT 1 FROM sqlite_schema WHERE name = 'old_list'").fetchone() is None
+
+
+def test_a_newer_file_and_a_changed_migration_are_refused(edge_file: Path, tmp_path: Path) -> None:
+    target = _target(tmp_path, GOOD)
+    migrate(edge_file, target=target)
+    with pytest.raises(MigrationNeededError, match="knows schema 1"):
+        migrate(edge_file)
+    (target.folder / "0002_step2.sql").write_text(GOOD.replace("\n", "\r\n"), newline="")
+    assert migrate(edge_file, target=target) == []  # line ends are not a change
+    (target.folder / "0002_step2.sql").write_text(GOOD + "-- changed")
+    with pytest.raises(CorruptError, match="knows otherwise"):
+        migrate(edge_file, target=target)
+
+
+def test_a_gap_in_the_migrations_is_our_bug(edge_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgekitError, match="do not lead to schema 3"):
+        migrate(edge_file, target=_target(tmp_path, GOOD, version=3))
+
+
+def test_a_busy_file_is_left_alone(
+    edge: db.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "BUSY_SECONDS", 0)
+    with edge.change(reason="x"):
+        edge.connection().execute("UPDATE system SET name = 'busy'")
+        with pytest.raises(BusyError):
+            migrate(edge.path, target=_target(tmp_path, GOOD))
+    assert _backups(edge.path) == []
+
+
+def test_a_sound_file_needs_nothing(edge_file: Path) -> None:
+    before = edge_file.read_bytes()
+    assert migrate(edge_file) == []
+    assert repair_triggers(edge_file) == []
+    assert edge_file.read_bytes() == before
+    assert _backups(edge_file) == []
+
+
+def test_triggers_and_views_that_differ_are_repaired(edge_file: Path, shell: sqlite3.Connection) -> None:
+    shell.execute("DROP TRIGGER status_active_kept_bu")
+    shell.execute("DROP TRIGGER status_active_kept_bd")
+    shell.execute("CREATE TRIGGER status_active_kept_bd BEFORE DELETE ON status BEGIN SELECT 1; END")
+    shell.execute("CREATE TRIGGER stranger AFTER INSERT ON status BEGIN SELECT 1; END")
+    would = repair_triggers(edge_file, dry_run=True)
+    assert {step.what for step in would} == {
+        "Trigger status_active_kept_bu is missing. Make it anew.",
+        "Trigger status_active_kept_bd was changed. Make it anew.",
+        "Trigger stranger on table status is not one of ours. Drop it.",
+    }
+    assert len(verify(edge_file)) == 3
+    assert repair_triggers(edge_file)[:-1] == would
+    assert verify(edge_file) == []
+    assert len(_backups(edge_file)) == 1
+    assert shell.execute("SELECT reason FROM audit_transaction ORDER BY id DESC").fetchone() == (
+        "migrate triggers",
+    )
+
+
+def test_a_table_that_differs_is_not_repaired_and_does_not_stand_in_the_way(
+    edge_file: Path, shell: sqlite3.Connection
+) -> None:
+    shell.execute("ALTER TABLE vehicle ADD COLUMN mine TEXT")
+    shell.execute("DROP TRIGGER status_active_kept_bu")
+    migrate(edge_file)
+    assert [sentence for sentence in verify(edge_file) if "mine" not in sentence] == []
