@@ -4,9 +4,9 @@
     jsonpath.compile("drivers[0].name").segments        ("drivers", 0, "name")
 
 A path that does not start with `$` is a field path: `Make`, `household.policy.number`, `drivers[0].name`. It
-is made of letters, digits, `_`, dots and `[digits]`; any other text (`Policy No.`, `total premium`, `a..b`) is
-the name of one member at the top, as a CSV header is. So a header with a space is written as it is, and one
-that would read as a path (`policy.number`) is written `$['policy.number']`.
+is made of letters, digits, `_`, dots and `[digits]`; any other text (`Policy No.`, `total premium`, `a..b`)
+is the name of one member at the top, as a CSV header is. So a header with a space is written as it is, and
+one that would read as a path (`policy.number`) is written `$['policy.number']`.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ def _translate(pattern: str) -> str:
     """Write a pattern of JSON Schema in the dialect of the regex package."""
     parts: list[str] = []
     in_class = False
-    for token in re.findall(r"(?s)\\.|.", pattern):
-        if token in {"[", "]"}:
-            in_class = token == "["
-        parts.append((_IN_CLASS if in_class else _OUTSIDE).get(token, token))
+    for piece in re.findall(r"(?s)\\.|.", pattern):
+        if piece in {"[", "]"}:
+            in_class = piece == "["
+        parts.append((_IN_CLASS if in_class else _OUTSIDE).get(piece, piece))
     return "".join(parts)
