@@ -38,7 +38,8 @@ def translate(error: BaseException, connection: sqlite3.Connection | None = None
         return None
     name = getattr(original, "sqlite_errorname", "") or ""
     text = str(original)
-    if name.startswith("SQLITE_CONSTRAINT"):  # a damaged schema may quote our words too
+    # Not by our words alone: a damaged schema may quote them too. Python 3.11 has no name for a wrong type.
+    if isinstance(original, sqlite3.IntegrityError):
         return _rule(text, connection)
     return _condition(name, text)
 
@@ -96,6 +97,8 @@ def _rule(text: str, connection: sqlite3.Connection | None) -> RuleError:
         return _unique(match[1], connection)
     if match := _CHECK.search(text):
         return _check(match[1], connection)
+    if "datatype mismatch" in text:
+        return RuleError("*", "id", "type", "An id must be a whole number.")
     if "FOREIGN KEY" in text:
         return RuleError(
             "*",
@@ -209,8 +212,8 @@ def _sentence(table: str, column: str, code: str, condition: str) -> str:
     }
     if column == "vin" and code in {"length", "format"}:
         return (
-    """Find which reference of a row points at nothing: SQLite names none when a foreign key fails."""
-            " writes * for each unknown character."
+            f"{what} must have 17 characters (digits and capital letters without I, O and Q);"
+            " a VIN known in part writes * for each unknown character."
         )
     if code == "format" and column in _FORMATS:
         return f"{what} must be {_FORMATS[column]}."

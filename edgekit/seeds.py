@@ -77,6 +77,8 @@ def _apply_rows(connection: sqlite3.Connection, path: Path, table: str, rows: li
     )
     added = 0
     for row in rows:
+        if not isinstance(row, dict):
+            raise InvalidError(f"{path}: a row of {table} is not an object.")
         if unknown := sorted(set(row) - columns):
             raise InvalidError(f"{path}: {table} has no column {unknown[0]}.")
         values = {column: _value(connection, path, column, value, references) for column, value in row.items()}
