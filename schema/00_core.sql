@@ -116,7 +116,75 @@ CREATE TABLE audit_log (
   action TEXT,
   changes TEXT
 ) STRICT;
-CREATE INDEX audit_log_record ON audit_log(table_id, record_key);
+-- An insert is not indexed: most entries are inserts, and blame alone looks for one. Every record that ever was is a
+-- live row or has its deletion here.
+CREATE INDEX audit_log_record ON audit_log(table_id, record_key) WHERE action <> 'I';
 
--- One row is a row that a foreign tool's REPLACE may be about to delete unseen; empty between statements.
+-- One row is a row that a foreign tool's REPLACE may be about to delete unseen. Deleting one here says that it is gone;
+-- one without a table is forgotten unlogged. A statement that came to nothing may leave its row until the next one.
 CREATE TABLE audit_pending (table_id ANY, record_key ANY, changes TEXT) STRICT;
+CREATE TRIGGER audit_pending_gone_ad AFTER DELETE ON audit_pending WHEN OLD.table_id IS NOT NULL BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes)
+  VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), OLD.table_id, OLD.record_key, 'D', OLD.changes);
+END;
+
+-- The log is only ever added to, at its end. NEW.seq is -1 while SQLite has yet to choose it; a seq that somebody names
+-- must be the next one, or a REPLACE (which fires no DELETE trigger where recursive_triggers is off) could rewrite a row.
+CREATE TRIGGER audit_log_kept_bi BEFORE INSERT ON audit_log WHEN NEW.seq <> -1 BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.') WHERE NEW.seq IS NOT (SELECT ifnull(max(seq), 0) + 1 FROM audit_log);
+END;
+CREATE TRIGGER audit_log_kept_bu BEFORE UPDATE ON audit_log BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.');
+END;
+CREATE TRIGGER audit_log_kept_bd BEFORE DELETE ON audit_log BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.');
+END;
+
+-- Of a change only its gate may still close.
+CREATE TRIGGER audit_transaction_kept_bi BEFORE INSERT ON audit_transaction WHEN NEW.id <> -1 BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_transaction|*|append_only|Changes are only ever added to the audit log.') WHERE NEW.id IS NOT (SELECT ifnull(max(id), 0) + 1 FROM audit_transaction);
+END;
+CREATE TRIGGER audit_transaction_kept_bu BEFORE UPDATE OF id, rowid, oid, _rowid_, actor, correlation_id, reason, performed_at ON audit_transaction BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_transaction|*|append_only|Changes are only ever added to the audit log.');
+END;
+CREATE TRIGGER audit_transaction_gate_bu BEFORE UPDATE OF open_gate ON audit_transaction WHEN NEW.open_gate IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_transaction|*|append_only|Changes are only ever added to the audit log.');
+END;
+CREATE TRIGGER audit_transaction_kept_bd BEFORE DELETE ON audit_transaction BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_transaction|*|append_only|Changes are only ever added to the audit log.');
+END;
+
+-- A table keeps its short id for ever. The very same row may come again: the generated file inserts it OR IGNORE.
+CREATE TRIGGER audit_table_kept_bi BEFORE INSERT ON audit_table
+WHEN EXISTS (SELECT 1 FROM audit_table WHERE (id = NEW.id OR name = NEW.name) AND NOT (id IS NEW.id AND name IS NEW.name COLLATE BINARY)) BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_table|*|append_only|A table keeps its number in the audit log.');
+END;
+CREATE TRIGGER audit_table_kept_bu BEFORE UPDATE ON audit_table BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_table|*|append_only|A table keeps its number in the audit log.');
+END;
+CREATE TRIGGER audit_table_kept_bd BEFORE DELETE ON audit_table BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_table|*|append_only|A table keeps its number in the audit log.');
+END;
+
+-- With any other row here a change could be left open.
+CREATE TRIGGER audit_gate_kept_bi BEFORE INSERT ON audit_gate BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_gate|*|append_only|The gate of the audit log never changes.');
+END;
+CREATE TRIGGER audit_gate_kept_bu BEFORE UPDATE ON audit_gate BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_gate|*|append_only|The gate of the audit log never changes.');
+END;
+CREATE TRIGGER audit_gate_kept_bd BEFORE DELETE ON audit_gate BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_gate|*|append_only|The gate of the audit log never changes.');
+END;
+
+-- One row is one entry of the log as people and programs read it. An update shows the columns it changed, a deletion the
+-- whole old row. An insert shows no values: they are the first old ones in what follows, or the live row
+-- (`edgekit.audit.entries` fills them in).
+CREATE VIEW audit_entry AS
+SELECT l.seq, t.name AS table_name, l.record_key, l.action, l.changes,
+  CASE l.action WHEN 'U' THEN (SELECT json_group_object(c.key, c.value -> '$[0]') FROM json_each(l.changes) c) WHEN 'D' THEN l.changes END AS old_values,
+  CASE l.action WHEN 'U' THEN (SELECT json_group_object(c.key, c.value -> '$[1]') FROM json_each(l.changes) c) END AS new_values,
+  x.actor, x.correlation_id, x.reason, x.performed_at
+FROM audit_log l
+LEFT JOIN audit_table t ON t.id = l.table_id
+LEFT JOIN audit_transaction x ON x.id = l.txn_id;

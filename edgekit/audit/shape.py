@@ -1,0 +1,266 @@
+"""What the generator must know of a table, read from the catalogue: columns, keys, references both ways."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgekit.errors import InvalidError, NotFoundError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+SECRET_ENDINGS = ("_ciphertext", "_hash")
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEYWORD_TEXT = """
+abort action add after all alter always analyze and as asc attach autoincrement before begin between by
+cascade case cast check collate column commit conflict constraint create cross current current_date
+current_time current_timestamp database default deferrable deferred delete desc detach distinct do drop
+each else end escape except exclude exclusive exists explain fail filter first following for foreign
+from full generated glob group groups having if ignore immediate in index indexed initially inner insert
+instead intersect into is isnull join key last left like limit match materialized natural no not nothing
+notnull null nulls of offset on or order others outer over partition plan pragma preceding primary query
+raise range recursive references regexp reindex release rename replace restrict returning right rollback
+row rows savepoint select set table temp temporary then ties to transaction trigger unbounded union
+unique update using vacuum values view virtual when where window with without
+"""
+_KEYWORDS = frozenset(_KEYWORD_TEXT.split())
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] | --[^\n]* | /\*.*?(?:\*/|$)
+    | [A-Za-z_\u0080-\uffff][\w$]* | \s+ | .""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A stored column. `kind` is integer, real, text, blob or any; `default` is SQL text."""
+
+    name: str
+    kind: str
+    not_null: bool
+    default: str | None
+    declared: str
+
+    @property
+    def is_secret(self) -> bool:
+        """Tell whether its values must never be copied."""
+        return self.name.lower().endswith(SECRET_ENDINGS)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A unique index: its parts as SQL over the table's own column names, and its predicate if it is partial.
+
+    `columns` are the columns its value depends on. `is_plain` says that the parts are just those columns.
+    """
+
+    parts: tuple[str, ...]
+    collations: tuple[str, ...]
+    columns: tuple[str, ...]
+    predicate: str | None
+    is_plain: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key, with every name as the catalogue spells it."""
+
+    child: str
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    on_update: str
+    on_delete: str
+    defaults: tuple[str | None, ...]  # of the child's columns, for SET DEFAULT
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a rowid that has a name. `columns` leaves out that id and every generated column."""
+
+    name: str
+    key: str
+    columns: tuple[Column, ...]
+    generated: tuple[str, ...]
+    unique: tuple[Key, ...]
+    references: tuple[Reference, ...]  # to its parents
+    children: tuple[Reference, ...]  # from other tables, and from itself
+
+    def column(self, name: str) -> Column | None:
+        """Find a stored column other than the id."""
+        return next((c for c in self.columns if c.name == name), None)
+
+    @property
+    def has_touch(self) -> bool:
+        """Tell whether `updated_at` is there and holds text, so that a time may be written into it."""
+        column = self.column("updated_at")
+        return column is not None and any(
+            word in column.declared.upper() for word in ("CHAR", "CLOB", "TEXT")
+        )
+
+
+def name_sql(name: str) -> str:
+    """Write a name as SQL, quoted only where it must be."""
+    if _WORD.fullmatch(name) and name.lower() not in _KEYWORDS:
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text_sql(text: str) -> str:
+    """Write a text literal as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def ordinary_tables(connection: sqlite3.Connection) -> list[str]:
+    """List the tables of the file in the order of their making, without SQLite's own and virtual ones."""
+    rows = connection.execute(
+        "SELECT s.name FROM main.sqlite_schema s"
+        " JOIN pragma_table_list l ON l.schema = 'main' AND l.name = s.name"
+        " WHERE s.type = 'table' AND l.type = 'table' AND s.name NOT GLOB 'sqlite_*' ORDER BY s.rowid"
+    )
+    return [row[0] for row in rows]
+
+
+def all_references(connection: sqlite3.Connection) -> list[Reference]:
+    """List every foreign key of the file whose parent exists, in the order of the children's making."""
+    return [r for child in ordinary_tables(connection) for r in _references(connection, child)]
+
+
+def read_table(
+    connection: sqlite3.Connection, name: str, *, references: Sequence[Reference] | None = None
+) -> Table:
+    """Read one table's shape. `references` saves reading all foreign keys again for each of many tables.
+
+    Raise NotFoundError if there is no such table and InvalidError if it has no `INTEGER PRIMARY KEY`: the log
+    names a row by its id.
+    """
+    row = connection.execute(
+        "SELECT name, strict FROM pragma_table_list"
+        " WHERE schema = 'main' AND type = 'table' AND name = ? COLLATE NOCASE",
+        (name,),
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(f"There is no table {name!r}.")
+    name, is_strict = row
+    info = connection.execute(
+        'SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid',
+        (name,),
+    ).fetchall()
+    indexes = connection.execute(
+        'SELECT name, "unique", origin, partial FROM pragma_index_list(?) ORDER BY seq DESC', (name,)
+    ).fetchall()
+    keys = [(c[0], c[1]) for c in info if c[4]]
+    if len(keys) != 1 or keys[0][1].upper() != "INTEGER" or any(index[2] == "pk" for index in indexes):
+        raise InvalidError(
+            f"Table {name!r} cannot be audited: it has no column that is INTEGER PRIMARY KEY.",
+            hint="The log names a row by its integer id; add a column `id INTEGER PRIMARY KEY`.",
+        )
+    columns = tuple(
+        Column(c[0], _kind(c[1], is_strict=bool(is_strict)), bool(c[2]), c[3], c[1])
+        for c in info
+        if not c[4] and not c[5]
+    )
+    generated = tuple(c[0] for c in info if c[5] in (2, 3))
+    stored = [keys[0][0], *(c.name for c in columns)]
+    references = all_references(connection) if references is None else references
+    return Table(
+        name,
+        keys[0][0],
+        columns,
+        generated,
+        tuple(_key(connection, index[0], stored, generated) for index in indexes if index[1]),
+        tuple(r for r in references if r.child == name),
+        tuple(r for r in references if r.parent == name),
+    )
+
+
+def _kind(declared: str, *, is_strict: bool) -> str:
+    kinds = {"INT": "integer", "INTEGER": "integer", "REAL": "real", "TEXT": "text", "BLOB": "blob"}
+    return kinds.get(declared.upper(), "any") if is_strict else "any"
+
+
+def _key(connection: sqlite3.Connection, index: str, stored: list[str], generated: tuple[str, ...]) -> Key:
+    info = connection.execute(
+        'SELECT cid, name, coll FROM pragma_index_xinfo(?) WHERE "key" ORDER BY seqno', (index,)
+    ).fetchall()
+    collations = tuple(i[2] for i in info)
+    names = [i[1] for i in info]
+    (sql,) = connection.execute(
+        "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?", (index,)
+    ).fetchone()
+    parts, predicate = _index_parts(sql) if sql else ([], None)
+    if None not in names and predicate is None and not set(names) & set(generated):
+        return Key(tuple(name_sql(n) for n in names), collations, tuple(names), None, is_plain=True)
+    spelled = tuple(parts[i] if n is None else name_sql(n) for i, n in enumerate(names))
+    words = {w.lower() for w in _names_in(" ".join(spelled) + " " + (predicate or ""))}
+    depends = [c for c in stored if c.lower() in words]
+    if words & {g.lower() for g in generated}:
+        # What it is made of is its own affair; naming all makes SQLite compute it in BEFORE UPDATE.
+        depends = [*stored, *generated]
+    return Key(spelled, collations, tuple(depends), predicate, is_plain=False)
+
+
+def _index_parts(sql: str) -> tuple[list[str], str | None]:
+    """Split `CREATE UNIQUE INDEX n ON t(a, f(b)) WHERE p` into its parts without COLLATE and order, and p."""
+    tokens = [" " if t.startswith(("--", "/*")) else t for t in _TOKEN.findall(sql)]
+    end = tokens.index("(")
+    depth, parts = 1, [""]
+    while depth:
+        end += 1
+        depth += (tokens[end] == "(") - (tokens[end] == ")")
+        if depth == 1 and tokens[end] == ",":
+            parts.append("")
+        elif depth:
+            parts[-1] += tokens[end]
+    rest = "".join(tokens[end + 1 :]).strip()
+    return [_without_order(p) for p in parts], re.sub(r"^WHERE\b\s*", "", rest, flags=re.IGNORECASE) or None
+
+
+def _without_order(part: str) -> str:
+    part = re.sub(r"\s+(ASC|DESC)\s*$", "", part.strip(), flags=re.IGNORECASE)
+    return re.sub(r"\s+COLLATE\s+(\w+|\"[^\"]*\")\s*$", "", part, flags=re.IGNORECASE).strip()
+
+
+def _names_in(sql: str) -> list[str]:
+    names = []
+    for token in _TOKEN.findall(sql):
+        if token[0] in '"`[':
+            names.append(token[1:-1].replace(token[0] * 2, token[0]))
+        elif _WORD.match(token):
+            names.append(token)
+    return names
+
+
+def _references(connection: sqlite3.Connection, child: str) -> list[Reference]:
+    rows = connection.execute(
+        'SELECT f.id, f."from", l.name, f."to", f.on_update, f.on_delete, f.seq'
+        " FROM pragma_foreign_key_list(?) f"
+        " JOIN pragma_table_list l ON l.schema = 'main' AND l.name = f.\"table\" COLLATE NOCASE"
+        " ORDER BY f.id DESC, f.seq",
+        (child,),
+    ).fetchall()
+    found = []
+    for number in dict.fromkeys(row[0] for row in rows):
+        of = [row for row in rows if row[0] == number]
+        here = connection.execute("SELECT name, dflt_value FROM pragma_table_xinfo(?)", (child,)).fetchall()
+        spelled = {row[0].lower(): row[0] for row in here}
+        defaults = {row[0].lower(): row[1] for row in here}
+        there = connection.execute("SELECT name, pk FROM pragma_table_xinfo(?)", (of[0][2],)).fetchall()
+        targets = {row[0].lower(): row[0] for row in there}
+        primary = [row[0] for row in sorted(there, key=lambda row: row[1]) if row[1]]
+        found.append(
+            Reference(
+                child,
+                tuple(spelled[row[1].lower()] for row in of),
+                of[0][2],
+                tuple(targets[row[3].lower()] if row[3] else primary[i] for i, row in enumerate(of)),
+                of[0][4],
+                of[0][5],
+                tuple(defaults[row[1].lower()] for row in of),
+            )
+        )
+    return found
