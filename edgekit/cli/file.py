@@ -1,0 +1,167 @@
+"""The file as a whole: `init`, `status`, `verify`, `doctor`, `backup`, `restore`, `migrate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgekit.cli.group import Command, Settings
+from edgekit.cli.options import json_option
+from edgekit.cli.show import cell, show
+
+
+@click.command(cls=Command, example='edgekit init agency.db --organization "Smith & Sons"')
+@click.argument("file")
+@click.option(
+    "--organization", metavar="NAME", default="My agency", show_default=True, help="Whose file it is."
+)
+@click.option(
+    "--environment", type=click.Choice(["development", "staging", "production"]), default="production",
+    show_default=True, help="What the file is used for.",
+)  # fmt: skip
+@json_option
+def init(file: str, organization: str, environment: str, as_json: bool) -> None:
+    """Create FILE with its schema, the reference rows, and one organization."""
+    from edgekit.file.create import create
+    from edgekit.file.status import status as read_status
+
+    create(file, organization=organization, environment=environment)
+    made = read_status(file)
+    if as_json:
+        show(made, as_json)
+    else:
+        note = f"Next: edgekit --db {file} status"
+        show(f"Created {file} for {made.organization} (schema {made.schema}).", as_json, note=note)
+
+
+@click.command(cls=Command, example="edgekit --db agency.db status")
+@json_option
+@click.pass_obj
+def status(settings: Settings, as_json: bool) -> None:
+    """Show whose file it is, how many rows it has, what was changed last, and how the integrations do."""
+    from edgekit.file.status import status as read_status
+
+    show(read_status(settings.db), as_json, view=_at_a_glance)
+
+
+def _at_a_glance(found: Any) -> dict[str, Any]:
+    last = found.last_change
+    when = f"{last['at']} by {last['actor'] or 'another program'}: {last['reason']}" if last else "none"
+    return {
+        "file": found.path,
+        "organization": found.organization,
+        "environment": found.environment,
+        "site": found.site,
+        "schema": found.schema,
+        "size": f"{found.bytes / 1024:,.0f} KB",
+        "last change": when,
+        "log": f"{found.audit_rows:,} entries",
+        "set aside": f"{found.dead_letters:,} records" if found.dead_letters else "nothing",
+        "rows": {name: count for name, count in found.tables.items() if count},
+        "integrations": found.integrations,
+    }
+
+
+@click.command(cls=Command, example="edgekit --db agency.db verify")
+@json_option
+@click.pass_context
+def verify(context: click.Context, as_json: bool) -> None:
+    """Check the file: its schema, triggers, pages, references and log. Exit with 8 if anything is wrong."""
+    from edgekit.file.verify import verify as verify_file
+
+    path = context.obj.db
+    findings = verify_file(path)
+    if as_json:
+        show({"database": path, "sound": not findings, "findings": findings}, as_json)
+    else:
+        show("\n".join(findings) or f"{path} is sound.", as_json)
+    context.exit(8 if findings else 0)
+
+
+@click.command(cls=Command, example="edgekit --db agency.db backup backups/")
+@click.argument("destination", metavar="DEST")
+@json_option
+@click.pass_obj
+def backup(settings: Settings, destination: str, as_json: bool) -> None:
+    """Write a backup to DEST, a new file or a folder, while others may write; it is proven by opening it."""
+    from edgekit.file.backup import backup as backup_file
+
+    made = backup_file(settings.db, destination)
+    show(made, as_json, view=_backed_up, note=f"Bring it back with: edgekit restore {made.path} FILE")
+
+
+def _backed_up(made: Any) -> dict[str, Any]:
+    return {
+        "backup": made.path,
+        "organization": made.organization,
+        "rows": f"{sum(made.rows.values()):,}",
+        "made": made.created_at,
+        "sha256": made.database["sha256"],
+        "findings": [{"finding": sentence} for sentence in made.findings],
+    }
+
+
+@click.command(
+    cls=Command, example="edgekit restore backups/agency-2026-01-31T090500Z.edgekit-backup.zip new.db"
+)
+@click.argument("source", metavar="SRC")
+@click.argument("destination", metavar="DEST")
+@click.option(
+    "--replace",
+    "--yes",
+    "replace",
+    is_flag=True,
+    help="Put it in the place of DEST, which is kept beside it.",
+)
+@json_option
+def restore(source: str, destination: str, replace: bool, as_json: bool) -> None:
+    """Bring the backup SRC back as the file DEST, checked whole before anything is touched."""
+    from edgekit.file.restore import restore as restore_file
+
+    show(restore_file(source, destination, replace=replace), as_json, view=_restored)
+
+
+def _restored(made: Any) -> dict[str, Any]:
+    origin = made.manifest
+    return {
+        "restored": made.path,
+        "organization": origin.organization if origin else None,
+        "backup made": origin.created_at if origin else None,
+        "rows": sum(origin.rows.values()) if origin else None,
+        "moved aside": made.moved_aside,
+        "findings": [{"finding": sentence} for sentence in made.findings],
+    }
+
+
+@click.command(cls=Command, example="edgekit --db agency.db migrate --dry-run")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@json_option
+@click.pass_obj
+def migrate(settings: Settings, dry_run: bool, as_json: bool) -> None:
+    """Bring the file to the schema of this program, behind a backup; repair what differs."""
+    from edgekit.file.migrate import migrate as migrate_file
+
+    steps = migrate_file(settings.db, dry_run=dry_run)
+    note = "Nothing was done: this was --dry-run." if dry_run and steps else None
+    show(steps, as_json, empty=f"{settings.db} is up to date.", note=note)
+
+
+@click.command(cls=Command, example="edgekit --db agency.db doctor")
+@json_option
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Say what is wrong with the file and its place, and what to do. Exit with 8 on an error."""
+    from edgekit.file.doctor import doctor as examine
+
+    found = examine(context.obj.db)
+    show(found if as_json else "\n".join(line for finding in found for line in _advice(finding)), as_json)
+    context.exit(8 if any(finding.severity == "error" for finding in found) else 0)
+
+
+_COLOURS = {"error": "red", "warning": "yellow", "ok": "green"}
+
+
+def _advice(finding: Any) -> list[str]:
+    mark = click.style(finding.severity.ljust(7), fg=_COLOURS[finding.severity])
+    return [f"{mark}  {cell(finding.what)}", *([f"         {cell(finding.do)}"] if finding.do else [])]

@@ -1,0 +1,198 @@
+"""Integrations: `integrations list`, `show`, `create`, `run`, and their `templates`."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgekit.cli.group import Group
+from edgekit.cli.options import json_option, opened
+from edgekit.cli.progress import Counting
+from edgekit.cli.show import show
+from edgekit.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SECRET = re.compile(
+    r"(?:.*[_-])?(?:(?:api|access|private)[_-]?key|passw(?:or)?d|passphrase|secret|token|authorization|bearer)",
+    re.IGNORECASE,
+)
+_PAGING = re.compile(r"(?:next|page|cursor|continuation|sync)[_-]?token", re.IGNORECASE)
+_PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
+
+
+@click.group(cls=Group)
+def integrations() -> None:
+    """Connect sources to tables of the file, and run them."""
+
+
+@integrations.command("list", example="edgekit integrations list")
+@json_option
+@opened
+def list_integrations(as_json: bool) -> None:
+    """List the integrations with their target, their health and their last run."""
+    from edgekit import integrations as lib
+
+    empty = "There is no integration yet. See: edgekit integrations templates list"
+    show(lib.list_integrations(), as_json, empty=empty)
+
+
+@integrations.command("show", example="edgekit integrations show vehicle-data")
+@click.argument("name")
+@json_option
+@opened
+def show_integration(name: str, as_json: bool) -> None:
+    """Show an integration whole: settings, mappings, pipeline, and which secrets it has."""
+    from edgekit import integrations as lib
+
+    show(lib.show(name), as_json)
+
+
+@integrations.command(
+    example="edgekit integrations create customers --template csv-import"
+    " --set path=customers.csv --set table=customer --set key=number --set create=true"
+)
+@click.argument("name")
+@click.option("--template", metavar="CODE", required=True, help="See: edgekit integrations templates list.")
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A setting; may be repeated. Never a secret.",
+)
+@click.option(
+    "--customize", metavar="FILE", type=click.File("rb"),
+    help="A JSON file with changes to the template's connection, mappings and pipeline.",
+)  # fmt: skip
+@json_option
+@opened
+def create(name: str, template: str, settings: tuple[str, ...], customize: Any, as_json: bool) -> None:
+    """Make an integration from a template; secrets are stored apart, by `edgekit vault set`."""
+    from edgekit import integrations as lib
+
+    changes = _read_customization(customize) if customize else None
+    found = lib.create(
+        name, template=template, settings=_read_settings(name, settings), customizations=changes
+    )
+    show(found, as_json, note=f"Run it with: edgekit integrations run {found['name']}")
+
+
+def _read_settings(name: str, pairs: tuple[str, ...]) -> dict[str, str]:
+    """Take KEY=VALUE apart. Raise InvalidError for what looks like a secret; a value is never shown."""
+    settings = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator or not key.strip():
+            raise click.BadParameter("Write it as KEY=VALUE, such as table=customer.", param_hint="--set")
+        key = key.strip()
+        if named := next(_secrets_in(key, value), None):
+            raise InvalidError(
+                f"{named} looks like a secret, and a setting is readable by everyone who has the file.",
+                hint=f"Leave it out, and store it apart: edgekit vault set {name} {named.split('.')[-1]}",
+            )
+        settings[key] = value
+    return settings
+
+
+def _secrets_in(key: str, value: Any) -> Iterator[str]:
+    """Name the secrets in a setting: by its name, inside an object, or as the password of a URL."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        with suppress(ValueError):
+            value = json.loads(value)
+    last = key.split(".")[-1]
+    if isinstance(value, dict):
+        for inner, item in value.items():
+            yield from _secrets_in(f"{key}.{inner}", item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets_in(key, item)
+    elif isinstance(value, str) and value and (_names_secret(last) or _PASSWORD_IN_URL.match(value)):
+        yield key
+
+
+def _names_secret(name: str) -> bool:
+    return bool(_SECRET.fullmatch(name)) and not _PAGING.fullmatch(name)
+
+
+def _read_customization(file: Any) -> dict[str, Any]:
+    """Read the file of `--customize`. Raise InvalidError if it is not a JSON object."""
+    document = None
+    with suppress(ValueError):
+        document = json.loads(file.read().decode("utf-8-sig"))
+    if not isinstance(document, dict):
+        raise InvalidError(
+            f"{file.name} is not a JSON object.", hint='For example: {"connection": {"page_size": 50}}'
+        )
+    return document
+
+
+@integrations.command(
+    example="edgekit integrations run vehicle-data\nedgekit integrations run customers --input new.csv"
+)
+@click.argument("name")
+@click.option("--input", "source", metavar="FILE", help="Read this file instead (- is standard input).")
+@click.option("--dry-run", is_flag=True, help="Read, map and write everything, then undo it.")
+@json_option
+@click.pass_context
+@opened
+def run(context: click.Context, name: str, source: str | None, dry_run: bool, as_json: bool) -> None:
+    """Run an integration, or go on where an interrupted run stopped. A failed run exits with 4 or 7."""
+    from edgekit import runner
+
+    with Counting(name) as progress:
+        result = runner.run(name, input=source, dry_run=dry_run, progress=progress)
+    aside = f"See what was set aside: edgekit dead-letters list --integration {name}"
+    show(result, as_json, view=_run_line, note=aside if result.dead_letters and not dry_run else None)
+    if result.error is not None:
+        raise result.error
+    if result.status == "interrupted":
+        context.exit(130)
+
+
+def _run_line(result: Any) -> dict[str, Any]:
+    seconds = result.duration_ms / 1000
+    return {
+        "integration": result.integration,
+        "execution": result.execution_id,
+        "status": result.status,
+        "read": f"{result.records_read:,}",
+        "written": f"{result.records_written:,}",
+        "changed": f"{result.records_changed:,}",
+        "set aside": f"{result.dead_letters:,}",
+        "retries": result.retries,
+        "took": f"{seconds:.1f} s, {result.records_read / max(seconds, 0.001):,.0f} records/s",
+        **({"note": result.message} if result.message and result.error is None else {}),
+    }
+
+
+@integrations.group()
+def templates() -> None:
+    """Look at the templates an integration can be made from."""
+
+
+@templates.command("list", example="edgekit integrations templates list")
+@json_option
+@opened
+def list_templates(as_json: bool) -> None:
+    """List the templates, the newest version of each."""
+    from edgekit import integrations as lib
+
+    view = ("code", "version", "template_name", "description")
+    show(lib.list_templates(), as_json, view=lambda row: {name: row[name] for name in view})
+
+
+@templates.command("show", example="edgekit integrations templates show csv-import")
+@click.argument("code")
+@json_option
+@opened
+def show_template(code: str, as_json: bool) -> None:
+    """Show a template whole: its connection, mappings and pipeline."""
+    from edgekit import integrations as lib
+
+    show(lib.show_template(code), as_json)

@@ -1,0 +1,59 @@
+"""The options and openings commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from edgekit.cli.group import Settings
+
+Body = Callable[..., Any]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def limit_option(default: int) -> Callable[[Body], Body]:
+    """Give a command `--limit`."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help="Show so many at most.",
+    )
+
+
+def opened(body: Body) -> Body:
+    """Open the file of `--db`, as `--actor`, while the command runs."""
+
+    @wraps(body)
+    @click.pass_obj
+    def run(settings: Settings, /, *args: Any, **kwargs: Any) -> Any:
+        from edgekit import db
+
+        with db.open(settings.db, actor=settings.actor):
+            return body(*args, **kwargs)
+
+    return run
+
+
+def connected(body: Body) -> Body:
+    """Give the command a plain connection, for reading, to the file of `--db` as its first argument."""
+
+    @wraps(body)
+    @click.pass_obj
+    def run(settings: Settings, /, *args: Any, **kwargs: Any) -> Any:
+        from contextlib import closing
+        from pathlib import Path
+
+        from edgekit import db
+
+        with closing(db.connect(settings.db, read_only=True)) as connection:
+            db.check_version(connection, Path(settings.db))
+            return body(connection, *args, **kwargs)
+
+    return run

@@ -1,0 +1,52 @@
+"""The root command and the table of all others, which is everything `edgekit --help` needs."""
+
+from __future__ import annotations
+
+import click
+
+from edgekit import __version__
+from edgekit.cli.group import Lazy, Root, Settings
+
+_FILE, _AUDIT, _INTEGRATIONS = "edgekit.cli.file", "edgekit.cli.audit", "edgekit.cli.integrations"
+_RUNNER = "edgekit.cli.runner"
+
+COMMANDS = {
+    "demo": Lazy("Start here", "edgekit.cli.demo", "Show the main job on a small agency's file, offline."),
+    "init": Lazy("Start here", _FILE, "Create a file."),
+    "status": Lazy("Start here", _FILE, "Show what is in the file and what happened last."),
+    "integrations": Lazy("Bring data in", _INTEGRATIONS, "Connect a source and run it."),
+    "dead-letters": Lazy("Bring data in", _RUNNER, "Look at records set aside, replay or discard them."),
+    "executions": Lazy("Bring data in", _RUNNER, "Look at past runs."),
+    "vault": Lazy("Bring data in", "edgekit.cli.vault", "Keep the secrets of integrations."),
+    "seeds": Lazy("Bring data in", "edgekit.cli.seeds", "Add reference rows."),
+    "audit": Lazy("Look back", _AUDIT, "Read the log: what changed, who did it, how it was."),
+    "verify": Lazy("Keep it safe", _FILE, "Check that the file is what it should be."),
+    "doctor": Lazy("Keep it safe", _FILE, "Say what is wrong with the file and its place, and what to do."),
+    "backup": Lazy("Keep it safe", _FILE, "Write a proven copy of the file."),
+    "restore": Lazy("Keep it safe", _FILE, "Bring a file back from a backup."),
+    "migrate": Lazy("Keep it safe", _FILE, "Bring the file to the schema of this program."),
+}
+"""Every word: the heading it stands under, the module that holds it, and what it is for."""
+
+
+@click.group(
+    cls=Root,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    options_metavar="[--db FILE] [--actor NAME]",
+    subcommand_metavar="WORD [VERB] ...",
+)
+@click.option(
+    "--db", metavar="FILE", envvar="EDGEKIT_DB", default="edgekit.db", show_envvar=True, show_default=True,
+    help="The file to work on.",
+)  # fmt: skip
+@click.option(
+    "--actor",
+    metavar="NAME",
+    help="The user of the file who does this.  [default: your login, if the file has it]",
+)
+@click.version_option(__version__, prog_name="edgekit")
+@click.pass_context
+def edgekit(context: click.Context, db: str, actor: str | None) -> None:
+    """Keep a small agency's back office in one SQLite file: audited, validated, integrated, offline."""
+    context.obj = Settings(db, actor)
