@@ -59,7 +59,13 @@ class Change:
 class _File(peewee.SqliteDatabase):  # type: ignore[misc]
     """Peewee's database, naming the reference that is missing where SQLite does not."""
 
+    def rollback(self) -> Any:
+        # A full disk makes SQLite undo everything at once: a second ROLLBACK would hide why.
+        return super().rollback() if self.connection().in_transaction else None
+
     def execute_sql(self, sql: str, params: Any = None) -> Any:
+        if sql.startswith("ROLLBACK TO SAVEPOINT") and not self.connection().in_transaction:
+            return None
         try:
             return super().execute_sql(sql, params)
         except peewee.IntegrityError as error:
@@ -135,6 +141,11 @@ class Database:
         self._local.change = change
         try:
             yield change
+            if not connection.in_transaction:
+                raise UnavailableError(
+                    "The file undid the whole change: the disk is full, or could not be written.",
+                    hint="Free some space and run the same command again.",
+                )
             close_gate(connection, change)
         finally:
             self._local.change = None
