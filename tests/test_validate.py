@@ -87,6 +87,14 @@ def test_a_good_document_passes() -> None:
     assert validate.compile(SETTINGS).errors(document) == []
 
 
+@pytest.mark.usefixtures("_both")
+def test_a_page_is_asked_at_once() -> None:
+    validator = validate.compile({"type": "string", "maxLength": 2})
+    assert validator.refused(["a", "b"]) == []
+    assert validator.refused(["a", 5, "\ud800", "abc"]) == [1, 3]
+    assert validator.refused([]) == []
+
+
 def test_every_missing_member_is_named() -> None:
     found = validate.compile({"required": ["a", "b"]}).errors({})
     assert [str(one) for one in found] == ['"a" is missing', '"b" is missing']

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +115,6 @@ def to_boolean(value: Any) -> bool:
 
 def to_date(value: Any) -> str:
     """Give `YYYY-MM-DD` from an ISO date, or the date a time is written with."""
-    from datetime import date, datetime
-
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -129,8 +128,6 @@ def to_date(value: Any) -> str:
 
 def to_datetime(value: Any) -> str:
     """Give a time in UTC as the file stores it, from an ISO time or date."""
-    from datetime import datetime
-
     if isinstance(value, str):
         try:
             return moment_text(datetime.fromisoformat(value.strip()))
@@ -139,10 +136,8 @@ def to_datetime(value: Any) -> str:
     raise Refused("format", "is not a time such as 2023-01-31T09:05:00Z")
 
 
-def moment_text(moment: Any) -> str:
+def moment_text(moment: datetime) -> str:
     """Write a time as the file stores it; one without a zone is UTC."""
-    from datetime import UTC
-
     try:
         text = clock.to_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except OverflowError:

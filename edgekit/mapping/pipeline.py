@@ -83,17 +83,22 @@ class Field:
             return self._failed(Refused("path", f"cannot be found: {error.message}"), value)
 
     def _value(self, value: Any, record: Any) -> Any:
-        if self._is_missing(value):
-            if self.rules is None or not self.rules.always:
+        rules = self.rules
+        if value is None or (value == "" and not self.keep_empty):
+            if rules is None or not rules.always:
                 return self._missing()
             value = None
         elif self.check_source is not None:
             self.check_source(value)
-        if self.rules is not None:
-            value = self.rules.apply(value, record)
-            if self._is_missing(value):
+        if rules is not None:
+            value = rules.apply(value, record)
+            if value is None or (value == "" and not self.keep_empty):
                 return self._missing()
-        return self._finish(value)
+        if self.convert is not None:
+            value = self.convert(value)
+        if self.check_target is not None:
+            self.check_target(value)
+        return value
 
     def _finish(self, value: Any) -> Any:
         if self.convert is not None:
@@ -101,9 +106,6 @@ class Field:
         if self.check_target is not None:
             self.check_target(value)
         return value
-
-    def _is_missing(self, value: Any) -> bool:
-        return value is None or (not self.keep_empty and isinstance(value, str) and not value)
 
     def _missing(self) -> Any:
         if self.has_default:

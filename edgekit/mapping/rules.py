@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from edgekit import jsonpath
@@ -138,8 +139,6 @@ def _copy(_rule: Mapping[str, Any]) -> Step:
 
 
 def _date(rule: Mapping[str, Any]) -> Step:
-    from datetime import datetime
-
     formats = rule.get("format", [])
     formats = [formats] if isinstance(formats, str) else formats
     sample = datetime(2001, 2, 3, 4, 5)  # noqa: DTZ001 - only to try a format
