@@ -1,0 +1,58 @@
+"""A short command imports what it needs and no more."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {
+    "apscheduler", "asyncio", "cryptography", "filelock", "httpx2", "jsonschema", "jsonschema_rs", "keyring", "msgspec",
+    "peewee", "platformdirs", "psycopg", "regex", "rich", "sqlite_utils", "stamina",
+}  # fmt: skip
+
+PROBE = """
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
+sys.argv = ["edgekit", *sys.argv[1:]]
+from edgekit.cli import main
+main()
+"""
+
+
+def modules_after(*args: str) -> set[str]:
+    """Run a command in a process of its own and name what it has imported."""
+    done = subprocess.run([sys.executable, "-c", PROBE, *args], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stderr))
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_help_imports_click_and_nothing_of_weight(args: list[str]) -> None:
+    found = modules_after(*args)
+    assert "click" in found
+    assert found & (HEAVY | {"sqlite3", "json.decoder", "dataclasses", "shutil", "pathlib"}) <= {
+        "json.decoder"
+    }
+    assert {name for name in found if name.startswith("edgekit.")} == {
+        "edgekit.cli", "edgekit.cli.group", "edgekit.cli.root", "edgekit.errors",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "args", [["audit", "--help"], ["vault", "set", "--help"], ["integrations", "run", "-h"]]
+)
+def test_the_help_of_a_word_imports_nothing_of_weight(args: list[str]) -> None:
+    assert modules_after(*args) & (HEAVY | {"sqlite3"}) == set()
+
+
+def test_status_reads_the_file_without_the_models(edge_file: Path) -> None:
+    assert modules_after("--db", str(edge_file), "status") & HEAVY == set()
+
+
+def test_importing_the_package_costs_nothing() -> None:
+    code = "import sys, edgekit; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & (HEAVY | {"click", "sqlite3"}) == set()
