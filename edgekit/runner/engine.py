@@ -7,7 +7,7 @@ stands behind it; what was not is read again. No change is open while a source i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -77,15 +77,16 @@ def _end_failed(plan: Plan, current: Execution, error: EdgekitError) -> None:
 
 
 def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None:
-    for page in _pages(plan, current.state):
-        with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
-            _write_batch(plan, current, page)
-        if progress is not None:
-            progress(current.records_read)
-        _check_thresholds(plan, current, final=False)
+    with closing(_pages(plan, current.state)) as pages:
+        for page in pages:
+            with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
+                _write_batch(plan, current, page)
+            if progress is not None:
+                progress(current.records_read)
+            _check_thresholds(plan, current, final=False)
 
 
-def _pages(plan: Plan, state: Mapping[str, Any]) -> Iterator[Page]:
+def _pages(plan: Plan, state: Mapping[str, Any]) -> Generator[Page, None, None]:
     """Read the source, learning the mapping from the first page where there is none yet."""
     rows = inputs.read(plan, state) if plan.inputs is not None else None
     source = plan.connector.read(plan.config, state=state, inputs=rows, secrets=plan.secrets)

@@ -22,9 +22,28 @@ def write(plan: Plan, indexes: Sequence[int], rows: Sequence[Sequence[Any]]) -> 
     columns = plan.mapping.columns
     if plan.mapping.lookups:
         indexes, rows, failures = _look_up(plan, columns, indexes, rows)
+    indexes, rows = _identified(plan, columns, indexes, rows, failures)
     written = bulk.upsert_rows(plan.table, columns, plan.key, rows)
     failures.extend((indexes[position], error) for position, error in written.refused)
     return written, failures
+
+
+def _identified(
+    plan: Plan, columns: tuple[str, ...], indexes: Sequence[int], rows: Sequence[Sequence[Any]], failures: list[Failure]
+) -> tuple[Sequence[int], Sequence[Sequence[Any]]]:
+    """Set rows aside whose key is not whole: NULL equals nothing, so each run would add them again."""
+    for place in [columns.index(name) for name in plan.key if name in columns]:
+        if all(row[place] is not None and row[place] is not ABSENT for row in rows):
+            continue
+        kept = []
+        for index, row in zip(indexes, rows, strict=True):
+            if row[place] is None or row[place] is ABSENT:
+                message = f"{plan.table}.{columns[place]} must not be empty: it identifies the record."
+                failures.append((index, RuleError(plan.table, columns[place], "required", message)))
+            else:
+                kept.append((index, row))
+        indexes, rows = [index for index, _ in kept], [row for _, row in kept]
+    return indexes, rows
 
 
 def _look_up(

@@ -1,0 +1,8 @@
+"""Connectors: take plain settings, yield pages of records. They never see the database and print nothing.
+
+Built in are `file` and `http`; others are found by the entry point group `edgekit.connectors`.
+"""
+
+from edgekit.connectors.base import Attempt, Connector, Page, Reject, check_config, get
+
+__all__ = ["Attempt", "Connector", "Page", "Reject", "check_config", "get"]

@@ -1,0 +1,97 @@
+"""The protocol of a connector, and the finding of one by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from importlib import import_module
+from typing import Any, Protocol
+
+from edgekit import validate
+from edgekit.errors import InvalidError, NotFoundError
+
+_BUILT_IN = {"file": ("edgekit.connectors.file", "FileConnector"), "http": ("edgekit.connectors.http", "HttpConnector")}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at reaching the other side. The URL's secrets are masked; the time is aware."""
+
+    method: str
+    url: str
+    started_at: datetime
+    duration_ms: int
+    response_code: int | None = None
+    error: str | None = None
+    retry_number: int = 0
+    external_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """What came but is no record: its raw text, where it stood, and why it cannot be used."""
+
+    raw: str
+    position: str
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Page:
+    """Some records, where each stood, and the state that goes on right behind them once they are committed.
+
+    The last page of a pass has `"done": true` in its state beside what outlives the pass, such as a cursor.
+    """
+
+    records: list[Any]
+    positions: Sequence[str]
+    state: dict[str, Any]
+    attempts: list[Attempt] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Connector(Protocol):
+    """What a connector offers."""
+
+    name: str
+    config_schema: Mapping[str, Any]
+    positions_are_stable: bool
+    """Whether a record keeps its position from one pass to the next, as a line of a file does."""
+
+    def read(
+        self,
+        config: Mapping[str, Any],
+        *,
+        state: Mapping[str, Any],
+        inputs: Iterator[dict[str, Any]] | None,
+        secrets: Mapping[str, str],
+    ) -> Generator[Page, None, None]:
+        """Yield pages from where `state` says. Raise EdgekitError; `.attempts` tells of the tries made."""
+        ...
+
+
+@cache
+def get(name: str) -> Connector:
+    """Return the connector of a name. Raise NotFoundError with the names there are."""
+    if name in _BUILT_IN:
+        module, kind = _BUILT_IN[name]
+        built_in: Connector = getattr(import_module(module), kind)()
+        return built_in
+    from importlib.metadata import entry_points
+
+    found = {point.name: point for point in entry_points(group="edgekit.connectors")}
+    if name in found:
+        other: Connector = found[name].load()()
+        return other
+    known = ", ".join(sorted({*_BUILT_IN, *found}))
+    raise NotFoundError(f"There is no connector {name!r}.", hint=f"There are: {known}.")
+
+
+def check_config(connector: Connector, config: Mapping[str, Any]) -> None:
+    """Check settings against the connector's schema. Raise InvalidError naming the setting."""
+    if "path" not in config and connector.name == "file":
+        raise InvalidError("Which file is to be read?", hint="Say it: --set path=FILE (or --input FILE when running)")
+    validate.check(connector.config_schema, dict(config), what=f"settings of the connector {connector.name}")
