@@ -119,7 +119,7 @@ class TestImport:
             runner.run("trucks")
         assert caught.value.hint is not None
         integrations.create("lost", template="csv-import", settings={"path": "x.csv", "table": "vehicel", "key": "vin"})
-        write_csv(tmp_path / "x.csv", "vin", GOOD[0])
+        write_csv(tmp_path / "x.csv", "vin,model_year", GOOD[0])
         result = runner.run("lost", input=str(tmp_path / "x.csv"))
         assert result.error is not None
         assert "no table vehicel" in result.error.message

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, BinaryIO
 
 from edgekit import codec
@@ -129,7 +130,7 @@ def _csv(stream: BinaryIO, path: str, encoding: str, delimiter: str | None, long
         csv.field_size_limit(min(longest, 2**31 - 1))
         first = text.readline()
         mark = delimiter or max(",;\t|", key=first.count)
-        reader = csv.reader(_chain(first, text), delimiter=mark)
+        reader = csv.reader(chain([first], text), delimiter=mark)
         try:
             header = [name.strip() for name in next(reader)]
             _check_header(header, path)
@@ -151,11 +152,6 @@ def _csv(stream: BinaryIO, path: str, encoding: str, delimiter: str | None, long
                 f"{path}, line {reader.line_num}: this is no readable CSV: {error}.",
                 hint="A quotation mark may be missing, or the file is no CSV.",
             ) from error
-
-
-def _chain(first: str, rest: io.TextIOWrapper) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _joined(row: list[str], mark: str) -> str:

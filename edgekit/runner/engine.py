@@ -93,6 +93,9 @@ def _pages(plan: Plan, state: Mapping[str, Any]) -> Generator[Page, None, None]:
     with closing(source):
         for page in source:
             if plan.mapping is None:
+                if page.rejects and not page.records:
+                    first = page.rejects[0]
+                    raise InvalidError(f"{plan.name}: no record can be read; {first.position}: {first.message}")
                 with db.change(reason=f"run {plan.name}: learn the mapping"):
                     tables.adopt(plan, page.records)
             yield page
