@@ -133,7 +133,7 @@ def test_a_dry_run_only_says_what_it_would_do(edge_file: Path, tmp_path: Path) -
 STATEMENTS = list(schema.split_statements(GOOD))
 
 
-@pytest.mark.parametrize("at", range(len(STATEMENTS) + 1))
+@pytest.mark.parametrize("at", [0, 1, 3, 4, len(STATEMENTS)])
 @pytest.mark.parametrize(
     "bad", ["SELECT nothing FROM nowhere;", "INSERT INTO status(code, name) VALUES ('ACTIVE', 'x');"]
 )

@@ -49,7 +49,6 @@ def expected(live: sqlite3.Connection, pristine: sqlite3.Connection | None = Non
     from edgekit.audit import triggers
 
     wanted = schema.pristine() if pristine is None else pristine
-    wanted.set_authorizer(_no_attach)  # the statements come out of the file: they may reach nothing else
     tracked = tracked_tables(live)
     for name, create_sql, _ in tracked:
         for statement in schema.split_statements(create_sql.rstrip().rstrip(";") + ";"):
@@ -67,7 +66,6 @@ def expected(live: sqlite3.Connection, pristine: sqlite3.Connection | None = Non
             wanted.execute(sql)
         for parent in _own_parents(wanted, name):
             _regenerate(wanted, parent)
-    wanted.set_authorizer(None)
     return wanted
 
 
@@ -103,12 +101,6 @@ def differences(live: sqlite3.Connection, wanted: sqlite3.Connection) -> list[Di
                 for name in strangers
             ]
     return found
-
-
-def _no_attach(action: int, *_: object) -> int:
-    return (
-        sqlite3.SQLITE_DENY if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH) else sqlite3.SQLITE_OK
-    )
 
 
 def _own_parents(wanted: sqlite3.Connection, table: str) -> list[str]:
