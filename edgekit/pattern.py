@@ -27,8 +27,8 @@ TIME_LIMIT = 0.25
 
 
 _PLAIN = re.compile(r"(?:[^*+?|(){}]|\{[0-9]{1,3}\})*[*+]?(?:[^*+?|(){}]|\{[0-9]{1,3}\})*")
-# No group, no alternative, at most one open repetition: such a pattern cannot run away, and asking the clock costs
-# four times what the search does.
+# No group, no alternative, at most one open repetition: such a pattern cannot run away, and asking the clock
+# costs four times what the search does.
 
 
 class PatternTimeoutError(Exception):

@@ -360,6 +360,21 @@ def test_no_fields_and_the_whole_document() -> None:
     assert compile_mapping([FieldMapping("deep", deep, "x")]).map({"a": 1}) == (None,)
 
 
+@pytest.mark.parametrize("document", ["text", {"0": "x"}, 5, None, []])
+@pytest.mark.parametrize("path", ["$.a[0]", "$.a[1]", "$.a[-1]"])
+def test_an_index_finds_elements_of_lists_only(document: Any, path: str) -> None:
+    mapping = compile_mapping([FieldMapping("a", path, "a")])
+    assert mapping.map({"a": document}) == (None,) == mapping.interpret({"a": document})
+    assert mapping.map_many([{"a": document}]) == ([(None,)], [])
+
+
+def test_a_rare_miss_keeps_the_quick_form() -> None:
+    mapping = compile_mapping([FieldMapping("a", "a", "a")])
+    before = mapping._map_page
+    assert mapping.map_many([{"a": n} for n in range(7)] + [{}])[0][-1] == (None,)
+    assert mapping._map_page is before
+
+
 def test_ragged_records_go_over_to_the_careful_form() -> None:
     mapping = compile_mapping([FieldMapping("a", "$.a.b", "a"), FieldMapping("c", "c", "c")])
     before = mapping._map_page

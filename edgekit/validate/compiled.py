@@ -53,7 +53,7 @@ class Validator:
         return is_valid
 
     def refused(self, documents: Sequence[Any]) -> list[int]:
-        """Return the positions of the documents that do not fit: `is_valid` of a page, without a call for each."""
+        """Return the positions of the documents that do not fit: `is_valid` of a whole page."""
         if self._fast is not None:
             try:
                 if all(map(self._fast, documents)):
