@@ -35,6 +35,7 @@ CREATE TABLE agent (
   password_hash TEXT,
   shout TEXT GENERATED ALWAYS AS (upper(code) || number) VIRTUAL UNIQUE,
   boss_id INTEGER REFERENCES agent(id),
+  created_by INTEGER DEFAULT 1,
   created_at TEXT NOT NULL DEFAULT {NOW},
   updated_at TEXT NOT NULL DEFAULT {NOW},
   UNIQUE (organization_id, code)
@@ -298,6 +299,7 @@ def replay(path, seed, steps):
     assert done > steps / 3
     assert connection.execute("SELECT count(*) = max(seq) FROM audit_log").fetchone()[0]
     rows = {name: log._live(connection, shapes[name], None) for name in NAMES}
+    texts = dict(connection.execute("SELECT seq, CAST(changes AS BLOB) FROM audit_log"))
     for entry in audit.entries(connection, limit=None, inserted_values=False):
         if entry.seq in states:
             found = {
@@ -307,7 +309,8 @@ def replay(path, seed, steps):
         if entry.action == "U":
             new = {c: typed(v) for c, v in entry.new_values.items()}
             assert new == {c: typed(rows[entry.table_name][entry.record_key][c]) for c in new}, (seed, entry)
-        log._undo(rows[entry.table_name], shapes[entry.table_name], entry)
+        step = (entry.seq, entry.record_key, entry.action, texts[entry.seq])
+        log._undo(rows[entry.table_name], shapes[entry.table_name], *step)
     assert not any(rows.values())
     connection.close()
 
@@ -412,7 +415,8 @@ def test_updated_at_is_set_for_who_does_not_and_the_edit_is_one_entry(path, ours
         assert last_changes(connection) == {"label": [None, "x"], "updated_at": ["2020", updated_at]}
         connection.execute("UPDATE agent SET label = 'y', updated_at = '2030'")
         assert last_changes(connection)["updated_at"] == [updated_at, "2030"]
-        connection.execute("UPDATE agent SET updated_at = '2031'")
+        refused(connection, "UPDATE agent SET created_at = '2021'")
+        connection.execute("UPDATE agent SET updated_at = '2031', created_at = '2020'")
         assert last_changes(connection) == {"updated_at": ["2030", "2031"]}
         assert len(logged(connection)) == 4
         connection.execute("INSERT INTO task(agent_id) VALUES (1)")
@@ -514,6 +518,7 @@ def test_a_table_of_two_hundred_columns(tmp_path):
         ("INSERT OR REPLACE INTO agent(ref) VALUES ('c')", ("agent", "id", "referenced")),
         ("UPDATE OR REPLACE agent SET ref = 'c' WHERE id = 2", ("agent", "id", "referenced")),
         ("UPDATE agent SET id = 9 WHERE id = 2", ("agent", "id", "immutable")),
+        ("UPDATE agent SET created_at = '2020'", ("agent", "created_at", "immutable")),
         ("UPDATE agent SET rowid = 9 WHERE id = 2", ("agent", "id", "immutable")),
         ("UPDATE task SET _rowid_ = 9", ("task", "number", "immutable")),
         ("UPDATE OR REPLACE agent SET id = 2 WHERE id = 1", ("agent", "id", "immutable")),

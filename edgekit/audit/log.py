@@ -117,7 +117,7 @@ def blame(connection: sqlite3.Connection, table: str, record: int | str) -> list
     """
     table, number = _table_id(connection, table)
     key = _record_key(table, record)
-    shape = read_table(connection, table)
+    shape = read_table(connection, table, references=())
     row = _live(connection, shape, key).get(key)
     if row is None:
         _require_record(connection, table, number, key)
@@ -157,33 +157,35 @@ def as_of(
     key = None if record is None else _record_key(table, record)
     if key is not None:
         _require_record(connection, table, number, key)
-    shape = read_table(connection, table)
+    shape = read_table(connection, table, references=())
     connection.execute("SAVEPOINT audit_as_of")  # the rows and the log as of one commit
     try:
         rows = _live(connection, shape, key)
-        for entry in _backwards(connection, number, key, after=_last_change(connection, at)):
-            _undo(rows, shape, entry)
+        for step in _backwards(connection, number, key, after=_last_change(connection, at)):
+            _undo(rows, shape, *step)
     finally:
         connection.execute("RELEASE audit_as_of")
     columns = [shape.key, *(c.name for c in shape.columns)]
     return [{**dict.fromkeys(columns), **rows[k]} for k in sorted(rows)]
 
 
-def _undo(rows: dict[int, dict[str, Any]], shape: Table, entry: Entry) -> None:
-    key = entry.record_key
-    if key is None or entry.action == "S":
+def _undo(
+    rows: dict[int, dict[str, Any]], shape: Table, seq: int, key: int, action: str, text: bytes | None
+) -> None:
+    """Take one entry back from the rows."""
+    if action == "S":
         return
-    if (entry.action == "D") is (key in rows):
+    if (action == "D") is (key in rows):
         raise CorruptError(
-            f"{entry.table_name} {key} does not fit entry {entry.seq} of the log.",
+            f"{shape.name} {key} does not fit entry {seq} of the log.",
             hint="It was changed past the triggers; verify the file.",
         )
-    if entry.action == "I":
+    if action == "I":
         del rows[key]
-    elif entry.action == "D":
-        rows[key] = {shape.key: key, **entry.changes}
+    elif action == "D":
+        rows[key] = {shape.key: key, **_changes(text)}
     else:
-        rows[key].update({column: pair[0] for column, pair in entry.changes.items()})
+        rows[key].update({column: pair[0] for column, pair in _changes(text).items()})
 
 
 def _with_inserted(connection: sqlite3.Connection, entry: Entry, shapes: dict[str, Table | None]) -> Entry:
@@ -194,7 +196,7 @@ def _with_inserted(connection: sqlite3.Connection, entry: Entry, shapes: dict[st
     name, number = _table_id(connection, entry.table_name)
     if name not in shapes:
         try:
-            shapes[name] = read_table(connection, name)
+            shapes[name] = read_table(connection, name, references=())
         except NotFoundError:  # dropped since
             shapes[name] = None
     shape = shapes[name]
@@ -249,22 +251,22 @@ def _insert_of_live(connection: sqlite3.Connection, number: int, key: int, after
 
 def _backwards(
     connection: sqlite3.Connection, number: int, key: int | None, *, after: int
-) -> Iterator[Entry]:
-    """The entries of a table or record made by changes after the given one, the newest first."""
-    first = _first_entry(connection, after)
-    condition, values = ("", ()) if key is None else (" AND +l.record_key = ?", (key,))
+) -> Iterator[tuple[int, int, str, bytes | None]]:
+    """Yield seq, key, action and changes of what was logged after a change, the newest first."""
+    condition, values = ("", ()) if key is None else (" AND +record_key = ?", (key,))
     rows = connection.execute(
-        f"{_ENTRY} WHERE +l.table_id = ? AND l.seq >= ?{condition} ORDER BY l.seq DESC",
-        (number, first, *values),
+        "SELECT seq, record_key, action, CAST(changes AS BLOB) FROM audit_log"
+        f" WHERE +table_id = ? AND seq >= ?{condition} ORDER BY seq DESC",
+        (number, _first_entry(connection, after), *values),
     )
-    return map(_entry, rows)
+    return map(tuple, rows)
 
 
 def _first_entry(connection: sqlite3.Connection, after: int) -> int:
     """Find the first entry of a later change: seq and txn_id rise together, so halve the way."""
-    low, high = connection.execute(
-        "SELECT ifnull(min(seq), 1), ifnull(max(seq), 0) + 1 FROM audit_log"
-    ).fetchone()
+    # One query for both would read the whole log.
+    (low,) = connection.execute("SELECT ifnull(min(seq), 1) FROM audit_log").fetchone()
+    (high,) = connection.execute("SELECT ifnull(max(seq), 0) + 1 FROM audit_log").fetchone()
     while low < high:
         middle = (low + high) // 2
         sql = "SELECT seq, txn_id FROM audit_log WHERE seq >= ? ORDER BY seq LIMIT 1"
@@ -304,7 +306,7 @@ def _record_key(table: str, record: int | str) -> int:
 
 def _require_record(connection: sqlite3.Connection, table: str, number: int, key: int) -> None:
     """Raise NotFoundError for a record that is neither live nor in the log as deleted."""
-    shape = read_table(connection, table)
+    shape = read_table(connection, table, references=())
     own, this = name_sql(shape.name), name_sql(shape.key)
     deleted = "SELECT 1 FROM audit_log WHERE action <> 'I' AND table_id = ? AND record_key = ?"
     if connection.execute(
@@ -335,8 +337,7 @@ def _moment(moment: datetime | str) -> str:
 
 def _entry(row: Any) -> Entry:
     seq, table, key, action, text, actor, correlation_id, reason, performed_at = row
-    # Text that is not UTF-8 went into the log as it was.
-    changes = json.loads(text.decode("utf-8", "surrogateescape"), object_hook=_value) if text else {}
+    changes = _changes(text)
     old = new = None
     if action == "U":
         old = {column: pair[0] for column, pair in changes.items()}
@@ -346,6 +347,11 @@ def _entry(row: Any) -> Entry:
     return Entry(seq, table, key, action, changes, old, new, actor, correlation_id, reason, performed_at)
 
 
+def _changes(text: bytes | None) -> Any:
+    # Text that is not UTF-8 went into the log as it was.
+    return _DECODER.decode(text.decode("utf-8", "surrogateescape")) if text else {}
+
+
 def _value(found: dict[str, Any]) -> Any:
     """Read the two markers back. No value of a row is ever an object: JSON columns are text."""
     if found.keys() == {"$blob"}:
@@ -353,3 +359,6 @@ def _value(found: dict[str, Any]) -> Any:
     if found.keys() == {"$secret"}:
         return None
     return found
+
+
+_DECODER = json.JSONDecoder(object_hook=_value)

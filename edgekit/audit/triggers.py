@@ -132,7 +132,7 @@ def _triggers(table: Table, table_id: int | None) -> list[str]:
     if table.name in APPEND_ONLY:
         return _append_only(table)
     assert table_id is not None
-    made = [*_insert_triggers(table, table_id), *_id_trigger(table)]
+    made = [*_insert_triggers(table, table_id), *_kept_triggers(table)]
     if table.columns:
         made += _update_triggers(table, table_id)
     return [*made, *_delete_triggers(table, table_id)]
@@ -170,11 +170,11 @@ def _insert_triggers(table: Table, table_id: int) -> list[str]:
     return made
 
 
-def _id_trigger(table: Table) -> list[str]:
+def _kept_triggers(table: Table) -> list[str]:
     taken = {c.name.lower() for c in table.columns} | {g.lower() for g in table.generated}
     names = [table.key, *(a for a in ("rowid", "oid", "_rowid_") if a not in {*taken, table.key.lower()})]
     this = name_sql(table.key)
-    return [
+    made = [
         _trigger(
             table,
             "id_kept",
@@ -183,6 +183,18 @@ def _id_trigger(table: Table) -> list[str]:
             f"NEW.{this} IS NOT OLD.{this}",
         )
     ]
+    if table.column("created_at") and table.column("created_by"):
+        refusal = refuse(table.name, "created_at", "immutable", "The time of creation never changes.")
+        made.append(
+            _trigger(
+                table,
+                "created_kept",
+                "BEFORE UPDATE OF created_at",
+                [f"\n  SELECT {refusal};"],
+                "NEW.created_at IS NOT OLD.created_at",
+            )
+        )
+    return made
 
 
 def _update_triggers(table: Table, table_id: int) -> list[str]:
