@@ -218,7 +218,8 @@ def test_a_tracked_table_is_verified_like_ours(edge_file: Path, shell: sqlite3.C
     from edgekit.audit.triggers import table_triggers
 
     create = (
-        "CREATE TABLE notes (id INTEGER PRIMARY KEY, a TEXT, owner_id INTEGER REFERENCES organization(id)) STRICT"
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, a TEXT,"
+        " owner_id INTEGER REFERENCES organization(id)) STRICT"
     )
     shell.execute(create)
     shell.execute("CREATE INDEX notes_a ON notes(a)")

@@ -2,8 +2,8 @@
 
 `schema/migrations/NNNN_what.sql` leads from schema NNNN-1 to NNNN. Triggers and views are code, not data:
 they are dropped before the first statement and made anew after the last, so a migration only speaks of
-tables, indexes and rows. It rebuilds a table by CREATE new, INSERT SELECT with named columns, DROP, RENAME. The way
-down is restoring the backup.
+tables, indexes and rows. It rebuilds a table by CREATE new, INSERT SELECT with named columns, DROP, RENAME.
+The way down is restoring the backup.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def migrate(
 
     A file of the right schema has triggers and views repaired that differ from ours. A backup is put beside
     the file first (`NAME.pre-NNNN-TIME.edgekit-backup.zip`, the last step names it). With `dry_run` nothing
-    is written. Raise MigrationNeededError (a newer file), CorruptError (damaged, or a step failed), BusyError;
-    then the file is what it was. Views that users made stay, even where they no longer fit.
+    is written. Raise MigrationNeededError (a newer file), CorruptError (damaged, or a step failed) or
+    BusyError; then the file is what it was. Views that users made stay, even where they no longer fit.
     """
     path = Path(path)
     target = target or Target(schema.VERSION, schema.schema_folder() / "migrations", schema.pristine)

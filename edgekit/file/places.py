@@ -6,8 +6,13 @@ import os
 import sys
 from pathlib import Path
 
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "sshfs", "fuse.sshfs", "9p", "webdav", "davfs", "ncpfs", "glusterfs", "ceph"}
-_SYNCED = ("onedrive", "dropbox", "google drive", "googledrive", "icloud drive", "com~apple~clouddocs", "nextcloud", "box sync")
+_NETWORK = frozenset(
+    "nfs nfs4 cifs smb3 smbfs afpfs sshfs fuse.sshfs 9p webdav davfs ncpfs glusterfs ceph".split()
+)
+_SYNCED = (
+    "onedrive", "dropbox", "google drive", "googledrive", "icloud drive", "com~apple~clouddocs", "nextcloud",
+    "box sync",
+)  # fmt: skip
 
 
 def unsafe(path: Path) -> str | None:
@@ -22,7 +27,7 @@ def synchronised(path: Path) -> str | None:
     """Say which synchronised folder a path is in (OneDrive, Dropbox …), or None. A warning, not a refusal."""
     for part in path.resolve().parts:
         if part.lower().startswith(_SYNCED):
-            return f"{path} is in a synchronised folder ({part}): syncing can copy a half-written file or lock it."
+            return f"{path} is in a synchronised folder ({part}): it may be copied half-written, or locked."
     return None
 
 
