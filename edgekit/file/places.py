@@ -6,9 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-_NETWORK = frozenset(
-    "nfs nfs4 cifs smb3 smbfs afpfs sshfs fuse.sshfs 9p webdav davfs ncpfs glusterfs ceph".split()
-)
+_NETWORK = {
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "sshfs", "fuse.sshfs", "9p", "webdav", "davfs", "ncpfs",
+    "glusterfs", "ceph",
+}  # fmt: skip
 _SYNCED = (
     "onedrive", "dropbox", "google drive", "googledrive", "icloud drive", "com~apple~clouddocs", "nextcloud",
     "box sync",
