@@ -1,0 +1,36 @@
+"""Write `schema/99_audit.sql` anew from the other schema files: `python -m edgekit.audit.generate`."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from edgekit import schema
+from edgekit.audit.triggers import schema_sql
+
+NAME = "99_audit.sql"
+
+
+def generated() -> str:
+    """Return what the file should say, given the tables of the other files and the table ids already given out."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    previous = ""
+    for name, script in schema.schema_scripts():
+        if name == NAME:
+            previous = script
+        else:
+            connection.executescript(script)
+    text = schema_sql(connection, previous)
+    connection.close()
+    return text
+
+
+def write() -> Path:
+    """Bring the file up to date and return its path."""
+    path = schema.schema_folder() / NAME
+    path.write_text(generated(), encoding="utf-8", newline="\n")
+    return path
+
+
+if __name__ == "__main__":
+    write()
