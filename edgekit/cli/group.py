@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Settings:
-    """What the root command was told. (A named tuple would cost the start as much as all else here.)"""
+    """What the root command was told. Plain: a named tuple costs the start as much as all else here."""
 
     __slots__ = ("actor", "db")
 
@@ -50,14 +50,13 @@ class Context(click.Context):
 
 
 def _help_width() -> int:
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdigit() and int(columns) > 0:
-        wide = int(columns)
-    elif sys.stdout is not None and sys.stdout.isatty():
-        wide = os.get_terminal_size(sys.stdout.fileno()).columns
-    else:
-        wide = 80
-    return max(min(wide, 100) - 2, 50)
+    wide = os.environ.get("COLUMNS", "")
+    if wide.isdigit() and int(wide) > 0:
+        return max(min(int(wide), 100) - 2, 50)
+    try:
+        return max(min(os.get_terminal_size(sys.stdout.fileno()).columns, 100) - 2, 50)
+    except (AttributeError, OSError, ValueError):  # no terminal, or no standard output at all
+        return 78
 
 
 class Command(click.Command):

@@ -45,11 +45,13 @@ def show(
     else:
         shown = plain(view(result) if view else result)
         lines = describe(shown) if isinstance(shown, dict) else [str(shown)]
-    click.echo("\n".join([*lines, *([note] if note else [])]))
+    if note:
+        lines = [*lines, *([""] if len(lines) > 1 else []), note]
+    click.echo("\n".join(lines))
 
 
 def plain(value: Any) -> Any:
-    """Turn a result into what JSON knows. What a dataclass keeps out of its repr is kept out here too."""
+    """Turn a result into what JSON knows. A field that is out of its repr is out here too, but for `error`."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if value is None or isinstance(value, str | int | float):
@@ -70,7 +72,7 @@ def plain(value: Any) -> Any:
     if fields is None:
         return str(value)
     found = {name: getattr(value, name) for name in fields}
-    return {k: plain(v) for k, v in found.items() if fields[k].repr or isinstance(v, EdgekitError)}
+    return {k: plain(v) for k, v in found.items() if fields[k].repr or k == "error"}
 
 
 def table(rows: Sequence[Row], *, indent: int = 0) -> list[str]:
@@ -80,7 +82,7 @@ def table(rows: Sequence[Row], *, indent: int = 0) -> list[str]:
     columns = []
     for name in names:
         values = [row.get(name) for row in rows]
-        cells = [_heading(name), *map(cell, values)]
+        cells = [cell(name), *map(cell, values)]
         columns.append((cells, all(v is None or type(v) in {int, float} for v in values)))
     widths = _fit([max(map(width, cells)) for cells, _ in columns], indent)
     lines = []
@@ -98,15 +100,15 @@ def describe(found: Row, *, indent: int = 0) -> list[str]:
     """Set an object as names and values, leaving out the empty; rows inside it are a table."""
     margin = " " * indent
     simple = {name: value for name, value in found.items() if _says(value) and not _is_deep(value)}
-    room = max((width(_heading(name)) for name in simple), default=0)
+    room = max((width(cell(name)) for name in simple), default=0)
     lines = []
     for name, value in simple.items():
-        label = _pad(_heading(name), room)
+        label = _pad(cell(name), room)
         left = _terminal_width() - indent - room - 2
         lines.append(f"{margin}{click.style(label, bold=True)}  {_cut(cell(value), left)}".rstrip())
     for name, value in found.items():
         if _is_deep(value):
-            lines += ["", f"{margin}{click.style(_heading(name), bold=True)}"]
+            lines += ["", f"{margin}{click.style(cell(name), bold=True)}"]
             lines += (
                 table(value, indent=indent + 2)
                 if isinstance(value, list)
@@ -144,10 +146,6 @@ def _is_deep(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def _heading(name: str) -> str:
-    return cell(name.replace("_", " "))
-
-
 def _pad(text: str, room: int, *, right: bool = False) -> str:
     text = _cut(text, room)
     gap = " " * (room - width(text))
@@ -167,7 +165,7 @@ def _fit(wanted: Iterable[int], indent: int) -> list[int]:
     """Take room from the widest columns until a line fits the terminal, leaving each something."""
     widths = list(wanted)
     excess = sum(widths) + 2 * (len(widths) - 1) + indent - _terminal_width()
-    while excess > 0 and max(widths, default=0) > 8:
+    while excess > 0 and max(widths, default=0) > 4:
         widths[widths.index(max(widths))] -= 1
         excess -= 1
     return widths
