@@ -391,7 +391,7 @@ class TestSecrets:
         "setting",
         [
             "api_key=hush-hush", "API-KEY=hush-hush", "auth.token=hush-hush", "client_secret=hush-hush",
-            "password=hush-hush", 'headers={"Authorization": "hush-hush"}', 'params=[{"access_key": "hush-hush"}]',
+            "password=hush-hush", 'headers={"Authorization": "hush-hush"}', 'a=[{"access_key": "hush-hush"}]',
             "base_url=https://u:hush-hush@host/",
         ],
     )  # fmt: skip

@@ -14,7 +14,7 @@ from edgekit.cli.progress import Counting
 from edgekit.cli.show import cell, show, table
 
 if TYPE_CHECKING:
-    from edgekit.demo import DemoResult
+    from edgekit.demo.scenario import DemoResult
 
 
 @click.command(cls=Command, example="edgekit demo\nedgekit demo --dir try-out --json")
@@ -33,10 +33,10 @@ def demo(context: click.Context, folder: str, as_json: bool) -> None:
 
     Run it again in the same folder: it goes on, and nothing is there twice.
     """
-    from edgekit import demo as lib
+    from edgekit.demo import scenario
 
     with Counting() as progress:
-        result = lib.run(folder, progress=progress.of)
+        result = scenario.run(folder, progress=progress.of)
     if as_json:
         show(result, as_json)
     else:

@@ -51,7 +51,7 @@ def show(
 
 
 def plain(value: Any) -> Any:
-    """Turn a result into what JSON knows. A field that is out of its repr is out here too, but for `error`."""
+    """Turn a result into what JSON knows. A field out of its repr is out here too, but for `error`."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if value is None or isinstance(value, str | int | float):
