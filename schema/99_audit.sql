@@ -118,6 +118,10 @@ CREATE TRIGGER status_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON status
   SELECT RAISE(ABORT, 'EK|status|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER status_created_kept BEFORE UPDATE OF created_at ON status WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|status|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER status_audit_update AFTER UPDATE ON status WHEN NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.description IS NOT OLD.description COLLATE BINARY
@@ -308,6 +312,10 @@ CREATE TRIGGER environment_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON e
   SELECT RAISE(ABORT, 'EK|environment|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER environment_created_kept BEFORE UPDATE OF created_at ON environment WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|environment|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER environment_audit_update AFTER UPDATE ON environment WHEN NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.description IS NOT OLD.description COLLATE BINARY
@@ -423,6 +431,10 @@ END;
 
 CREATE TRIGGER system_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON system WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|system|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER system_created_kept BEFORE UPDATE OF created_at ON system WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|system|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER system_audit_update AFTER UPDATE ON system WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -552,6 +564,10 @@ CREATE TRIGGER tracked_table_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON
   SELECT RAISE(ABORT, 'EK|tracked_table|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER tracked_table_created_kept BEFORE UPDATE OF created_at ON tracked_table WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|tracked_table|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER tracked_table_audit_update AFTER UPDATE ON tracked_table WHEN NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.create_sql IS NOT OLD.create_sql COLLATE BINARY
   OR NEW.status_id IS NOT OLD.status_id
@@ -672,6 +688,10 @@ CREATE TRIGGER role_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON role WHE
   SELECT RAISE(ABORT, 'EK|role|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER role_created_kept BEFORE UPDATE OF created_at ON role WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|role|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER role_audit_update AFTER UPDATE ON role WHEN NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.description IS NOT OLD.description COLLATE BINARY
@@ -787,6 +807,10 @@ END;
 
 CREATE TRIGGER license_tier_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON license_tier WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER license_tier_created_kept BEFORE UPDATE OF created_at ON license_tier WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|license_tier|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER license_tier_audit_update AFTER UPDATE ON license_tier WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -909,6 +933,10 @@ CREATE TRIGGER relationship_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid
   SELECT RAISE(ABORT, 'EK|relationship_type|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER relationship_type_created_kept BEFORE UPDATE OF created_at ON relationship_type WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|relationship_type|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER relationship_type_audit_update AFTER UPDATE ON relationship_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.description IS NOT OLD.description COLLATE BINARY
@@ -1018,6 +1046,10 @@ END;
 
 CREATE TRIGGER communication_direction_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON communication_direction WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|communication_direction|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER communication_direction_created_kept BEFORE UPDATE OF created_at ON communication_direction WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_direction|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER communication_direction_audit_update AFTER UPDATE ON communication_direction WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -1151,6 +1183,10 @@ END;
 
 CREATE TRIGGER organization_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON organization WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|organization|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER organization_created_kept BEFORE UPDATE OF created_at ON organization WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|organization|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER organization_audit_update AFTER UPDATE ON organization WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -1351,6 +1387,10 @@ END;
 
 CREATE TRIGGER user_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON user WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|user|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER user_created_kept BEFORE UPDATE OF created_at ON user WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|user|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER user_audit_update AFTER UPDATE ON user WHEN NEW.username IS NOT OLD.username COLLATE BINARY
@@ -1575,6 +1615,10 @@ CREATE TRIGGER program_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON progr
   SELECT RAISE(ABORT, 'EK|program|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER program_created_kept BEFORE UPDATE OF created_at ON program WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|program|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER program_audit_update AFTER UPDATE ON program WHEN NEW.organization_id IS NOT OLD.organization_id
   OR NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
@@ -1703,6 +1747,10 @@ END;
 
 CREATE TRIGGER producer_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON producer WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|producer|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER producer_created_kept BEFORE UPDATE OF created_at ON producer WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|producer|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER producer_audit_update AFTER UPDATE ON producer WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -1835,6 +1883,10 @@ END;
 
 CREATE TRIGGER insured_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON insured WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|insured|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER insured_created_kept BEFORE UPDATE OF created_at ON insured WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|insured|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER insured_audit_update AFTER UPDATE ON insured WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -1987,6 +2039,10 @@ CREATE TRIGGER quote_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON quote W
   SELECT RAISE(ABORT, 'EK|quote|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER quote_created_kept BEFORE UPDATE OF created_at ON quote WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|quote|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER quote_audit_update AFTER UPDATE ON quote WHEN NEW.organization_id IS NOT OLD.organization_id
   OR NEW.quote_number IS NOT OLD.quote_number COLLATE BINARY
   OR NEW.program_id IS NOT OLD.program_id
@@ -2134,6 +2190,10 @@ END;
 
 CREATE TRIGGER policy_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON policy WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|policy|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER policy_created_kept BEFORE UPDATE OF created_at ON policy WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|policy|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER policy_audit_update AFTER UPDATE ON policy WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -2299,6 +2359,10 @@ CREATE TRIGGER driver_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON driver
   SELECT RAISE(ABORT, 'EK|driver|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER driver_created_kept BEFORE UPDATE OF created_at ON driver WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|driver|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER driver_audit_update AFTER UPDATE ON driver WHEN NEW.organization_id IS NOT OLD.organization_id
   OR NEW.first_name IS NOT OLD.first_name COLLATE BINARY
   OR NEW.last_name IS NOT OLD.last_name COLLATE BINARY
@@ -2449,6 +2513,10 @@ CREATE TRIGGER vehicle_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON vehic
   SELECT RAISE(ABORT, 'EK|vehicle|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER vehicle_created_kept BEFORE UPDATE OF created_at ON vehicle WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|vehicle|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER vehicle_audit_update AFTER UPDATE ON vehicle WHEN NEW.organization_id IS NOT OLD.organization_id
   OR NEW.vin IS NOT OLD.vin COLLATE BINARY
   OR NEW.model_year IS NOT OLD.model_year
@@ -2597,6 +2665,10 @@ CREATE TRIGGER claim_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON claim W
   SELECT RAISE(ABORT, 'EK|claim|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER claim_created_kept BEFORE UPDATE OF created_at ON claim WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|claim|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER claim_audit_update AFTER UPDATE ON claim WHEN NEW.organization_id IS NOT OLD.organization_id
   OR NEW.claim_number IS NOT OLD.claim_number COLLATE BINARY
   OR NEW.policy_id IS NOT OLD.policy_id
@@ -2720,6 +2792,10 @@ CREATE TRIGGER policy_driver_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON
   SELECT RAISE(ABORT, 'EK|policy_driver|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER policy_driver_created_kept BEFORE UPDATE OF created_at ON policy_driver WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|policy_driver|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER policy_driver_audit_update AFTER UPDATE ON policy_driver WHEN NEW.policy_id IS NOT OLD.policy_id
   OR NEW.driver_id IS NOT OLD.driver_id
   OR NEW.relationship IS NOT OLD.relationship COLLATE BINARY
@@ -2834,6 +2910,10 @@ CREATE TRIGGER policy_vehicle_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ O
   SELECT RAISE(ABORT, 'EK|policy_vehicle|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER policy_vehicle_created_kept BEFORE UPDATE OF created_at ON policy_vehicle WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|policy_vehicle|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER policy_vehicle_audit_update AFTER UPDATE ON policy_vehicle WHEN NEW.policy_id IS NOT OLD.policy_id
   OR NEW.vehicle_id IS NOT OLD.vehicle_id
   OR NEW.status_id IS NOT OLD.status_id
@@ -2942,6 +3022,10 @@ END;
 
 CREATE TRIGGER quote_driver_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON quote_driver WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|quote_driver|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER quote_driver_created_kept BEFORE UPDATE OF created_at ON quote_driver WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|quote_driver|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER quote_driver_audit_update AFTER UPDATE ON quote_driver WHEN NEW.quote_id IS NOT OLD.quote_id
@@ -3054,6 +3138,10 @@ CREATE TRIGGER quote_vehicle_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON
   SELECT RAISE(ABORT, 'EK|quote_vehicle|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER quote_vehicle_created_kept BEFORE UPDATE OF created_at ON quote_vehicle WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|quote_vehicle|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER quote_vehicle_audit_update AFTER UPDATE ON quote_vehicle WHEN NEW.quote_id IS NOT OLD.quote_id
   OR NEW.vehicle_id IS NOT OLD.vehicle_id
   OR NEW.status_id IS NOT OLD.status_id
@@ -3163,6 +3251,10 @@ END;
 
 CREATE TRIGGER entity_category_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON entity_category WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|entity_category|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER entity_category_created_kept BEFORE UPDATE OF created_at ON entity_category WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|entity_category|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER entity_category_audit_update AFTER UPDATE ON entity_category WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -3287,6 +3379,10 @@ END;
 
 CREATE TRIGGER entity_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON entity_type WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|entity_type|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER entity_type_created_kept BEFORE UPDATE OF created_at ON entity_type WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|entity_type|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER entity_type_audit_update AFTER UPDATE ON entity_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -3432,6 +3528,10 @@ CREATE TRIGGER entity_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON entity
   SELECT RAISE(ABORT, 'EK|entity|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER entity_created_kept BEFORE UPDATE OF created_at ON entity WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|entity|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER entity_audit_update AFTER UPDATE ON entity WHEN NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.entity_type_id IS NOT OLD.entity_type_id
@@ -3566,6 +3666,10 @@ CREATE TRIGGER entity_reference_type_id_kept BEFORE UPDATE OF id, rowid, oid, _r
   SELECT RAISE(ABORT, 'EK|entity_reference_type|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER entity_reference_type_created_kept BEFORE UPDATE OF created_at ON entity_reference_type WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|entity_reference_type|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER entity_reference_type_audit_update AFTER UPDATE ON entity_reference_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.description IS NOT OLD.description COLLATE BINARY
@@ -3685,6 +3789,10 @@ END;
 
 CREATE TRIGGER encryption_key_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON encryption_key WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|encryption_key|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER encryption_key_created_kept BEFORE UPDATE OF created_at ON encryption_key WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|encryption_key|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER encryption_key_audit_update AFTER UPDATE ON encryption_key WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -3830,6 +3938,10 @@ CREATE TRIGGER event_source_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON 
   SELECT RAISE(ABORT, 'EK|event_source|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER event_source_created_kept BEFORE UPDATE OF created_at ON event_source WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|event_source|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER event_source_audit_update AFTER UPDATE ON event_source WHEN NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.description IS NOT OLD.description COLLATE BINARY
@@ -3952,6 +4064,10 @@ END;
 
 CREATE TRIGGER integration_event_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_event WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|integration_event|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_event_created_kept BEFORE UPDATE OF created_at ON integration_event WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_event|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER integration_event_audit_update AFTER UPDATE ON integration_event WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -4107,6 +4223,10 @@ CREATE TRIGGER integration_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
   SELECT RAISE(ABORT, 'EK|integration_type|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER integration_type_created_kept BEFORE UPDATE OF created_at ON integration_type WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_type|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER integration_type_audit_update AFTER UPDATE ON integration_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
   OR NEW.name IS NOT OLD.name COLLATE BINARY
   OR NEW.description IS NOT OLD.description COLLATE BINARY
@@ -4226,6 +4346,10 @@ END;
 
 CREATE TRIGGER template_category_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON template_category WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|template_category|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER template_category_created_kept BEFORE UPDATE OF created_at ON template_category WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|template_category|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER template_category_audit_update AFTER UPDATE ON template_category WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -4356,6 +4480,10 @@ END;
 
 CREATE TRIGGER integration_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|integration|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_created_kept BEFORE UPDATE OF created_at ON integration WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER integration_audit_update AFTER UPDATE ON integration WHEN NEW.integration_name IS NOT OLD.integration_name COLLATE BINARY
@@ -4518,6 +4646,10 @@ CREATE TRIGGER integration_credential_id_kept BEFORE UPDATE OF id, rowid, oid, _
   SELECT RAISE(ABORT, 'EK|integration_credential|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER integration_credential_created_kept BEFORE UPDATE OF created_at ON integration_credential WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_credential|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER integration_credential_audit_update AFTER UPDATE ON integration_credential WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
   OR NEW.integration_id IS NOT OLD.integration_id
   OR NEW.environment_id IS NOT OLD.environment_id
@@ -4665,6 +4797,10 @@ END;
 
 CREATE TRIGGER integration_mapping_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_mapping WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|integration_mapping|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_mapping_created_kept BEFORE UPDATE OF created_at ON integration_mapping WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_mapping|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapping WHEN NEW.integration_id IS NOT OLD.integration_id
@@ -4839,6 +4975,10 @@ CREATE TRIGGER integration_pipeline_definition_id_kept BEFORE UPDATE OF id, rowi
   SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER integration_pipeline_definition_created_kept BEFORE UPDATE OF created_at ON integration_pipeline_definition WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON integration_pipeline_definition WHEN NEW.pipeline_name IS NOT OLD.pipeline_name COLLATE BINARY
   OR NEW.description IS NOT OLD.description COLLATE BINARY
   OR NEW.integration_id IS NOT OLD.integration_id
@@ -4994,6 +5134,10 @@ END;
 
 CREATE TRIGGER integration_template_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_template WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_template_created_kept BEFORE UPDATE OF created_at ON integration_template WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_template|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_template WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -5171,6 +5315,10 @@ CREATE TRIGGER integration_template_instance_id_kept BEFORE UPDATE OF id, rowid,
   SELECT RAISE(ABORT, 'EK|integration_template_instance|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER integration_template_instance_created_kept BEFORE UPDATE OF created_at ON integration_template_instance WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_template_instance|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integration_template_instance WHEN NEW.template_id IS NOT OLD.template_id
   OR NEW.integration_id IS NOT OLD.integration_id
   OR NEW.instance_name IS NOT OLD.instance_name COLLATE BINARY
@@ -5325,6 +5473,10 @@ END;
 
 CREATE TRIGGER integration_execution_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_execution WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|integration_execution|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_execution_created_kept BEFORE UPDATE OF created_at ON integration_execution WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_execution|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_execution WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -5508,6 +5660,10 @@ CREATE TRIGGER integration_checkpoint_id_kept BEFORE UPDATE OF id, rowid, oid, _
   SELECT RAISE(ABORT, 'EK|integration_checkpoint|id|immutable|An id never changes.');
 END;
 
+CREATE TRIGGER integration_checkpoint_created_kept BEFORE UPDATE OF created_at ON integration_checkpoint WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_checkpoint|created_at|immutable|The time of creation never changes.');
+END;
+
 CREATE TRIGGER integration_checkpoint_audit_update AFTER UPDATE ON integration_checkpoint WHEN NEW.integration_id IS NOT OLD.integration_id
   OR NEW.state IS NOT OLD.state COLLATE BINARY
   OR NEW.execution_id IS NOT OLD.execution_id
@@ -5643,6 +5799,10 @@ END;
 
 CREATE TRIGGER dead_letter_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON dead_letter WHEN NEW.id IS NOT OLD.id BEGIN
   SELECT RAISE(ABORT, 'EK|dead_letter|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER dead_letter_created_kept BEFORE UPDATE OF created_at ON dead_letter WHEN NEW.created_at IS NOT OLD.created_at BEGIN
+  SELECT RAISE(ABORT, 'EK|dead_letter|created_at|immutable|The time of creation never changes.');
 END;
 
 CREATE TRIGGER dead_letter_audit_update AFTER UPDATE ON dead_letter WHEN NEW.integration_id IS NOT OLD.integration_id

@@ -252,8 +252,8 @@ def test_json_edited_in_place_is_saved(edge: Database) -> None:
 def test_what_cannot_be_read_is_damage_and_not_shown(edge: Database) -> None:
     with edge.change():
         customer()
-    edge.connection().execute("UPDATE insured SET created_at = 'secret'")
-    with pytest.raises(CorruptError, match="created_at cannot be read") as caught:
+    edge.connection().execute("UPDATE insured SET updated_at = 'secret'")
+    with pytest.raises(CorruptError, match="updated_at cannot be read") as caught:
         models.Insured.get()
     assert "secret" not in str(caught.value)
 
