@@ -208,7 +208,7 @@ def test_wrong_names_times_and_ids_are_told_with_what_is_right(told):
         with pytest.raises(NotFoundError, match="no driver 77") as caught:
             call()
         assert "1, 2" in caught.value.hint
-    for moment in ("yesterday", "2026-01-31", "2026-01-31T12:00:00", datetime(2026, 1, 31)):  # noqa: DTZ001
+    for moment in ("yesterday", "2026-02-30", "2026-01-31T12:00:00", datetime(2026, 1, 31)):  # noqa: DTZ001
         with pytest.raises(InvalidError, match="no time with its zone") as caught:
             audit.as_of(told, moment, "driver")
         assert "2026-01-31T09:05:00Z" in caught.value.hint
@@ -241,3 +241,8 @@ def test_importing_audit_costs_nothing_before_it_is_used():
     code = "import sys, edgekit.audit; print('edgekit.audit.log' in sys.modules, 'sqlite3' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["False", "False"]
+
+
+def test_a_day_alone_is_its_beginning_in_utc(told: Any) -> None:
+    assert audit.as_of(told, "1999-01-01", "driver") == audit.as_of(told, "1999-01-01T00:00:00Z", "driver") == []
+    assert audit.as_of(told, "2999-01-01", "driver") == audit.as_of(told, "2999-01-01T00:00:00Z", "driver") != []

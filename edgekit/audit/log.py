@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -323,6 +324,9 @@ def _require_record(connection: sqlite3.Connection, table: str, number: int, key
 
 
 def _moment(moment: datetime | str) -> str:
+    """Read a time with its zone; a day alone is its beginning in UTC."""
+    if isinstance(moment, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", moment):
+        moment += "T00:00:00Z"
     try:
         at = clock.from_text(moment) if isinstance(moment, str) else moment
         if at.tzinfo is None:

@@ -1,0 +1,73 @@
+"""What the documents show is what happens: their examples are run, their commands exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
+CUSTOMERS = "number,name,postal_code\n00042,Ann Smith,02134\n00043,Bob Okafor,10001\n"
+
+
+def play(document: Path, folder: Path) -> int:
+    """Write the files of a document and run its console examples and Python in order. Return how many there were."""
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    count = 0
+    for kind, title, body in BLOCK.findall(document.read_text(encoding="utf-8")):
+        if title:
+            (folder / title).write_text(body, encoding="utf-8")
+        elif kind == "console":
+            for line in body.splitlines():
+                assert line.startswith("$ "), line
+                count += 1
+                _command(shlex.split(line[2:]), folder, environment)
+        elif kind == "python":
+            count += 1
+            subprocess.run([sys.executable, "-c", body], cwd=folder, env=environment, check=True, timeout=60)
+    return count
+
+
+def _command(words: list[str], folder: Path, environment: dict[str, str]) -> None:
+    if words[0] == "export":
+        name, _, value = words[1].partition("=")
+        environment[name] = value
+        return
+    assert words[0] == "edgekit", words
+    done = subprocess.run(
+        [sys.executable, "-m", "edgekit", *words[1:]], cwd=folder, env=environment, capture_output=True, text=True,
+        encoding="utf-8", timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+def test_the_examples_run(name: str, tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text(CUSTOMERS, encoding="utf-8")
+    assert play(ROOT / name, tmp_path) > 5
+
+
+def test_links_lead_somewhere() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+            if not target.startswith(("http:", "https:")):
+                assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_documents_name_commands_that_exist() -> None:
+    help_text = subprocess.run(
+        [sys.executable, "-m", "edgekit", "--help"], capture_output=True, text=True, encoding="utf-8", check=True
+    ).stdout
+    known = set(re.findall(r"^  ([a-z][a-z-]+) ", help_text, re.MULTILINE))
+    assert len(known) > 10
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        if document.name == "ledger.md":
+            continue
+        for word in re.findall(r"`edgekit ([a-z][a-z-]+)", document.read_text(encoding="utf-8")):
+            assert word in known, f"{document.name} names edgekit {word}"
