@@ -142,7 +142,7 @@ CREATE TABLE integration_pipeline_definition (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   pipeline_name TEXT NOT NULL CONSTRAINT "integration_pipeline_definition.pipeline_name.length" CHECK (length(pipeline_name) BETWEEN 1 AND 100),
   description TEXT,
-  integration_id INTEGER NOT NULL REFERENCES integration(id) ON DELETE CASCADE,
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
   pipeline_type TEXT NOT NULL DEFAULT 'linear' CONSTRAINT "integration_pipeline_definition.pipeline_type.choice" CHECK (pipeline_type IN ('linear', 'conditional', 'parallel', 'hybrid')),
   pipeline_steps TEXT NOT NULL CONSTRAINT "integration_pipeline_definition.pipeline_steps.json_object" CHECK (CASE WHEN json_valid(pipeline_steps) THEN json_type(pipeline_steps) = 'object' ELSE 0 END),  -- {"steps": [{"name", "type": "validate" | "map", "schema"?}]}
   error_handling_strategy TEXT NOT NULL DEFAULT 'dead_letter' CONSTRAINT "integration_pipeline_definition.error_handling_strategy.choice" CHECK (error_handling_strategy IN ('fail_fast', 'continue_on_error', 'dead_letter', 'retry')),  -- fail_fast: the first bad record fails the run; continue_on_error: count it and go on; dead_letter: keep it for replay and go on; retry: try it again, then keep it
@@ -208,7 +208,7 @@ END;
 CREATE TABLE integration_template_instance (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   template_id INTEGER NOT NULL REFERENCES integration_template(id),
-  integration_id INTEGER NOT NULL REFERENCES integration(id) ON DELETE CASCADE,
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
   instance_name TEXT NOT NULL CONSTRAINT "integration_template_instance.instance_name.length" CHECK (length(instance_name) BETWEEN 1 AND 100),
   customizations TEXT CONSTRAINT "integration_template_instance.customizations.json_object" CHECK (customizations IS NULL OR CASE WHEN json_valid(customizations) THEN json_type(customizations) = 'object' ELSE 0 END),
   deployment_status TEXT NOT NULL DEFAULT 'draft' CONSTRAINT "integration_template_instance.deployment_status.choice" CHECK (deployment_status IN ('draft', 'testing', 'active', 'deprecated')),  -- draft: being set up; testing: on trial; active: live; deprecated: on its way out

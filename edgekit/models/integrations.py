@@ -96,7 +96,7 @@ class IntegrationPipelineDefinition(BusinessRow):
 
     pipeline_name: Any = peewee.TextField()
     description: Any = peewee.TextField(null=True)
-    integration: Any = reference(Integration, on_delete="CASCADE")
+    integration: Any = reference(Integration)
     integration_id: int
     pipeline_type: Any = peewee.TextField(default="linear")
     pipeline_steps: Any = JsonField()
@@ -136,7 +136,7 @@ class IntegrationTemplateInstance(BusinessRow):
 
     template: Any = reference(IntegrationTemplate)
     template_id: int
-    integration: Any = reference(Integration, unique=True, on_delete="CASCADE")
+    integration: Any = reference(Integration, unique=True)
     integration_id: int
     instance_name: Any = peewee.TextField()
     customizations: Any = JsonField(null=True)
