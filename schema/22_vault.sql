@@ -10,8 +10,8 @@ CREATE TABLE encryption_key (
   wrapped_key_ciphertext BLOB NOT NULL CONSTRAINT "encryption_key.wrapped_key_ciphertext.length" CHECK (length(wrapped_key_ciphertext) BETWEEN 65 AND 1024),
   master_fingerprint TEXT NOT NULL CONSTRAINT "encryption_key.master_fingerprint.length" CHECK (length(master_fingerprint) BETWEEN 9 AND 50),  -- the name of the master key that opens it
   kdf TEXT CONSTRAINT "encryption_key.kdf.json_object" CHECK (kdf IS NULL OR CASE WHEN json_valid(kdf) THEN json_type(kdf) = 'object' ELSE 0 END),  -- how a passphrase becomes the master key; NULL: the master key is random
-  activated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "encryption_key.activated_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', activated_at) IS activated_at),
-  retired_at TEXT CONSTRAINT "encryption_key.retired_at.time" CHECK (retired_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retired_at) IS retired_at),  -- NULL: seals what is written now
+  activated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "encryption_key.activated_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', activated_at, '+0 days') IS activated_at),
+  retired_at TEXT CONSTRAINT "encryption_key.retired_at.time" CHECK (retired_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retired_at, '+0 days') IS retired_at),  -- NULL: seals what is written now
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),
@@ -39,7 +39,7 @@ END;
 -- One row is one use of a secret: who opened what, for what. Never the value. Rows are only added.
 CREATE TABLE vault_use_log (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  used_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "vault_use_log.used_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', used_at) IS used_at),
+  used_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "vault_use_log.used_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', used_at, '+0 days') IS used_at),
   actor TEXT NOT NULL CONSTRAINT "vault_use_log.actor.length" CHECK (length(actor) BETWEEN 1 AND 100),
   place TEXT NOT NULL CONSTRAINT "vault_use_log.place.length" CHECK (length(place) BETWEEN 1 AND 200),  -- table/uuid/column
   purpose TEXT NOT NULL CONSTRAINT "vault_use_log.purpose.length" CHECK (length(purpose) BETWEEN 1 AND 200),
@@ -47,13 +47,3 @@ CREATE TABLE vault_use_log (
   correlation_id TEXT NOT NULL CONSTRAINT "vault_use_log.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100)
 ) STRICT;
 CREATE INDEX vault_use_log_place ON vault_use_log(place);
-
-CREATE TRIGGER vault_use_log_kept_bd BEFORE DELETE ON vault_use_log BEGIN
-  SELECT RAISE(ABORT, 'EK|vault_use_log|id|protected|The log of used secrets only grows.');
-END;
-CREATE TRIGGER vault_use_log_kept_bu BEFORE UPDATE ON vault_use_log BEGIN
-  SELECT RAISE(ABORT, 'EK|vault_use_log|id|protected|The log of used secrets only grows.');
-END;
-CREATE TRIGGER vault_use_log_kept_bi BEFORE INSERT ON vault_use_log WHEN EXISTS (SELECT 1 FROM vault_use_log WHERE id = NEW.id) BEGIN
-  SELECT RAISE(ABORT, 'EK|vault_use_log|id|protected|The log of used secrets only grows.');
-END;

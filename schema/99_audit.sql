@@ -4575,12 +4575,12 @@ CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELE
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 32 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_credential refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_credential WHERE integration_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_pipeline_definition refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE integration_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_template_instance refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_instance WHERE integration_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_log refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_log WHERE integration_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = OLD.id);
   DELETE FROM integration_mapping WHERE integration_id = OLD.id;
-  DELETE FROM integration_pipeline_definition WHERE integration_id = OLD.id;
-  DELETE FROM integration_template_instance WHERE integration_id = OLD.id;
   DELETE FROM integration_checkpoint WHERE integration_id = OLD.id;
 END;
 

@@ -1,0 +1,31 @@
+"""The committed audit triggers are those of the tables as they are."""
+
+from __future__ import annotations
+
+from edgekit import schema
+from edgekit.audit import generate
+from edgekit.audit.triggers import APPEND_ONLY
+
+CURE = "schema/99_audit.sql is out of date: run python -m edgekit.audit.generate and commit it"
+
+
+def test_the_committed_triggers_are_current() -> None:
+    committed = (schema.schema_folder() / generate.NAME).read_text(encoding="utf-8")
+    assert committed == generate.generated(), CURE
+
+
+def test_every_table_is_audited_or_only_added_to() -> None:
+    catalogue = schema.pristine()
+    names = {name for (name,) in catalogue.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")}
+    tables = [
+        name
+        for (name,) in catalogue.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        if not name.startswith(("audit_", "sqlite_"))
+    ]
+    assert set(APPEND_ONLY) <= set(tables)
+    for table in tables:
+        kind = "kept" if table in APPEND_ONLY else "audit"
+        wanted = {f"{table}_{kind}_{event}" for event in ("insert", "update", "delete")}
+        assert wanted <= names, f"{table}: {CURE}"
+    audited = {name for (name,) in catalogue.execute("SELECT name FROM audit_table")}
+    assert audited >= set(tables) - set(APPEND_ONLY)
