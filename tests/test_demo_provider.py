@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import socket
+import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
+LINGER = "hh" if sys.platform == "win32" else "ii"
 BOOK = schema.seed_folder() / "demo" / "book.csv"
 
 
@@ -153,6 +157,7 @@ def test_recorded_partial_vins_decode_as_the_service_decoded_them() -> None:
     bmw, tesla = vin.decode("5UXWX7C5*BA", "2011"), vin.decode("5yjsa3ds*ef")
     assert (bmw["Make"], bmw["Model"], bmw["Trim"], bmw["ModelYear"]) == ("BMW", "X3", "xDrive35i", "2011")
     assert (bmw["ErrorCode"], bmw["ErrorText"]) == ("6", "6 - Incomplete VIN")
+    assert vin.decode("1FTFW1E5*MFA00001")["ErrorText"] == "6 - Incomplete VIN"
     assert (tesla["VIN"], tesla["Make"], tesla["ModelYear"]) == ("5YJSA3DS*EF", "TESLA", "2014")
 
 
@@ -439,6 +444,7 @@ def test_a_client_that_hangs_up_harms_nobody(calm: Provider, capfd: pytest.Captu
     rude.putrequest("POST", VEHICLES)
     rude.putheader("Content-Length", "100")
     rude.endheaders(b"DATA=")
+    rude.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(LINGER, 1, 0))  # close with a reset
     rude.close()
     with _Client(calm) as client:
         assert client.decode("5UXWX7C5*BA")[0].status == 200
