@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import edgekit
+from edgekit import schema
 from edgekit.db import Database
 
 
@@ -49,3 +51,34 @@ def shell(edge_file: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(edge_file, isolation_level=None)
     yield connection
     connection.close()
+
+
+@pytest.fixture(scope="session")
+def bare_pattern(pattern_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh file without the generated triggers."""
+    path = tmp_path_factory.mktemp("bare") / "bare.db"
+    shutil.copyfile(pattern_file, path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    drop_generated(connection)
+    connection.close()
+    return path
+
+
+@pytest.fixture
+def bare_shell(tmp_path: Path, bare_pattern: Path) -> Iterator[sqlite3.Connection]:
+    """Like `shell`, of a file where only the rules written by hand answer: the order of triggers is undefined."""
+    shutil.copyfile(bare_pattern, tmp_path / "bare.db")
+    connection = sqlite3.connect(tmp_path / "bare.db", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def drop_generated(connection: sqlite3.Connection) -> None:
+    """Drop the triggers `schema/99_audit.sql` makes."""
+    script = dict(schema.schema_scripts())["99_audit.sql"]
+    names = re.findall(r'^CREATE TRIGGER "?(\w+)"?', script, re.MULTILINE)
+    assert names
+    connection.execute("BEGIN")
+    for name in names:
+        connection.execute(f'DROP TRIGGER "{name}"')
+    connection.execute("COMMIT")
