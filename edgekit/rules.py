@@ -26,6 +26,7 @@ _NOT_NULL = re.compile(r"NOT NULL constraint failed: (.+)\.([^.]+)$")
 _STRICT = re.compile(r"cannot store (\w+) value in (\w+) column (.+)\.([^.]+)$")
 _CHECK = re.compile(r"CHECK constraint failed: (.+)")
 _INDEX = re.compile(r"index '(.+)'")
+_NOW = re.compile(r"non-deterministic use of (\w+)\(\) in a CHECK constraint")
 
 
 def translate(error: BaseException, connection: sqlite3.Connection | None = None) -> EdgekitError | None:
@@ -41,6 +42,8 @@ def translate(error: BaseException, connection: sqlite3.Connection | None = None
     # Not by our words alone: a damaged schema may quote them too. Python 3.11 has no name for a wrong type.
     if isinstance(original, sqlite3.IntegrityError):
         return _rule(text, connection)
+    if match := _NOW.search(text):
+        return _now(match[1])
     return _condition(name, text)
 
 
@@ -107,6 +110,12 @@ def _rule(text: str, connection: sqlite3.Connection | None) -> RuleError:
             "A row refers to one that does not exist, or is still referred to by another.",
         )
     return RuleError("*", "*", "constraint", text)
+
+
+def _now(function: str) -> RuleError:
+    """A word such as 'now' where a time is due: SQLite refuses to run the CHECK and names no column."""
+    code, example = ("date", "2026-01-31") if function == "date" else ("time", "2026-01-31T09:05:00.000Z")
+    return RuleError("*", "*", code, f"A {code} must be written out, such as {example}; 'now' is none.")
 
 
 def _noun(storage: str) -> str:

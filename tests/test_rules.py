@@ -194,8 +194,7 @@ CASES: dict[str, tuple[str, tuple[str, str, str], str]] = {
 }
 
 
-@pytest.fixture
-def filled(shell: sqlite3.Connection) -> sqlite3.Connection:
+def fill(shell: sqlite3.Connection) -> sqlite3.Connection:
     shell.execute("INSERT INTO insured(customer_number, name) VALUES ('C-1', 'Ann')")
     shell.execute("INSERT INTO driver(last_name, license_state, license_number) VALUES ('Roe', 'NY', 'L')")
     shell.execute(FILES)
@@ -206,12 +205,24 @@ def filled(shell: sqlite3.Connection) -> sqlite3.Connection:
     return shell
 
 
+@pytest.fixture
+def filled(bare_shell: sqlite3.Connection) -> sqlite3.Connection:
+    """A file where no generated trigger answers before the rule."""
+    return fill(bare_shell)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_refusal_names_table_column_and_code(filled: sqlite3.Connection, case: str) -> None:
     sql, place, sentence = CASES[case]
     error = ruled(filled, sql)
     assert (error.table, error.column, error.code) == place
     assert error.message == sentence
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_with_every_trigger_in_place_it_is_refused_too(shell: sqlite3.Connection, case: str) -> None:
+    sql, (table, *_), _ = CASES[case]
+    assert ruled(fill(shell), sql).table == table
 
 
 def test_a_refusal_never_shows_the_value(filled: sqlite3.Connection) -> None:
@@ -235,6 +246,21 @@ def test_without_a_connection_the_place_is_still_named(filled: sqlite3.Connectio
     unnamed = rules.translate(index)
     assert isinstance(unnamed, RuleError)
     assert unnamed.code == "unique"
+
+
+@pytest.mark.parametrize("filling", ["now", "NOW"])
+def test_now_is_no_time(filled: sqlite3.Connection, filling: str) -> None:
+    error = failure(filled, "UPDATE driver SET verified_at = ?", filling)
+    ours = rules.translate(error, filled)
+    assert isinstance(ours, RuleError)
+    assert (ours.table, ours.column, ours.code) == ("*", "*", "time")
+    assert "2026-01-31T09:05:00.000Z" in ours.message
+
+
+def test_now_is_no_date(filled: sqlite3.Connection) -> None:
+    error = ruled(filled, "UPDATE driver SET date_of_birth = 'now'")
+    assert (error.table, error.column, error.code) == ("*", "*", "date")
+    assert "2026-01-31" in error.message
 
 
 def test_a_rule_of_a_users_own_table_is_told_as_it_is(shell: sqlite3.Connection) -> None:
@@ -273,12 +299,12 @@ def test_a_row_that_is_referred_to_names_who_refers(edge: Database) -> None:
 
 
 def test_an_error_wrapped_by_peewee_is_the_same_error(edge: Database) -> None:
-    original = failure(edge.connection(), "UPDATE system SET id = 2")
+    original = failure(edge.connection(), "UPDATE system SET uuid = 'x'")
     wrapped = peewee.IntegrityError(original)
     wrapped.orig = original
     ours = rules.translate(wrapped, edge.connection())
     assert isinstance(ours, RuleError)
-    assert ours.code == "single"
+    assert ours.code == "length"
 
 
 def test_another_writer_makes_it_busy(edge_file: Path) -> None:
