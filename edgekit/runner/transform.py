@@ -40,7 +40,7 @@ def process(plan: Plan, records: Sequence[Any]) -> Outcome:
         documents = [
             {name: value for name, value in zip(columns, row, strict=True) if value is not ABSENT} for row in rows
         ]
-        good = _check(plan.validate_out, documents, range(len(rows)), "validate_out", outcome, indexes)
+        good = _check(plan.validate_out, documents, indexes, "validate_out", outcome)
         rows, indexes = [rows[position] for position in good], [indexes[position] for position in good]
     written, refused = target.write(plan, indexes, rows)
     outcome.failures.extend((index, "write", error) for index, error in refused)
@@ -49,19 +49,23 @@ def process(plan: Plan, records: Sequence[Any]) -> Outcome:
 
 
 def _check(
-    validator: validate.Validator, documents: Sequence[Any], indexes: Sequence[int], step: str, outcome: Outcome,
-    names: Sequence[int] | None = None,
-) -> Sequence[int]:  # fmt: skip
-    """Keep the indexes of valid documents; note the others with the first thing wrong with each."""
-    is_valid = validator.is_valid
-    good = [index for index, document in zip(indexes, documents, strict=True) if is_valid(document)]
-    if len(good) == len(documents):
-        return good
-    kept = set(good)
-    for index, document in zip(indexes, documents, strict=True):
-        if index not in kept:
-            finding = validator.errors(document)[0]
-            where = f"{finding.path}: " if finding.path else ""
-            error = SkipRecordError(f"{where}{finding.message}", error_code=finding.code)
-            outcome.failures.append((names[index] if names else index, step, error))
-    return good
+    validator: validate.Validator,
+    documents: Sequence[Any],
+    indexes: Sequence[int],
+    step: str,
+    outcome: Outcome,
+) -> Sequence[int]:
+    """Keep the positions of valid documents; note the others with the first thing wrong with each.
+
+    `indexes` says which record of the batch each document came from.
+    """
+    refused = validator.refused(documents)
+    for position in refused:
+        finding = validator.errors(documents[position], most=1)[0]
+        where = f"{finding.path}: " if finding.path else ""
+        error = SkipRecordError(f"{where}{finding.message}", error_code=finding.code)
+        outcome.failures.append((indexes[position], step, error))
+    if not refused:
+        return range(len(documents))
+    bad = set(refused)
+    return [position for position in range(len(documents)) if position not in bad]
