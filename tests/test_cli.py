@@ -580,18 +580,19 @@ class TestProcess:
             check=False,
         )
 
-    def test_no_character_stops_the_output(self, edge_file: Path) -> None:
+    @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+    def test_no_character_stops_the_output(self, edge_file: Path, encoding: str) -> None:
+        name = "Müller → 東京"
         with sqlite3.connect(edge_file) as other:
-            other.execute("UPDATE organization SET name = 'Müller → 東京'")
+            other.execute("UPDATE organization SET name = ?", (name,))
         other.close()
-        done = self.start(
-            "--db", str(edge_file), "status", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C"
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
-        done = self.start(
-            "--db", str(edge_file), "status", "--json", PYTHONIOENCODING="ascii", PYTHONUTF8="0"
-        )
-        assert json.loads(done.stdout)["organization"] == "Müller → 東京"
+        for form in ([], ["--json"]):
+            done = self.start(
+                "--db", str(edge_file), "status", *form, PYTHONIOENCODING=encoding, PYTHONUTF8="0"
+            )
+            assert (done.returncode, done.stderr) == (0, b"")
+        text = done.stdout.decode("utf-8" if encoding in {"ascii", "utf-8"} or os.name == "nt" else encoding)
+        assert json.loads(text)["organization"] == name
 
     def test_a_pipe_gets_no_colours(self, edge_file: Path) -> None:
         done = self.start("--db", "none.db", "status")
