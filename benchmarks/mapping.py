@@ -14,7 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from records import FIELDS, STATES, records
+from records import FIELDS, STATES, by_hand, by_hand_as_tuple, records
 
 from edgekit import validate
 from edgekit.mapping import FieldMapping, compile_mapping
@@ -23,54 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGE = 1000
-
-
-def by_hand(record: dict[str, Any]) -> dict[str, Any]:
-    """The limit: a dict per record, as a person writes it."""
-    household = record["household"]
-    policy, address, driver = household["policy"], household["address"], record["drivers"][0]
-    licence, violations = driver["licence"], driver["violations"]
-    return {
-        "record_id": record["record_id"],
-        "received_at": record["received_at"],
-        "household_id": household["id"],
-        "policy_number": policy["number"],
-        "premium": policy["premium"],
-        "city": address["city"],
-        "state": address["state"],
-        "zip": address["zip"],
-        "email": household["contacts"][0]["value"],
-        "driver_id": driver["driver_id"],
-        "last_name": driver["name"]["last"],
-        "birth_date": driver["date_of_birth"],
-        "licence_no": licence["number"],
-        "licence_status": licence["status"],
-        "first_violation": violations[0]["code"] if violations else None,
-    }
-
-
-def by_hand_as_tuple(record: dict[str, Any]) -> tuple[Any, ...]:
-    """A stricter limit: the tuple our rows are."""
-    household = record["household"]
-    policy, address, driver = household["policy"], household["address"], record["drivers"][0]
-    licence, violations = driver["licence"], driver["violations"]
-    return (
-        record["record_id"],
-        record["received_at"],
-        household["id"],
-        policy["number"],
-        policy["premium"],
-        address["city"],
-        address["state"],
-        address["zip"],
-        household["contacts"][0]["value"],
-        driver["driver_id"],
-        driver["name"]["last"],
-        driver["date_of_birth"],
-        licence["number"],
-        licence["status"],
-        violations[0]["code"] if violations else None,
-    )
 
 
 def pages(rows: list[Any]) -> list[list[Any]]:

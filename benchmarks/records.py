@@ -30,10 +30,10 @@ FIELDS = (
 """Target column and source path: 15 fields, half of the records have no first violation."""
 
 
-def records(count: int, *, seed: int = 11) -> list[dict[str, Any]]:
-    """Return that many records."""
+def records(count: int, *, seed: int = 11, first: int = 1) -> list[dict[str, Any]]:
+    """Return that many records, numbered from `first`."""
     chance = random.Random(seed)
-    return [_record(number, chance) for number in range(1, count + 1)]
+    return [_record(number, chance) for number in range(first, first + count)]
 
 
 def _record(number: int, chance: random.Random) -> dict[str, Any]:
@@ -90,3 +90,51 @@ def _driver(number: int, place: int, chance: random.Random) -> dict[str, Any]:
         ],
         "score": round(300 + chance.random() * 550, 1),
     }
+
+
+def by_hand(record: dict[str, Any]) -> dict[str, Any]:
+    """The limit: a dict per record, as a person writes it."""
+    household = record["household"]
+    policy, address, driver = household["policy"], household["address"], record["drivers"][0]
+    licence, violations = driver["licence"], driver["violations"]
+    return {
+        "record_id": record["record_id"],
+        "received_at": record["received_at"],
+        "household_id": household["id"],
+        "policy_number": policy["number"],
+        "premium": policy["premium"],
+        "city": address["city"],
+        "state": address["state"],
+        "zip": address["zip"],
+        "email": household["contacts"][0]["value"],
+        "driver_id": driver["driver_id"],
+        "last_name": driver["name"]["last"],
+        "birth_date": driver["date_of_birth"],
+        "licence_no": licence["number"],
+        "licence_status": licence["status"],
+        "first_violation": violations[0]["code"] if violations else None,
+    }
+
+
+def by_hand_as_tuple(record: dict[str, Any]) -> tuple[Any, ...]:
+    """A stricter limit: the tuple our rows are."""
+    household = record["household"]
+    policy, address, driver = household["policy"], household["address"], record["drivers"][0]
+    licence, violations = driver["licence"], driver["violations"]
+    return (
+        record["record_id"],
+        record["received_at"],
+        household["id"],
+        policy["number"],
+        policy["premium"],
+        address["city"],
+        address["state"],
+        address["zip"],
+        household["contacts"][0]["value"],
+        driver["driver_id"],
+        driver["name"]["last"],
+        driver["date_of_birth"],
+        licence["number"],
+        licence["status"],
+        violations[0]["code"] if violations else None,
+    )
