@@ -19,7 +19,7 @@ from edgekit.errors import (
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")
 _NOT_NULL = re.compile(r"NOT NULL constraint failed: (.+)\.([^.]+)$")
@@ -208,6 +208,7 @@ def _sentence(table: str, column: str, code: str, condition: str) -> str:
     """Say what a CHECK of ours asks for, by its code and the figures in its text."""
     what = table if column == "*" else f"{table}.{column}"
     values = re.findall(r"'([^']*)'", condition)
+    order = re.search(r"(\w+) < (\w+)", condition)
     sentences = {
         "boolean": f"{what} must be 0 or 1.",
         "json_object": f"{what} must be a JSON object.",
@@ -215,7 +216,7 @@ def _sentence(table: str, column: str, code: str, condition: str) -> str:
         "time": f"{what} must be a UTC time such as 2026-01-31T09:05:00.000Z.",
         "choice": f"{what} must be one of: {', '.join(values)}.",
         "cycle": f"{what} must not lead back to the same row.",
-        "order": f"{what} comes too early or too late: the row's dates must follow each other.",
+        "order": f"{what} must come after {order[1] if order else 'what precedes it'}.",
         "required": f"{what} does not fit the rest of the row.",
         "single": f"{table} has one row only.",
     }
@@ -259,4 +260,27 @@ def explain_referrers(connection: sqlite3.Connection, table: str, key: Any) -> R
         sql = f"SELECT 1 FROM {quote_name(child)} WHERE {quote_name(column)} = ? LIMIT 1"
         if connection.execute(sql, (key,)).fetchone():
             return RuleError(table, "id", "referenced", f"Rows of {child} refer to this row of {table}.")
+    return None
+
+
+_PEEWEE_INSERT = re.compile(r'INSERT (?:OR \w+ )?INTO "([^"]+)" \(([^)]*)\) VALUES \(')
+_PEEWEE_UPDATE = re.compile(r'UPDATE "([^"]+)" SET (.*?)(?: WHERE |$)', re.DOTALL)
+_PEEWEE_DELETE = re.compile(
+    r'DELETE FROM "([^"]+)" WHERE \(?"[^"]*"\."id" = \?\)?|DELETE FROM "([^"]+)" WHERE \("id" = \?\)'
+)
+
+
+def explain_statement(connection: sqlite3.Connection, sql: str, params: Sequence[Any]) -> RuleError | None:
+    """Read a statement Peewee wrote, to find which of its references has nothing to point at."""
+    if match := _PEEWEE_INSERT.match(sql):
+        columns = re.findall(r'"([^"]+)"', match[2])
+        for start in range(0, len(params), max(len(columns), 1)):
+            values = dict(zip(columns, params[start : start + len(columns)], strict=False))
+            if named := explain_reference(connection, match[1], values):
+                return named
+    elif match := _PEEWEE_UPDATE.match(sql):
+        columns = re.findall(r'"([^"]+)" = \?', match[2])
+        return explain_reference(connection, match[1], dict(zip(columns, params, strict=False)))
+    elif match := _PEEWEE_DELETE.match(sql):
+        return explain_referrers(connection, match[1] or match[2], params[0])
     return None

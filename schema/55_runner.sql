@@ -8,6 +8,7 @@ CREATE TABLE integration_execution (
   trigger_kind TEXT NOT NULL DEFAULT 'manual' CONSTRAINT "integration_execution.trigger_kind.choice" CHECK (trigger_kind IN ('manual', 'schedule', 'event', 'replay')),
   execution_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "integration_execution.execution_status.choice" CHECK (execution_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted')),  -- pending: not begun; running: has a living runner; completed: to the end; failed: stopped by an error; cancelled: by a person; interrupted: its process died or was stopped, the next run goes on from its checkpoint
   runner_id TEXT CONSTRAINT "integration_execution.runner_id.length" CHECK (length(runner_id) <= 100),  -- the process that may write for this run
+  source_digest TEXT CONSTRAINT "integration_execution.source_digest.length" CHECK (length(source_digest) = 64),  -- of the settings that say what was read
   resumed_from_id INTEGER REFERENCES integration_execution(id),  -- the interrupted run this one goes on from
   started_at TEXT CONSTRAINT "integration_execution.started_at.time" CHECK (started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at),
   ended_at TEXT CONSTRAINT "integration_execution.ended_at.time" CHECK (ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at),
@@ -88,7 +89,7 @@ CREATE TABLE dead_letter (
   error_field TEXT CONSTRAINT "dead_letter.error_field.length" CHECK (length(error_field) <= 200),
   error_message TEXT NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 1 CONSTRAINT "dead_letter.attempts.range" CHECK (attempts >= 1),
-  replay_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "dead_letter.replay_status.choice" CHECK (replay_status IN ('pending', 'replayed', 'discarded')),  -- pending: waits for somebody; replayed: went through; discarded: somebody decided against it
+  replay_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "dead_letter.replay_status.choice" CHECK (replay_status IN ('pending', 'replayed', 'discarded', 'superseded')),  -- pending: waits for somebody; replayed: went through; discarded: somebody decided against it; superseded: a later whole pass of the same source did not meet it again
   settled_at TEXT CONSTRAINT "dead_letter.settled_at.time" CHECK (settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at),
   correlation_id TEXT NOT NULL CONSTRAINT "dead_letter.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),

@@ -5426,12 +5426,13 @@ CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_execution|updated_by|reference|There is no user with this updated_by.') END;
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 38;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 38, x.id, format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 38, x.id, format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(x.uuid),
     x.integration_id,
     json_quote(x.trigger_kind),
     json_quote(x.execution_status),
     json_quote(x.runner_id),
+    json_quote(x.source_digest),
     ifnull(x.resumed_from_id, 'null'),
     json_quote(x.started_at),
     json_quote(x.ended_at),
@@ -5484,6 +5485,7 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
   OR NEW.trigger_kind IS NOT OLD.trigger_kind COLLATE BINARY
   OR NEW.execution_status IS NOT OLD.execution_status COLLATE BINARY
   OR NEW.runner_id IS NOT OLD.runner_id COLLATE BINARY
+  OR NEW.source_digest IS NOT OLD.source_digest COLLATE BINARY
   OR NEW.resumed_from_id IS NOT OLD.resumed_from_id
   OR NEW.started_at IS NOT OLD.started_at COLLATE BINARY
   OR NEW.ended_at IS NOT OLD.ended_at COLLATE BINARY
@@ -5504,12 +5506,13 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
     SELECT CASE WHEN table_id = 38 AND record_key = NEW.id AND action = 'U'
       THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
     FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
     CASE WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY THEN ',"uuid":[' || json_quote(OLD.uuid) || ',' || json_quote(''||NEW.uuid) || ']' END,
     CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || OLD.integration_id || ',' || NEW.integration_id || ']' END,
     CASE WHEN NEW.trigger_kind IS NOT OLD.trigger_kind COLLATE BINARY THEN ',"trigger_kind":[' || json_quote(OLD.trigger_kind) || ',' || json_quote(''||NEW.trigger_kind) || ']' END,
     CASE WHEN NEW.execution_status IS NOT OLD.execution_status COLLATE BINARY THEN ',"execution_status":[' || json_quote(OLD.execution_status) || ',' || json_quote(''||NEW.execution_status) || ']' END,
     CASE WHEN NEW.runner_id IS NOT OLD.runner_id COLLATE BINARY THEN ',"runner_id":[' || json_quote(OLD.runner_id) || ',' || json_quote(''||NEW.runner_id) || ']' END,
+    CASE WHEN NEW.source_digest IS NOT OLD.source_digest COLLATE BINARY THEN ',"source_digest":[' || json_quote(OLD.source_digest) || ',' || json_quote(''||NEW.source_digest) || ']' END,
     CASE WHEN NEW.resumed_from_id IS NOT OLD.resumed_from_id THEN ',"resumed_from_id":[' || ifnull(OLD.resumed_from_id, 'null') || ',' || ifnull(NEW.resumed_from_id, 'null') || ']' END,
     CASE WHEN NEW.started_at IS NOT OLD.started_at COLLATE BINARY THEN ',"started_at":[' || json_quote(OLD.started_at) || ',' || json_quote(''||NEW.started_at) || ']' END,
     CASE WHEN NEW.ended_at IS NOT OLD.ended_at COLLATE BINARY THEN ',"ended_at":[' || json_quote(OLD.ended_at) || ',' || json_quote(''||NEW.ended_at) || ']' END,
@@ -5547,12 +5550,13 @@ END;
 CREATE TRIGGER integration_execution_direct_rekey BEFORE UPDATE OF uuid, integration_id, execution_status ON integration_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 38;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 38, x.id, format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 38, x.id, format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(x.uuid),
     x.integration_id,
     json_quote(x.trigger_kind),
     json_quote(x.execution_status),
     json_quote(x.runner_id),
+    json_quote(x.source_digest),
     ifnull(x.resumed_from_id, 'null'),
     json_quote(x.started_at),
     json_quote(x.ended_at),
@@ -5598,12 +5602,13 @@ END;
 
 CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_execution BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, OLD.id, 'D',
-    format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.integration_id,
     json_quote(OLD.trigger_kind),
     json_quote(OLD.execution_status),
     json_quote(OLD.runner_id),
+    json_quote(OLD.source_digest),
     ifnull(OLD.resumed_from_id, 'null'),
     json_quote(OLD.started_at),
     json_quote(OLD.ended_at),

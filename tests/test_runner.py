@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edgekit import connectors, db, integrations, runner
-from edgekit.db import Database
 from edgekit.errors import ConflictError, InvalidError, NotFoundError, RuleError
 from edgekit.file.verify import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekit.db import Database
 
 
 def write_csv(path: Path, *lines: str) -> Path:
@@ -21,7 +24,9 @@ def write_csv(path: Path, *lines: str) -> Path:
 
 def vehicles(tmp_path: Path, *lines: str) -> str:
     path = write_csv(tmp_path / "vehicles.csv", "vin,model_year", *lines)
-    integrations.create("cars", template="csv-import", settings={"path": str(path), "table": "vehicle", "key": "vin"})
+    integrations.create(
+        "cars", template="csv-import", settings={"path": str(path), "table": "vehicle", "key": "vin"}
+    )
     return "cars"
 
 
@@ -47,7 +52,10 @@ class TestImport:
         name = vehicles(tmp_path, *GOOD)
         runner.run(name)
         before = db.query("SELECT * FROM vehicle")
-        logged = "SELECT count(*) AS n FROM audit_log l JOIN audit_table t ON t.id = l.table_id WHERE t.name = 'vehicle'"
+        logged = (
+            "SELECT count(*) AS n FROM audit_log l JOIN audit_table t ON t.id = l.table_id WHERE"
+            " t.name = 'vehicle'"
+        )
         entries = db.query(logged)
         assert counts(runner.run(name)) == (2, 2, 0, 0)
         assert db.query("SELECT * FROM vehicle") == before
@@ -63,7 +71,10 @@ class TestImport:
         ]
         assert "model_year" in letters[0]["error_message"]
         assert "without I, O and Q" in letters[1]["error_message"]
-        assert runner.show_dead_letter(letters[0]["id"])["record"] == {"vin": "5YJSA1E26HF000002", "model_year": "soon"}
+        assert runner.show_dead_letter(letters[0]["id"])["record"] == {
+            "vin": "5YJSA1E26HF000002",
+            "model_year": "soon",
+        }
 
     def test_meeting_a_bad_record_again_adds_no_row(self, tmp_path: Path) -> None:
         name = vehicles(tmp_path, *GOOD, "SHORT,2020")
@@ -118,7 +129,9 @@ class TestImport:
         with pytest.raises(NotFoundError, match="no integration trucks") as caught:
             runner.run("trucks")
         assert caught.value.hint is not None
-        integrations.create("lost", template="csv-import", settings={"path": "x.csv", "table": "vehicel", "key": "vin"})
+        integrations.create(
+            "lost", template="csv-import", settings={"path": "x.csv", "table": "vehicel", "key": "vin"}
+        )
         write_csv(tmp_path / "x.csv", "vin,model_year", GOOD[0])
         result = runner.run("lost", input=str(tmp_path / "x.csv"))
         assert result.error is not None
@@ -127,18 +140,24 @@ class TestImport:
 
     def test_unknown_columns_are_refused_until_ignored(self, tmp_path: Path) -> None:
         path = write_csv(tmp_path / "v.csv", "vin,colour", "1FTMW1T88MFA00001,red")
-        integrations.create("v", template="csv-import", settings={"path": str(path), "table": "vehicle", "key": "vin"})
+        integrations.create(
+            "v", template="csv-import", settings={"path": str(path), "table": "vehicle", "key": "vin"}
+        )
         result = runner.run("v")
         assert result.error is not None
         assert "no column for: colour" in result.error.message
         integrations.create(
-            "w", template="csv-import", settings={"path": str(path), "table": "vehicle", "key": "vin", "ignore": "colour"}
+            "w",
+            template="csv-import",
+            settings={"path": str(path), "table": "vehicle", "key": "vin", "ignore": "colour"},
         )
         assert runner.run("w").records_written == 1
 
     def test_the_files_own_books_are_no_target(self, tmp_path: Path) -> None:
         path = write_csv(tmp_path / "v.csv", "seq,action", "1,I")
-        integrations.create("v", template="csv-import", settings={"path": str(path), "table": "audit_log", "key": "seq"})
+        integrations.create(
+            "v", template="csv-import", settings={"path": str(path), "table": "audit_log", "key": "seq"}
+        )
         result = runner.run("v")
         assert isinstance(result.error, InvalidError)
 
@@ -193,11 +212,14 @@ class TestDeadLetters:
         assert runner.show_dead_letter(letter["id"])["attempts"] == 2
         with db.change(reason="leave the year out when it is odd"):
             db.connection().execute(
-                "UPDATE integration_mapping SET error_handling = 'null', validation_rules = ? WHERE target_path = 'model_year'",
+                "UPDATE integration_mapping SET error_handling = 'null', validation_rules = ?"
+                " WHERE target_path = 'model_year'",
                 (json.dumps({"minimum": 1886}),),
             )
         assert runner.replay_dead_letter(letter["id"])["status"] == "replayed"
-        assert db.query("SELECT model_year FROM vehicle WHERE vin = '5YJSA1E26HF000002'") == [{"model_year": None}]
+        assert db.query("SELECT model_year FROM vehicle WHERE vin = '5YJSA1E26HF000002'") == [
+            {"model_year": None}
+        ]
         with pytest.raises(ConflictError, match="replayed already"):
             runner.replay_dead_letter(letter["id"])
 
@@ -208,6 +230,23 @@ class TestDeadLetters:
         assert runner.discard_dead_letter(letter["id"])["status"] == "discarded"
         runner.run(name)
         assert runner.list_dead_letters() == []
+
+    def test_a_whole_pass_that_does_not_meet_it_again_supersedes_it(self, tmp_path: Path) -> None:
+        name = vehicles(tmp_path, *GOOD, "SHORT,2020", "5YJSA1E26HF000002,1500")
+        runner.run(name)
+        other = write_csv(tmp_path / "other.csv", "vin,model_year", GOOD[0])
+        runner.run(name, input=str(other))
+        assert len(runner.list_dead_letters()) == 2, "another file says nothing about this one"
+        write_csv(
+            tmp_path / "vehicles.csv",
+            "vin,model_year",
+            *GOOD,
+            "5YJSA1E26HF000003,2020",
+            "5YJSA1E26HF000002,1500",
+        )
+        runner.run(name)
+        assert [item["source_position"] for item in runner.list_dead_letters()] == ["line 5"]
+        assert [item["status"] for item in runner.list_dead_letters(status=None)] == ["superseded", "pending"]
 
     def test_an_unknown_number_is_not_found(self) -> None:
         with pytest.raises(NotFoundError):
@@ -251,15 +290,29 @@ class TestCreatedTable:
 
     def test_types_are_detected_and_identifiers_stay_text(self, tmp_path: Path) -> None:
         result = self.create(
-            tmp_path, "number,zip,amount,share,phone,big,note", "1,02134,5,0.5,+49 1,12345678901234567,x", "2,12345,,1,,1,", "3,1,7,2.25,1,2,y"
+            tmp_path,
+            "number,zip,amount,share,phone,big,note",
+            "1,02134,5,0.5,+49 1,12345678901234567,x",
+            "2,12345,,1,,1,",
+            "3,1,7,2.25,1,2,y",
         )
         assert result.status == "completed", result.message
-        kinds = {row["name"]: row["type"] for row in db.query("SELECT name, type FROM pragma_table_info('thing')")}
+        kinds = {
+            row["name"]: row["type"] for row in db.query("SELECT name, type FROM pragma_table_info('thing')")
+        }
         assert kinds == {
-            "id": "INTEGER", "number": "INTEGER", "zip": "TEXT", "amount": "INTEGER", "share": "REAL", "phone": "TEXT",
-            "big": "TEXT", "note": "TEXT",
-        }  # fmt: skip
-        assert db.query("SELECT zip, amount, note FROM thing WHERE number = 2") == [{"zip": "12345", "amount": None, "note": None}]
+            "id": "INTEGER",
+            "number": "INTEGER",
+            "zip": "TEXT",
+            "amount": "INTEGER",
+            "share": "REAL",
+            "phone": "TEXT",
+            "big": "TEXT",
+            "note": "TEXT",
+        }
+        assert db.query("SELECT zip, amount, note FROM thing WHERE number = 2") == [
+            {"zip": "12345", "amount": None, "note": None}
+        ]
 
     def test_it_is_tracked_audited_and_verified(self, tmp_path: Path, edge: Database) -> None:
         self.create(tmp_path, "number,name", "1,a", "2,b")
@@ -267,7 +320,9 @@ class TestCreatedTable:
         assert verify(edge.path) == []
         with db.change(reason="edit"):
             db.connection().execute("UPDATE thing SET name = 'c' WHERE number = 1")
-        entry = db.query("SELECT action, changes FROM audit_entry WHERE table_name = 'thing' ORDER BY seq DESC LIMIT 1")[0]
+        entry = db.query(
+            "SELECT action, changes FROM audit_entry WHERE table_name = 'thing' ORDER BY seq DESC LIMIT 1"
+        )[0]
         assert entry == {"action": "U", "changes": '{"name":["a","c"]}'}
         db.connection().execute("DROP TRIGGER thing_audit_update")
         assert verify(edge.path) != []
@@ -292,7 +347,10 @@ class TestCreatedTable:
 
     def test_another_field_named_id_is_kept_beside(self, tmp_path: Path) -> None:
         self.create(tmp_path, "id,name", "A7,a", "A9,b", key="id")
-        assert db.query("SELECT id, external_id FROM thing") == [{"id": 1, "external_id": "A7"}, {"id": 2, "external_id": "A9"}]
+        assert db.query("SELECT id, external_id FROM thing") == [
+            {"id": 1, "external_id": "A7"},
+            {"id": 2, "external_id": "A9"},
+        ]
 
     @pytest.mark.parametrize(
         ("key", "message"), [("", "What identifies a record of thing"), ("nr", "no field nr")]

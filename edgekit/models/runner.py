@@ -29,6 +29,7 @@ class IntegrationExecution(BusinessRow):
     trigger_kind: Any = peewee.TextField(default="manual")
     execution_status: Any = peewee.TextField(default="pending")
     runner_id: Any = peewee.TextField(null=True)
+    source_digest: Any = peewee.TextField(null=True)
     resumed_from: Any = reference("self", null=True)
     resumed_from_id: int | None
     started_at: Any = TimeField(null=True)

@@ -1,8 +1,9 @@
 """One run's own row: begun, counted batch by batch, ended; and what a dead run left behind.
 
-A run holds a lock file of its integration for as long as its process lives; the system frees it at a kill. So a
-`running` row whose lock is free belongs to the dead, at once and without a time-out. Every batch commits with
-`WHERE runner_id = me AND execution_status = 'running'`, which fences out a process that was thought dead.
+A run holds a lock file of its integration for as long as its process lives; the system frees it at a kill. So
+a `running` row whose lock is free belongs to the dead, at once and without a time-out. Every batch commits
+with `WHERE runner_id = me AND execution_status = 'running'`, which fences out a process that was thought
+dead.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db
 from edgekit.errors import ConflictError, EdgekitError, NotFoundError
-from edgekit.integrations import Plan
 from edgekit.models.runner import IntegrationExecution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from edgekit.integrations import Plan
 
 
 @dataclass(slots=True)
@@ -47,6 +51,8 @@ class Execution:
     runner_id: str
     correlation_id: str
     state: dict[str, Any]
+    resumed: bool = False
+    """Whether it began in the middle of a pass."""
     records_read: int = 0
     records_written: int = 0
     records_changed: int = 0
@@ -65,7 +71,8 @@ def hold(plan: Plan) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise ConflictError(
-            f"{plan.name} is being run by another process.", hint="Wait until it has ended: edgekit executions list"
+            f"{plan.name} is being run by another process.",
+            hint="Wait until it has ended: edgekit executions list",
         ) from error
     try:
         yield
@@ -84,19 +91,22 @@ def begin(plan: Plan, *, trigger: str) -> Execution:
             trigger_kind=trigger,
             execution_status="running",
             runner_id=runner_id,
+            source_digest=plan.fingerprint,
             resumed_from_id=interrupted,
             started_at=clock.now(),
             correlation_id=change.correlation_id,
             organization_id=1,
         )
         correlation_id = change.correlation_id
-    return Execution(row.id, runner_id, correlation_id, _checkpoint(plan))
+    state = _checkpoint(plan)
+    return Execution(row.id, runner_id, correlation_id, state, resumed=bool(state) and not state.get("done"))
 
 
 def _settle_dead(integration_id: int) -> int | None:
     """Mark the run of a dead process as interrupted and return its id. We hold the lock, so it is dead."""
     rows = db.query(
-        "SELECT id FROM integration_execution WHERE integration_id = ? AND execution_status = 'running'", (integration_id,)
+        "SELECT id FROM integration_execution WHERE integration_id = ? AND execution_status = 'running'",
+        (integration_id,),
     )
     for row in rows:
         IntegrationExecution.update(
@@ -106,35 +116,59 @@ def _settle_dead(integration_id: int) -> int | None:
     if rows:
         return int(rows[0]["id"])
     last = db.query(
-        "SELECT id, execution_status FROM integration_execution WHERE integration_id = ? ORDER BY id DESC LIMIT 1",
+        "SELECT id, execution_status FROM integration_execution WHERE integration_id = ?"
+        " ORDER BY id DESC LIMIT 1",
         (integration_id,),
     )
     return int(last[0]["id"]) if last and last[0]["execution_status"] == "interrupted" else None
 
 
 def _checkpoint(plan: Plan) -> dict[str, Any]:
-    rows = db.query("SELECT state FROM integration_checkpoint WHERE integration_id = ?", (plan.integration_id,))
+    rows = db.query(
+        "SELECT state FROM integration_checkpoint WHERE integration_id = ?", (plan.integration_id,)
+    )
     stored = json.loads(rows[0]["state"]) if rows else {}
     return dict(stored.get("state", {})) if stored.get("source") == plan.fingerprint else {}
 
 
 def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> None:
-    """Write counters and checkpoint in the batch's own change. Raise ConflictError if the run is no longer ours."""
+    """Write counters and checkpoint in the batch's own change.
+
+    Raise ConflictError if the run is no longer ours.
+    """
     connection = db.connection()
     at, actor = clock.now_text(), db.current().actor_id
     mine = connection.execute(
-        "UPDATE integration_execution SET records_read = ?, records_written = ?, records_changed = ?, records_failed = ?,"
-        " retry_count = ?, updated_at = ?, updated_by = ? WHERE id = ? AND runner_id = ? AND execution_status = 'running'",
-        (execution.records_read, execution.records_written, execution.records_changed, execution.records_failed,
-         execution.retries, at, actor, execution.id, execution.runner_id),
-    ).rowcount  # fmt: skip
+        "UPDATE integration_execution SET records_read = ?, records_written = ?,"
+        " records_changed = ?, records_failed = ?,"
+        " retry_count = ?, updated_at = ?, updated_by = ? WHERE id = ? AND runner_id = ? AND"
+        " execution_status = 'running'",
+        (
+            execution.records_read,
+            execution.records_written,
+            execution.records_changed,
+            execution.records_failed,
+            execution.retries,
+            at,
+            actor,
+            execution.id,
+            execution.runner_id,
+        ),
+    ).rowcount
     if mine != 1:
-        raise ConflictError(f"The run {execution.id} of {plan.name} was taken over by another process; this one stops.")
-    document = json.dumps({"source": plan.fingerprint, "state": dict(state)}, ensure_ascii=False, separators=(",", ":"))
+        raise ConflictError(
+            f"The run {execution.id} of {plan.name} was taken over by another process; this one stops."
+        )
+    document = json.dumps(
+        {"source": plan.fingerprint, "state": dict(state)}, ensure_ascii=False, separators=(",", ":")
+    )
     connection.execute(
-        "INSERT INTO integration_checkpoint(integration_id, state, execution_id, created_by, updated_at) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (integration_id) DO UPDATE SET state = excluded.state, execution_id = excluded.execution_id,"
-        " updated_by = ?, updated_at = excluded.updated_at WHERE integration_checkpoint.state IS NOT excluded.state",
+        "INSERT INTO integration_checkpoint(integration_id, state, execution_id, created_by,"
+        " updated_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (integration_id) DO UPDATE SET state = excluded.state, execution_id ="
+        " excluded.execution_id,"
+        " updated_by = ?, updated_at = excluded.updated_at WHERE integration_checkpoint.state"
+        " IS NOT excluded.state",
         (plan.integration_id, document, execution.id, actor, at, actor),
     )
 
@@ -154,16 +188,38 @@ def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | Non
             IntegrationExecution.runner_id == execution.runner_id,
             IntegrationExecution.execution_status == "running",
         ).execute()
+        if status == "completed" and not execution.resumed:
+            _supersede_letters(execution, plan)
         if healthy:
             db.connection().execute(
-                "UPDATE integration SET health_status = ?, last_health_check_at = ?, updated_at = ?, updated_by = ? WHERE id = ?",
+                "UPDATE integration SET health_status = ?, last_health_check_at = ?,"
+                " updated_at = ?, updated_by = ? WHERE id = ?",
                 (healthy, clock.now_text(), clock.now_text(), db.current().actor_id, plan.integration_id),
             )
 
 
+def _supersede_letters(execution: Execution, plan: Plan) -> None:
+    """Settle what a whole pass of the same source did not meet again: it was mended, or is gone.
+
+    A source read by increments shows a record once, so for it nothing follows from its absence.
+    """
+    if "cursor" in execution.state or plan.config.get("incremental"):
+        return
+    at, actor = clock.now_text(), db.current().actor_id
+    db.connection().execute(
+        "UPDATE dead_letter SET replay_status = 'superseded', settled_at = ?, updated_at = ?, updated_by = ?"
+        " WHERE integration_id = ? AND replay_status = 'pending' AND execution_id <> ?"
+        " AND execution_id IN (SELECT id FROM integration_execution WHERE integration_id = ?"
+        " AND source_digest = ?)",
+        (at, at, actor, plan.integration_id, execution.id, plan.integration_id, plan.fingerprint),
+    )
+
+
 _SHOWN = (
-    "e.id, i.integration_name AS integration, e.execution_status AS status, e.trigger_kind, e.started_at, e.ended_at,"
-    " e.records_read, e.records_written, e.records_changed, e.records_failed AS dead_letters, e.retry_count AS retries,"
+    "e.id, i.integration_name AS integration, e.execution_status AS status, e.trigger_kind,"
+    " e.started_at, e.ended_at,"
+    " e.records_read, e.records_written, e.records_changed, e.records_failed AS dead_letters,"
+    " e.retry_count AS retries,"
     " e.error_code, e.error_message, e.correlation_id, e.resumed_from_id"
 )
 
@@ -180,13 +236,17 @@ def list_executions(*, integration: str | None = None, limit: int = 50) -> list[
 def show_execution(execution_id: int) -> dict[str, Any]:
     """Return one run with its attempts to reach the other side. Raise NotFoundError."""
     rows = db.query(
-        f"SELECT {_SHOWN} FROM integration_execution e JOIN integration i ON i.id = e.integration_id WHERE e.id = ?",
+        f(
+            "SELECT {_SHOWN} FROM integration_execution e JOIN integration i ON i.id ="
+            " e.integration_id WHERE e.id = ?"
+        ),
         (execution_id,),
     )
     if not rows:
         raise NotFoundError(f"There is no execution {execution_id}.", hint="See: edgekit executions list")
     attempts = db.query(
-        "SELECT request_type AS method, request_url AS url, response_code, response_time_ms, is_success, error_message,"
+        "SELECT request_type AS method, request_url AS url, response_code, response_time_ms,"
+        " is_success, error_message,"
         " retry_count AS retry, created_at FROM integration_log WHERE execution_id = ? ORDER BY id",
         (execution_id,),
     )
