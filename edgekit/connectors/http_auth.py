@@ -1,0 +1,86 @@
+"""Who we say we are, to the source and to nobody else; and the masking of what must not be read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
+
+from edgekit.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MASK = "***"
+
+
+class Credentials:
+    """The headers and query parameters that prove who asks. Its repr tells none of them."""
+
+    def __init__(self, auth: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        """Open the secrets the settings name. Raise InvalidError for one that is missing or unfit."""
+        self.headers: dict[str, str] = {}
+        self.params: dict[str, str] = {}
+        self._secrets = secrets
+        self._masked: set[str] = set()
+        kind = auth.get("kind", "none")
+        if kind == "header":
+            self._header(auth.get("name", "X-Api-Key"), self._open(auth, "secret", "api_key"))
+        elif kind == "bearer":
+            self._header("Authorization", "Bearer " + self._open(auth, "secret", "token"))
+        elif kind == "query":
+            self.params[auth.get("name", "api_key")] = self._open(auth, "secret", "api_key")
+        elif kind == "basic":
+            user = self._open(auth, "username_secret", "username")
+            pair = f"{user}:{self._open(auth, 'password_secret', 'password')}"
+            coded = base64.b64encode(pair.encode()).decode()
+            self._masked.add(coded)
+            self._header("Authorization", f"Basic {coded}")
+
+    def mask(self, text: str) -> str:
+        """Return the text with every secret in it, however it is written, replaced by `***`."""
+        for secret in sorted(self._masked, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return text
+
+    def bare(self, url: str) -> str:
+        """Return a URL without the query parameters that carry secrets: so it may be kept."""
+        parts = urlsplit(url)
+        if not any(name in parts.query for name in self.params):
+            return url
+        query = [
+            pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in self.params
+        ]
+        return urlunsplit(parts._replace(query=urlencode(query)))
+
+    def _open(self, auth: Mapping[str, Any], setting: str, default: str) -> str:
+        key = str(auth.get(setting, default))
+        try:
+            secret = self._secrets[key]
+        except KeyError:
+            raise InvalidError(
+                f"The source needs the secret {key}, which is not stored.",
+                hint=f"Store it: edgekit vault set INTEGRATION {key}",
+            ) from None
+        if not secret:
+            raise InvalidError(
+                f"The secret {key} is empty.", hint=f"Store it: edgekit vault set INTEGRATION {key}"
+            )
+        self._masked |= {
+            secret,
+            quote(secret),
+            quote(secret, safe=""),
+            quote_plus(secret),
+            json.dumps(secret)[1:-1],
+        }
+        return secret
+
+    def _header(self, name: str, value: str) -> None:
+        """Take a header. The library would show one it cannot send in its message, so look here."""
+        if not value.isascii() or not value.isprintable():
+            raise InvalidError(
+                f"The secret for the header {name} has a character that no header can carry.",
+                hint="Store it again, without line ends or letters beyond ASCII.",
+            )
+        self.headers[name] = value

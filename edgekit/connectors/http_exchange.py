@@ -1,0 +1,279 @@
+"""One request and its answer, whatever happens: deadlines, limits, retries, and a record of every try."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import socket
+import ssl
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from threading import Timer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urljoin, urlsplit
+
+from edgekit import clock
+from edgekit.connectors import http_answers
+from edgekit.connectors.base import Attempt
+from edgekit.connectors.http_answers import Answer
+from edgekit.connectors.http_requests import Request, origin
+from edgekit.errors import EdgekitError, InvalidError, RateLimitedError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from edgekit.connectors.http_auth import Credentials
+
+MAX_REDIRECTS = 5
+MAX_WAIT = 30.0
+"""Seconds between two tries at most, where the source does not ask for more."""
+
+_REFUSAL_BYTES = 64 * 1024
+_OPENED = {"connection.connect_tcp.complete", "connection.start_tls.complete", "proxy.start_tls.complete"}
+
+
+class _Retry(Exception):  # noqa: N818 - it carries the error
+    """A try failed in a way that another one may mend."""
+
+    def __init__(self, error: EdgekitError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Exchange:
+    """Keeps one connection open, as a context manager; `drain` returns the tries since the last call."""
+
+    def __init__(
+        self, config: Mapping[str, Any], credentials: Credentials, sleep: Callable[[float], None]
+    ) -> None:
+        self._seconds = float(config.get("timeout_seconds", 30))
+        self._tries = 1 + int(config.get("retries", 3))
+        self._delay = int(config.get("retry_delay_ms", 1000)) / 1000
+        self._longest = float(config.get("max_retry_after_seconds", 60))
+        self._max_body = int(config.get("max_body_bytes", 64 * 1024 * 1024))
+        self._mask = credentials.mask
+        self._sleep = sleep
+        self._attempts: list[Attempt] = []
+        self._stream: Any = None
+
+    def __enter__(self) -> Self:
+        import httpx2
+        import stamina.instrumentation
+
+        stamina.instrumentation.set_on_retry_hooks(())  # tries are told by `drain`, not by log lines
+        for name in ("httpx2", "httpcore2"):  # they write URLs and headers into the log, secrets and all
+            logging.getLogger(name).setLevel(logging.WARNING)
+        limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
+        agent = {"User-Agent": "edgekit"}
+        self._client = httpx2.Client(
+            timeout=self._seconds, limits=limits, headers=agent, follow_redirects=False
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def drain(self) -> list[Attempt]:
+        """Return the tries made since the last call."""
+        made, self._attempts = self._attempts, []
+        return made
+
+    def send(self, request: Request) -> Answer:
+        """Return the decoded answer, trying again where it may help. Raise EdgekitError with `.attempts`."""
+        import stamina
+
+        number, next_wait = 0, 0.0
+
+        def again(error: Exception) -> bool | float:
+            """Wait here, by the clock we were given; stamina computes how long and counts."""
+            if not isinstance(error, _Retry) or number >= self._tries:
+                return False
+            asked = error.error.retry_after if isinstance(error.error, RateLimitedError) else None
+            if asked is None:
+                asked = min(MAX_WAIT, next_wait + random.uniform(0, self._delay / 2))  # noqa: S311 - no secret
+            else:
+                asked = min(asked, self._longest)
+            self._sleep(asked)
+            return 0.0
+
+        try:
+            for attempt in stamina.retry_context(
+                on=again,
+                attempts=self._tries,
+                timeout=None,
+                wait_initial=self._delay,
+                wait_max=MAX_WAIT,
+                wait_jitter=0,
+            ):
+                number, next_wait = attempt.num, attempt.next_wait
+                with attempt:
+                    return self._follow(request, number - 1)
+        except _Retry as failure:
+            error = failure.error
+            if number > 1:
+                error.message = f"{error.message.removesuffix('.')} (tried {number} times)."
+                error.args = (error.message,)
+            raise self._told(error) from None
+        except EdgekitError as error:
+            raise self._told(error) from None
+        raise AssertionError("stamina either returns or raises")
+
+    def _told(self, error: EdgekitError) -> EdgekitError:
+        vars(error)["attempts"] = self.drain()
+        return error
+
+    def _follow(self, request: Request, retry: int) -> Answer:
+        """Send a request, and a GET on to where the same origin redirects it."""
+        for _ in range(MAX_REDIRECTS + 1):
+            status, headers, body = self._once(request, retry)
+            if 200 <= status < 300:
+                document = self._decode(status, headers, body, request)
+                return Answer(document, request.shown, request.link, http_answers.next_link(headers))
+            target = urljoin(request.url, headers.get("location", ""))
+            if not self._followed(status, headers, request, target):
+                error = http_answers.refusal(status, headers, body, url=request.shown, mask=self._mask)
+                raise _Retry(error) if status in http_answers.RETRIED else error
+            request = replace(request, url=target, shown=self._mask(target))
+        raise InvalidError(f"{request.shown} redirects again and again.")
+
+    def _decode(self, status: int, headers: Mapping[str, str], body: bytes, request: Request) -> Any:
+        try:
+            return http_answers.decode(body, headers, status=status, url=request.shown)
+        except InvalidError as error:
+            self._attempts[-1] = replace(self._attempts[-1], error=error.message)
+            raise
+
+    @staticmethod
+    def _followed(status: int, headers: Mapping[str, str], request: Request, target: str) -> bool:
+        if status not in {301, 302, 303, 307, 308} or "location" not in headers or request.method != "GET":
+            return False
+        try:
+            return origin(target) == origin(request.url)
+        except ValueError:
+            return False
+
+    def _once(self, request: Request, retry: int) -> tuple[int, Mapping[str, str], bytes]:
+        """Make one try and note it. Raise EdgekitError or _Retry."""
+        import httpx2
+
+        started, begin = clock.now(), time.monotonic()
+        status: int | None = None
+        reference: str | None = None
+        error: EdgekitError | None = None
+        try:
+            with self._deadline() as (expired, extensions):
+                try:
+                    with self._client.stream(
+                        request.method,
+                        request.url,
+                        headers=dict(request.headers),
+                        content=request.content,
+                        extensions=extensions,
+                    ) as response:
+                        status, reference = response.status_code, response.headers.get("x-request-id")
+                        return status, response.headers, self._body(response, request.shown)
+                except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, UnicodeError) as failure:
+                    error, may_mend = self._failure(failure, request, late=bool(expired))
+                    raise (_Retry(error) if may_mend else error) from None
+        except EdgekitError as failed:
+            error = failed
+            raise
+        finally:
+            said = error.message if error else f"status {status}" if status is None or status >= 300 else None
+            self._attempts.append(
+                Attempt(
+                    request.method, request.shown, started, round((time.monotonic() - begin) * 1000),
+                    status, said, retry, self._mask(reference)[:100] if reference else None,
+                )
+            )  # fmt: skip
+
+    def _body(self, response: Any, url: str) -> bytes:
+        """Read the decompressed body up to the limit; of a refusal only its beginning."""
+        good = response.status_code < 300
+        limit = self._max_body if good else _REFUSAL_BYTES
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > limit:
+                if not good:
+                    break
+                raise InvalidError(
+                    f"{url} gave an answer of more than {self._max_body:,} bytes.",
+                    hint="Ask for smaller pages, or raise max_body_bytes.",
+                )
+        return bytes(body)
+
+    @contextmanager
+    def _deadline(self) -> Iterator[tuple[list[bool], dict[str, Any]]]:
+        """Cut the connection when the time for the whole request is over.
+
+        The client's own time-outs count from byte to byte: a source that drips would keep us for ever.
+        """
+        expired: list[bool] = []
+
+        def watch(event: str, info: Mapping[str, Any]) -> None:
+            if event in _OPENED:
+                self._stream = info["return_value"]
+
+        def cut() -> None:
+            expired.append(True)
+            found = self._stream.get_extra_info("socket") if self._stream is not None else None
+            if found is not None:
+                with suppress(OSError):
+                    found.shutdown(socket.SHUT_RDWR)
+
+        timer = Timer(self._seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield expired, {"trace": watch}
+        finally:
+            timer.cancel()
+
+    def _failure(self, failure: Exception, request: Request, *, late: bool) -> tuple[EdgekitError, bool]:
+        """Say in one line why no answer came, and whether trying again may help."""
+        import httpx2
+
+        url = request.shown
+        place = self._mask(urlsplit(request.url).netloc.rpartition("@")[2])
+        causes = list(_causes(failure))
+        if late or isinstance(failure, httpx2.TimeoutException):
+            return UnavailableError(
+                f"{url} did not answer within {math.ceil(self._seconds * 10) / 10:g} seconds."
+            ), True
+        for cause in causes:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return UnavailableError(
+                    f"The certificate of {place} cannot be trusted: {cause.verify_message}.",
+                    hint="Check the name and this machine's clock; SSL_CERT_FILE names a private authority.",
+                ), False
+            if isinstance(cause, socket.gaierror):
+                return UnavailableError(
+                    f"The host {place} cannot be found.", hint="Check base_url and the network."
+                ), True
+            if isinstance(cause, ssl.SSLError) and isinstance(failure, httpx2.ConnectError):
+                return UnavailableError(
+                    f"{place} does not speak TLS as we do.", hint="Is it https, and the port right?"
+                ), False
+        if isinstance(failure, httpx2.ConnectError):
+            return UnavailableError(
+                f"{place} takes no connection.", hint="Check base_url; is the service running?"
+            ), True
+        if isinstance(failure, httpx2.DecodingError):
+            return InvalidError(f"{url} gave an answer whose compression is damaged."), False
+        if isinstance(failure, httpx2.TransportError) and not isinstance(
+            failure, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol
+        ):
+            return UnavailableError(
+                f"The connection to {place} broke off before the answer was complete."
+            ), True
+        return InvalidError(f"{url} cannot be asked: the address or a header is malformed."), False
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen = 0
+    while error is not None and seen < 10:
+        yield error
+        error, seen = error.__cause__ or error.__context__, seen + 1

@@ -1,0 +1,121 @@
+"""The settings of the HTTP connector, as a JSON Schema. Secrets are named in them, never written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_VALUES: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": {
+        "type": ["string", "number", "boolean", "null", "array"],
+        "items": {"type": ["string", "number", "boolean"]},
+    },
+}
+
+_AUTH: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["kind"],
+    "properties": {
+        "kind": {"enum": ["none", "header", "basic", "bearer", "query"]},
+        "name": {
+            **_TEXT,
+            "pattern": "^[A-Za-z0-9_.\\-]+$",
+            "description": "Header (X-Api-Key) or query parameter (api_key).",
+        },
+        "secret": {**_TEXT, "description": "Key of the stored secret: api_key, for bearer token."},
+        "username_secret": {**_TEXT, "description": "For basic; username."},
+        "password_secret": {**_TEXT, "description": "For basic; password."},
+    },
+}
+
+_PAGINATION: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["kind"],
+    "properties": {
+        "kind": {"enum": ["none", "page", "offset", "next_link", "cursor"]},
+        "page_param": {**_TEXT, "description": "page, or offset."},
+        "size_param": {
+            **_TEXT,
+            "description": "Carries page_size: page_size, or limit; for links and cursors none.",
+        },
+        "start": {
+            "type": ["integer", "string"],
+            "description": "The first page (1), offset (0) or cursor (none).",
+        },
+        "next_path": {**_TEXT, "description": "Where the link to the next page is; absent: the Link header."},
+        "cursor_path": {**_TEXT, "description": "Where the cursor of the next page is: $.next_cursor."},
+        "cursor_param": {**_TEXT, "description": "cursor"},
+        "total_path": {
+            **_TEXT,
+            "description": "Where the number of all records is; it counts more than a short page.",
+        },
+        "max_pages": {"type": "integer", "minimum": 1},
+        "allow_other_origin": {"type": "boolean", "default": False},
+    },
+}
+
+_REQUEST: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "form": _VALUES,
+        "json": {"type": "object"},
+        "inputs": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["join", "into", "name"],
+            "properties": {
+                "join": {**_TEXT, "description": "What one row becomes, such as {vin},{model_year}."},
+                "separator": {
+                    **_TEXT,
+                    "description": "Between rows; absent: a list, or the parameter repeated.",
+                },
+                "into": {"enum": ["form", "query", "json", "path"]},
+                "name": {**_TEXT, "description": "Field, parameter or member; in a path the place {name}."},
+            },
+        },
+    },
+    "not": {"required": ["form", "json"]},
+}
+
+CONFIG_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["base_url"],
+    "properties": {
+        "base_url": {
+            "type": "string",
+            "pattern": "^https?://",
+            "description": "Such as https://api.example.com/v1",
+        },
+        "path": {"type": "string"},
+        "method": {"enum": ["GET", "POST"], "default": "GET"},
+        "params": _VALUES,
+        "headers": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
+        "request": _REQUEST,
+        "records": {**_TEXT, "default": "$", "description": "JSONPath to the list; $ is the answer itself."},
+        "auth": _AUTH,
+        "pagination": _PAGINATION,
+        "page_size": {"type": "integer", "minimum": 1, "maximum": 100_000},
+        "batch_size": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100_000,
+            "description": "Input rows in one request.",
+        },
+        "incremental": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["param", "path"],
+            "properties": {"param": _TEXT, "path": _TEXT, "initial": {"type": ["string", "number"]}},
+        },
+        "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 30},
+        "retries": {"type": "integer", "minimum": 0, "maximum": 20, "default": 3},
+        "retry_delay_ms": {"type": "integer", "minimum": 0, "maximum": 60_000, "default": 1000},
+        "max_retry_after_seconds": {"type": "number", "minimum": 0, "maximum": 3600, "default": 60},
+        "max_body_bytes": {"type": "integer", "minimum": 1, "default": 64 * 1024 * 1024},
+    },
+}
