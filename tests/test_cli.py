@@ -393,6 +393,7 @@ class TestSecrets:
             "api_key=hush-hush", "API-KEY=hush-hush", "auth.token=hush-hush", "client_secret=hush-hush",
             "password=hush-hush", 'headers={"Authorization": "hush-hush"}', 'a=[{"access_key": "hush-hush"}]',
             "base_url=https://u:hush-hush@host/",
+            "auth.secret=hush-hush", "secret=hush",
         ],
     )  # fmt: skip
     def test_a_secret_is_no_setting(self, run: Run, setting: str) -> None:
@@ -404,7 +405,15 @@ class TestSecrets:
 
     @pytest.mark.parametrize(
         "setting",
-        ["next_token=t", "pageToken=t", "token_path=$.next", "base_url=https://host:80/@x", "key=a,b"],
+        [
+            "auth.secret=api_key",
+            "auth.password_secret=pw",
+            "next_token=t",
+            "pageToken=t",
+            "token_path=$.next",
+            "base_url=https://host:80/@x",
+            "key=a,b",
+        ],
     )
     def test_what_only_sounds_like_one_is(self, setting: str) -> None:
         from edgekit.cli.integrations import _read_settings
@@ -496,6 +505,33 @@ class TestAudit:
         assert row["name"] == "Ann"
         assert len(json.loads(run("audit", "as-of", before, "customer", "--json").stdout)) == 2
         assert run("audit", "as-of", "yesterday", "customer").exit_code == 4
+
+
+class TestDemo:
+    def test_it_tells_what_happened_and_a_second_run_brings_nothing_twice(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        told = run("demo", "--dir", "D")
+        assert told.exit_code == 0, told.output
+        for words in (
+            "What ran",
+            "What was set aside, and why",
+            "One record's story",
+            "the file is sound",
+            "Try next",
+        ):
+            assert words in told.stdout
+        before = json.loads(run("status", "--json", db="D/agency.db").stdout)["tables"]
+        again = json.loads(run("demo", "--dir", "D", "--json").stdout)
+        assert json.loads(run("status", "--json", db="D/agency.db").stdout)["tables"] == before
+        assert {"database", "organization", "runs", "audit_rows", "verify"} <= set(again)
+        assert again["verify"] == []
+        wanted = {"integration", "execution_id", "status", "records_read", "records_written", "dead_letters"}
+        assert all(wanted | {"retries", "duration_ms"} <= set(item) for item in again["runs"])
+        assert {item["status"] for item in again["runs"]} == {"completed"}
+        for line in told.stdout.splitlines():
+            if line.startswith("  edgekit --db "):
+                assert run(*line.split()[3:], db=line.split()[2]).exit_code == 0
 
 
 @dataclass

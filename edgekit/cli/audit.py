@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _ACTIONS = {"I": "insert", "U": "update", "D": "delete", "S": "schema"}
+_BOOKKEEPING = {"created_at", "created_by", "status_id", "updated_at", "updated_by"}
 
 
 @click.group(cls=Group)
@@ -40,20 +41,25 @@ def log(
 
 
 def entry_line(entry: lib.Entry) -> dict[str, Any]:
-    """Set one entry of the log on a line."""
+    """Set one entry of the log on a line; who and when are columns of their own and not repeated."""
     if entry.action == "U":
-        change = ", ".join(f"{name}: {cell(old)} → {cell(new)}" for name, (old, new) in entry.changes.items())
+        values = {name: _change(*pair) for name, pair in entry.changes.items()}
     else:
-        values = entry.new_values or entry.old_values or {}
-        change = ", ".join(f"{name}: {cell(value)}" for name, value in values.items() if value is not None)
+        row = entry.new_values or entry.old_values or {}
+        values = {name: cell(value) for name, value in row.items() if value is not None}
+    shown = [name for name in values if name not in _BOOKKEEPING] or list(values)
     return {
         "at": entry.performed_at,
         "who": entry.actor or "another program",
         "did": _ACTIONS.get(entry.action, entry.action),
         "row": f"{entry.table_name} {entry.record_key}",
         "why": entry.reason,
-        "values": change,
+        "values": ", ".join(f"{name}: {values[name]}" for name in shown),
     }
+
+
+def _change(old: Any, new: Any) -> str:
+    return cell(new) if old is None else f"{cell(old)} → {'nothing' if new is None else cell(new)}"
 
 
 @audit.command(example="edgekit audit blame vehicle 7")

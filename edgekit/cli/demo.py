@@ -11,7 +11,7 @@ from edgekit.cli.audit import entry_line
 from edgekit.cli.group import Command
 from edgekit.cli.options import json_option
 from edgekit.cli.progress import Counting
-from edgekit.cli.show import cell, show, table
+from edgekit.cli.show import cell, cut, show, table, terminal_width
 
 if TYPE_CHECKING:
     from edgekit.demo.scenario import DemoResult
@@ -48,6 +48,12 @@ def demo(context: click.Context, folder: str, as_json: bool) -> None:
     context.exit(8 if result.verify else 0)
 
 
+_PLURALS = {
+    "insured": "insureds", "policy": "policies", "vehicle": "vehicles", "driver": "drivers",
+    "policy_vehicle": "vehicles on policies", "policy_driver": "drivers on policies",
+}  # fmt: skip
+
+
 def _title(text: str) -> str:
     return click.style(text, fg="cyan", bold=True)
 
@@ -69,9 +75,9 @@ def _runs(result: DemoResult) -> list[str]:
             "written": run.records_written, "set aside": run.dead_letters, "retries": run.retries,
             "ms": run.duration_ms, "records/s": round(run.records_read / seconds),
         })  # fmt: skip
-    there = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in result.rows.items())
+    there = ", ".join(f"{count:,} {_PLURALS.get(name, name)}" for name, count in result.rows.items())
     lines = [_title("What ran"), *table(rows, indent=2)]
-    return [*lines, "", f"  In the file now: {there} rows; {result.audit_rows:,} entries in the log."]
+    return [*lines, "", f"  In the file now: {there};", f"  {result.audit_rows:,} entries in its log."]
 
 
 def _set_aside(result: DemoResult) -> list[str]:
@@ -96,11 +102,12 @@ def _story(result: DemoResult) -> list[str]:
         cell(car[key]) for key in ("model_year", "make", "model_name") if car.get(key) is not None
     )
     lines = [_title(f"One record's story: vehicle {car['id']}, {cell(car['vin'])}, is a {name}")]
-    rows = [entry_line(entry) for entry in reversed(result.story)]
-    return [
-        *lines,
-        *table([{key: row[key] for key in ("at", "did", "why", "values")} for row in rows], indent=2),
-    ]
+    for entry in reversed(result.story):
+        line = entry_line(entry)
+        why = str(line["why"]).partition(" [login")[0]
+        lines.append(f"  {line['at']}  {line['did']} by {line['who']}: {why}")
+        lines.append("    " + cut(line["values"], terminal_width() - 4))
+    return lines
 
 
 def _closing(result: DemoResult) -> list[str]:

@@ -23,6 +23,9 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _PAGING = re.compile(r"(?:next|page|cursor|continuation|sync)[_-]?token", re.IGNORECASE)
+_REFERENCE = re.compile(r"auth\.(?:(?:username|password)_)?secret=[a-z][a-z0-9_]*")
+"""How a setting names a secret of the vault by its key."""
+
 _PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
 
 
@@ -105,19 +108,21 @@ def _secrets_in(key: str, value: Any) -> Iterator[str]:
     if isinstance(value, str) and value[:1] in {"{", "["}:
         with suppress(ValueError):
             value = json.loads(value)
-    last = key.split(".")[-1]
     if isinstance(value, dict):
         for inner, item in value.items():
             yield from _secrets_in(f"{key}.{inner}", item)
     elif isinstance(value, list):
         for item in value:
             yield from _secrets_in(key, item)
-    elif isinstance(value, str) and value and (_names_secret(last) or _PASSWORD_IN_URL.match(value)):
+    elif isinstance(value, str) and _is_secret(key, value):
         yield key
 
 
-def _names_secret(name: str) -> bool:
-    return bool(_SECRET.fullmatch(name)) and not _PAGING.fullmatch(name)
+def _is_secret(key: str, value: str) -> bool:
+    if not value or _REFERENCE.fullmatch(f"{key}={value}"):
+        return False
+    name = key.split(".")[-1]
+    return bool((_SECRET.fullmatch(name) and not _PAGING.fullmatch(name)) or _PASSWORD_IN_URL.match(value))
 
 
 def _read_customization(file: Any) -> dict[str, Any]:

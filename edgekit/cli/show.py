@@ -104,8 +104,8 @@ def describe(found: Row, *, indent: int = 0) -> list[str]:
     lines = []
     for name, value in simple.items():
         label = _pad(cell(name), room)
-        left = _terminal_width() - indent - room - 2
-        lines.append(f"{margin}{click.style(label, bold=True)}  {_cut(cell(value), left)}".rstrip())
+        left = terminal_width() - indent - room - 2
+        lines.append(f"{margin}{click.style(label, bold=True)}  {cut(cell(value), left)}".rstrip())
     for name, value in found.items():
         if _is_deep(value):
             lines += ["", f"{margin}{click.style(cell(name), bold=True)}"]
@@ -147,12 +147,13 @@ def _is_deep(value: Any) -> bool:
 
 
 def _pad(text: str, room: int, *, right: bool = False) -> str:
-    text = _cut(text, room)
+    text = cut(text, room)
     gap = " " * (room - width(text))
     return gap + text if right else text + gap
 
 
-def _cut(text: str, room: int) -> str:
+def cut(text: str, room: int) -> str:
+    """Shorten a text to so many columns, saying so with an ellipsis."""
     if width(text) <= room:
         return text
     kept = text[: max(room - 1, 0)]
@@ -164,13 +165,13 @@ def _cut(text: str, room: int) -> str:
 def _fit(wanted: Iterable[int], indent: int) -> list[int]:
     """Take room from the widest columns until a line fits the terminal, leaving each something."""
     widths = list(wanted)
-    excess = sum(widths) + 2 * (len(widths) - 1) + indent - _terminal_width()
+    excess = sum(widths) + 2 * (len(widths) - 1) + indent - terminal_width()
     while excess > 0 and max(widths, default=0) > 4:
         widths[widths.index(max(widths))] -= 1
         excess -= 1
     return widths
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
     """Say how wide a line may be: a pipe has no end."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 30
