@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
 import socket
-import ssl
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import Timer
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from edgekit import clock
 from edgekit.connectors import http_answers
 from edgekit.connectors.base import Attempt
 from edgekit.connectors.http_answers import Answer
+from edgekit.connectors.http_faults import fault
 from edgekit.connectors.http_requests import Request, origin
-from edgekit.errors import EdgekitError, InvalidError, RateLimitedError, UnavailableError
+from edgekit.errors import EdgekitError, InvalidError, RateLimitedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -175,7 +174,8 @@ class Exchange:
                         status, reference = response.status_code, response.headers.get("x-request-id")
                         return status, response.headers, self._body(response, request.shown)
                 except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, UnicodeError) as failure:
-                    error, may_mend = self._failure(failure, request, late=bool(expired))
+                    late = self._seconds if expired or isinstance(failure, httpx2.TimeoutException) else None
+                    error, may_mend = fault(failure, url=request.shown, late=late)
                     raise (_Retry(error) if may_mend else error) from None
         except EdgekitError as failed:
             error = failed
@@ -231,49 +231,3 @@ class Exchange:
             yield expired, {"trace": watch}
         finally:
             timer.cancel()
-
-    def _failure(self, failure: Exception, request: Request, *, late: bool) -> tuple[EdgekitError, bool]:
-        """Say in one line why no answer came, and whether trying again may help."""
-        import httpx2
-
-        url = request.shown
-        place = self._mask(urlsplit(request.url).netloc.rpartition("@")[2])
-        causes = list(_causes(failure))
-        if late or isinstance(failure, httpx2.TimeoutException):
-            return UnavailableError(
-                f"{url} did not answer within {math.ceil(self._seconds * 10) / 10:g} seconds."
-            ), True
-        for cause in causes:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return UnavailableError(
-                    f"The certificate of {place} cannot be trusted: {cause.verify_message}.",
-                    hint="Check the name and this machine's clock; SSL_CERT_FILE names a private authority.",
-                ), False
-            if isinstance(cause, socket.gaierror):
-                return UnavailableError(
-                    f"The host {place} cannot be found.", hint="Check base_url and the network."
-                ), True
-            if isinstance(cause, ssl.SSLError) and isinstance(failure, httpx2.ConnectError):
-                return UnavailableError(
-                    f"{place} does not speak TLS as we do.", hint="Is it https, and the port right?"
-                ), False
-        if isinstance(failure, httpx2.ConnectError):
-            return UnavailableError(
-                f"{place} takes no connection.", hint="Check base_url; is the service running?"
-            ), True
-        if isinstance(failure, httpx2.DecodingError):
-            return InvalidError(f"{url} gave an answer whose compression is damaged."), False
-        if isinstance(failure, httpx2.TransportError) and not isinstance(
-            failure, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol
-        ):
-            return UnavailableError(
-                f"The connection to {place} broke off before the answer was complete."
-            ), True
-        return InvalidError(f"{url} cannot be asked: the address or a header is malformed."), False
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen = 0
-    while error is not None and seen < 10:
-        yield error
-        error, seen = error.__cause__ or error.__context__, seen + 1

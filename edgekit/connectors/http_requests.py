@@ -26,11 +26,11 @@ class Request:
     """One request, ready to be sent. `shown` is its URL with secrets masked, `link` without them."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     shown: str
     link: str
-    headers: Mapping[str, str]
-    content: bytes | None
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes | None = field(repr=False)
 
 
 @dataclass(slots=True)
