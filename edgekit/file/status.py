@@ -11,7 +11,10 @@ from typing import Any
 from edgekit import __version__, schema
 from edgekit.schema import quote_name
 
-TABLES = ("insured", "policy", "vehicle", "driver", "quote", "claim", "producer", "program", "entity", "user")
+TABLES = (
+    "insured", "policy", "vehicle", "driver", "policy_vehicle", "policy_driver", "quote", "claim", "producer",
+    "program", "entity", "user",
+)  # fmt: skip
 """Ours that are counted; a user's own tracked tables come after them."""
 
 
