@@ -163,7 +163,7 @@ CASES: dict[str, tuple[str, tuple[str, str, str], str]] = {
     "order of dates": (
         "INSERT INTO policy(policy_number, effective_date, expiration_date) VALUES ('1', '2026-01-01', '2025-01-01')",  # noqa: E501
         ("policy", "expiration_date", "order"),
-        "policy.expiration_date comes too early or too late: the row's dates must follow each other.",
+        "policy.expiration_date must come after effective_date.",
     ),
     "format": (
         "INSERT INTO vehicle(vin) VALUES ('1hgcm82633a004352')",
