@@ -5,26 +5,34 @@
             ...
 
 A file is opened once per process; the Peewee models and the functions of every word serve that file, with one
-connection per thread. Whatever works on a file that is not the opened one (verify, backup, migrate) uses `connect()`.
+connection per thread. Whatever works on a file that is not the opened one (verify, backup, migrate) uses
+`connect()`.
 """
 
 from __future__ import annotations
 
 import getpass
-import re
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import peewee
 
 from edgekit import clock, rules, schema
-from edgekit.errors import ConflictError, CorruptError, EdgekitError, MigrationNeededError, NotFoundError, UnavailableError
+from edgekit.errors import (
+    ConflictError,
+    CorruptError,
+    MigrationNeededError,
+    NotFoundError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 BUSY_SECONDS = 10
 """How long a statement waits for another writer before it gives up."""
@@ -56,7 +64,7 @@ class Change:
     at: str
 
 
-class _File(peewee.SqliteDatabase):  # type: ignore[misc]
+class _File(peewee.SqliteDatabase):
     """Peewee's database, naming the reference that is missing where SQLite does not."""
 
     def rollback(self) -> Any:
@@ -71,7 +79,7 @@ class _File(peewee.SqliteDatabase):  # type: ignore[misc]
         except peewee.IntegrityError as error:
             if "FOREIGN KEY" not in str(error):
                 raise
-            named = _name_reference(self.connection(), sql, params or ())
+            named = rules.explain_statement(self.connection(), sql, params or ())
             if named is None:
                 raise
             raise named from error
@@ -98,7 +106,8 @@ class Database:
 
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection."""
-        return self._database.connection()  # type: ignore[no-any-return]
+        found: sqlite3.Connection = self._database.connection()
+        return found
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         """Run a SELECT and return its rows as dicts."""
@@ -113,11 +122,11 @@ class Database:
 
     @contextmanager
     def change(self, *, reason: str | None = None, correlation_id: str | None = None) -> Iterator[Change]:
-        """Open a change: one IMMEDIATE transaction with one actor, whose audit rows commit with it or not at all.
+        """Open a change: one IMMEDIATE transaction with one actor, its audit rows committed with it or not.
 
-        Inside another change of this thread it is a savepoint of that one, which keeps its reason and correlation
-        id. Raise RuleError where the file refuses a row, BusyError after ten seconds behind another writer.
-        Never make a network call inside.
+        Inside another change of this thread it is a savepoint of that one, which keeps its reason and
+        correlation id. Raise RuleError where the file refuses a row, BusyError after ten seconds behind
+        another writer. Never make a network call inside.
         """
         outer = self.open_change
         try:
@@ -172,13 +181,15 @@ _current: Database | None = None
 def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A001 - the word every user expects
     """Open a file for this process, binding the models to it.
 
-    `actor` is a `user.username`; without it the login of the operating system is used if such a user exists, else
-    the system user, with the login noted in each change. Raise NotFoundError (no such file or user), CorruptError
-    (not one of ours), MigrationNeededError (another schema), ConflictError (another file is open here).
+    `actor` is a `user.username`; without it the login of the operating system is used if such a user exists,
+    else the system user, with the login noted in each change. Raise NotFoundError (no such file or user),
+    CorruptError (not one of ours), MigrationNeededError (another schema), ConflictError (another is open).
     """
     global _current
     if _current is not None:
-        raise ConflictError(f"{_current.path} is already open in this process.", hint="Close it first: one file at a time.")
+        raise ConflictError(
+            f"{_current.path} is already open in this process.", hint="Close it first: one file at a time."
+        )
     path = Path(path)
     connection = connect(path)  # says clearly what is wrong with the file before Peewee meets it
     try:
@@ -226,30 +237,33 @@ def change(*, reason: str | None = None, correlation_id: str | None = None) -> I
 
 
 def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Return a plain connection to a file of ours, in autocommit, with the pragmas every connection of ours has.
+    """Return a plain connection to a file of ours, in autocommit, with the pragmas each of ours has.
 
     Raise NotFoundError, or CorruptError if the file is not one of ours. The schema may be of any version.
-    `read_only` refuses every write; a file in a folder that cannot be written is readable when nobody has it open.
+    `read_only` refuses every write; a file in a folder that cannot be written is readable if nobody uses it.
     """
     path = Path(path)
     if path.is_dir():
-        raise NotFoundError(f"{path} is a folder, not a file.", hint="Name the file in it, such as agency.db.")
+        raise NotFoundError(f"{path} is a folder, not a file.", hint="Name the file in it: agency.db.")
     if not path.exists():
         raise NotFoundError(f"There is no file {path}.", hint=f"Create it with: edgekit init {path}")
-    _require_sqlite()
+    schema.require_sqlite()
     connection = None
     try:
         connection = _reach(path, read_only=read_only)
         found = connection.execute("PRAGMA application_id").fetchone()[0]
         if found != schema.APPLICATION_ID:
-            raise CorruptError(f"{path} is not an edgekit file.", hint="Name another file, or create one: edgekit init FILE")
+            raise CorruptError(
+                f"{path} is not an edgekit file.", hint="Name another file, or create one: edgekit init FILE"
+            )
         set_pragmas(connection, read_only=read_only)
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
         if "not a database" in str(error):
             raise CorruptError(
-                f"{path} is not an SQLite database, or it is damaged.", hint="Restore a backup: edgekit restore BACKUP FILE"
+                f"{path} is not an SQLite database, or it is damaged.",
+                hint="Restore a backup: edgekit restore BACKUP FILE",
             ) from error
         ours = rules.translate(error)
         if ours is None:
@@ -258,7 +272,7 @@ def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
     except UnicodeDecodeError as error:  # even the names in the file are no text any more
         if connection is not None:
             connection.close()
-        raise CorruptError(f"{path} is damaged.", hint="Restore a backup: edgekit restore BACKUP FILE") from error
+        raise CorruptError(f"{path} is damaged.", hint="Restore: edgekit restore BACKUP FILE") from error
     except BaseException:
         if connection is not None:
             connection.close()
@@ -294,7 +308,7 @@ def _reach_uri(uri: str, *, read_only: bool) -> sqlite3.Connection:
 
 
 def set_pragmas(connection: sqlite3.Connection, *, read_only: bool = False) -> None:
-    """Give a connection what every connection of ours has; the waiting time first, so that the rest can wait."""
+    """Give a connection what each of ours has; the waiting time first, so that the rest can wait."""
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     for name, value in _PRAGMAS.items():
         if not (read_only and name == "journal_mode"):
@@ -306,19 +320,13 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > schema.VERSION:
         raise MigrationNeededError(
-            f"{path} has schema {found}; this program knows schema {schema.VERSION}.", hint="Install a newer edgekit."
+            f"{path} has schema {found}; this program knows schema {schema.VERSION}.",
+            hint="Install a newer edgekit.",
         )
     if found < schema.VERSION:
         raise MigrationNeededError(
-            f"{path} has schema {found}; this program needs schema {schema.VERSION}.", hint="Run: edgekit migrate"
-        )
-
-
-def _require_sqlite() -> None:
-    if sqlite3.sqlite_version_info < (3, 38):
-        raise UnavailableError(
-            f"SQLite {sqlite3.sqlite_version} is too old: STRICT tables, JSON and RETURNING need 3.38.",
-            hint="Use a Python with a newer SQLite.",
+            f"{path} has schema {found}; this program needs schema {schema.VERSION}.",
+            hint="Run: edgekit migrate",
         )
 
 
@@ -334,25 +342,33 @@ def _resolve_actor(connection: sqlite3.Connection, actor: str | None) -> tuple[s
     if row is not None:
         return row[0], None
     if actor is not None:
-        raise NotFoundError(f"There is no user {actor!r} in this file.", hint="Leave --actor out, or add the user first.")
+        raise NotFoundError(
+            f"There is no user {actor!r} in this file.", hint="Leave --actor out, or add the user first."
+        )
     return SYSTEM_USER, wanted
 
 
 def _clear_gate(connection: sqlite3.Connection) -> None:
     """Close a change that a tool with foreign keys off may have left open."""
-    left = connection.execute("SELECT id, open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1").fetchone()
+    newest = "SELECT id, open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1"
+    left = connection.execute(newest).fetchone()
     if left is not None and left[1] is not None:
         connection.execute("UPDATE audit_transaction SET open_gate = NULL WHERE id = ?", (left[0],))
 
 
 def open_gate(
-    connection: sqlite3.Connection, actor: str, *, reason: str | None = None, correlation_id: str | None = None
+    connection: sqlite3.Connection,
+    actor: str,
+    *,
+    reason: str | None = None,
+    correlation_id: str | None = None,
 ) -> Change:
-    """Write the row that *is* the open change. The caller has begun a transaction and must close the gate in it."""
+    """Write the row that *is* the open change. The caller began a transaction, and closes the gate in it."""
     correlation_id = correlation_id or str(uuid.uuid4())
     at = clock.now_text()
     cursor = connection.execute(
-        "INSERT INTO audit_transaction(open_gate, actor, correlation_id, reason, performed_at) VALUES (1, ?, ?, ?, ?)",
+        "INSERT INTO audit_transaction(open_gate, actor, correlation_id, reason,"
+        " performed_at) VALUES (1, ?, ?, ?, ?)",
         (actor, correlation_id, reason, at),
     )
     return Change(int(cursor.lastrowid or 0), actor, correlation_id, at)
@@ -379,24 +395,3 @@ def change_on(connection: sqlite3.Connection, *, actor: str = SYSTEM_USER, reaso
         if ours is None:
             raise
         raise ours from error
-
-
-_INSERT = re.compile(r'INSERT (?:OR \w+ )?INTO "([^"]+)" \(([^)]*)\) VALUES \(')
-_UPDATE = re.compile(r'UPDATE "([^"]+)" SET (.*?)(?: WHERE |$)', re.DOTALL)
-_DELETE = re.compile(r'DELETE FROM "([^"]+)" WHERE \(?"[^"]*"\."id" = \?\)?|DELETE FROM "([^"]+)" WHERE \("id" = \?\)')
-
-
-def _name_reference(connection: sqlite3.Connection, sql: str, params: Sequence[Any]) -> EdgekitError | None:
-    """Read a statement Peewee wrote, to find which of its references has nothing to point at."""
-    if match := _INSERT.match(sql):
-        columns = re.findall(r'"([^"]+)"', match[2])
-        for start in range(0, len(params), max(len(columns), 1)):
-            values = dict(zip(columns, params[start : start + len(columns)], strict=False))
-            if named := rules.explain_reference(connection, match[1], values):
-                return named
-    elif match := _UPDATE.match(sql):
-        columns = re.findall(r'"([^"]+)" = \?', match[2])
-        return rules.explain_reference(connection, match[1], dict(zip(columns, params, strict=False)))
-    elif match := _DELETE.match(sql):
-        return rules.explain_referrers(connection, match[1] or match[2], params[0])
-    return None

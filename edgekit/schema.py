@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 APPLICATION_ID = 0x45444745
 """The number in the header of every file of ours: `EDGE` in ASCII."""
@@ -34,7 +39,9 @@ def seed_folder() -> Path:
 
 def schema_scripts() -> list[tuple[str, str]]:
     """Return the schema files as (name, SQL), in the order they load."""
-    return [(path.name, path.read_text(encoding="utf-8")) for path in sorted(schema_folder().glob("[0-9]*.sql"))]
+    return [
+        (path.name, path.read_text(encoding="utf-8")) for path in sorted(schema_folder().glob("[0-9]*.sql"))
+    ]
 
 
 def split_statements(script: str) -> Iterator[str]:
@@ -67,6 +74,15 @@ def pristine() -> sqlite3.Connection:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     return connection
+
+
+def require_sqlite() -> None:
+    """Raise UnavailableError if the SQLite of this Python is too old for the schema."""
+    if sqlite3.sqlite_version_info < (3, 38):
+        raise UnavailableError(
+            f"SQLite {sqlite3.sqlite_version} is too old: STRICT tables, JSON and RETURNING need 3.38.",
+            hint="Use a Python with a newer SQLite.",
+        )
 
 
 @cache

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, connectors, db
 from edgekit.errors import ConflictError, InvalidError, NotFoundError
@@ -17,14 +16,28 @@ from edgekit.models.integrations import (
     IntegrationTemplateInstance,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs"}
 """Settings that say where records go and what drives the source; all others are the connector's."""
 
 _MAPPING_FIELDS = {
-    "name", "mapping_type", "source_path", "target_path", "source_data_type", "target_data_type", "is_required",
-    "default_value", "transformation_rules", "transformation", "validation_rules", "mapping_direction",
-    "error_handling", "mapping_notes",
-}  # fmt: skip
+    "name",
+    "mapping_type",
+    "source_path",
+    "target_path",
+    "source_data_type",
+    "target_data_type",
+    "is_required",
+    "default_value",
+    "transformation_rules",
+    "transformation",
+    "validation_rules",
+    "mapping_direction",
+    "error_handling",
+    "mapping_notes",
+}
 
 
 def create(
@@ -36,10 +49,10 @@ def create(
 ) -> dict[str, Any]:
     """Make an integration from a template: its row, instance, mappings and pipeline, in one change.
 
-    `settings` override the template's connection per top-level key; text is read as the setting's kind asks, and
-    `a.b` reaches into an object. `customizations` may hold `connection`, `mappings` (by name: replaced or added)
-    and `pipeline`. Return what `show` returns. Raise NotFoundError (template), InvalidError (a setting),
-    ConflictError (the name is taken).
+    `settings` override the template's connection per top-level key; text is read as the setting's kind asks,
+    and `a.b` reaches into an object. `customizations` may hold `connection`, `mappings` (by name: replaced or
+    added) and `pipeline`. Return what `show` returns. Raise NotFoundError (template), InvalidError (a
+    setting), ConflictError (the name is taken).
     """
     source = templates.show_template(template)
     changes = dict(customizations or {})
@@ -52,14 +65,23 @@ def create(
     name = name.strip()
     with db.change(reason=f"integrations create {name}"):
         if _rows(name):
-            raise ConflictError(f"There is already an integration {name}.", hint="Choose another name, or retire that one.")
+            raise ConflictError(
+                f"There is already an integration {name}.", hint="Choose another name, or retire that one."
+            )
         made = Integration.create(
-            integration_name=name, integration_type_id=_type_id(source["integration_type"]), connection_config=connection
+            integration_name=name,
+            integration_type_id=_type_id(source["integration_type"]),
+            connection_config=connection,
         )
         IntegrationTemplateInstance.create(
-            template_id=source["id"], integration_id=made.id, instance_name=name, customizations=changes or None,
-            deployment_status="active", deployed_by=db.current().actor_id, deployed_at=clock.now(),
-        )  # fmt: skip
+            template_id=source["id"],
+            integration_id=made.id,
+            instance_name=name,
+            customizations=changes or None,
+            deployment_status="active",
+            deployed_by=db.current().actor_id,
+            deployed_at=clock.now(),
+        )
         for item in mappings:
             IntegrationMapping.create(integration_id=made.id, **item)
         IntegrationPipelineDefinition.create(
@@ -71,7 +93,10 @@ def create(
 
 
 def find(name: str) -> dict[str, Any]:
-    """Return the row of an active integration by its name. Raise NotFoundError with the names that come close."""
+    """Return the row of an active integration by its name.
+
+    Raise NotFoundError with the names that come close.
+    """
     rows = _rows(name)
     if rows:
         row = rows[0]
@@ -79,7 +104,11 @@ def find(name: str) -> dict[str, Any]:
         return row
     known = [item["name"] for item in list_integrations()]
     close = get_close_matches(name, known, n=3) or known
-    hint = f"There are: {', '.join(close)}." if close else "Create one: edgekit integrations create NAME --template CODE"
+    hint = (
+        f"There are: {', '.join(close)}."
+        if close
+        else "Create one: edgekit integrations create NAME --template CODE"
+    )
     raise NotFoundError(f"There is no integration {name}.", hint=hint)
 
 
@@ -97,7 +126,7 @@ def list_integrations() -> list[dict[str, Any]]:
 
 
 def show(name: str) -> dict[str, Any]:
-    """Return an integration whole: settings, template, mappings, pipeline, the keys of its secrets (never values)."""
+    """Return an integration whole: settings, template, mappings, pipeline, keys of secrets (no values)."""
     row = find(name)
     mappings = db.query(
         "SELECT mapping_name AS name, source_path, target_path, target_data_type, is_required, default_value,"
@@ -109,11 +138,14 @@ def show(name: str) -> dict[str, Any]:
         for column in ("transformation_rules", "validation_rules"):
             mapping[column] = json.loads(mapping[column]) if mapping[column] else None
     origin = db.query(
-        "SELECT t.code, t.version FROM integration_template_instance x JOIN integration_template t ON t.id = x.template_id"
+        "SELECT t.code, t.version FROM integration_template_instance x JOIN"
+        " integration_template t ON t.id = x.template_id"
         " WHERE x.integration_id = ?",
         (row["id"],),
     )
-    keys = db.query("SELECT credential_key FROM integration_credential WHERE integration_id = ? ORDER BY id", (row["id"],))
+    keys = db.query(
+        "SELECT credential_key FROM integration_credential WHERE integration_id = ? ORDER BY id", (row["id"],)
+    )
     return {
         "id": row["id"],
         "name": row["integration_name"],
@@ -154,7 +186,9 @@ def retire(name: str) -> None:
 
 def connector_config(connection: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that are the connector's own."""
-    return {key: value for key, value in connection.items() if key not in TARGET_SETTINGS and key != "connector"}
+    return {
+        key: value for key, value in connection.items() if key not in TARGET_SETTINGS and key != "connector"
+    }
 
 
 def _rows(name: str) -> list[dict[str, Any]]:
@@ -182,12 +216,16 @@ def _with_settings(connection: dict[str, Any], settings: Mapping[str, Any]) -> d
     connector = connectors.get(str(settings.get("connector", connection.get("connector", ""))))
     kinds: Mapping[str, Any] = connector.config_schema.get("properties", {})
     known = set(kinds) | TARGET_SETTINGS | {"connector"}
-    result = json.loads(json.dumps(connection))
+    result: dict[str, Any] = json.loads(json.dumps(connection))
     for path, value in settings.items():
         first, *rest = path.split(".")
         if first not in known:
             close = get_close_matches(first, known, n=2)
-            hint = f"Did you mean {' or '.join(close)}?" if close else f"It is one of: {', '.join(sorted(known))}."
+            hint = (
+                f"Did you mean {' or '.join(close)}?"
+                if close
+                else f"It is one of: {', '.join(sorted(known))}."
+            )
             raise InvalidError(f"There is no setting {first}.", hint=hint)
         place = result
         for part in (first, *rest)[:-1]:
@@ -224,7 +262,10 @@ def _merge_mappings(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -
 
 def _mapping_row(label: str, item: dict[str, Any]) -> dict[str, Any]:
     if unknown := sorted(set(item) - _MAPPING_FIELDS):
-        raise InvalidError(f"The mapping {label} has no field {unknown[0]}.", hint=f"Fields: {', '.join(sorted(_MAPPING_FIELDS))}.")
+        raise InvalidError(
+            f"The mapping {label} has no field {unknown[0]}.",
+            hint=f"Fields: {', '.join(sorted(_MAPPING_FIELDS))}.",
+        )
     if missing := [key for key in ("source_path", "target_path") if not item.get(key)]:
         raise InvalidError(f"The mapping {label} has no {missing[0]}.")
     row = {key: value for key, value in item.items() if key not in {"name", "transformation"}}
