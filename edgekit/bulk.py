@@ -1,8 +1,8 @@
 """Many rows at once into one table, audited like any other write.
 
-Peewee builds a statement per row and costs eight to fifteen times the database's own work, so rows in bulk go to
-`executemany` on the same connection, inside the same change. Rows the file refuses are handed back, each with its
-rule; the rest is written.
+Peewee builds a statement per row and costs eight to fifteen times the database's own work, so rows in bulk go
+to `executemany` on the same connection, inside the same change. Rows the file refuses are handed back, each
+with its rule; the rest is written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Row = Sequence[Any]
 
 @dataclass(slots=True)
 class Written:
-    """What became of a batch: rows accepted, rows that really changed something, and (index, rule) of those refused."""
+    """What became of a batch: rows accepted, rows that really changed, and (index, rule) of those refused."""
 
     accepted: int = 0
     changed: int = 0
@@ -32,30 +32,44 @@ class Written:
 
 
 def table_columns(connection: sqlite3.Connection, table: str) -> dict[str, str]:
-    """Return a table's columns as {name: declared type}. Raise NotFoundError with the names that come close."""
+    """Return a table's columns as {name: declared type}.
+
+    Raise NotFoundError with the names that come close.
+    """
     found = dict(connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall())
-    kind = connection.execute("SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE", (table,)).fetchone()
+    kind = connection.execute(
+        "SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE", (table,)
+    ).fetchone()
     if not found or kind != ("table",):
-        raise NotFoundError(f"There is no table {table}.", hint=_close(table, _tables(connection), "edgekit schema tables"))
+        raise NotFoundError(
+            f"There is no table {table}.", hint=_close(table, _tables(connection), "edgekit schema tables")
+        )
     return found
 
 
 def unique_keys(connection: sqlite3.Connection, table: str) -> list[tuple[str, ...]]:
-    """Return the column lists that identify a row of a table: unique indexes over plain columns, and the id last."""
+    """Return the column lists that identify a row: unique indexes over plain columns, and the id last."""
     keys = []
     for name, partial in connection.execute(
         'SELECT name, partial FROM pragma_index_list(?) WHERE "unique" = 1', (table,)
     ).fetchall():
-        columns = [column for (column,) in connection.execute("SELECT name FROM pragma_index_info(?)", (name,))]
+        columns = [
+            column for (column,) in connection.execute("SELECT name FROM pragma_index_info(?)", (name,))
+        ]
         if not partial and all(columns):
             keys.append(tuple(columns))
     keys.extend(
-        (name,) for (name,) in connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk = 1", (table,)).fetchall()
+        (name,)
+        for (name,) in connection.execute(
+            "SELECT name FROM pragma_table_info(?) WHERE pk = 1", (table,)
+        ).fetchall()
     )
     return keys
 
 
-def resolve_key(connection: sqlite3.Connection, table: str, key: Sequence[str], columns: Iterable[str]) -> tuple[str, ...]:
+def resolve_key(
+    connection: sqlite3.Connection, table: str, key: Sequence[str], columns: Iterable[str]
+) -> tuple[str, ...]:
     """Find the unique key that identifies a record of a table.
 
     `key` is what the user named, possibly nothing: then the only key all of whose columns are in `columns` is
@@ -74,7 +88,9 @@ def resolve_key(connection: sqlite3.Connection, table: str, key: Sequence[str], 
     known = " | ".join(",".join(c for c in found if c != "organization_id") or "id" for found in keys)
     if wanted:
         raise InvalidError(f"{table} has no unique key on {', '.join(key)}.", hint=f"Its keys are: {known}.")
-    raise InvalidError(f"What identifies a record of {table}?", hint=f"Say it with --set key=… ; its keys are: {known}.")
+    raise InvalidError(
+        f"What identifies a record of {table}?", hint=f"Say it with --set key=… ; its keys are: {known}."
+    )
 
 
 def insert_rows(table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
@@ -88,38 +104,58 @@ def insert_rows(table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
         return connection.executemany(statement, rows).rowcount
 
 
-def upsert_rows(table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Row]) -> Written:
+def upsert_rows(
+    table: str, columns: Sequence[str], key: Sequence[str], rows: Sequence[Row], *, complete: bool = False
+) -> Written:
     """Insert or update rows of the opened file by a unique key, in an open change.
 
-    A row that is there already and equal is accepted and not touched. A value `mapping.ABSENT` leaves that column
-    as it is (on insert: to its default). Refused rows come back with their rules; the order of rows is kept.
+    A row that is there already and equal is accepted and not touched. A value `mapping.ABSENT` leaves that
+    column as it is (on insert: to its default); `complete` says that there is none. Refused rows come back with
+    their rules; the order of rows is kept.
     """
     connection = db.connection()
     change = _open_change()
     written = Written()
-    for positions, names, part in _same_columns(tuple(columns), rows):
+    for positions, names, part in _same_columns(tuple(columns), rows, complete=complete):
         statement = _upsert(connection, table, names, tuple(key), change)
         _write(connection, table, names, statement, positions, part, written)
     return written
 
 
 def _write(
-    connection: sqlite3.Connection, table: str, names: tuple[str, ...], statement: str, positions: Sequence[int],
-    rows: Sequence[Row], written: Written,
-) -> None:  # fmt: skip
+    connection: sqlite3.Connection,
+    table: str,
+    names: tuple[str, ...],
+    statement: str,
+    positions: Sequence[int],
+    rows: Sequence[Row],
+    written: Written,
+) -> None:
     """Write all rows in one go; where the file refuses one, undo and write them one by one to find which."""
     connection.execute("SAVEPOINT edgekit_bulk")
     try:
         changed = connection.executemany(statement, rows).rowcount
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError,
-            UnicodeEncodeError):  # fmt: skip
+    except (
+        sqlite3.IntegrityError,
+        sqlite3.DataError,
+        sqlite3.ProgrammingError,
+        sqlite3.InterfaceError,
+        OverflowError,
+        UnicodeEncodeError,
+    ):
         connection.execute("ROLLBACK TO edgekit_bulk")
         for position, row in zip(positions, rows, strict=True):
             try:
                 written.changed += connection.execute(statement, row).rowcount
             except sqlite3.IntegrityError as error:
                 written.refused.append((position, _refusal(connection, table, names, row, error)))
-            except (sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError, UnicodeEncodeError) as error:
+            except (
+                sqlite3.DataError,
+                sqlite3.ProgrammingError,
+                sqlite3.InterfaceError,
+                OverflowError,
+                UnicodeEncodeError,
+            ) as error:
                 written.refused.append((position, _unstorable(table, names, row, error)))
             else:
                 written.accepted += 1
@@ -147,11 +183,15 @@ def _unstorable(table: str, names: Sequence[str], row: Row, error: Exception) ->
     """Name the column whose value SQLite cannot hold at all."""
     for name, value in zip(names, row, strict=True):
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            return RuleError(table, name, "range", f"{table}.{name} is beyond the largest whole number the file can hold.")
+            return RuleError(
+                table, name, "range", f"{table}.{name} is beyond the largest whole number the file can hold."
+            )
         if isinstance(value, str) and not _encodes(value):
             return RuleError(table, name, "format", f"{table}.{name} holds text that is not valid Unicode.")
         if not isinstance(value, int | float | str | bytes | None):
-            return RuleError(table, name, "type", f"{table}.{name} must be a single value, not a {type(value).__name__}.")
+            return RuleError(
+                table, name, "type", f"{table}.{name} must be a single value, not a {type(value).__name__}."
+            )
     return RuleError(table, "*", "type", f"A value of {table} cannot be stored: {error}")
 
 
@@ -164,10 +204,10 @@ def _encodes(text: str) -> bool:
 
 
 def _same_columns(
-    columns: tuple[str, ...], rows: Sequence[Row]
+    columns: tuple[str, ...], rows: Sequence[Row], *, complete: bool
 ) -> Iterator[tuple[Sequence[int], tuple[str, ...], Sequence[Row]]]:
     """Split a batch into runs of rows that give the same columns; nearly always that is the whole batch."""
-    if not any(ABSENT in row for row in rows):
+    if complete or not any(ABSENT in row for row in rows):
         if rows:
             yield range(len(rows)), columns, rows
         return
@@ -175,7 +215,11 @@ def _same_columns(
     for mask, group in groupby(range(len(rows)), key=lambda index: masks[index]):
         positions = list(group)
         names = tuple(name for name, given in zip(columns, mask, strict=True) if given)
-        yield positions, names, [tuple(value for value in rows[index] if value is not ABSENT) for index in positions]
+        yield (
+            positions,
+            names,
+            [tuple(value for value in rows[index] if value is not ABSENT) for index in positions],
+        )
 
 
 def _open_change() -> db.Change:
@@ -192,12 +236,19 @@ def _shape(table: str, catalogue: int, site: str) -> frozenset[str]:
     return frozenset(table_columns(db.connection(), table))
 
 
-def _fixed(connection: sqlite3.Connection, table: str, names: Sequence[str], change: db.Change) -> dict[str, str]:
+def _fixed(
+    connection: sqlite3.Connection, table: str, names: Sequence[str], change: db.Change
+) -> dict[str, str]:
     """Columns every insert fills by itself, as SQL literals: the tenant, who, and when."""
     version = connection.execute("PRAGMA schema_version").fetchone()[0]
     have = _shape(table, version, db.current().site) - set(names)
     at = "'" + change.at + "'"
-    literals = {"organization_id": "1", "created_by": str(db.current().actor_id), "created_at": at, "updated_at": at}
+    literals = {
+        "organization_id": "1",
+        "created_by": str(db.current().actor_id),
+        "created_at": at,
+        "updated_at": at,
+    }
     return {name: literal for name, literal in literals.items() if name in have}
 
 
@@ -209,7 +260,11 @@ def _insert(connection: sqlite3.Connection, table: str, names: tuple[str, ...], 
 
 
 def _upsert(
-    connection: sqlite3.Connection, table: str, names: tuple[str, ...], key: tuple[str, ...], change: db.Change
+    connection: sqlite3.Connection,
+    table: str,
+    names: tuple[str, ...],
+    key: tuple[str, ...],
+    change: db.Change,
 ) -> str:
     version = connection.execute("PRAGMA schema_version").fetchone()[0]
     have = _shape(table, version, db.current().site)
@@ -223,8 +278,11 @@ def _upsert(
         assignments.append(f"updated_by = {db.current().actor_id}")
     if "updated_at" in have and "updated_at" not in names:
         assignments.append(f"updated_at = '{change.at}'")
-    # Equal rows are not touched: no new updated_at, nothing in the log. BINARY, so that a change of case counts.
-    differs = " OR ".join(f"{quote_name(table)}.{name} IS NOT excluded.{name} COLLATE BINARY" for name in updated)
+    # Equal rows are not touched: no new updated_at, nothing in the log. BINARY, so that a change of case
+    # counts.
+    differs = " OR ".join(
+        f"{quote_name(table)}.{name} IS NOT excluded.{name} COLLATE BINARY" for name in updated
+    )
     return f"{statement} ON CONFLICT ({target}) DO UPDATE SET {', '.join(assignments)} WHERE {differs}"
 
 

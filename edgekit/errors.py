@@ -16,8 +16,8 @@
     ├─ SkipRecordError      4   dead-letter this record and go on with the next
     └─ CorruptError         8   the file is not what it should be
 
-2 is Click's usage error, 130 is Ctrl-C. Two borders turn foreign errors into these: `db.change()` for those of
-the driver, the root command group for these into `error:` and `hint:` on standard error.
+2 is Click's usage error, 130 is Ctrl-C. Two borders turn foreign errors into these: `db.change()` for those
+of the driver, the root command group for these into `error:` and `hint:` on standard error.
 """
 
 from __future__ import annotations

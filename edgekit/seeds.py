@@ -1,38 +1,49 @@
 """Reference rows: put into a file what every file needs, and never touch what somebody has changed.
 
-`seeds/NN_word.json` is {"table": [row, …]}. A reference to another table is written as that row's code; an object or
-list becomes JSON text. A row that is there already (by its key) is left alone, so applying twice changes nothing.
+`seeds/NN_word.json` is {"table": [row, …]}. A reference to another table is written as that row's code; an
+object or list becomes JSON text. A row that is there already (by its key) is left alone, so applying twice
+changes nothing.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import db, schema
 from edgekit.errors import InvalidError, NotFoundError
 from edgekit.schema import quote_name
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _KEYS = {"user": ("username",), "integration_template": ("code", "version")}
 """What identifies a row where it is not its `code`."""
 
 
 def apply_core(connection: sqlite3.Connection, *, organization: str, environment: str) -> None:
-    """Fill a new file: all reference rows, this installation, its organization. The caller holds the open change."""
+    """Fill a new file: all reference rows, this installation, its organization.
+
+    The caller holds the open change.
+    """
     for path in _files():
         _apply_file(connection, path)
     row = connection.execute("SELECT id FROM environment WHERE code = ?", (environment,)).fetchone()
     if row is None:
-        known = ", ".join(code.lower() for (code,) in connection.execute("SELECT code FROM environment ORDER BY id"))
+        known = ", ".join(
+            code.lower() for (code,) in connection.execute("SELECT code FROM environment ORDER BY id")
+        )
         raise InvalidError(f"There is no environment {environment!r}; it is one of: {known}.")
     name = organization.strip()
     if not name:
-        raise InvalidError("The organization needs a name.", hint='For example: --organization "Smith & Sons"')
+        raise InvalidError(
+            "The organization needs a name.", hint='For example: --organization "Smith & Sons"'
+        )
     connection.execute(
-        "INSERT INTO system(id, uuid, name, environment_id) VALUES (1, ?, ?, ?)", (str(uuid.uuid4()), name[:100], row[0])
+        "INSERT INTO system(id, uuid, name, environment_id) VALUES (1, ?, ?, ?)",
+        (str(uuid.uuid4()), name[:100], row[0]),
     )
     connection.execute("INSERT INTO organization(id, code, name) VALUES (1, 'MAIN', ?)", (name,))
 
@@ -40,8 +51,8 @@ def apply_core(connection: sqlite3.Connection, *, organization: str, environment
 def apply(paths: list[str] | None = None) -> dict[str, int]:
     """Add the reference rows that are missing from the opened file, in one change.
 
-    `paths` names seed files of one's own; without it the ones that come with edgekit. Return how many rows were
-    added per table. Raise NotFoundError or InvalidError, naming the file, with nothing added.
+    `paths` names seed files of one's own; without it the ones that come with edgekit. Return how many rows
+    were added per table. Raise NotFoundError or InvalidError, naming the file, with nothing added.
     """
     files = [Path(text) for text in paths] if paths else _files()
     added: dict[str, int] = {}
@@ -81,21 +92,29 @@ def _apply_rows(connection: sqlite3.Connection, path: Path, table: str, rows: li
             raise InvalidError(f"{path}: a row of {table} is not an object.")
         if unknown := sorted(set(row) - columns):
             raise InvalidError(f"{path}: {table} has no column {unknown[0]}.")
-        values = {column: _value(connection, path, column, value, references) for column, value in row.items()}
+        values = {
+            column: _value(connection, path, column, value, references) for column, value in row.items()
+        }
         keys = _KEYS.get(table, ("code",))
         if missing := [key for key in keys if key not in values]:
             raise InvalidError(f"{path}: a row of {table} has no {missing[0]}.")
         where = " AND ".join(f"{quote_name(key)} = ?" for key in keys)
-        found = connection.execute(f"SELECT 1 FROM {quote_name(table)} WHERE {where}", [values[key] for key in keys])
+        found = connection.execute(
+            f"SELECT 1 FROM {quote_name(table)} WHERE {where}", [values[key] for key in keys]
+        )
         if found.fetchone() is None:
             names = ", ".join(quote_name(column) for column in values)
             marks = ", ".join("?" * len(values))
-            connection.execute(f"INSERT INTO {quote_name(table)} ({names}) VALUES ({marks})", list(values.values()))
+            connection.execute(
+                f"INSERT INTO {quote_name(table)} ({names}) VALUES ({marks})", list(values.values())
+            )
             added += 1
     return added
 
 
-def _value(connection: sqlite3.Connection, path: Path, column: str, value: Any, references: dict[str, str]) -> Any:
+def _value(
+    connection: sqlite3.Connection, path: Path, column: str, value: Any, references: dict[str, str]
+) -> Any:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if isinstance(value, bool):

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import edgekit
 from edgekit import schema
-from edgekit.db import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgekit.db import Database
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +70,7 @@ def bare_pattern(pattern_file: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def bare_shell(tmp_path: Path, bare_pattern: Path) -> Iterator[sqlite3.Connection]:
-    """Like `shell`, of a file where only the rules written by hand answer: the order of triggers is undefined."""
+    """Like `shell`, where only the rules written by hand answer: the order of triggers is undefined."""
     shutil.copyfile(bare_pattern, tmp_path / "bare.db")
     connection = sqlite3.connect(tmp_path / "bare.db", isolation_level=None)
     yield connection

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -244,5 +245,9 @@ def test_importing_audit_costs_nothing_before_it_is_used():
 
 
 def test_a_day_alone_is_its_beginning_in_utc(told: Any) -> None:
-    assert audit.as_of(told, "1999-01-01", "driver") == audit.as_of(told, "1999-01-01T00:00:00Z", "driver") == []
-    assert audit.as_of(told, "2999-01-01", "driver") == audit.as_of(told, "2999-01-01T00:00:00Z", "driver") != []
+    assert (
+        audit.as_of(told, "1999-01-01", "driver") == audit.as_of(told, "1999-01-01T00:00:00Z", "driver") == []
+    )
+    assert (
+        audit.as_of(told, "2999-01-01", "driver") == audit.as_of(told, "2999-01-01T00:00:00Z", "driver") != []
+    )

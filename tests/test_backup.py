@@ -12,7 +12,7 @@ import sys
 import threading
 import zipfile
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -30,6 +30,9 @@ from edgekit.file import placing
 from edgekit.file.backup import DATABASE, MANIFEST, Manifest, backup, read_manifest
 from edgekit.file.restore import restore
 from edgekit.file.verify import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = datetime(2026, 11, 21, 11, 19, 5, tzinfo=UTC)
 

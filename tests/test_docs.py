@@ -17,7 +17,10 @@ CUSTOMERS = "number,name,postal_code\n00042,Ann Smith,02134\n00043,Bob Okafor,10
 
 
 def play(document: Path, folder: Path) -> int:
-    """Write the files of a document and run its console examples and Python in order. Return how many there were."""
+    """Write the files of a document and run its console examples and Python in order.
+
+    Return how many there were.
+    """
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     count = 0
     for kind, title, body in BLOCK.findall(document.read_text(encoding="utf-8")):
@@ -41,9 +44,14 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
         return
     assert words[0] == "edgekit", words
     done = subprocess.run(
-        [sys.executable, "-m", "edgekit", *words[1:]], cwd=folder, env=environment, capture_output=True, text=True,
-        encoding="utf-8", timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-m", "edgekit", *words[1:]],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
     assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
 
 
@@ -62,7 +70,11 @@ def test_links_lead_somewhere() -> None:
 
 def test_documents_name_commands_that_exist() -> None:
     help_text = subprocess.run(
-        [sys.executable, "-m", "edgekit", "--help"], capture_output=True, text=True, encoding="utf-8", check=True
+        [sys.executable, "-m", "edgekit", "--help"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
     ).stdout
     known = set(re.findall(r"^  ([a-z][a-z-]+) ", help_text, re.MULTILINE))
     assert len(known) > 10

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +14,10 @@ from edgekit.errors import NotFoundError
 from edgekit.file import doctor as module
 from edgekit.file import places
 from edgekit.file.doctor import Finding, doctor
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
 
 
 def _bad(path: Path) -> list[Finding]:

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import peewee
 import pytest
@@ -30,6 +30,9 @@ from edgekit.errors import (
 from edgekit.file import create as creating
 from edgekit.file import places, placing
 from edgekit.file.verify import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _names(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +16,9 @@ from edgekit.file import migrate as module
 from edgekit.file.migrate import Target, migrate, repair_triggers
 from edgekit.file.restore import restore
 from edgekit.file.verify import findings, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What a real one does: rebuild a table others refer to, add one with an index, move rows.
 GOOD = """

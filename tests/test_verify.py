@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from edgekit import db, schema
 from edgekit.errors import CorruptError, MigrationNeededError, NotFoundError
 from edgekit.file.catalogue import normalise
 from edgekit.file.verify import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _force(path: Path, *statements: str, writable_schema: bool = False) -> None:

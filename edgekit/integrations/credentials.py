@@ -35,7 +35,11 @@ def set_credential(name: str, key: str, value: str, *, environment: str | None =
             IntegrationCredential.update(**values).where(IntegrationCredential.id == row["id"]).execute()
         else:
             IntegrationCredential.create(
-                uuid=identity, integration_id=integration["id"], environment_id=environment_id, credential_key=key, **values
+                uuid=identity,
+                integration_id=integration["id"],
+                environment_id=environment_id,
+                credential_key=key,
+                **values,
             )
 
 
@@ -45,14 +49,17 @@ def get_credential(name: str, key: str, *, environment: str | None = None, purpo
     Raise NotFoundError (no such integration or key), DeniedError (expired), VaultLockedError.
     """
     integration = instances.find(name)
-    return _open(integration["id"], integration["integration_name"], key, _environment_id(environment), purpose)
+    return _open(
+        integration["id"], integration["integration_name"], key, _environment_id(environment), purpose
+    )
 
 
 def list_credentials(name: str | None = None) -> list[dict[str, Any]]:
     """Return which secrets are stored, without their values: integration, environment, key, dates, key id."""
     integration = instances.find(name)["id"] if name else None
     return db.query(
-        "SELECT i.integration_name AS integration, e.code AS environment, c.credential_key AS key, c.expires_at,"
+        "SELECT i.integration_name AS integration, e.code AS environment, c.credential_key AS"
+        " key, c.expires_at,"
         " c.last_rotated_at, k.uuid AS encryption_key FROM integration_credential c"
         " JOIN integration i ON i.id = c.integration_id JOIN environment e ON e.id = c.environment_id"
         " JOIN encryption_key k ON k.id = c.encryption_key_id"
@@ -74,12 +81,15 @@ class Secrets(Mapping[str, str]):
         if key not in self._opened:
             if _row(self._integration_id, self._environment_id, key) is None:
                 raise KeyError(key)
-            self._opened[key] = _open(self._integration_id, self._name, key, self._environment_id, f"run {self._name}")
+            self._opened[key] = _open(
+                self._integration_id, self._name, key, self._environment_id, f"run {self._name}"
+            )
         return self._opened[key]
 
     def __iter__(self) -> Iterator[str]:
         rows = db.query(
-            "SELECT credential_key FROM integration_credential WHERE integration_id = ? AND environment_id = ? AND status_id = 1",
+            "SELECT credential_key FROM integration_credential WHERE integration_id = ? AND"
+            " environment_id = ? AND status_id = 1",
             (self._integration_id, self._environment_id),
         )
         return iter([row["credential_key"] for row in rows])
@@ -95,11 +105,13 @@ def _open(integration_id: int, name: str, key: str, environment_id: int, purpose
     row = _row(integration_id, environment_id, key)
     if row is None:
         raise NotFoundError(
-            f"{name} has no secret {key} in this environment.", hint=f"Store it: edgekit vault set {name} {key}"
+            f"{name} has no secret {key} in this environment.",
+            hint=f"Store it: edgekit vault set {name} {key}",
         )
     if row["expires_at"] is not None and row["expires_at"] <= clock.now_text():
         raise DeniedError(
-            f"The secret {key} of {name} expired on {row['expires_at']}.", hint=f"Store a new one: edgekit vault set {name} {key}"
+            f"The secret {key} of {name} expired on {row['expires_at']}.",
+            hint=f"Store a new one: edgekit vault set {name} {key}",
         )
     return vault.open(row["value_ciphertext"], place=_place(row["uuid"]), purpose=purpose).decode()
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, codec, connectors, db, validate
 from edgekit.errors import InvalidError
 from edgekit.integrations import instances
 from edgekit.integrations.credentials import Secrets
 from edgekit.mapping import CompiledMapping, FieldMapping, compile_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_BATCH = 1000
 
@@ -59,7 +61,11 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Identify the source: a checkpoint of another one is of no use."""
-        steady = {key: value for key, value in self.config.items() if key not in {"batch_size", "page_size", "timeout_seconds"}}
+        steady = {
+            key: value
+            for key, value in self.config.items()
+            if key not in {"batch_size", "page_size", "timeout_seconds"}
+        }
         inputs = [self.inputs.table, self.inputs.path] if self.inputs else []
         return hashlib.sha256(codec.canonical([self.connector.name, steady, inputs]).encode()).hexdigest()
 
@@ -67,8 +73,9 @@ class Plan:
 def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any] | None = None) -> Plan:  # noqa: A002
     """Read an integration and check that it can run.
 
-    `input` is a file that takes the place of the file the source reads, or of the rows that drive it. `overrides`
-    are settings for this run only. Raise NotFoundError or InvalidError naming the setting, table or column.
+    `input` is a file that takes the place of the file the source reads, or of the rows that drive it.
+    `overrides` are settings for this run only. Raise NotFoundError or InvalidError naming the setting, table
+    or column.
     """
     row = instances.find(name)
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
@@ -76,12 +83,14 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
     config = instances.connector_config(settings)
     inputs = _inputs(settings.get("inputs"))
     if input is not None:
-        if inputs is None and "path" in config or connector.name == "file":
+        if (inputs is None and "path" in config) or connector.name == "file":
             config["path"] = input
         elif inputs is not None:
             inputs = Inputs(columns=inputs.columns, path=input)
         else:
-            raise InvalidError(f"{row['integration_name']} reads no file and is not driven by rows: --input has no use.")
+            raise InvalidError(
+                f"{row['integration_name']} reads no file and is not driven by rows: --input has no use."
+            )
     connectors.check_config(connector, config)
     pipeline = instances.pipeline_of(row["id"])
     config.setdefault("batch_size", pipeline["performance"].get("batch_size", DEFAULT_BATCH))
@@ -119,12 +128,15 @@ def finish(plan: Plan) -> CompiledMapping:
     for column in mapping.columns:
         if column.lower() not in lower:
             raise InvalidError(
-                f"{plan.name}: the table {plan.table} has no column {column}.", hint=f"Its columns are: {', '.join(have)}."
+                f"{plan.name}: the table {plan.table} has no column {column}.",
+                hint=f"Its columns are: {', '.join(have)}.",
             )
     plan.key = bulk.resolve_key(connection, plan.table, plan.key, mapping.columns)
     missing = [name for name in plan.key if name not in mapping.columns and name != "organization_id"]
     if missing:
-        raise InvalidError(f"{plan.name}: nothing is mapped to {missing[0]}, which identifies a record of {plan.table}.")
+        raise InvalidError(
+            f"{plan.name}: nothing is mapped to {missing[0]}, which identifies a record of {plan.table}."
+        )
     plan.mapping = mapping
     return mapping
 
@@ -150,7 +162,9 @@ def _inputs(value: Any) -> Inputs | None:
     if isinstance(value, str):
         return Inputs(path=value)
     if not isinstance(value, dict) or not (value.get("table") or value.get("path")):
-        raise InvalidError("inputs names a table with columns, or a file: {\"table\": …, \"columns\": […], \"filter\": {…}}.")
+        raise InvalidError(
+            'inputs names a table with columns, or a file: {"table": …, "columns": […], "filter": {…}}.'
+        )
     table, columns = value.get("table"), tuple(_names(value.get("columns")))
     if table:
         have = bulk.table_columns(db.connection(), table)
@@ -162,7 +176,8 @@ def _inputs(value: Any) -> Inputs | None:
 
 def _fields(integration_id: int) -> list[FieldMapping]:
     rows = db.query(
-        "SELECT mapping_name, source_path, target_path, source_data_type, target_data_type, is_required, default_value,"
+        "SELECT mapping_name, source_path, target_path, source_data_type, target_data_type,"
+        " is_required, default_value,"
         " transformation_rules, validation_rules, error_handling, mapping_direction FROM integration_mapping"
         " WHERE integration_id = ? AND status_id = 1 AND mapping_direction <> 'outbound' ORDER BY id",
         (integration_id,),
@@ -176,7 +191,9 @@ def _fields(integration_id: int) -> list[FieldMapping]:
             target_data_type=row["target_data_type"],
             is_required=bool(row["is_required"]),
             default_value=row["default_value"],
-            transformation_rules=json.loads(row["transformation_rules"]) if row["transformation_rules"] else None,
+            transformation_rules=json.loads(row["transformation_rules"])
+            if row["transformation_rules"]
+            else None,
             validation_rules=json.loads(row["validation_rules"]) if row["validation_rules"] else None,
             error_handling=row["error_handling"],
             direction=row["mapping_direction"],
@@ -196,5 +213,8 @@ def _schemas(steps: list[dict[str, Any]]) -> dict[str, validate.Validator]:
         elif kind == "validate" and ("out" if mapped else "in") not in found:
             found["out" if mapped else "in"] = validate.compile(step.get("schema", {}))
         else:
-            raise InvalidError(f"The pipeline step {step.get('name', kind)!r} cannot be run here: steps are validate, map, validate.")
+            raise InvalidError(
+                f"The pipeline step {step.get('name', kind)!r} cannot be run here: steps are"
+                " validate, map, validate."
+            )
     return found

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import audit, bulk, db
 from edgekit.errors import InvalidError, NotFoundError
@@ -13,6 +12,9 @@ from edgekit.mapping import FieldMapping
 from edgekit.models.core import TrackedTable
 from edgekit.models.integrations import IntegrationMapping
 from edgekit.schema import quote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _LEADING_ZERO = re.compile(r"[+-]?0\d|\+|\s|.*\s$")
@@ -26,14 +28,16 @@ _FIELD_TYPES = {"INTEGER": "integer", "INT": "integer", "REAL": "number", "TEXT"
 def adopt(plan: plans.Plan, sample: Sequence[Any]) -> None:
     """Give an integration without mappings one column per field of its records, in the open change.
 
-    With `create` a missing table is made first, its types detected from the source (the whole file where it can be
-    read twice, else the first batch). The mappings are stored, so that they can be seen and edited. Raise
-    InvalidError or NotFoundError naming the table or field.
+    With `create` a missing table is made first, its types detected from the source (the whole file where it
+    can be read twice, else the first batch). The mappings are stored, so that they can be seen and edited.
+    Raise InvalidError or NotFoundError naming the table or field.
     """
     names = list(dict.fromkeys(str(key) for record in sample if isinstance(record, dict) for key in record))
     if not names:
         raise InvalidError(f"{plan.name}: the source has no records to learn the fields from.")
-    exists = db.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (plan.table,))
+    exists = db.query(
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (plan.table,)
+    )
     if not exists and not plan.create:
         _refuse_missing(plan)
     columns = _matching_columns(plan, names) if exists else _create_for(plan, names, sample)
@@ -50,11 +54,13 @@ def adopt(plan: plans.Plan, sample: Sequence[Any]) -> None:
 def create(name: str, columns: Mapping[str, str], *, key: Sequence[str]) -> None:
     """Create and track a table: `id`, the columns given as {name: INTEGER | REAL | TEXT}, and a unique key.
 
-    The key's columns may not be empty. A sole INTEGER key named `id` is the id itself. Table, triggers and the
-    entry in `tracked_table` are one change. Raise InvalidError for a name the file cannot take.
+    The key's columns may not be empty. A sole INTEGER key named `id` is the id itself. Table, triggers and
+    the entry in `tracked_table` are one change. Raise InvalidError for a name the file cannot take.
     """
     if not _NAME.fullmatch(name) or name.lower().startswith(("sqlite_", "audit_")):
-        raise InvalidError(f"{name!r} cannot be a table's name.", hint="Use letters, digits and _, beginning with a letter.")
+        raise InvalidError(
+            f"{name!r} cannot be a table's name.", hint="Use letters, digits and _, beginning with a letter."
+        )
     own = [part for part in columns if part.lower() != "id"]
     lines = ["id INTEGER PRIMARY KEY AUTOINCREMENT"]
     lines += [f"{quote_name(part)} {columns[part]}{' NOT NULL' if part in key else ''}" for part in own]
@@ -64,9 +70,12 @@ def create(name: str, columns: Mapping[str, str], *, key: Sequence[str]) -> None
     with db.change(reason=f"tables create {name}"):
         connection = db.connection()
         connection.execute(f"CREATE TABLE {quote_name(name)} (\n  " + ",\n  ".join(lines) + "\n) STRICT")
-        # SQLite reads this table from its start on every insert: the newcomer, about to be filled, goes first.
+        # SQLite reads this table from its start on every insert: the newcomer, about to be filled, goes
+        # first.
         connection.execute(
-            "INSERT INTO sqlite_sequence(rowid, name, seq) SELECT min(0, min(rowid)) - 1, ?, 0 FROM sqlite_sequence", (name,)
+            "INSERT INTO sqlite_sequence(rowid, name, seq) SELECT min(0, min(rowid)) - 1, ?,"
+            " 0 FROM sqlite_sequence",
+            (name,),
         )
         track(name)
 
@@ -85,7 +94,8 @@ def track(name: str) -> None:
         for statement in audit.table_triggers(connection, name, number):
             connection.execute(statement)
         statements = connection.execute(
-            "SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND type IN ('table', 'index') AND sql IS NOT NULL"
+            "SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND type IN ('table', 'index')"
+            " AND sql IS NOT NULL"
             " ORDER BY type DESC, name",
             (name,),
         )
@@ -116,7 +126,10 @@ def _matching_columns(plan: plans.Plan, names: Iterable[str]) -> dict[str, str]:
         listed = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
         raise InvalidError(
             f"{plan.name}: the table {plan.table} has no column for: {listed}.",
-            hint=f"Leave them out with --set ignore={','.join(unknown[:3])} or ignore=*. Columns: {', '.join(have)}.",
+            hint=(
+                f"Leave them out with --set ignore={','.join(unknown[:3])} or ignore=*. Columns:"
+                f" {', '.join(have)}."
+            ),
         )
     return found
 
@@ -125,24 +138,36 @@ def _create_for(plan: plans.Plan, names: list[str], sample: Sequence[Any]) -> di
     """Create the target table for these fields and return which column each goes to."""
     if not plan.key:
         raise InvalidError(
-            f"What identifies a record of {plan.table}?", hint=f"Say it with --set key=… ; the fields are: {', '.join(names)}."
+            f"What identifies a record of {plan.table}?",
+            hint=f"Say it with --set key=… ; the fields are: {', '.join(names)}.",
         )
     types = _detect(plan, sample)
     wanted = {_column_name(part).lower() for part in plan.key}
-    keeps_id = wanted == {"id"} and any(name.lower() == "id" and types.get(name) == "integer" for name in names)
+    keeps_id = wanted == {"id"} and any(
+        name.lower() == "id" and types.get(name) == "integer" for name in names
+    )
     columns: dict[str, str] = {}
     taken: set[str] = set() if keeps_id else {"id"}
     for name in names:
         if name in plan.ignore:
             continue
-        column = _free_name("external_id" if name.lower() == "id" and not keeps_id else _column_name(name), taken)
+        column = _free_name(
+            "external_id" if name.lower() == "id" and not keeps_id else _column_name(name), taken
+        )
         taken.add(column.lower())
         columns[name] = column
     by_field = {_column_name(name).lower(): column for name, column in columns.items()}
     if missing := [part for part in plan.key if _column_name(part).lower() not in by_field]:
-        raise InvalidError(f"{plan.name}: the records have no field {missing[0]}.", hint=f"Their fields are: {', '.join(names)}.")
+        raise InvalidError(
+            f"{plan.name}: the records have no field {missing[0]}.",
+            hint=f"Their fields are: {', '.join(names)}.",
+        )
     key = [by_field[_column_name(part).lower()] for part in plan.key]
-    create(plan.table, {column: _SQL_TYPES.get(types.get(name, "text"), "TEXT") for name, column in columns.items()}, key=key)
+    create(
+        plan.table,
+        {column: _SQL_TYPES.get(types.get(name, "text"), "TEXT") for name, column in columns.items()},
+        key=key,
+    )
     plan.key = tuple(key)
     return columns
 
@@ -160,7 +185,11 @@ def _detect(plan: plans.Plan, sample: Sequence[Any]) -> dict[str, str]:
     else:
         batches = [sample]
     for batch in batches:
-        rows = ({str(k): v for k, v in record.items() if v not in (None, "")} for record in batch if isinstance(record, dict))
+        rows = (
+            {str(k): v for k, v in record.items() if v not in (None, "")}
+            for record in batch
+            if isinstance(record, dict)
+        )
         for row in tracker.wrap(rows):
             text.update(name for name, value in row.items() if name not in text and _is_text(value))
     return {name: "text" if name in text else kind for name, kind in tracker.types.items()}
@@ -170,7 +199,11 @@ def _is_text(value: Any) -> bool:
     """Tell an identifier from a number: leading zeros, a plus, too many digits, words such as nan and inf."""
     if isinstance(value, str):
         stripped = value.lstrip("+-")
-        return bool(_LEADING_ZERO.match(value)) or sum(c.isdigit() for c in value) > _LONGEST_NUMBER or stripped[:1].isalpha()
+        return (
+            bool(_LEADING_ZERO.match(value))
+            or sum(c.isdigit() for c in value) > _LONGEST_NUMBER
+            or stripped[:1].isalpha()
+        )
     return isinstance(value, dict | list) or (isinstance(value, int) and not -(2**63) <= value < 2**63)
 
 

@@ -1,4 +1,4 @@
-"""Templates: reusable integrations, one row per version; the newest active version is the one meant by its code."""
+"""Templates: reusable integrations, one row per version; a code means its newest active version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ def list_templates() -> list[dict[str, Any]]:
     """Return the newest version of each template: code, version, name, description, type and category."""
     rows = db.query(f"SELECT {_COLUMNS}{_FROM} ORDER BY t.code, t.id")
     newest = {row["code"]: row for row in rows}
-    shown = ("code", "version", "template_name", "description", "integration_type", "category", "is_certified")
+    shown = (
+        "code",
+        "version",
+        "template_name",
+        "description",
+        "integration_type",
+        "category",
+        "is_certified",
+    )
     return [{name: row[name] for name in shown} for row in newest.values()]
 
 
@@ -34,7 +42,8 @@ def show_template(code: str) -> dict[str, Any]:
         known = [row["code"] for row in list_templates()]
         close = get_close_matches(code, known, n=2) or known
         raise NotFoundError(
-            f"Template not found or inactive: there is no template {code}.", hint=f"There are: {', '.join(close)}."
+            f"Template not found or inactive: there is no template {code}.",
+            hint=f"There are: {', '.join(close)}.",
         )
     row = rows[0]
     for name in ("connection_template", "mapping_templates", "pipeline_template"):

@@ -1,8 +1,8 @@
 """The runner: run an integration, keep the books of it, and deal with what was set aside.
 
-    result = runner.run("vins")
-    for letter in runner.list_dead_letters():
-        runner.replay_dead_letter(letter["id"])
+result = runner.run("vins")
+for letter in runner.list_dead_letters():
+    runner.replay_dead_letter(letter["id"])
 """
 
 from edgekit.runner.dead_letters import (

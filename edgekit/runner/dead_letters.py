@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, codec, db
 from edgekit.errors import ConflictError, EdgekitError, InvalidError, NotFoundError
 from edgekit.integrations import Plan, prepare
 from edgekit.models.runner import DeadLetter
 from edgekit.runner import transform
-from edgekit.runner.execution import Execution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edgekit.runner.execution import Execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,9 @@ class Letter:
 def letter(record: Any, position: str, step: str, error: EdgekitError) -> Letter:
     """Make a letter of a decoded record and the error it met."""
     field = getattr(error, "column", None)
-    return Letter(as_text(record), position, step, error.code[:50], field[:200] if field else None, error.message)
+    return Letter(
+        as_text(record), position, step, error.code[:50], field[:200] if field else None, error.message
+    )
 
 
 def as_text(record: Any) -> str:
@@ -44,25 +50,44 @@ def as_text(record: Any) -> str:
 
 
 def store(execution: Execution, plan: Plan, letters: Iterable[Letter]) -> None:
-    """Keep letters in the batch's change. One met before is counted up, not added again; a settled one reopens."""
+    """Keep letters in the batch's change.
+
+    One met before is counted up, not added again; a settled one reopens.
+    """
     at, actor = clock.now_text(), db.current().actor_id
     stable = plan.connector.positions_are_stable
     db.connection().executemany(
-        "INSERT INTO dead_letter(integration_id, execution_id, record, record_digest, source_position, step, error_code,"
+        "INSERT INTO dead_letter(integration_id, execution_id, record, record_digest,"
+        " source_position, step, error_code,"
         " error_field, error_message, correlation_id, created_by, created_at, updated_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (integration_id, record_digest) DO UPDATE SET execution_id = excluded.execution_id,"
         " source_position = excluded.source_position, step = excluded.step, error_code = excluded.error_code,"
-        " error_field = excluded.error_field, error_message = excluded.error_message, attempts = attempts + 1,"
+        " error_field = excluded.error_field, error_message = excluded.error_message,"
+        " attempts = attempts + 1,"
         " replay_status = CASE replay_status WHEN 'discarded' THEN 'discarded' ELSE 'pending' END,"
         " settled_at = CASE replay_status WHEN 'discarded' THEN settled_at END,"
-        " correlation_id = excluded.correlation_id, updated_by = excluded.created_by, updated_at = excluded.updated_at",
+        " correlation_id = excluded.correlation_id, updated_by = excluded.created_by,"
+        " updated_at = excluded.updated_at",
         [
-            (plan.integration_id, execution.id, item.record, _digest(item, stable=stable), item.position[:200], item.step,
-             item.code, item.field, item.message, execution.correlation_id, actor, at, at)
+            (
+                plan.integration_id,
+                execution.id,
+                item.record,
+                _digest(item, stable=stable),
+                item.position[:200],
+                item.step,
+                item.code,
+                item.field,
+                item.message,
+                execution.correlation_id,
+                actor,
+                at,
+                at,
+            )
             for item in letters
         ],
-    )  # fmt: skip
+    )
 
 
 def _digest(item: Letter, *, stable: bool) -> str:
@@ -92,25 +117,25 @@ def list_dead_letters(
 def show_dead_letter(letter_id: int) -> dict[str, Any]:
     """Return one record set aside, with the record itself. Raise NotFoundError."""
     rows = db.query(
-        f"SELECT {_SHOWN}, d.record, d.correlation_id FROM dead_letter d JOIN integration i ON i.id = d.integration_id"
-        " WHERE d.id = ?",
+        f"SELECT {_SHOWN}, d.record, d.correlation_id FROM dead_letter d"
+        " JOIN integration i ON i.id = d.integration_id WHERE d.id = ?",
         (letter_id,),
     )
     if not rows:
         raise NotFoundError(f"There is no dead letter {letter_id}.", hint="See: edgekit dead-letters list")
     row = rows[0]
-    try:
+    with suppress(
+        ValueError, EdgekitError
+    ):  # where it was not JSON when it came, the raw text is what there is
         row["record"] = codec.loads(row["record"])
-    except (ValueError, EdgekitError):
-        pass  # it was not JSON when it came; the raw text is what there is
     return row
 
 
 def replay_dead_letter(letter_id: int) -> dict[str, Any]:
     """Send a record through its integration again, with the mapping and rules of now.
 
-    On success it is settled in the change that writes it. On failure the attempt is counted and the error raised;
-    the record stays. Raise ConflictError if it is settled already.
+    On success it is settled in the change that writes it. On failure the attempt is counted and the error
+    raised; the record stays. Raise ConflictError if it is settled already.
     """
     row = show_dead_letter(letter_id)
     if row["status"] != "pending":
@@ -122,11 +147,15 @@ def replay_dead_letter(letter_id: int) -> dict[str, Any]:
     step, error = failure
     with db.change(reason=f"dead-letters replay {letter_id}: failed", correlation_id=row["correlation_id"]):
         DeadLetter.update(
-            attempts=DeadLetter.attempts + 1, step=step, error_code=error.code[:50], error_message=error.message,
+            attempts=DeadLetter.attempts + 1,
+            step=step,
+            error_code=error.code[:50],
+            error_message=error.message,
             error_field=getattr(error, "column", None),
-        ).where(DeadLetter.id == letter_id).execute()  # fmt: skip
+        ).where(DeadLetter.id == letter_id).execute()
     raise InvalidError(
-        f"The dead letter {letter_id} failed again: {error.message}", hint="Mend its mapping or the data, or discard it."
+        f"The dead letter {letter_id} failed again: {error.message}",
+        hint="Mend its mapping or the data, or discard it.",
     )
 
 
@@ -134,17 +163,24 @@ def _try_again(plan: Plan, row: dict[str, Any]) -> tuple[str, EdgekitError] | No
     with db.change(reason=f"dead-letters replay {row['id']}", correlation_id=row["correlation_id"]):
         outcome = transform.process(plan, [row["record"]])
         if not outcome.failures:
-            DeadLetter.update(replay_status="replayed", settled_at=clock.now()).where(DeadLetter.id == row["id"]).execute()
+            DeadLetter.update(replay_status="replayed", settled_at=clock.now()).where(
+                DeadLetter.id == row["id"]
+            ).execute()
             return None
     _, step, error = outcome.failures[0]
     return step, error
 
 
 def discard_dead_letter(letter_id: int) -> dict[str, Any]:
-    """Decide against a record: it stays in the file and is not offered again. Raise ConflictError if settled."""
+    """Decide against a record: it stays in the file and is not offered again.
+
+    Raise ConflictError if settled.
+    """
     row = show_dead_letter(letter_id)
     if row["status"] != "pending":
         raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
     with db.change(reason=f"dead-letters discard {letter_id}"):
-        DeadLetter.update(replay_status="discarded", settled_at=clock.now()).where(DeadLetter.id == letter_id).execute()
+        DeadLetter.update(replay_status="discarded", settled_at=clock.now()).where(
+            DeadLetter.id == letter_id
+        ).execute()
     return show_dead_letter(letter_id)

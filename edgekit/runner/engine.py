@@ -1,7 +1,7 @@
 """Run an integration: page by page, each batch's rows, rejects, checkpoint and counters in one change.
 
-A kill at any instant therefore loses nothing and repeats nothing: what was committed is counted and the checkpoint
-stands behind it; what was not is read again. No change is open while a source is being waited for.
+A kill at any instant therefore loses nothing and repeats nothing: what was committed is counted and the
+checkpoint stands behind it; what was not is read again. No change is open while a source is being waited for.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db
-from edgekit.connectors import Attempt, Page
 from edgekit.errors import EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, tables
-from edgekit.runner import dead_letters, execution, inputs, transform
+from edgekit.runner import dead_letters, execution, garbage, inputs, transform
 from edgekit.runner.execution import Execution, RunResult
+
+if TYPE_CHECKING:
+    from edgekit.connectors import Attempt, Page
 
 Progress = Callable[[int], None]
 """Called after every batch with the number of records read so far."""
@@ -33,14 +35,14 @@ def run(
 ) -> RunResult:
     """Run an integration to its end, or go on from where an interrupted run stopped.
 
-    `input` is a file in place of the source's own, or of the rows that drive it; `overrides` are settings for this
-    run only; `dry_run` reads, maps and writes every batch and undoes it, leaving no trace. A run that failed is
-    returned with `error`; Ctrl-C gives status `interrupted`. Raise NotFoundError or InvalidError for what can be
-    known before the first record, ConflictError if another process is running it.
+    `input` is a file in place of the source's own, or of the rows that drive it; `overrides` are settings for
+    this run only; `dry_run` reads, maps and writes every batch and undoes it, leaving no trace. A run that
+    failed is returned with `error`; Ctrl-C gives status `interrupted`. Raise NotFoundError or InvalidError
+    for what can be known before the first record, ConflictError if another process is running it.
     """
     started = time.monotonic()
     plan = prepare(name, input=input, overrides=overrides)
-    with execution.hold(plan):
+    with execution.hold(plan), garbage.rarely_collected():
         result = _rehearse(plan, progress) if dry_run else _perform(plan, trigger, progress)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     return result
@@ -55,7 +57,9 @@ def _perform(plan: Plan, trigger: str, progress: Progress | None) -> RunResult:
         _check_thresholds(plan, current, final=True)
     except KeyboardInterrupt:
         execution.end(current, plan, "interrupted", InvalidError("Stopped by the user."))
-        return _result(plan, current, "interrupted", message="Stopped. Run it again to go on from the last batch.")
+        return _result(
+            plan, current, "interrupted", message="Stopped. Run it again to go on from the last batch."
+        )
     except EdgekitError as error:
         _end_failed(plan, current, error)
         return _result(plan, current, "failed", error=error, message=error.message)
@@ -81,6 +85,7 @@ def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None
         for page in pages:
             with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
                 _write_batch(plan, current, page)
+            page.records.clear()  # before the next page is read: memory holds one, and so does the cache
             if progress is not None:
                 progress(current.records_read)
             _check_thresholds(plan, current, final=False)
@@ -95,7 +100,9 @@ def _pages(plan: Plan, state: Mapping[str, Any]) -> Generator[Page, None, None]:
             if plan.mapping is None:
                 if page.rejects and not page.records:
                     first = page.rejects[0]
-                    raise InvalidError(f"{plan.name}: no record can be read; {first.position}: {first.message}")
+                    raise InvalidError(
+                        f"{plan.name}: no record can be read; {first.position}: {first.message}"
+                    )
                 with db.change(reason=f"run {plan.name}: learn the mapping"):
                     tables.adopt(plan, page.records)
             yield page
@@ -105,7 +112,8 @@ def _write_batch(plan: Plan, current: Execution, page: Page) -> None:
     """Write one page and everything that is to be known about it. Raise the first error under `fail_fast`."""
     outcome = transform.process(plan, page.records)
     letters = [
-        dead_letters.Letter(reject.raw, reject.position, "read", reject.code, None, reject.message) for reject in page.rejects
+        dead_letters.Letter(reject.raw, reject.position, "read", reject.code, None, reject.message)
+        for reject in page.rejects
     ]
     letters += [
         dead_letters.letter(page.records[index], page.positions[index], step, error)
@@ -129,15 +137,28 @@ def _log_attempts(plan: Plan, current: Execution, attempts: list[Attempt]) -> No
     actor = db.current().actor_id
     db.connection().executemany(
         "INSERT INTO integration_log(integration_id, execution_id, request_type, request_url, response_code,"
-        " response_time_ms, is_success, error_message, retry_count, correlation_id, external_reference, created_by,"
+        " response_time_ms, is_success, error_message, retry_count, correlation_id,"
+        " external_reference, created_by,"
         " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (plan.integration_id, current.id, item.method, item.url[:500], item.response_code, item.duration_ms,
-             int(item.error is None), item.error, item.retry_number, current.correlation_id, item.external_reference,
-             actor, clock.to_text(item.started_at))
+            (
+                plan.integration_id,
+                current.id,
+                item.method,
+                item.url[:500],
+                item.response_code,
+                item.duration_ms,
+                int(item.error is None),
+                item.error,
+                item.retry_number,
+                current.correlation_id,
+                item.external_reference,
+                actor,
+                clock.to_text(item.started_at),
+            )
             for item in attempts
         ],
-    )  # fmt: skip
+    )
 
 
 def _check_thresholds(plan: Plan, current: Execution, *, final: bool) -> None:
@@ -145,18 +166,23 @@ def _check_thresholds(plan: Plan, current: Execution, *, final: bool) -> None:
     failed, read, limits = current.records_failed, current.records_read, plan.thresholds
     hint = f"See why: edgekit dead-letters list --integration {plan.name}"
     if limits.max_count is not None and failed > limits.max_count:
-        raise InvalidError(f"{failed} records were set aside, more than the {limits.max_count} allowed.", hint=hint)
+        raise InvalidError(
+            f"{failed} records were set aside, more than the {limits.max_count} allowed.", hint=hint
+        )
     percent = 100 * failed / read if read else 0.0
     if final and limits.max_percent is not None and percent > limits.max_percent:
         raise InvalidError(
-            f"{failed} of {read} records were set aside ({percent:.0f} %), more than the {limits.max_percent:g} % allowed.",
+            f"{failed} of {read} records were set aside ({percent:.0f} %), more than the"
+            f" {limits.max_percent:g} % allowed.",
             hint=hint,
         )
 
 
 def _retry_letters(plan: Plan, current: Execution) -> None:
     """Try once more what failed, now that all the rest is in: a reference may have arrived meanwhile."""
-    for row in db.query("SELECT id FROM dead_letter WHERE execution_id = ? AND replay_status = 'pending'", (current.id,)):
+    for row in db.query(
+        "SELECT id FROM dead_letter WHERE execution_id = ? AND replay_status = 'pending'", (current.id,)
+    ):
         try:
             dead_letters.replay_dead_letter(row["id"])
         except EdgekitError:
@@ -165,7 +191,8 @@ def _retry_letters(plan: Plan, current: Execution) -> None:
         current.records_written += 1
     with db.change(reason=f"run {plan.name}: retried", correlation_id=current.correlation_id):
         db.connection().execute(
-            "UPDATE integration_execution SET records_failed = ?, records_written = ? WHERE id = ? AND runner_id = ?",
+            "UPDATE integration_execution SET records_failed = ?, records_written = ? WHERE"
+            " id = ? AND runner_id = ?",
             (current.records_failed, current.records_written, current.id, current.runner_id),
         )
 
@@ -210,7 +237,12 @@ def _rehearse(plan: Plan, progress: Progress | None) -> RunResult:
 
 
 def _result(
-    plan: Plan, current: Execution, status: str, *, error: EdgekitError | None = None, message: str | None = None
+    plan: Plan,
+    current: Execution,
+    status: str,
+    *,
+    error: EdgekitError | None = None,
+    message: str | None = None,
 ) -> RunResult:
     return RunResult(
         integration=plan.name,

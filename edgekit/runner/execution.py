@@ -236,10 +236,8 @@ def list_executions(*, integration: str | None = None, limit: int = 50) -> list[
 def show_execution(execution_id: int) -> dict[str, Any]:
     """Return one run with its attempts to reach the other side. Raise NotFoundError."""
     rows = db.query(
-        f(
-            "SELECT {_SHOWN} FROM integration_execution e JOIN integration i ON i.id ="
-            " e.integration_id WHERE e.id = ?"
-        ),
+        f"SELECT {_SHOWN} FROM integration_execution e JOIN integration i ON i.id ="
+        " e.integration_id WHERE e.id = ?",
         (execution_id,),
     )
     if not rows:

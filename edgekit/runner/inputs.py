@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import connectors, db
 from edgekit.errors import InvalidError
-from edgekit.integrations.plan import Inputs, Plan
 from edgekit.schema import quote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from edgekit.integrations.plan import Inputs, Plan
 
 _AT_ONCE = 500
 
 
 def read(plan: Plan, state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the driving rows after the checkpoint, each with its `id`: a table's own, or a line number of a file."""
+    """Yield the driving rows after the checkpoint, each with its `id`: a table's own, or a line number."""
     assert plan.inputs is not None
     after = int(state.get("input") or 0)
     if plan.inputs.path is not None:
@@ -27,7 +30,10 @@ def _from_table(inputs: Inputs, after: int) -> Iterator[dict[str, Any]]:
     assert inputs.table is not None
     columns = ", ".join(quote_name(name) for name in dict.fromkeys(("id", *inputs.columns)))
     condition, params = _condition(inputs.filter)
-    sql = f"SELECT {columns} FROM {quote_name(inputs.table)} WHERE id > ?{condition} ORDER BY id LIMIT {_AT_ONCE}"
+    sql = (
+        f"SELECT {columns} FROM {quote_name(inputs.table)} WHERE id > ?{condition} ORDER BY id"
+        f" LIMIT {_AT_ONCE}"
+    )
     while rows := db.query(sql, (after, *params)):
         yield from rows
         after = rows[-1]["id"]
@@ -54,7 +60,10 @@ def _condition(wanted: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _from_file(inputs: Inputs, after: int) -> Iterator[dict[str, Any]]:
-    """Read a file of rows; its columns may be spelled in any case. Lines that are no records are an error here."""
+    """Read a file of rows; its columns may be spelled in any case.
+
+    Lines that are no records are an error here.
+    """
     connector = connectors.get("file")
     number = 0
     for page in connector.read({"path": inputs.path}, state={}, inputs=None, secrets={}):
@@ -68,6 +77,7 @@ def _from_file(inputs: Inputs, after: int) -> Iterator[dict[str, Any]]:
             wanted = [name for name in inputs.columns if name != "id"]
             if wanted and wanted[0] not in lower:
                 raise InvalidError(
-                    f"{inputs.path} has no column {wanted[0]}.", hint=f"It drives the source by: {', '.join(wanted)}."
+                    f"{inputs.path} has no column {wanted[0]}.",
+                    hint=f"It drives the source by: {', '.join(wanted)}.",
                 )
             yield {**{name: lower.get(name) for name in wanted}, "id": number}

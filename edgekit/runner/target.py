@@ -1,21 +1,27 @@
-"""Where mapped rows go: a table of the file, upserted by its natural key, with references looked up by their codes."""
+"""Where mapped rows go: a table of the file, upserted by its natural key, references looked up by code."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, db
 from edgekit.errors import EdgekitError, RuleError
-from edgekit.integrations import Plan
 from edgekit.mapping import ABSENT, Lookup
 from edgekit.schema import quote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekit.integrations import Plan
 
 Failure = tuple[int, EdgekitError]
 """The index of a record in its batch, and why it cannot be used."""
 
 
-def write(plan: Plan, indexes: Sequence[int], rows: Sequence[Sequence[Any]]) -> tuple[bulk.Written, list[Failure]]:
+def write(
+    plan: Plan, indexes: Sequence[int], rows: Sequence[Sequence[Any]]
+) -> tuple[bulk.Written, list[Failure]]:
     """Write mapped rows in the open change. `indexes` says which record of the batch each row came from."""
     assert plan.mapping is not None
     failures: list[Failure] = []
@@ -23,17 +29,27 @@ def write(plan: Plan, indexes: Sequence[int], rows: Sequence[Sequence[Any]]) -> 
     if plan.mapping.lookups:
         indexes, rows, failures = _look_up(plan, columns, indexes, rows)
     indexes, rows = _identified(plan, columns, indexes, rows, failures)
-    written = bulk.upsert_rows(plan.table, columns, plan.key, rows)
+    written = bulk.upsert_rows(plan.table, columns, plan.key, rows, complete=is_complete(plan))
     failures.extend((indexes[position], error) for position, error in written.refused)
     return written, failures
 
 
+def is_complete(plan: Plan) -> bool:
+    """Tell whether every mapped row has a value, be it null, for every column."""
+    return all(field.error_handling != "skip" for field in plan.fields)
+
+
 def _identified(
-    plan: Plan, columns: tuple[str, ...], indexes: Sequence[int], rows: Sequence[Sequence[Any]], failures: list[Failure]
+    plan: Plan,
+    columns: tuple[str, ...],
+    indexes: Sequence[int],
+    rows: Sequence[Sequence[Any]],
+    failures: list[Failure],
 ) -> tuple[Sequence[int], Sequence[Sequence[Any]]]:
     """Set rows aside whose key is not whole: NULL equals nothing, so each run would add them again."""
     for place in [columns.index(name) for name in plan.key if name in columns]:
-        if all(row[place] is not None and row[place] is not ABSENT for row in rows):
+        values = list(map(itemgetter(place), rows))
+        if None not in values and ABSENT not in values:
             continue
         kept = []
         for index, row in zip(indexes, rows, strict=True):
@@ -67,7 +83,8 @@ def _look_up(
                     index,
                     RuleError(
                         plan.table, lookup.column, "reference",
-                        f"{plan.table}.{lookup.column}: there is no {lookup.table} with {lookup.match} {value!r}.",
+                        f"{plan.table}.{lookup.column}: there is no {lookup.table} with"
+                        f" {lookup.match} {value!r}.",
                     ),
                 )  # fmt: skip
     kept = [(index, row) for index, row in zip(indexes, found, strict=True) if index not in failures]
@@ -80,6 +97,9 @@ def _ids(lookup: Lookup, values: set[Any]) -> dict[Any, int]:
     match = quote_name(lookup.match)
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]
-        sql = f"SELECT {match}, id FROM {quote_name(lookup.table)} WHERE {match} IN ({', '.join('?' * len(part))})"
+        sql = (
+            f"SELECT {match}, id FROM {quote_name(lookup.table)} WHERE {match} IN"
+            f" ({', '.join('?' * len(part))})"
+        )
         ids.update(db.connection().execute(sql, part).fetchall())
     return ids

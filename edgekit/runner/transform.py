@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgekit import validate
 from edgekit.errors import EdgekitError, SkipRecordError
-from edgekit.integrations import Plan
 from edgekit.mapping import ABSENT
 from edgekit.runner import target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgekit import validate
+    from edgekit.integrations import Plan
 
 
 @dataclass(slots=True)
@@ -36,16 +39,25 @@ def process(plan: Plan, records: Sequence[Any]) -> Outcome:
         bad = {position for position, _ in failed}
         indexes = [index for position, index in enumerate(indexes) if position not in bad]
     if plan.validate_out is not None:
-        columns = plan.mapping.columns
-        documents = [
-            {name: value for name, value in zip(columns, row, strict=True) if value is not ABSENT} for row in rows
-        ]
+        documents = _documents(plan.mapping.columns, rows, complete=target.is_complete(plan))
         good = _check(plan.validate_out, documents, indexes, "validate_out", outcome)
-        rows, indexes = [rows[position] for position in good], [indexes[position] for position in good]
+        if len(good) < len(rows):
+            rows, indexes = [rows[position] for position in good], [indexes[position] for position in good]
     written, refused = target.write(plan, indexes, rows)
     outcome.failures.extend((index, "write", error) for index, error in refused)
     outcome.written, outcome.changed = written.accepted, written.changed
     return outcome
+
+
+def _documents(
+    columns: tuple[str, ...], rows: Sequence[Sequence[Any]], *, complete: bool
+) -> list[dict[str, Any]]:
+    """Give rows back their names, for a schema speaks of members; a column left out is no member."""
+    if complete:
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+    return [
+        {name: value for name, value in zip(columns, row, strict=True) if value is not ABSENT} for row in rows
+    ]
 
 
 def _check(

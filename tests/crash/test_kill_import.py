@@ -7,14 +7,17 @@ import os
 import random
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import edgekit
 from edgekit import db, integrations
-from edgekit.integrations import tables
 from edgekit.file.verify import verify
+from edgekit.integrations import tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RECORDS = 30_000
 BAD_EVERY = 400  # one record in so many cannot be used
@@ -40,7 +43,9 @@ def prepare(folder: Path) -> tuple[Path, int]:
     with edgekit.open(path):
         tables.create("person", {"number": "TEXT", "name": "TEXT", "points": "INTEGER"}, key=["number"])
         integrations.create(
-            "people", template="ndjson-import", settings={"path": str(source), "table": "person", "batch_size": 50}
+            "people",
+            template="ndjson-import",
+            settings={"path": str(source), "table": "person", "batch_size": 50},
         )
     return path, bad
 
@@ -48,7 +53,9 @@ def prepare(folder: Path) -> tuple[Path, int]:
 def run_and_kill(path: Path, after: float) -> bool:
     """Run the import in a process of its own; kill it after so many seconds. Return whether it was killed."""
     command = [sys.executable, "-m", "edgekit", "--db", str(path), "integrations", "run", "people", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ.copy())
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ.copy()
+    )
     try:
         _, complaint = process.communicate(timeout=after)
     except subprocess.TimeoutExpired:
@@ -71,14 +78,17 @@ def check(path: Path, bad: int, kills: int) -> None:
         counted = db.query("SELECT count(*) AS n, count(DISTINCT number) AS d FROM person")[0]
         assert counted == {"n": good, "d": good}
         logged = db.query(
-            "SELECT count(*) AS n FROM audit_log l JOIN audit_table t ON t.id = l.table_id WHERE t.name = 'person'"
+            "SELECT count(*) AS n FROM audit_log l JOIN audit_table t ON t.id = l.table_id"
+            " WHERE t.name = 'person'"
         )
         assert logged[0]["n"] == good, "a record was written twice"
         letters = db.query("SELECT count(*) AS n, sum(attempts) AS tries FROM dead_letter")[0]
         assert letters == {"n": bad, "tries": bad}
         sums = db.query(
-            "SELECT sum(records_read) AS read, sum(records_written) AS written, sum(records_failed) AS failed,"
-            " sum(execution_status = 'completed') AS completed, sum(execution_status = 'interrupted') AS interrupted"
+            "SELECT sum(records_read) AS read, sum(records_written) AS written,"
+            " sum(records_failed) AS failed,"
+            " sum(execution_status = 'completed') AS completed, sum(execution_status ="
+            " 'interrupted') AS interrupted"
             " FROM integration_execution"
         )[0]
         assert (sums["read"], sums["written"], sums["failed"], sums["completed"]) == (RECORDS, good, bad, 1)
