@@ -110,8 +110,8 @@ def upsert_rows(
     """Insert or update rows of the opened file by a unique key, in an open change.
 
     A row that is there already and equal is accepted and not touched. A value `mapping.ABSENT` leaves that
-    column as it is (on insert: to its default); `complete` says that there is none. Refused rows come back with
-    their rules; the order of rows is kept.
+    column as it is (on insert: to its default); `complete` says that there is none. Refused rows come back
+    with their rules; the order of rows is kept.
     """
     connection = db.connection()
     change = _open_change()
