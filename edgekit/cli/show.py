@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -174,4 +173,8 @@ def _fit(wanted: Iterable[int], indent: int) -> list[int]:
 
 def terminal_width() -> int:
     """Say how wide a line may be: a pipe has no end."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 30
+    if not sys.stdout.isatty():
+        return 1 << 30
+    import shutil  # it brings all compressors along, which a pipe need not wait for
+
+    return shutil.get_terminal_size().columns
