@@ -74,7 +74,6 @@ def decode(body: bytes, headers: Mapping[str, str], *, status: int, url: str) ->
 
 
 def _text(body: bytes, kind: str) -> bytes | str:
-    body = body.removeprefix(b"\xef\xbb\xbf")
     charset = _CHARSET.search(kind)
     if charset is None or charset[1].lower() in {"utf-8", "utf8", "us-ascii"}:
         return body
