@@ -146,16 +146,15 @@ class _Pass:
         where = f"page {place.page} record"
         if batch.items is not None:
             where = f"batch {batch.number} {where}"
-        good: list[Any] = []
-        positions: list[str] = []
-        rejects = list(rejects)
-        for number, record in enumerate(records, 1):
-            if isinstance(record, dict):
-                good.append(record)
-                positions.append(f"{where} {number}")
-            else:
-                message = f"A record is an object; this is {http_answers.kind_of(record)}."
-                rejects.append(Reject(codec.dumps(record), f"{where} {number}", "shape", message))
+        numbers = [number for number, record in enumerate(records, 1) if isinstance(record, dict)]
+        good, rejects = records, list(rejects)
+        if len(numbers) < len(records):
+            good = [records[number - 1] for number in numbers]
+            for number, record in enumerate(records, 1):
+                if not isinstance(record, dict):
+                    message = f"A record is an object; this is {http_answers.kind_of(record)}."
+                    rejects.append(Reject(codec.dumps(record), f"{where} {number}", "shape", message))
+        positions = [f"{where} {number}" for number in numbers]
         return Page(good, positions, state, self._exchange.drain(), rejects)
 
     def _done(self) -> dict[str, Any]:
