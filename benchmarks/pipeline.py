@@ -3,10 +3,11 @@
     python benchmarks/pipeline.py [--records 100000] [--rounds 5] [--source ndjson|http|all]
 
 Each variant is a process of its own and its wall time is taken, start and imports included. The limits are
-`json.loads`, a map of 15 fields written by hand and `executemany` into a bare table with its primary key (WAL,
-transactions of 1,000, no audit, no check). edgekit runs an integration with 15 typed fields, a JSON Schema of the
-mapped row, an audited table and a checkpoint a batch. HTTP serves pages of 1,000 from a process of its own over one
-kept connection. The ratio is the median over the rounds of the limit's time / own time in the same round.
+`json.loads`, a map of 15 fields written by hand and `executemany` into a bare table with its primary key
+(WAL, transactions of 1,000, no audit, no check). edgekit runs an integration with 15 typed fields, a JSON
+Schema of the mapped row, an audited table and a checkpoint a batch. HTTP serves pages of 1,000 from a process
+of its own over one kept connection. The ratio is the median over the rounds of the limit's time / own time in
+the same round.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def serve(source: str) -> None:
         wbufsize = -1  # head and body in one go: else Nagle's algorithm waits for the reader
         disable_nagle_algorithm = True
 
-        def do_GET(self) -> None:  # noqa: N802 - as the library calls it
+        def do_GET(self) -> None:
             number = int(parse_qs(urlparse(self.path).query).get("page", ["1"])[0])
             body = pages[number - 1]
             self.send_response(200)
@@ -131,8 +132,10 @@ def write_source(path: str, count: str) -> None:
 
     with Path(path).open("w", encoding="utf-8", newline="\n") as file:
         for start in range(0, int(count), 10_000):
-            for record in records(min(10_000, int(count) - start), seed=start, first=start + 1):
-                file.write(json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n")
+            part = records(min(10_000, int(count) - start), seed=start, first=start + 1)
+            file.writelines(
+                json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n" for record in part
+            )
 
 
 def prepare(path: str, source: str, triggers: str) -> None:
@@ -164,9 +167,15 @@ def prepare(path: str, source: str, triggers: str) -> None:
     edgekit.create(path)
     with edgekit.open(path):
         tables.create("records", kinds, key=["record_id"])
+        with db.change(reason="a template without settings of its own"):
+            db.connection().execute(
+                "INSERT INTO integration_template(code, template_name, version, integration_type_id,"
+                " template_category_id, connection_template, mapping_templates)"
+                " VALUES ('records', 'Records', '1.0.0', 1, 1, '{}', '{}')"
+            )
         integrations.create(
             "records",
-            template="ndjson-import",
+            template="records",
             customizations={
                 "connection": {**connection, "table": "records", "key": "record_id"},
                 "mappings": [
@@ -179,7 +188,10 @@ def prepare(path: str, source: str, triggers: str) -> None:
                     for name, path in FIELDS
                 ],
                 "pipeline": {
-                    "steps": [{"name": "map", "type": "map"}, {"name": "check", "type": "validate", "schema": schema}]
+                    "steps": [
+                        {"name": "map", "type": "map"},
+                        {"name": "check", "type": "validate", "schema": schema},
+                    ]
                 },
             },
         )
@@ -305,8 +317,10 @@ def main() -> None:
             with subprocess.Popen(child("serve", lines), stdout=subprocess.PIPE, text=True) as server:
                 try:
                     assert server.stdout is not None
-                    port = int(server.stdout.readline())
-                    Bench(folder, f"http://127.0.0.1:{port}", options.records).report(options.rounds, options.only)
+                    bench = Bench(
+                        folder, f"http://127.0.0.1:{int(server.stdout.readline())}", options.records
+                    )
+                    bench.report(options.rounds, options.only)
                 finally:
                     server.terminate()
 

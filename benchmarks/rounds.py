@@ -1,7 +1,7 @@
 """Turns: every variant once per round, in an order that rotates, and ratios within a round.
 
-What slows the machine down for a while slows all variants of that round alike; so a ratio can be trusted where a
-rate cannot.
+What slows the machine down for a while slows all variants of that round alike; so a ratio can be trusted
+where a rate cannot.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None
         for page in pages:
             with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
                 _write_batch(plan, current, page)
-            page.records.clear()  # before the next page is read: memory holds one, and so does the cache
+            page.records = []  # let go before the next page is read; the connector may still need its list
             if progress is not None:
                 progress(current.records_read)
             _check_thresholds(plan, current, final=False)
