@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from edgekit import validate
 from edgekit.errors import InvalidError, NotFoundError
 
-_BUILT_IN = {"file": ("edgekit.connectors.file", "FileConnector"), "http": ("edgekit.connectors.http", "HttpConnector")}
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+    from datetime import datetime
+
+_BUILT_IN = {
+    "file": ("edgekit.connectors.file", "FileConnector"),
+    "http": ("edgekit.connectors.http", "HttpConnector"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,26 @@ class Page:
     state: dict[str, Any]
     attempts: list[Attempt] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+
+
+class Positions(Sequence[str]):
+    """Places told by numbers, written out only when asked for: most records need none."""
+
+    def __init__(self, word: str, numbers: Sequence[int]) -> None:
+        self._word = word
+        self._numbers = numbers
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Positions: ...
+    def __getitem__(self, index: int | slice) -> str | Positions:
+        if isinstance(index, slice):
+            return Positions(self._word, self._numbers[index])
+        return f"{self._word} {self._numbers[index]}"
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 class Connector(Protocol):
@@ -93,5 +119,7 @@ def get(name: str) -> Connector:
 def check_config(connector: Connector, config: Mapping[str, Any]) -> None:
     """Check settings against the connector's schema. Raise InvalidError naming the setting."""
     if "path" not in config and connector.name == "file":
-        raise InvalidError("Which file is to be read?", hint="Say it: --set path=FILE (or --input FILE when running)")
+        raise InvalidError(
+            "Which file is to be read?", hint="Say it: --set path=FILE (or --input FILE when running)"
+        )
     validate.check(connector.config_schema, dict(config), what=f"settings of the connector {connector.name}")

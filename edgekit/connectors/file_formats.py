@@ -2,266 +2,295 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
-import json
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekit import codec
 from edgekit.connectors.base import Reject
-from edgekit.connectors.file_open import Damage
+from edgekit.connectors.file_json import ArrayReader
+from edgekit.connectors.file_text import HEAVY, ByteLines, Text, TextLines, settle_encoding
 from edgekit.errors import InvalidError
 
-Item = tuple[str, Any] | Reject
-Items = Generator[Item, None, None]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgekit.connectors.file_open import Source
+
 _SHOWN = 2000
-_CHUNK = 1 << 16
+_LONGEST = 1 << 24
+_QUOTED = re.compile(r'"[^"]*"')
+_UTF8_HINT = " If the file comes from an older Windows program: --set encoding=cp1252."
 
 
-def items(stream: BinaryIO, path: str, config: Mapping[str, Any]) -> Items:
-    """Yield what a file holds, in order, as (position, record) or Reject."""
-    encoding = _encoding(stream, path, str(config.get("encoding", "utf-8")))
-    kind = config.get("format") or _guess(stream, path)
-    if kind == "csv":
-        return _csv(stream, path, encoding, config.get("delimiter"), int(config.get("max_record_bytes", 1 << 24)))
+@dataclass(slots=True)
+class Batch:
+    """Records with the numbers of their places, and what could not become a record."""
+
+    records: list[Any] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    word: str = "line"
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.rejects)
+
+    def refuse(self, raw: str, number: int, code: str, message: str) -> None:
+        """Add what is no record."""
+        shown = raw[:_SHOWN].replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
+        self.rejects.append(Reject(shown, f"{self.word} {number}", code, message))
+
+
+class Reader(Protocol):
+    """Reads on through one file."""
+
+    def fill(self, batch: Batch, size: int) -> None:
+        """Add up to `size` records and rejects, none at the end. On an error it holds what came before."""
+        ...
+
+
+def reader(source: Source, config: Mapping[str, Any]) -> Reader:
+    """Return a reader of the format that settings, name and first characters say."""
+    encoding = settle_encoding(source, str(config.get("encoding", "utf-8")))
+    beginning = source.head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")
+    kind = config.get("format") or _guess(source.path, beginning)
+    longest = int(config.get("max_record_bytes", _LONGEST))
     if kind == "ndjson":
-        return _ndjson(stream, path, encoding, int(config.get("max_record_bytes", 1 << 24)))
-    return _json(stream, path, encoding, str(config.get("records", "")))
+        return _LineReader(source, encoding, longest)
+    text = Text(source, encoding)
+    if kind == "csv":
+        return _CsvReader(text, source.path, config.get("delimiter"), longest)
+    return ArrayReader(text, source.path, str(config.get("records", "")), longest)
 
 
-def _encoding(stream: BinaryIO, path: str, wanted: str) -> str:
-    """Settle the encoding: what a byte-order mark says, else what was asked for."""
-    head = _peek(stream, path)
-    if head.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    try:
-        name = codecs.lookup(wanted).name
-    except LookupError as error:
-        raise InvalidError(f"There is no encoding {wanted!r}.", hint="Common ones: utf-8, latin-1, cp1252, utf-16.") from error
-    return name
-
-
-@contextmanager
-def _as_text(stream: BinaryIO, encoding: str, newline: str | None = None) -> Iterator[io.TextIOWrapper]:
-    """Read bytes as text, leaving the closing of the stream to whoever opened it."""
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=newline)
-    try:
-        yield text
-    finally:
-        text.detach()
-
-
-def _peek(stream: BinaryIO, path: str) -> bytes:
-    with Damage(path):
-        head: bytes = stream.peek(_CHUNK)[:_CHUNK]  # type: ignore[attr-defined]
-    if not head.strip(b"\xef\xbb\xbf \t\r\n"):
-        raise InvalidError(f"{path} is empty.")
-    return head
-
-
-def _guess(stream: BinaryIO, path: str) -> str:
+def _guess(path: str, beginning: str) -> str:
     name = path.lower().removesuffix(".gz")
     for ending, kind in ((".csv", "csv"), (".tsv", "csv"), (".ndjson", "ndjson"), (".jsonl", "ndjson")):
         if name.endswith(ending):
             return kind
-    first = _peek(stream, path).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if first == b"[" or (first == b"{" and name.endswith(".json")):
-        return "json"
-    return "ndjson" if first == b"{" else "csv"
+    if beginning[:1] == "[" or name.endswith(".json"):
+        return "ndjson" if _has_object_lines(beginning) else "json"
+    return "ndjson" if beginning[:1] == "{" else "csv"
 
 
-def _ndjson(stream: BinaryIO, path: str, encoding: str, longest: int) -> Items:
-    """One object a line. UTF-8 goes to the decoder as bytes; other encodings are read as text first."""
-    if encoding in {"utf-8", "utf-8-sig"}:
-        yield from _json_lines(_byte_lines(stream, longest), path, longest)
-    else:
-        with _as_text(stream, encoding) as text:
-            yield from _json_lines(text, path, longest)
+def _has_object_lines(beginning: str) -> bool:
+    """Tell objects one a line, whatever the file is called."""
+    first, _, rest = beginning.partition("\n")
+    try:
+        return beginning[0] == "{" and rest.lstrip()[:1] == "{" and isinstance(codec.loads(first), dict)
+    except (InvalidError, IndexError):
+        return False
 
 
-def _json_lines(lines: Iterable[bytes | str], path: str, longest: int) -> Items:
-    decode = codec.decoder()
-    with Damage(path) as damage:
-        for number, line in enumerate(lines, 1):
-            text = line.strip()
-            if number == 1 and isinstance(text, bytes):
-                text = text.removeprefix(codecs.BOM_UTF8)
-            if not text:
-                continue
-            damage.count += 1
-            position = f"line {number}"
-            if len(text) > longest:
-                yield Reject(_shown(text[:_SHOWN]), position, "length", f"The line is longer than {longest} bytes.")
-                continue
-            try:
-                record = decode(text)
-            except InvalidError as error:
-                yield Reject(_shown(text), position, "json", f"The line is {error.message}.")
-                continue
-            if isinstance(record, dict):
-                yield position, record
-            else:
-                yield Reject(_shown(text), position, "shape", "The line is JSON, but no object.")
+class _LineReader:
+    """One JSON object a line."""
 
+    def __init__(self, source: Source, encoding: str, longest: int) -> None:
+        self._longest = longest
+        self._bytes = ByteLines(source, longest) if encoding == "utf-8" else None
+        self._text = (
+            iter(TextLines(Text(source, encoding), source.path, longest)) if self._bytes is None else None
+        )
+        self._lines: list[bytes] | list[str] = []
+        self._at = 0
+        self._number = 0
 
-def _byte_lines(stream: BinaryIO, longest: int) -> Iterator[bytes]:
-    """Yield lines; one that is too long is cut just above the limit and its rest passed over."""
-    while line := stream.readline(longest + 2):
-        if len(line) > longest and not line.endswith(b"\n"):
-            while (rest := stream.readline(_CHUNK)) and not rest.endswith(b"\n"):
-                pass
-        yield line
+    def fill(self, batch: Batch, size: int) -> None:
+        weight = 0
+        while len(batch) < size and weight < HEAVY:
+            if self._at >= len(self._lines):
+                self._lines, self._at = self._next(), 0
+                if not self._lines:
+                    return
+                weight += sum(map(len, self._lines))
+            end = self._at + size - len(batch)
+            self._read(batch, self._lines[self._at : end])
 
+    def _next(self) -> list[bytes] | list[str]:
+        if self._bytes is not None:
+            return self._bytes.next()
+        assert self._text is not None
+        return next(self._text, [])
 
-def _shown(text: bytes | str) -> str:
-    shown = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
-    return shown.replace("\x00", "\\u0000")
+    def _read(self, batch: Batch, lines: Sequence[bytes | str]) -> None:
+        decode, refused = codec.decoder()
+        add, note, longest = batch.records.append, batch.numbers.append, self._longest
+        before = self._number
+        for number, line in enumerate(lines, before + 1):
+            if len(line) <= longest:
+                try:
+                    record = decode(line)
+                    if type(record) is dict:
+                        add(record)
+                        note(number)
+                        continue
+                except refused:
+                    pass
+                except InvalidError:
+                    pass
+            self._closer(batch, line, number)
+        self._number = before + len(lines)
+        self._at += len(lines)
 
-
-def _csv(stream: BinaryIO, path: str, encoding: str, delimiter: str | None, longest: int) -> Items:
-    """A header and rows. Lines without a cell are passed over, rows of another width set aside."""
-    with _as_text(stream, encoding, newline="") as text, Damage(path) as damage:
-        csv.field_size_limit(min(longest, 2**31 - 1))
-        first = text.readline()
-        mark = delimiter or max(",;\t|", key=first.count)
-        reader = csv.reader(chain([first], text), delimiter=mark)
+    def _closer(self, batch: Batch, line: bytes | str, number: int) -> None:
+        """Look at a line the decoder did not take at once."""
+        raw = line[: 4 * _SHOWN]
+        shown = (raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw).strip()
+        if len(line) > self._longest:
+            batch.refuse(shown, number, "length", f"The line is longer than {self._longest} bytes.")
+            return
+        if not line.strip():
+            return
         try:
-            header = [name.strip() for name in next(reader)]
-            _check_header(header, path)
-            width = len(header)
-            for row in reader:
-                if not row or (len(row) == 1 and width > 1 and not row[0].strip()):
-                    continue
-                damage.count += 1
-                position = f"line {reader.line_num}"
-                if len(row) != width:
-                    message = f"The row has {len(row)} cells, the header {width}."
-                    yield Reject(_joined(row, mark), position, "width", message)
-                elif any("\x00" in cell for cell in row):
-                    yield Reject(_shown(_joined(row, mark)), position, "format", "The row holds a NUL character.")
+            record = codec.loads(line)
+        except InvalidError as error:
+            hint = _UTF8_HINT if "UTF-8" in error.message else ""
+            batch.refuse(shown, number, "json", f"The line is {error.message}.{hint}")
+            return
+        if isinstance(record, dict):
+            batch.records.append(record)
+            batch.numbers.append(number)
+        else:
+            batch.refuse(shown, number, "shape", "The line is JSON, but no object.")
+
+
+class _CsvReader:
+    """A header and rows. Lines without a cell are passed over, rows of another width set aside."""
+
+    def __init__(self, text: Text, path: str, delimiter: str | None, longest: int) -> None:
+        self._path = path
+        self._lines = TextLines(text, path, longest)
+        self._longest = longest
+        self._mark = _delimiter(delimiter)
+        self._reader: Any = None
+        self._header: list[str] = []
+        self._line = 1
+        self._begun = 1
+
+    def fill(self, batch: Batch, size: int) -> None:
+        csv.field_size_limit(min(self._longest, 2**31 - 1))
+        if self._reader is None:
+            self._begin()
+        self._lines.weight = 0
+        while len(batch) < size:
+            try:
+                if self._rows(batch, size):
+                    return
+            except csv.Error as error:
+                self._misread(batch, error)
+
+    def _rows(self, batch: Batch, size: int) -> bool:
+        """Add rows until the batch is full or the file ends; return True then."""
+        rows, lines, header = self._reader, self._lines, self._header
+        width, line = len(header), self._line
+        add, note, left = batch.records.append, batch.numbers.append, size - len(batch)
+        try:
+            for row in rows:
+                if len(row) == width and row[0] and not lines.alert:
+                    add(dict(zip(header, row, strict=False)))
+                    note(line)
+                    left -= 1
                 else:
-                    yield position, dict(zip(header, row, strict=True))
+                    left -= self._closer(batch, row, line)
+                    if lines.weight > HEAVY and batch:
+                        left = 0
+                line = rows.line_num + 1
+                if left <= 0:
+                    return True
+        finally:
+            self._begun, self._line = line, rows.line_num + 1
+        return True
+
+    def _closer(self, batch: Batch, row: list[str], line: int) -> int:
+        """Look at a row that is not quite as most are; return how many it adds to the batch."""
+        width = len(self._header)
+        if not row or (width > 1 and not any(cell.strip() for cell in row) and len(row) in {1, width}):
+            return 0
+        if len(row) > width and not any(row[width:]):
+            row = row[:width]
+        if len(row) != width:
+            message = f"The row has {len(row)} cells, the header {width}."
+            batch.refuse(self._joined(row), line, "width", message)
+        elif any("\x00" in cell for cell in row):
+            batch.refuse(self._joined(row), line, "format", "The row holds a NUL character.")
+        else:
+            batch.records.append(dict(zip(self._header, row, strict=True)))
+            batch.numbers.append(line)
+        return 1
+
+    def _misread(self, batch: Batch, error: csv.Error) -> None:
+        """Set one badly quoted row aside. Raise InvalidError if its quote swallowed the rest of the file."""
+        last = self._line - 1
+        if "unexpected end" in str(error) or "field larger" in str(error):
+            raise InvalidError(
+                f"{self._path}, line {self._begun}: a quotation mark opens in this record and is not closed.",
+                hint="Close or remove it; what stands before is kept.",
+            ) from error
+        raw = self._lines.between(self._begun, last)
+        batch.refuse(raw.rstrip("\r\n"), self._begun, "quote", f"The row is not well quoted: {error}.")
+
+    def _begin(self) -> None:
+        """Read the header: the first line with something in it."""
+        lines = chain.from_iterable(self._lines)
+        first = next((line for line in lines if self._passed_over(line)), None)
+        if first is None:
+            raise InvalidError(f"{self._path} is empty.")
+        outside = _QUOTED.sub("", first)
+        mark = self._mark or max(",;\t|", key=outside.count)
+        self._mark = mark
+        blank = [""] * (self._line - 1)  # so that line_num counts from the file's beginning
+        self._reader = csv.reader(chain(blank, [first], lines), delimiter=mark, strict=True)
+        try:
+            header = next(row for row in self._reader if row)
         except csv.Error as error:
             raise InvalidError(
-                f"{path}, line {reader.line_num}: this is no readable CSV: {error}.",
-                hint="A quotation mark may be missing, or the file is no CSV.",
+                f"{self._path}: its first line, which names the columns, is no CSV: {error}."
             ) from error
+        self._header = _checked([name.strip() for name in header], self._path)
+        self._begun = self._line = self._reader.line_num + 1
 
-
-def _joined(row: list[str], mark: str) -> str:
-    text = io.StringIO()
-    csv.writer(text, delimiter=mark, lineterminator="").writerow(row)
-    return text.getvalue()[:_SHOWN]
-
-
-def _check_header(header: list[str], path: str) -> None:
-    if not any(header):
-        raise InvalidError(f"{path}: its first line must name the columns.")
-    for place, name in enumerate(header, 1):
-        if not name:
-            raise InvalidError(f"{path}: column {place} has no name.", hint="Give each column a name in the first line.")
-        if "\x00" in name:
-            raise InvalidError(f"{path} is no CSV: its first line holds NUL characters.")
-    twice = next((name for place, name in enumerate(header) if name in header[:place]), None)
-    if twice is not None:
-        raise InvalidError(f"{path}: two columns are named {twice}.", hint="Rename one of them in the first line.")
-
-
-class _Window:
-    """Text read as it is needed, with what has been used dropped."""
-
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._text = text
-        self.held = ""
-
-    def more(self) -> bool:
-        chunk = self._text.read(_CHUNK)
-        self.held += chunk
-        return bool(chunk)
-
-    def skip(self, characters: str) -> str:
-        """Drop leading characters and return the next one, or '' at the end."""
-        while True:
-            self.held = self.held.lstrip(characters)
-            if self.held or not self.more():
-                return self.held[:1]
-
-
-def _json(stream: BinaryIO, path: str, encoding: str, member: str) -> Items:
-    """An array of objects, decoded one by one; or one document with the array inside, at `records`."""
-    with _as_text(stream, encoding) as text, Damage(path) as damage:
-        window = _Window(text)
-        if member or window.skip(" \t\r\n") != "[":
-            yield from _inside(window, path, member)
-            return
-        window.held = window.held[1:]
-        number = 0
-        while (found := window.skip(" \t\r\n,")) != "]":
-            if not found:
-                raise InvalidError(f"{path} is cut off after record {number}.", hint="Fetch it again; what was read is kept.")
-            number += 1
-            record = _next_value(window, path, number)
-            damage.count = number
-            yield _item(record, f"record {number}")
-
-
-def _next_value(window: _Window, path: str, number: int) -> Any:
-    """Decode the value at the window's beginning, reading on for as long as it is incomplete."""
-    decoder = json.JSONDecoder(parse_constant=_refuse)
-    size = len(window.held)
-    while True:
-        try:
-            value, end = decoder.raw_decode(window.held)
-        except json.JSONDecodeError as error:
-            if _more_of(window, size):
-                size = len(window.held)
-                continue
-            raise InvalidError(
-                f"{path} is cut off or no JSON at record {number}: {error.msg}.", hint="Fetch it again; what was read is kept."
-            ) from error
-        if end == len(window.held) and isinstance(value, int | float) and window.more():
-            continue  # a number may go on in the next chunk
-        window.held = window.held[end:]
-        return value
-
-
-def _more_of(window: _Window, size: int) -> bool:
-    """Read on, doubling what is held, so that a long record is not decoded over and over."""
-    while window.more():
-        if len(window.held) >= 2 * size:
+    def _passed_over(self, line: str) -> bool:
+        if line.strip():
             return True
-    return len(window.held) > size
+        self._line += 1
+        return False
+
+    def _joined(self, row: list[str]) -> str:
+        text = io.StringIO()
+        csv.writer(text, delimiter=self._mark or ",", lineterminator="").writerow(row)
+        return text.getvalue()
 
 
-def _inside(window: _Window, path: str, member: str) -> Items:
-    while window.more():
-        pass
-    try:
-        document = codec.loads(window.held)
-    except InvalidError as error:
-        raise InvalidError(f"{path} is {error.message}.") from error
-    for name in filter(None, member.removeprefix("$.").split(".")):
-        document = document.get(name) if isinstance(document, dict) else None
-    if isinstance(document, dict) and not member:
-        document = [document]
-    if not isinstance(document, list):
-        where = f"has no array at {member}" if member else "holds no records"
-        raise InvalidError(f"{path} {where}.", hint="Say where they are: --set records=data.items")
-    for number, record in enumerate(document, 1):
-        yield _item(record, f"record {number}")
+def _delimiter(wanted: str | None) -> str | None:
+    if wanted is None:
+        return None
+    mark = {"tab": "\t", "\\t": "\t"}.get(wanted.lower(), wanted)
+    if len(mark) != 1 or mark in '"\r\n\x00':
+        raise InvalidError(f"{wanted!r} cannot be a delimiter.", hint="It is one character, or tab.")
+    return mark
 
 
-def _item(record: Any, position: str) -> Item:
-    if isinstance(record, dict):
-        return position, record
-    return Reject(codec.dumps(record), position, "shape", "This is JSON, but no object.")
-
-
-def _refuse(name: str) -> Any:
-    raise InvalidError(f"{name} is no number in JSON")
+def _checked(header: list[str], path: str) -> list[str]:
+    """Return the columns' names; nameless ones at the end (a trailing delimiter) are dropped."""
+    while header and not header[-1]:
+        header = header[:-1]
+    if not header:
+        raise InvalidError(f"{path}: its first line must name the columns.")
+    if any("\x00" in name for name in header):
+        raise InvalidError(f"{path} is no CSV: its first line holds NUL characters.")
+    if "" in header:
+        place = header.index("") + 1
+        raise InvalidError(
+            f"{path}: column {place} has no name.", hint="Give each column a name in the first line."
+        )
+    seen: set[str] = set()
+    for name in header:
+        if name in seen:
+            raise InvalidError(
+                f"{path}: two columns are named {name[:100]}.", hint="Rename one of them in the first line."
+            )
+        seen.add(name)
+    return header

@@ -4,75 +4,163 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import sys
 import zlib
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edgekit.errors import InvalidError, NotFoundError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK = 1 << 18
+_HEAD = 1 << 16
 _GZIP = b"\x1f\x8b"
-_BUFFER = 1 << 20
+_AGAIN = "Fetch it again; what was read is kept."
+_OTHER_KINDS = (
+    (b"PK\x03\x04", "a ZIP/XLSX file", "Save the sheet as CSV, or unpack the ZIP."),
+    (b"PK\x05\x06", "an empty ZIP file", "Unpack the ZIP."),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Office file", "Save the sheet as CSV."),
+    (b"SQLite format 3\x00", "an SQLite database", "Export its table as CSV."),
+    (b"%PDF", "a PDF", None),
+    (b"PAR1", "a Parquet file", "Write it as CSV or NDJSON."),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file", "Unpack it first, or pack it with gzip."),
+    (b"BZh", "a bzip2 file", "Unpack it first, or pack it with gzip."),
+    (b"\xfd7zXZ", "an xz file", "Unpack it first, or pack it with gzip."),
+    (_GZIP, "gzip packed in gzip", "Unpack it once: gunzip FILE."),
+)
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+
+
+class BrokenError(Exception):
+    """The bytes end or spoil in the middle. Whoever counts the records says where."""
+
+    def __init__(self, what: str, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class Source:
+    """The unpacked bytes of one file, block by block. `head` is their beginning, read ahead."""
+
+    def __init__(self, path: str, stream: Any, identity: str) -> None:
+        self.path = path
+        self.identity = identity
+        self._stream = stream
+        self.head = b""
+        while len(self.head) < _HEAD and (block := self._read(_HEAD)):
+            self.head += block
+        self._waiting = self.head
+
+    def read(self) -> bytes:
+        """Return the next bytes as soon as there are some, b"" at the end. Raise BrokenError."""
+        if self._waiting:
+            block, self._waiting = self._waiting, b""
+            return block
+        return self._read(BLOCK)
+
+    def _read(self, size: int) -> bytes:
+        # read1 hands out what was unpacked before the damage; read would drop it.
+        try:
+            block: bytes = self._stream.read1(size)
+        except EOFError as error:
+            raise BrokenError("is cut off {}: its gzip data ends too early", _AGAIN) from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise BrokenError("is damaged {}: its gzip data cannot be unpacked", _AGAIN) from error
+        except OSError as error:
+            raise BrokenError(f"cannot be read {{}}: {error.strerror or error}") from error
+        return block
 
 
 @contextmanager
-def stream(path: str) -> Iterator[BinaryIO]:
-    """Open a file or standard input for reading bytes, unpacking gzip by its first bytes.
+def source(path: str) -> Iterator[Source]:
+    """Open a file, or standard input for `-`, unpacking gzip by its first bytes.
 
-    Raise NotFoundError if there is none, InvalidError if it is a folder, unreadable or empty.
+    Raise NotFoundError if there is none, InvalidError if it is a folder, unreadable, empty or no text.
     """
-    if path == "-":
-        yield _unpacked(io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer), _BUFFER), "standard input")
-        return
+    name = "standard input" if path == "-" else path
+    raw = _standard_input() if path == "-" else _opened(path)
     try:
-        raw = Path(path).open("rb", buffering=_BUFFER)
+        identity = "" if path == "-" else _identity(raw)
+        try:
+            packed = raw.peek(2)[:2] == _GZIP
+            found = Source(name, gzip.GzipFile(fileobj=raw) if packed else raw, identity)
+        except BrokenError as error:
+            raise InvalidError(f"{name} {error.what.format('at its beginning')}.", hint=error.hint) from error
+        except OSError as error:
+            raise InvalidError(f"{name} cannot be read: {error.strerror or error}.") from error
+        _check_kind(found)
+        yield found
+    finally:
+        if path != "-":
+            raw.close()
+
+
+def _standard_input() -> io.BufferedReader:
+    buffer: Any = getattr(sys.stdin, "buffer", None)
+    if buffer is None:
+        raise InvalidError("There is no standard input to read from.", hint="Name a file: --input FILE")
+    if not hasattr(buffer, "peek"):
+        return io.BufferedReader(_Borrowed(buffer))
+    found: io.BufferedReader = buffer
+    return found
+
+
+class _Borrowed(io.RawIOBase):
+    """Somebody else's stream, which stays open when this is closed."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._stream.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def _opened(path: str) -> io.BufferedReader:
+    try:
+        return Path(path).open("rb")
     except FileNotFoundError as error:
-        raise NotFoundError(f"There is no file {path}.", hint="Check the path; it is seen from the current folder.") from error
-    except IsADirectoryError as error:
-        raise InvalidError(f"{path} is a folder, not a file.") from error
-    except OSError as error:
-        if Path(path).is_dir():  # what Windows calls a denied permission
+        raise NotFoundError(
+            f"There is no file {path}.", hint="Check the path; it is seen from the current folder."
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if "\x00" not in path and Path(path).is_dir():  # what Windows calls a denied permission
             raise InvalidError(f"{path} is a folder, not a file.") from error
-        raise InvalidError(f"{path} cannot be read: {error.strerror}.", hint="Check its rights.") from error
-    with raw:
-        yield _unpacked(cast(io.BufferedReader, raw), path)
+        why = error.strerror if isinstance(error, OSError) else "that is no path"
+        raise InvalidError(f"{path} cannot be read: {why}.", hint="Check the path and its rights.") from error
 
 
-def _unpacked(raw: io.BufferedReader, path: str) -> BinaryIO:
-    head = raw.peek(2)[:2]
-    if not head:
+def _identity(raw: io.BufferedReader) -> str:
+    """Identify the file's present content cheaply; what is no plain file is never the same twice."""
+    found = os.fstat(raw.fileno())
+    return f"{found.st_size} {found.st_mtime_ns}" if raw.seekable() else ""
+
+
+def _check_kind(found: Source) -> None:
+    """Refuse what is surely no text, saying what it looks like."""
+    path, head = found.path, found.head
+    if len(head) < _HEAD and not head.strip(b"\xef\xbb\xbf \t\r\n"):
         raise InvalidError(f"{path} is empty.")
-    if head == _GZIP:
-        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)), _BUFFER))
-    return raw
+    for mark, kind, hint in _OTHER_KINDS:
+        if head.startswith(mark):
+            raise InvalidError(f"{path} looks like {kind}, not CSV or JSON.", hint=hint)
+    if head.startswith(_WIDE_MARKS):
+        return
+    sample = head[:4096]
+    binary = len(sample) - len(sample.translate(None, bytes({*range(9), *range(14, 27)})))
+    if binary > 4 and binary * 20 > len(sample) and not _is_wide(sample):
+        raise InvalidError(f"{path} looks like a binary file, not CSV or JSON.")
 
 
-class Damage:
-    """Turns what reading can raise into one line that says how far it came. `count` is kept by the reader."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.count = 0
-
-    def __enter__(self) -> Damage:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        after = f"after record {self.count}" if self.count else "at its beginning"
-        if isinstance(error, EOFError):
-            raise InvalidError(
-                f"{self.path} is cut off {after}: its gzip data ends too early.", hint="Fetch it again; what was read is kept."
-            ) from error
-        if isinstance(error, gzip.BadGzipFile | zlib.error):
-            raise InvalidError(
-                f"{self.path} is damaged {after}: its gzip data cannot be unpacked.", hint="Fetch it again; what was read is kept."
-            ) from error
-        if isinstance(error, UnicodeDecodeError):
-            raise InvalidError(
-                f"{self.path} is not {error.encoding} {after}: it has the byte 0x{error.object[error.start]:02x}.",
-                hint="If it comes from an older Windows program: --set encoding=cp1252 (or latin-1).",
-            ) from error
-        if isinstance(error, OSError):
-            raise InvalidError(f"{self.path} cannot be read {after}: {error.strerror or error}.") from error
+def _is_wide(sample: bytes) -> bool:
+    """Tell UTF-16 without a mark: every other byte is NUL."""
+    return abs(sample[::2].count(0) - sample[1::2].count(0)) * 10 > len(sample) * 3
