@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-import socket
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import replace
-from threading import Timer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
@@ -16,12 +13,13 @@ from edgekit import clock
 from edgekit.connectors import http_answers
 from edgekit.connectors.base import Attempt
 from edgekit.connectors.http_answers import Answer
+from edgekit.connectors.http_deadline import Deadline
 from edgekit.connectors.http_faults import fault
 from edgekit.connectors.http_requests import Request, origin
 from edgekit.errors import EdgekitError, InvalidError, RateLimitedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from edgekit.connectors.http_auth import Credentials
 
@@ -30,7 +28,6 @@ MAX_WAIT = 30.0
 """Seconds between two tries at most, where the source does not ask for more."""
 
 _REFUSAL_BYTES = 64 * 1024
-_OPENED = {"connection.connect_tcp.complete", "connection.start_tls.complete", "proxy.start_tls.complete"}
 
 
 class _Retry(Exception):  # noqa: N818 - it carries the error
@@ -55,7 +52,7 @@ class Exchange:
         self._mask = credentials.mask
         self._sleep = sleep
         self._attempts: list[Attempt] = []
-        self._stream: Any = None
+        self._deadline = Deadline(self._seconds)
 
     def __enter__(self) -> Self:
         import httpx2
@@ -72,6 +69,7 @@ class Exchange:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._deadline.close()
         self._client.close()
 
     def drain(self) -> list[Attempt]:
@@ -162,19 +160,20 @@ class Exchange:
         reference: str | None = None
         error: EdgekitError | None = None
         try:
-            with self._deadline() as (expired, extensions):
+            with self._deadline as deadline:
                 try:
                     with self._client.stream(
                         request.method,
                         request.url,
                         headers=dict(request.headers),
                         content=request.content,
-                        extensions=extensions,
+                        extensions={"trace": deadline.trace},
                     ) as response:
                         status, reference = response.status_code, response.headers.get("x-request-id")
                         return status, response.headers, self._body(response, request.shown)
                 except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, UnicodeError) as failure:
-                    late = self._seconds if expired or isinstance(failure, httpx2.TimeoutException) else None
+                    is_late = deadline.expired or isinstance(failure, httpx2.TimeoutException)
+                    late = self._seconds if is_late else None
                     error, may_mend = fault(failure, url=request.shown, late=late)
                     raise (_Retry(error) if may_mend else error) from None
         except EdgekitError as failed:
@@ -193,41 +192,16 @@ class Exchange:
         """Read the decompressed body up to the limit; of a refusal only its beginning."""
         good = response.status_code < 300
         limit = self._max_body if good else _REFUSAL_BYTES
-        body = bytearray()
+        chunks: list[bytes] = []
+        size = 0
         for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > limit:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
                 if not good:
                     break
                 raise InvalidError(
                     f"{url} gave an answer of more than {self._max_body:,} bytes.",
                     hint="Ask for smaller pages, or raise max_body_bytes.",
                 )
-        return bytes(body)
-
-    @contextmanager
-    def _deadline(self) -> Iterator[tuple[list[bool], dict[str, Any]]]:
-        """Cut the connection when the time for the whole request is over.
-
-        The client's own time-outs count from byte to byte: a source that drips would keep us for ever.
-        """
-        expired: list[bool] = []
-
-        def watch(event: str, info: Mapping[str, Any]) -> None:
-            if event in _OPENED:
-                self._stream = info["return_value"]
-
-        def cut() -> None:
-            expired.append(True)
-            found = self._stream.get_extra_info("socket") if self._stream is not None else None
-            if found is not None:
-                with suppress(OSError):
-                    found.shutdown(socket.SHUT_RDWR)
-
-        timer = Timer(self._seconds, cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield expired, {"trace": watch}
-        finally:
-            timer.cancel()
+        return b"".join(chunks)
