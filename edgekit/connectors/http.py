@@ -86,7 +86,9 @@ class _Pass:
     def pages(self, inputs: Rows | None) -> Iterator[Page]:
         """Yield the pages of every batch; the very last one is done."""
         batches = self._batches(inputs)
-        place = Place(*self._state["place"]) if "place" in self._state else Place()
+        place = Place()
+        if "place" in self._state and self._state.get("page_size") == self._config.get("page_size"):
+            place = Place(*self._state["place"])  # with pages of another size it would be elsewhere
         finished: int | None = self._state.get("input")
         batch = next(batches, None)
         if batch is None:
@@ -114,6 +116,7 @@ class _Pass:
     def _batches(self, inputs: Rows | None) -> Iterator[Batch]:
         """Yield what is to be asked for, first of all the batch that was broken off."""
         if inputs is None:
+            self._requests.check_undriven()
             yield Batch()
             return
         number = int(self._state.get("batch", 1))
@@ -170,6 +173,8 @@ class _Pass:
 
     def _within(self, batch: Batch, finished: int | None, after: Place) -> dict[str, Any]:
         state = {**self._lasting(), "place": [after.page, after.at, after.count]}
+        if "page_size" in self._config:
+            state["page_size"] = self._config["page_size"]
         if batch.items is not None:
             state |= {"batch": batch.number, "items": batch.items, "last": batch.last}
         if finished is not None:
@@ -184,7 +189,7 @@ def _higher(one: Any, other: Any) -> Any:
     if one is None:
         return other
     readers: tuple[Callable[[Any], Any], ...] = (_number, _moment, str)
-    for read in readers:
+    for read in readers[isinstance(other, str) and ":" in other :]:  # a time of day is no number
         try:
             return other if read(other) > read(one) else one
         except (ValueError, TypeError, InvalidOperation):

@@ -26,7 +26,9 @@ EXCERPT = 200
 """Characters of a refusal's text that are shown."""
 
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
-_NEXT = re.compile(r'<([^>]*)>[^,]*?;\s*rel="?next"?', re.IGNORECASE)
+_NEXT = re.compile(
+    r'<([^>]*)>[^,]*?;\s*rel=(?:next|"(?:[^"]*\s)?next(?:\s[^"]*)?")\s*(?:[;,]|$)', re.IGNORECASE
+)
 _CHARSET = re.compile(r"charset=\"?([\w.-]+)", re.IGNORECASE)
 _KINDS = {
     str: "text",

@@ -47,12 +47,11 @@ class Credentials:
     def bare(self, url: str) -> str:
         """Return a URL without the query parameters that carry secrets: so it may be kept."""
         parts = urlsplit(url)
-        if not any(name in parts.query for name in self.params):
-            return url
-        query = [
-            pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in self.params
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        kept = [
+            (name, value) for name, value in query if name not in self.params and value not in self._masked
         ]
-        return urlunsplit(parts._replace(query=urlencode(query)))
+        return url if kept == query else urlunsplit(parts._replace(query=urlencode(kept)))
 
     def _open(self, auth: Mapping[str, Any], setting: str, default: str) -> str:
         key = str(auth.get(setting, default))

@@ -126,6 +126,14 @@ class Requests:
     def _place(self) -> str:
         return "{" + str((self._inputs or {}).get("name")) + "}"
 
+    def check_undriven(self) -> None:
+        """Raise InvalidError where the request waits for rows: without them it would ask for anything."""
+        if self._inputs is not None:
+            raise InvalidError(
+                "The source is driven by rows, but no inputs are set.",
+                hint='Such as inputs={"table": "vehicle", "columns": ["vin"]}, or "path" with a file.',
+            )
+
     def batches(self, rows: Iterable[Mapping[str, Any]], *, number: int) -> Iterator[Batch]:
         """Yield rows, rendered, in batches of `batch_size`; a row that cannot be asked for is set aside."""
         if self._inputs is None:
