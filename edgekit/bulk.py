@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import db, rules
 from edgekit.errors import InvalidError, NotFoundError, RuleError
 from edgekit.mapping import ABSENT
 from edgekit.schema import quote_name
+
+if TYPE_CHECKING:
+    from edgekit.sqlite import Change
 
 Row = Sequence[Any]
 
@@ -222,7 +225,7 @@ def _same_columns(
         )
 
 
-def _open_change() -> db.Change:
+def _open_change() -> Change:
     change = db.current().open_change
     if change is None:
         raise InvalidError("Rows are written inside a change.", hint="with db.change(reason=…): …")
@@ -237,7 +240,7 @@ def _shape(table: str, catalogue: int, site: str) -> frozenset[str]:
 
 
 def _fixed(
-    connection: sqlite3.Connection, table: str, names: Sequence[str], change: db.Change
+    connection: sqlite3.Connection, table: str, names: Sequence[str], change: Change
 ) -> dict[str, str]:
     """Columns every insert fills by itself, as SQL literals: the tenant, who, and when."""
     version = connection.execute("PRAGMA schema_version").fetchone()[0]
@@ -252,7 +255,7 @@ def _fixed(
     return {name: literal for name, literal in literals.items() if name in have}
 
 
-def _insert(connection: sqlite3.Connection, table: str, names: tuple[str, ...], change: db.Change) -> str:
+def _insert(connection: sqlite3.Connection, table: str, names: tuple[str, ...], change: Change) -> str:
     fixed = _fixed(connection, table, names, change)
     columns = ", ".join(quote_name(name) for name in (*names, *fixed))
     values = ", ".join(["?"] * len(names) + list(fixed.values()))
@@ -264,7 +267,7 @@ def _upsert(
     table: str,
     names: tuple[str, ...],
     key: tuple[str, ...],
-    change: db.Change,
+    change: Change,
 ) -> str:
     version = connection.execute("PRAGMA schema_version").fetchone()[0]
     have = _shape(table, version, db.current().site)

@@ -6,7 +6,7 @@
 
 A file is opened once per process; the Peewee models and the functions of every word serve that file, with one
 connection per thread. Whatever works on a file that is not the opened one (verify, backup, migrate) uses
-`connect()`.
+`sqlite.connect()`.
 """
 
 from __future__ import annotations
@@ -14,19 +14,16 @@ from __future__ import annotations
 import getpass
 import sqlite3
 import threading
-import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import peewee
 
-from edgekit import clock, rules, schema
+from edgekit import rules, sqlite
 from edgekit.errors import (
     ConflictError,
     CorruptError,
-    MigrationNeededError,
     NotFoundError,
     UnavailableError,
 )
@@ -34,34 +31,10 @@ from edgekit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-BUSY_SECONDS = 10
-"""How long a statement waits for another writer before it gives up."""
-
-SYSTEM_USER = "system"
+    from edgekit.sqlite import Change
 
 proxy: peewee.DatabaseProxy = peewee.DatabaseProxy()
 """What the models are bound to: the opened file."""
-
-_PRAGMAS: dict[str, object] = {
-    "journal_mode": "wal",
-    "synchronous": "normal",
-    "foreign_keys": 1,
-    "recursive_triggers": 1,  # so that REPLACE fires the delete triggers
-    "secure_delete": 1,  # replaced secrets do not linger in free pages
-    "journal_size_limit": 64 * 1024 * 1024,
-    "temp_store": "memory",
-    # trusted_schema stays on: off would refuse the JSON functions inside our triggers
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An open change: who writes, under which correlation id, since when (UTC text)."""
-
-    id: int
-    actor: str
-    correlation_id: str
-    at: str
 
 
 class _File(peewee.SqliteDatabase):
@@ -146,7 +119,7 @@ class Database:
         if self._login is not None:
             noted = f"{reason or 'change'} [login {self._login}]"
         connection = self.connection()
-        change = open_gate(connection, self.actor, reason=noted, correlation_id=correlation_id)
+        change = sqlite.open_gate(connection, self.actor, reason=noted, correlation_id=correlation_id)
         self._local.change = change
         try:
             yield change
@@ -155,7 +128,7 @@ class Database:
                     "The file undid the whole change: the disk is full, or could not be written.",
                     hint="Free some space and run the same command again.",
                 )
-            close_gate(connection, change)
+            sqlite.close_gate(connection, change)
         finally:
             self._local.change = None
 
@@ -191,16 +164,16 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
             f"{_current.path} is already open in this process.", hint="Close it first: one file at a time."
         )
     path = Path(path)
-    connection = connect(path)  # says clearly what is wrong with the file before Peewee meets it
+    connection = sqlite.connect(path)  # says clearly what is wrong with the file before Peewee meets it
     try:
-        check_version(connection, path)
+        sqlite.check_version(connection, path)
         durability = connection.execute("SELECT durability FROM system").fetchone()
         known, login = _resolve_actor(connection, actor)
-        _clear_gate(connection)
+        sqlite.clear_gate(connection)
     finally:
         connection.close()
-    pragmas = {**_PRAGMAS, "synchronous": "full" if durability == ("full",) else "normal"}
-    database = _File(str(path), lock_type="IMMEDIATE", timeout=BUSY_SECONDS, pragmas=pragmas)
+    pragmas = {**sqlite.PRAGMAS, "synchronous": "full" if durability == ("full",) else "normal"}
+    database = _File(str(path), lock_type="IMMEDIATE", timeout=sqlite.BUSY_SECONDS, pragmas=pragmas)
     database.connect()
     try:
         opened = Database(path, database, known, login)
@@ -236,100 +209,6 @@ def change(*, reason: str | None = None, correlation_id: str | None = None) -> I
         yield opened
 
 
-def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Return a plain connection to a file of ours, in autocommit, with the pragmas each of ours has.
-
-    Raise NotFoundError, or CorruptError if the file is not one of ours. The schema may be of any version.
-    `read_only` refuses every write; a file in a folder that cannot be written is readable if nobody uses it.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise NotFoundError(f"{path} is a folder, not a file.", hint="Name the file in it: agency.db.")
-    if not path.exists():
-        raise NotFoundError(f"There is no file {path}.", hint=f"Create it with: edgekit init {path}")
-    schema.require_sqlite()
-    connection = None
-    try:
-        connection = _reach(path, read_only=read_only)
-        found = connection.execute("PRAGMA application_id").fetchone()[0]
-        if found != schema.APPLICATION_ID:
-            raise CorruptError(
-                f"{path} is not an edgekit file.", hint="Name another file, or create one: edgekit init FILE"
-            )
-        set_pragmas(connection, read_only=read_only)
-    except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        if "not a database" in str(error):
-            raise CorruptError(
-                f"{path} is not an SQLite database, or it is damaged.",
-                hint="Restore a backup: edgekit restore BACKUP FILE",
-            ) from error
-        ours = rules.translate(error)
-        if ours is None:
-            raise
-        raise type(ours)(f"{path}: {ours.message}", hint=ours.hint) from error
-    except UnicodeDecodeError as error:  # even the names in the file are no text any more
-        if connection is not None:
-            connection.close()
-        raise CorruptError(f"{path} is damaged.", hint="Restore: edgekit restore BACKUP FILE") from error
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        raise
-    return connection
-
-
-def _reach(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Open the file and read from it once."""
-    uri = path.resolve().as_uri()
-    try:
-        # mode=ro would leave its -wal and -shm behind: whoever closes last has to tidy up.
-        return _reach_uri(f"{uri}?mode=rw", read_only=read_only)
-    except sqlite3.OperationalError as error:
-        unwritable = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
-        log = Path(f"{path}-wal")
-        if not (read_only and unwritable) or (log.exists() and log.stat().st_size):
-            raise
-        # No write-ahead log can be made here, so nobody can be writing either.
-        return _reach_uri(f"{uri}?immutable=1", read_only=True)
-
-
-def _reach_uri(uri: str, *, read_only: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        if read_only:
-            connection.execute("PRAGMA query_only = 1")
-        connection.execute("PRAGMA application_id").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def set_pragmas(connection: sqlite3.Connection, *, read_only: bool = False) -> None:
-    """Give a connection what each of ours has; the waiting time first, so that the rest can wait."""
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    for name, value in _PRAGMAS.items():
-        if not (read_only and name == "journal_mode"):
-            connection.execute(f"PRAGMA {name} = {value}")
-
-
-def check_version(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise MigrationNeededError unless the file has exactly the schema this program knows."""
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found > schema.VERSION:
-        raise MigrationNeededError(
-            f"{path} has schema {found}; this program knows schema {schema.VERSION}.",
-            hint="Install a newer edgekit.",
-        )
-    if found < schema.VERSION:
-        raise MigrationNeededError(
-            f"{path} has schema {found}; this program needs schema {schema.VERSION}.",
-            hint="Run: edgekit migrate",
-        )
-
-
 def _resolve_actor(connection: sqlite3.Connection, actor: str | None) -> tuple[str, str | None]:
     """Return the user's name as stored, and the login to note where the system user stands in."""
     wanted = actor
@@ -337,7 +216,7 @@ def _resolve_actor(connection: sqlite3.Connection, actor: str | None) -> tuple[s
         try:
             wanted = getpass.getuser()
         except (OSError, KeyError, ImportError):  # no login is known (a service, a container)
-            return SYSTEM_USER, None
+            return sqlite.SYSTEM_USER, None
     row = connection.execute("SELECT username FROM user WHERE username = ?", (wanted,)).fetchone()
     if row is not None:
         return row[0], None
@@ -345,53 +224,4 @@ def _resolve_actor(connection: sqlite3.Connection, actor: str | None) -> tuple[s
         raise NotFoundError(
             f"There is no user {actor!r} in this file.", hint="Leave --actor out, or add the user first."
         )
-    return SYSTEM_USER, wanted
-
-
-def _clear_gate(connection: sqlite3.Connection) -> None:
-    """Close a change that a tool with foreign keys off may have left open."""
-    newest = "SELECT id, open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1"
-    left = connection.execute(newest).fetchone()
-    if left is not None and left[1] is not None:
-        connection.execute("UPDATE audit_transaction SET open_gate = NULL WHERE id = ?", (left[0],))
-
-
-def open_gate(
-    connection: sqlite3.Connection,
-    actor: str,
-    *,
-    reason: str | None = None,
-    correlation_id: str | None = None,
-) -> Change:
-    """Write the row that *is* the open change. The caller began a transaction, and closes the gate in it."""
-    correlation_id = correlation_id or str(uuid.uuid4())
-    at = clock.now_text()
-    cursor = connection.execute(
-        "INSERT INTO audit_transaction(open_gate, actor, correlation_id, reason,"
-        " performed_at) VALUES (1, ?, ?, ?, ?)",
-        (actor, correlation_id, reason, at),
-    )
-    return Change(int(cursor.lastrowid or 0), actor, correlation_id, at)
-
-
-def close_gate(connection: sqlite3.Connection, change: Change) -> None:
-    """Close the change, so that its transaction can be committed."""
-    connection.execute("UPDATE audit_transaction SET open_gate = NULL WHERE id = ?", (change.id,))
-
-
-@contextmanager
-def change_on(connection: sqlite3.Connection, *, actor: str = SYSTEM_USER, reason: str) -> Iterator[Change]:
-    """Open a change on a plain connection: for creating, migrating and restoring, where no file is opened."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        opened = open_gate(connection, actor, reason=reason)
-        yield opened
-        close_gate(connection, opened)
-        connection.execute("COMMIT")
-    except BaseException as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        ours = rules.translate(error, connection)
-        if ours is None:
-            raise
-        raise ours from error
+    return sqlite.SYSTEM_USER, wanted

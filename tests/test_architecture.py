@@ -29,6 +29,7 @@ ORDER = [
     {"jsonpath", "validate"},
     {"mapping"},
     {"rules"},
+    {"sqlite"},
     {"db"},
     {"models", "bulk"},
     {"audit"},

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import edgekit
-from edgekit import db, schema
+from edgekit import db, schema, sqlite
 from edgekit.errors import (
     BusyError,
     ConflictError,
@@ -135,11 +135,11 @@ def test_a_backup_is_consistent_while_others_write(edge_file: Path, out: Path) -
     written = threading.Event()
 
     def write() -> None:
-        connection = db.connect(edge_file)
+        connection = sqlite.connect(edge_file)
         number = 0
         while not stop.is_set():
             number += 1
-            with db.change_on(connection, reason="load"):
+            with sqlite.change_on(connection, reason="load"):
                 connection.executemany(
                     "INSERT INTO validation_message(table_name, record_key, code, message)"
                     " VALUES ('t', ?, 'c', ?)",

@@ -15,7 +15,7 @@ import peewee
 import pytest
 
 import edgekit
-from edgekit import db, schema
+from edgekit import db, schema, sqlite
 from edgekit.errors import (
     BusyError,
     ConflictError,
@@ -233,7 +233,7 @@ def test_a_login_without_a_user_is_noted(edge_file: Path, monkeypatch: pytest.Mo
 
 
 def test_a_read_only_connection_writes_nothing_and_leaves_nothing(edge_file: Path) -> None:
-    connection = db.connect(edge_file, read_only=True)
+    connection = sqlite.connect(edge_file, read_only=True)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("UPDATE system SET name = 'x'")
     connection.close()
@@ -291,18 +291,18 @@ def test_a_change_inside_a_change_is_a_savepoint(edge: db.Database) -> None:
 
 
 def test_an_open_change_cannot_be_committed(edge_file: Path) -> None:
-    connection = db.connect(edge_file)
+    connection = sqlite.connect(edge_file)
     connection.execute("BEGIN IMMEDIATE")
-    change = db.open_gate(connection, "system", reason="x")
+    change = sqlite.open_gate(connection, "system", reason="x")
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
         connection.execute("COMMIT")
-    db.close_gate(connection, change)
+    sqlite.close_gate(connection, change)
     connection.execute("COMMIT")
     connection.close()
 
 
 def test_waiting_for_another_writer_ends(edge_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0)
     other = sqlite3.connect(edge_file, isolation_level=None)
     with edgekit.open(edge_file) as edge:
         other.execute("BEGIN IMMEDIATE")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import edgekit
-from edgekit import db, schema
+from edgekit import db, schema, sqlite
 from edgekit.errors import BusyError, CorruptError, EdgekitError, MigrationNeededError
 from edgekit.file import migrate as module
 from edgekit.file.migrate import Target, migrate, repair_triggers
@@ -90,7 +90,7 @@ def test_a_migration_brings_the_file_to_the_new_schema(edge_file: Path, tmp_path
     target = _target(tmp_path, GOOD)
     steps = migrate(edge_file, target=target)
     assert [step.name for step in steps[:2]] == ["0002_step2", "triggers and views"]
-    connection = db.connect(edge_file)
+    connection = sqlite.connect(edge_file)
     try:
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         assert connection.execute("SELECT count(*) FROM remark_list").fetchone() == (4,)
@@ -248,7 +248,7 @@ def test_a_gap_in_the_migrations_is_our_bug(edge_file: Path, tmp_path: Path) -> 
 def test_a_busy_file_is_left_alone(
     edge: db.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0)
     with edge.change(reason="x"):
         edge.connection().execute("UPDATE system SET name = 'busy'")
         with pytest.raises(BusyError):

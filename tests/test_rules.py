@@ -11,7 +11,7 @@ import peewee
 import pytest
 
 import edgekit
-from edgekit import db, models, rules
+from edgekit import models, rules, sqlite
 from edgekit.errors import (
     BusyError,
     ConflictError,
@@ -308,7 +308,7 @@ def test_an_error_wrapped_by_peewee_is_the_same_error(edge: Database) -> None:
 
 
 def test_another_writer_makes_it_busy(edge_file: Path) -> None:
-    one, other = db.connect(edge_file), db.connect(edge_file)
+    one, other = sqlite.connect(edge_file), sqlite.connect(edge_file)
     other.execute("PRAGMA busy_timeout = 0")
     one.execute("BEGIN IMMEDIATE")
     ours = rules.translate(failure(other, "BEGIN IMMEDIATE"))
@@ -343,7 +343,7 @@ def test_a_full_disk_asks_for_space(shell: sqlite3.Connection) -> None:
 
 
 def test_a_file_opened_for_reading_denies_writes(edge_file: Path) -> None:
-    connection = db.connect(edge_file, read_only=True)
+    connection = sqlite.connect(edge_file, read_only=True)
     ours = rules.translate(failure(connection, "DELETE FROM insured"))
     connection.close()
     assert isinstance(ours, DeniedError)

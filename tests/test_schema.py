@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgekit import db, schema
+from edgekit import schema, sqlite
 
 if TYPE_CHECKING:
     import sqlite3
@@ -386,6 +386,6 @@ def test_active_mappings_of_an_integration_are_found_by_index(catalogue: sqlite3
 @pytest.mark.ledger("S0-132")
 def test_references_are_enforced_on_every_connection(edge: Database) -> None:
     assert edge.connection().execute("PRAGMA foreign_keys").fetchone() == (1,)
-    plain = db.connect(edge.path)
+    plain = sqlite.connect(edge.path)
     assert plain.execute("PRAGMA foreign_keys").fetchone() == (1,)
     plain.close()

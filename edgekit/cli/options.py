@@ -50,10 +50,10 @@ def connected(body: Body) -> Body:
         from contextlib import closing
         from pathlib import Path
 
-        from edgekit import db
+        from edgekit import sqlite
 
-        with closing(db.connect(settings.db, read_only=True)) as connection:
-            db.check_version(connection, Path(settings.db))
+        with closing(sqlite.connect(settings.db, read_only=True)) as connection:
+            sqlite.check_version(connection, Path(settings.db))
             return body(connection, *args, **kwargs)
 
     return run

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from edgekit import __version__, clock, db, schema
+from edgekit import __version__, clock, schema, sqlite
 from edgekit.errors import CorruptError, MigrationNeededError
 from edgekit.file import places, placing
 from edgekit.file.verify import damage, findings
@@ -76,7 +76,7 @@ def backup(path: str | Path, destination: str | Path, *, now: datetime | None = 
     if destination.is_dir():
         destination /= f"{path.stem}-{at:%Y-%m-%dT%H%M%SZ}{SUFFIX}"
     placing.require_free(destination)
-    source = db.connect(path, read_only=True)
+    source = sqlite.connect(path, read_only=True)
     try:
         with placing.workspace(destination.parent) as folder:
             # SQLite cannot work in a network folder: there, only the archive is written.
@@ -120,7 +120,7 @@ def copy_database(source: sqlite3.Connection, copy: Path) -> None:
 
 
 def _describe(copy: Path, database: dict[str, Any], path: Path, destination: Path, at: datetime) -> Manifest:
-    connection = db.connect(copy, read_only=True)
+    connection = sqlite.connect(copy, read_only=True)
     try:
         version = check(connection, path)
         found = findings(connection, with_catalogue=version == schema.VERSION)
@@ -147,7 +147,7 @@ def check(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema of a copy. Raise CorruptError if damaged, MigrationNeededError if newer."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > schema.VERSION:
-        db.check_version(connection, path)
+        sqlite.check_version(connection, path)
     if found := damage(connection):
         raise CorruptError(
             f"{path} is damaged: {found[0].removeprefix('The file is damaged: ')}",
@@ -201,7 +201,7 @@ def _prove(archive: Path, folder: Path) -> None:
     """Open the archive as restoring it would."""
     again = folder / "proof.db"
     manifest = unpack(archive, again)
-    connection = db.connect(again, read_only=True)
+    connection = sqlite.connect(again, read_only=True)
     try:
         check(connection, archive)
         if log_head(connection) != manifest.log:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from edgekit import db, schema, seeds
+from edgekit import schema, seeds, sqlite
 from edgekit.errors import CorruptError, InvalidError, NotFoundError
 from edgekit.file import places, placing
 
@@ -42,7 +42,7 @@ def create(path: str | Path, *, organization: str = "My agency", environment: st
 def _build(path: Path, organization: str, environment: str) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        db.set_pragmas(connection)
+        sqlite.set_pragmas(connection)
         # The first rows refer to each other (a user makes a status, and has one): checked at the end.
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
@@ -53,9 +53,9 @@ def _build(path: Path, organization: str, environment: str) -> None:
         connection.executemany(
             "INSERT INTO sqlite_sequence(name, seq) VALUES (?, 0)", [(name,) for name in _BUSIEST]
         )
-        opened = db.open_gate(connection, db.SYSTEM_USER, reason="create")
+        opened = sqlite.open_gate(connection, sqlite.SYSTEM_USER, reason="create")
         seeds.apply_core(connection, organization=organization, environment=environment)
-        db.close_gate(connection, opened)
+        sqlite.close_gate(connection, opened)
         broken = connection.execute("PRAGMA foreign_key_check").fetchone()
         if broken:
             raise CorruptError(f"The reference rows are inconsistent: {broken}.")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgekit import clock, db
+from edgekit import clock, db, sqlite
 from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
 from edgekit.file import catalogue, places
 from edgekit.file.verify import findings
@@ -46,7 +46,7 @@ def doctor(path: str | Path, *, now: datetime | None = None) -> list[Finding]:
     path = Path(path)
     found = list(_surroundings(path))
     try:
-        connection = db.connect(path, read_only=True)
+        connection = sqlite.connect(path, read_only=True)
     except (CorruptError, MigrationNeededError) as error:
         found.append(Finding("error", error.message, error.hint or ""))
     else:
@@ -102,7 +102,7 @@ def _space(path: Path, log_size: int) -> Finding:
 
 def _inside(connection: sqlite3.Connection, path: Path, now: datetime) -> list[Finding]:
     try:
-        db.check_version(connection, path)
+        sqlite.check_version(connection, path)
     except MigrationNeededError as error:
         return [Finding("error", error.message, error.hint or "")]
     sentences = findings(connection)
@@ -224,7 +224,7 @@ def _vault(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
         yield Finding("warning", what, "Run: edgekit vault doctor")
         return
     try:
-        with contextlib.nullcontext() if opened else db.open(path, actor=db.SYSTEM_USER):
+        with contextlib.nullcontext() if opened else db.open(path, actor=sqlite.SYSTEM_USER):
             state = vault.status()
     except EdgekitError as error:  # the vault serves an opened file, which takes more than reading
         yield Finding("warning", f"The master key was not checked: {error.message}", error.hint or "")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit import __version__, clock, db, rules, schema
+from edgekit import __version__, clock, rules, schema, sqlite
 from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
 from edgekit.file import catalogue
 from edgekit.file.backup import SUFFIX, backup
@@ -74,7 +74,7 @@ def migrate(
     """
     path = Path(path)
     target = target or Target(schema.VERSION, schema.schema_folder() / "migrations", schema.pristine)
-    connection = db.connect(path)
+    connection = sqlite.connect(path)
     try:
         connection.execute("PRAGMA foreign_keys = OFF")  # means nothing inside a transaction
         connection.execute("PRAGMA legacy_alter_table = ON")  # RENAME must not touch what refers to the table
@@ -101,9 +101,9 @@ def repair_triggers(path: str | Path, *, dry_run: bool = False) -> list[Step]:
 
     Raise MigrationNeededError unless the file has this program's schema.
     """
-    connection = db.connect(path, read_only=True)
+    connection = sqlite.connect(path, read_only=True)
     try:
-        db.check_version(connection, Path(path))
+        sqlite.check_version(connection, Path(path))
     finally:
         connection.close()
     return migrate(path, dry_run=dry_run)
@@ -252,7 +252,9 @@ def _record(connection: sqlite3.Connection, version: int, scripts: list[_Script]
     """Write the new number, and into the log that the schema changed."""
     connection.execute(f"PRAGMA user_version = {target.version}")
     names = [script.name for script in scripts]
-    change = db.open_gate(connection, db.SYSTEM_USER, reason=f"migrate {', '.join(names) or 'triggers'}")
+    change = sqlite.open_gate(
+        connection, sqlite.SYSTEM_USER, reason=f"migrate {', '.join(names) or 'triggers'}"
+    )
     connection.executemany(
         "INSERT INTO schema_migration(name, sha256, app_version) VALUES (?, ?, ?)",
         [(script.name, script.sha256, __version__) for script in scripts],
@@ -263,7 +265,7 @@ def _record(connection: sqlite3.Connection, version: int, scripts: list[_Script]
         " VALUES (?, (SELECT id FROM audit_table WHERE name = 'system'), NULL, 'S', ?)",
         (change.id, json.dumps(changes, separators=(",", ":"))),
     )
-    db.close_gate(connection, change)
+    sqlite.close_gate(connection, change)
 
 
 def _broken(connection: sqlite3.Connection) -> list[str]:

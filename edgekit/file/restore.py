@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit import clock, db, rules
+from edgekit import clock, rules, sqlite
 from edgekit.errors import BusyError, ConflictError, CorruptError, InvalidError, NotFoundError
 from edgekit.file import places, placing
 from edgekit.file.backup import DATABASE, Manifest, check, copy_database, unpack
@@ -57,7 +57,7 @@ def restore(
     with placing.workspace(destination.parent) as folder:
         building = folder / DATABASE
         manifest = _fetch(source, building)
-        connection = db.connect(building, read_only=True)
+        connection = sqlite.connect(building, read_only=True)
         try:
             version = check(connection, source)
             found = findings(connection, with_catalogue=version == VERSION)
@@ -80,7 +80,7 @@ def _fetch(source: Path, building: Path) -> Manifest | None:
         if source.stat().st_size == 0 or not zipfile.is_zipfile(source):
             raise CorruptError(f"{source} is not a backup, or it is damaged.", hint="Use another backup.")
         return unpack(source, building)
-    connection = db.connect(source, read_only=True)
+    connection = sqlite.connect(source, read_only=True)
     try:
         copy_database(connection, building)
     except sqlite3.Error as error:

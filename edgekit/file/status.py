@@ -78,11 +78,11 @@ def _connect(path: str) -> sqlite3.Connection:
             return connection
     from pathlib import Path
 
-    from edgekit import db
+    from edgekit import sqlite
 
-    connection = db.connect(path, read_only=True)
+    connection = sqlite.connect(path, read_only=True)
     try:
-        db.check_version(connection, Path(path))
+        sqlite.check_version(connection, Path(path))
     except BaseException:
         connection.close()
         raise

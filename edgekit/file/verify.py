@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit import db
+from edgekit import sqlite
 from edgekit.errors import EdgekitError
 from edgekit.file import catalogue
 from edgekit.schema import quote_name
@@ -31,9 +31,9 @@ def verify(path: str | Path) -> list[str]:
     file of ours) or MigrationNeededError (another schema). Reads one consistent state while others write.
     """
     path = Path(path)
-    connection = db.connect(path, read_only=True)
+    connection = sqlite.connect(path, read_only=True)
     try:
-        db.check_version(connection, path)
+        sqlite.check_version(connection, path)
         return findings(connection)
     finally:
         connection.close()
