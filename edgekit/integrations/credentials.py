@@ -23,13 +23,15 @@ def set_credential(name: str, key: str, value: str, *, environment: str | None =
         raise InvalidError(f"The secret {key} is empty; nothing was stored.")
     environment_id = _environment_id(environment)
     with db.change(reason=f"vault set {integration['integration_name']} {key}"):
-        row = _row(integration["id"], environment_id, key)
+        row = _row(integration["id"], environment_id, key, retired=True)
         identity = row["uuid"] if row else str(uuid.uuid4())
         sealed = vault.seal(value, place=_place(identity))
         values: dict[str, Any] = {
             "value_ciphertext": sealed.ciphertext,
             "encryption_key_id": sealed.encryption_key_id,
             "last_rotated_at": clock.now(),
+            "expires_at": None,  # that was the earlier one's
+            "status_id": 1,
         }
         if row:
             IntegrationCredential.update(**values).where(IntegrationCredential.id == row["id"]).execute()
@@ -120,11 +122,14 @@ def _place(identity: str) -> str:
     return f"integration_credential/{identity}/value_ciphertext"
 
 
-def _row(integration_id: int, environment_id: int, key: str) -> dict[str, Any] | None:
+def _row(
+    integration_id: int, environment_id: int, key: str, *, retired: bool = False
+) -> dict[str, Any] | None:
     rows = db.query(
         "SELECT id, uuid, value_ciphertext, expires_at FROM integration_credential"
-        " WHERE integration_id = ? AND environment_id = ? AND credential_key = ? AND status_id = 1",
-        (integration_id, environment_id, key),
+        " WHERE integration_id = ? AND environment_id = ? AND credential_key = ?"
+        " AND (status_id = 1 OR ?)",
+        (integration_id, environment_id, key, retired),
     )
     return rows[0] if rows else None
 

@@ -55,7 +55,7 @@ def create(
     setting), ConflictError (the name is taken).
     """
     source = templates.show_template(template)
-    changes = dict(customizations or {})
+    changes = _checked_changes(customizations or {})
     connection = {**source["connection_template"], **changes.get("connection", {})}
     connection = _with_settings(connection, settings or {})
     connector = connectors.get(str(connection.get("connector", "")))
@@ -180,7 +180,7 @@ def retire(name: str) -> None:
     """Switch an integration off, keeping its rows and history; its name is free again."""
     row = find(name)
     with db.change(reason=f"integrations retire {name}"):
-        retired = f"{row['integration_name']} (retired {row['id']})"[:100]
+        retired = f"{row['integration_name'][:75]} (retired {row['id']})"
         Integration.update(status_id=2, integration_name=retired).where(Integration.id == row["id"]).execute()
 
 
@@ -240,15 +240,41 @@ def _read_setting(name: str, value: Any, kind: Mapping[str, Any]) -> Any:
     """Read a setting given as text: JSON if it parses, unless the setting is text by its nature."""
     if not isinstance(value, str) or name in {"table", "key", "ignore"} or "string" in _types(kind):
         return value
+    if name == "create":
+        return _yes_or_no(name, value)
     try:
         return json.loads(value)
     except ValueError:
         return value
 
 
+def _yes_or_no(name: str, value: str) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if value.strip().lower() not in known:
+        raise InvalidError(f"{name} is true or false, not {value!r}.")
+    return known[value.strip().lower()]
+
+
 def _types(kind: Mapping[str, Any]) -> list[str]:
     types = kind.get("type", [])
     return [types] if isinstance(types, str) else list(types)
+
+
+def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the shape of customizations. Raise InvalidError for a part nobody knows."""
+    kinds = {"connection": dict, "mappings": list, "pipeline": dict}
+    for part, value in changes.items():
+        if part not in kinds:
+            raise InvalidError(
+                f"customizations has no part {part}.", hint=f"Its parts are: {', '.join(kinds)}."
+            )
+        if not isinstance(value, kinds[part]):
+            raise InvalidError(
+                f"customizations: {part} is {'a list' if part == 'mappings' else 'an object'}."
+            )
+    if not all(isinstance(item, dict) for item in changes.get("mappings", [])):
+        raise InvalidError("customizations: each of mappings is an object with source_path and target_path.")
+    return dict(changes)
 
 
 def _merge_mappings(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 
 DEFAULT_BATCH = 1000
 
+_BOOKS = {
+    "dead_letter",
+    "encryption_key",
+    "integration_checkpoint",
+    "integration_credential",
+    "integration_execution",
+    "integration_log",
+    "schema_migration",
+    "system",
+    "tracked_table",
+    "validation_message",
+    "vault_use_log",
+}
+"""Tables the file keeps for itself, beside those of the audit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -83,7 +98,7 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
     config = instances.connector_config(settings)
     inputs = _inputs(settings.get("inputs"))
     if input is not None:
-        if (inputs is None and "path" in config) or connector.name == "file":
+        if connector.name == "file" or (inputs is None and "path" in config and "base_url" not in config):
             config["path"] = input
         elif inputs is not None:
             inputs = Inputs(columns=inputs.columns, path=input)
@@ -91,9 +106,10 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
             raise InvalidError(
                 f"{row['integration_name']} reads no file and is not driven by rows: --input has no use."
             )
-    connectors.check_config(connector, config)
     pipeline = instances.pipeline_of(row["id"])
-    config.setdefault("batch_size", pipeline["performance"].get("batch_size", DEFAULT_BATCH))
+    if "batch_size" in connector.config_schema.get("properties", {}):
+        config.setdefault("batch_size", pipeline["performance"].get("batch_size", DEFAULT_BATCH))
+    connectors.check_config(connector, config)
     schemas = _schemas(pipeline["steps"])
     plan = Plan(
         integration_id=row["id"],
@@ -107,7 +123,7 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
         ignore=tuple(_names(settings.get("ignore"))),
         fields=_fields(row["id"]),
         strategy=pipeline["error_handling_strategy"],
-        thresholds=Thresholds(**pipeline["dead_letters"]) if pipeline["dead_letters"] else Thresholds(),
+        thresholds=_thresholds(pipeline["dead_letters"]),
         validate_in=schemas.get("in"),
         validate_out=schemas.get("out"),
         secrets=Secrets(row["id"], row["integration_name"]),
@@ -121,7 +137,8 @@ def finish(plan: Plan) -> CompiledMapping:
     """Compile the mapping of a plan and check it against the target table, which must exist by now."""
     connection = db.connection()
     have = bulk.table_columns(connection, plan.table)
-    if plan.table.startswith(("audit_", "sqlite_")) or plan.table in {"schema_migration", "system"}:
+    plan.table = _stored_name(plan.table)
+    if plan.table.lower().startswith(("audit_", "sqlite_")) or plan.table.lower() in _BOOKS:
         raise InvalidError(f"{plan.table} keeps the file's own books; records cannot be written into it.")
     mapping = compile_mapping(plan.fields)
     lower = {name.lower() for name in have}
@@ -139,6 +156,21 @@ def finish(plan: Plan) -> CompiledMapping:
         )
     plan.mapping = mapping
     return mapping
+
+
+def _stored_name(table: str) -> str:
+    """Return a table's name as the file spells it."""
+    sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE"
+    return str(db.query(sql, (table,))[0]["name"])
+
+
+def _thresholds(wanted: Mapping[str, Any]) -> Thresholds:
+    for name, value in wanted.items():
+        if name not in {"max_count", "max_percent"}:
+            raise InvalidError(f"dead_letters has no {name}.", hint="It has max_count and max_percent.")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+            raise InvalidError(f"dead_letters: {name} is a number from 0 on, or null.")
+    return Thresholds(**wanted)
 
 
 def _required(settings: Mapping[str, Any], key: str, name: str) -> str:
@@ -166,12 +198,15 @@ def _inputs(value: Any) -> Inputs | None:
             'inputs names a table with columns, or a file: {"table": …, "columns": […], "filter": {…}}.'
         )
     table, columns = value.get("table"), tuple(_names(value.get("columns")))
+    wanted = value.get("filter") or {}
+    if not isinstance(wanted, dict):
+        raise InvalidError('inputs: filter is an object: {"column": value}.')
     if table:
         have = bulk.table_columns(db.connection(), table)
-        for column in (*columns, *value.get("filter", {})):
+        for column in (*columns, *wanted):
             if column not in have:
                 raise InvalidError(f"inputs: the table {table} has no column {column}.")
-    return Inputs(table=table, columns=columns, filter=value.get("filter", {}), path=value.get("path"))
+    return Inputs(table=table, columns=columns, filter=wanted, path=value.get("path"))
 
 
 def _fields(integration_id: int) -> list[FieldMapping]:

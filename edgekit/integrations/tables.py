@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit import audit, bulk, db
-from edgekit.errors import InvalidError, NotFoundError
+from edgekit.errors import EdgekitError, InvalidError, NotFoundError
 from edgekit.integrations import plan as plans
 from edgekit.mapping import FieldMapping
 from edgekit.models.core import TrackedTable
@@ -14,10 +15,10 @@ from edgekit.models.integrations import IntegrationMapping
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
-_LEADING_ZERO = re.compile(r"[+-]?0\d|\+|\s|.*\s$")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|-?\.[0-9]+")
 _LONGEST_NUMBER = 15
 """Digits a number may have and still be one: longer ones are identifiers, and a REAL would round them."""
 
@@ -179,12 +180,8 @@ def _detect(plan: plans.Plan, sample: Sequence[Any]) -> dict[str, str]:
     tracker = TypeTracker()
     text: set[str] = set()
     path = plan.config.get("path")
-    if plan.connector.name == "file" and isinstance(path, str) and path != "-":
-        pages = plan.connector.read(plan.config, state={}, inputs=None, secrets=plan.secrets)
-        batches: Iterable[Sequence[Any]] = (page.records for page in pages)
-    else:
-        batches = [sample]
-    for batch in batches:
+    again = plan.connector.name == "file" and isinstance(path, str) and Path(path).is_file()
+    for batch in _readable(plan) if again else [sample]:
         rows = (
             {str(k): v for k, v in record.items() if v not in (None, "")}
             for record in batch
@@ -195,15 +192,19 @@ def _detect(plan: plans.Plan, sample: Sequence[Any]) -> dict[str, str]:
     return {name: "text" if name in text else kind for name, kind in tracker.types.items()}
 
 
+def _readable(plan: plans.Plan) -> Iterator[Sequence[Any]]:
+    """Yield what can be read of a file; the run itself will say what cannot."""
+    try:
+        for page in plan.connector.read(plan.config, state={}, inputs=None, secrets=plan.secrets):
+            yield page.records
+    except EdgekitError:
+        return
+
+
 def _is_text(value: Any) -> bool:
-    """Tell an identifier from a number: leading zeros, a plus, too many digits, words such as nan and inf."""
+    """Tell an identifier from a number: leading zeros, a plus, 1E5, 1_000, too many digits, nan and inf."""
     if isinstance(value, str):
-        stripped = value.lstrip("+-")
-        return (
-            bool(_LEADING_ZERO.match(value))
-            or sum(c.isdigit() for c in value) > _LONGEST_NUMBER
-            or stripped[:1].isalpha()
-        )
+        return not _NUMBER.fullmatch(value) or sum(c.isdigit() for c in value) > _LONGEST_NUMBER
     return isinstance(value, dict | list) or (isinstance(value, int) and not -(2**63) <= value < 2**63)
 
 
