@@ -110,7 +110,13 @@ def get(name: str) -> Connector:
 
     found = {point.name: point for point in entry_points(group="edgekit.connectors")}
     if name in found:
-        other: Connector = found[name].load()()
+        try:
+            other: Connector = found[name].load()()
+        except (ImportError, AttributeError) as error:
+            raise NotFoundError(
+                f"The connector {name} cannot be loaded: {error}.",
+                hint="Install its package again, or remove it.",
+            ) from error
         return other
     known = ", ".join(sorted({*_BUILT_IN, *found}))
     raise NotFoundError(f"There is no connector {name!r}.", hint=f"There are: {known}.")
