@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from edgekit import db, integrations, runner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PARTIAL = ["5UXWX7C5*BA", "5YJSA3DS*EF"]
 WHOLE = "1FTMW1T88MFA00001"
@@ -43,9 +45,15 @@ def service() -> Iterator[str]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             form = parse_qs(body)
-            found = urlsplit(self.path).path == path and (form.get("format") or parse_qs(urlsplit(self.path).query)["format"]) == ["json"]
+            found = urlsplit(self.path).path == path and (
+                form.get("format") or parse_qs(urlsplit(self.path).query)["format"]
+            ) == ["json"]
             vins = [item.split(",")[0] for item in form["DATA"][0].split(";")]
-            unknown = {**blank, "ErrorCode": "7", "ErrorText": "7 - Manufacturer is not registered with NHTSA"}
+            unknown = {
+                **blank,
+                "ErrorCode": "7",
+                "ErrorText": "7 - Manufacturer is not registered with NHTSA",
+            }
             rows = [results.get(vin, {**unknown, "VIN": vin}) for vin in vins]
             answer = json.dumps({**batch["content"], "Count": len(rows), "Results": rows}).encode()
             self.send_response(200 if found else 404)
@@ -54,7 +62,7 @@ def service() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -77,7 +85,9 @@ def test_recorded_vehicles_land_right(service: str, base: str) -> None:
     integrations.create("vins", template="vpic-vin-decode", settings={"base_url": service + base})
     result = runner.run("vins")
     assert (result.status, result.records_read, result.dead_letters) == ("completed", 4, 0), result.message
-    rows = db.query("SELECT vin, make, model_name, model_year, substr(decode_note, 1, 2) AS note FROM vehicle ORDER BY id")
+    rows = db.query(
+        "SELECT vin, make, model_name, model_year, substr(decode_note, 1, 2) AS note FROM vehicle ORDER BY id"
+    )
     assert [tuple(row.values()) for row in rows] == [
         (PARTIAL[0], "BMW", "X3", 2011, "6 "),
         (PARTIAL[1], "TESLA", "Model S", 2014, "5 "),

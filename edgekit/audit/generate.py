@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgekit import schema
 from edgekit.audit.triggers import schema_sql
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAME = "99_audit.sql"
 
 
 def generated() -> str:
-    """Return what the file should say, given the tables of the other files and the table ids already given out."""
+    """Return what the file should say: the tables of the other files, the table ids already given out."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     previous = ""
     for name, script in schema.schema_scripts():

@@ -1,4 +1,4 @@
-"""The main job in one go: an agency's own book, two providers that misbehave, and what the file says of it all."""
+"""The main job in one go: an agency's own book, two providers that misbehave, and what the file says."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import audit, db, integrations, runner, schema, vault
 from edgekit.demo import provider
 from edgekit.errors import ConflictError, NotFoundError
 from edgekit.file.create import create
 from edgekit.file.verify import verify
-from edgekit.runner import RunResult
+
+if TYPE_CHECKING:
+    from edgekit.runner import RunResult
 
 ORGANIZATION = "Harbor Street Insurance"
 
@@ -44,12 +46,14 @@ def run(folder: str | Path = "edgekit-demo", *, progress: Progress | None = None
     """Create `agency.db` in a folder (or go on with the one there) and run the agency's integrations on it.
 
     The book of some hundred policies ships with the package; both providers are stood in for by a server on
-    loopback, with pages, a 429, a 503, a slow answer and malformed records. Nothing outside this machine is asked.
+    loopback, with pages, a 429, a 503, a slow answer and malformed records. Nothing else is asked.
     A second run brings nothing twice. Raise ConflictError if the folder holds somebody else's `agency.db`.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise ConflictError(f"{folder} is a file, not a folder; nothing was changed.", hint="Choose another: --dir DIR")
+        raise ConflictError(
+            f"{folder} is a file, not a folder; nothing was changed.", hint="Choose another: --dir DIR"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "agency.db"
     first_time = not path.exists()
@@ -68,7 +72,8 @@ def _organization() -> str:
     name = str(db.query("SELECT name FROM organization WHERE id = 1")[0]["name"])
     if name != ORGANIZATION:
         raise ConflictError(
-            f"agency.db in this folder belongs to {name}; the demo does not touch it.", hint="Choose another: --dir DIR"
+            f"agency.db in this folder belongs to {name}; the demo does not touch it.",
+            hint="Choose another: --dir DIR",
         )
     return name
 
@@ -107,7 +112,9 @@ def _tell(result: DemoResult) -> None:
         result.rows[table] = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     result.audit_rows = connection.execute("SELECT count(*) FROM audit_log").fetchone()[0]
     result.set_aside = runner.list_dead_letters()
-    decoded = db.query("SELECT id, vin, make, model_name, model_year FROM vehicle WHERE make IS NOT NULL ORDER BY id LIMIT 1")
+    decoded = db.query(
+        "SELECT id, vin, make, model_name, model_year FROM vehicle WHERE make IS NOT NULL ORDER BY id LIMIT 1"
+    )
     if decoded:
         result.vehicle = decoded[0]
         result.story = audit.entries(connection, table="vehicle", record=decoded[0]["id"])
