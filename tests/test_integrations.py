@@ -442,6 +442,22 @@ def test_an_input_file_is_no_url() -> None:
 # --- tables made from data
 
 
+@pytest.mark.parametrize(("count", "status"), [(950, "completed"), (951, "failed"), (3000, "failed")])
+def test_a_table_can_be_wide_but_not_endless(tmp_path: Path, count: int, status: str) -> None:
+    path = tmp_path / "t.csv"
+    lines = [",".join(f"c{n}" for n in range(count)), ",".join(["1"] * count)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    integrations.create(
+        "t",
+        template="csv-import",
+        settings={"path": str(path), "table": "thing", "key": "c0", "create": "yes"},
+    )
+    for _ in range(2):
+        result = runner.run("t")
+        assert result.status == status, result.message
+    assert ("at most 950" in (result.message or "")) == (status == "failed")
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [

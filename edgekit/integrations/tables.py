@@ -22,6 +22,9 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|-?\.[0-9]+")
 _LONGEST_NUMBER = 15
 """Digits a number may have and still be one: longer ones are identifiers, and a REAL would round them."""
 
+_MOST_COLUMNS = 950
+"""SQLite takes an expression of 1000 parts, and an upsert compares every column."""
+
 _SQL_TYPES = {"integer": "INTEGER", "float": "REAL", "text": "TEXT"}
 _FIELD_TYPES = {"INTEGER": "integer", "INT": "integer", "REAL": "number", "TEXT": "string"}
 
@@ -61,6 +64,11 @@ def create(name: str, columns: Mapping[str, str], *, key: Sequence[str]) -> None
     if not _NAME.fullmatch(name) or name.lower().startswith(("sqlite_", "audit_")):
         raise InvalidError(
             f"{name!r} cannot be a table's name.", hint="Use letters, digits and _, beginning with a letter."
+        )
+    if len(columns) > _MOST_COLUMNS:
+        raise InvalidError(
+            f"{name} would have {len(columns)} columns; a table made here has at most {_MOST_COLUMNS}.",
+            hint="Leave some out with --set ignore=…",
         )
     own = [part for part in columns if part.lower() != "id"]
     lines = ["id INTEGER PRIMARY KEY AUTOINCREMENT"]
