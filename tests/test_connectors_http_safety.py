@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from http_provider import Call, Reply, serve
 
+from edgekit import __version__
 from edgekit.connectors.http import HttpConnector
 from edgekit.connectors.http_answers import next_link
 from edgekit.connectors.http_deadline import Deadline
@@ -153,6 +154,12 @@ def test_a_connection_that_opens_late_is_cut_all_the_same() -> None:
             assert not deadline.expired, "the next request has all of its time"
     finally:
         deadline.close()
+
+
+def test_the_source_is_told_who_asks() -> None:
+    with serve(lambda _call: []) as provider:
+        read({"base_url": provider.url})
+        assert provider.calls[0].headers["User-Agent"] == f"edgekit/{__version__}"
 
 
 def test_no_thread_is_left_behind() -> None:

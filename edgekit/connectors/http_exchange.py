@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
-from edgekit import clock
+from edgekit import __version__, clock
 from edgekit.connectors import http_answers
 from edgekit.connectors.base import Attempt
 from edgekit.connectors.http_answers import Answer
@@ -62,7 +62,7 @@ class Exchange:
         for name in ("httpx2", "httpcore2"):  # they write URLs and headers into the log, secrets and all
             logging.getLogger(name).setLevel(logging.WARNING)
         limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1)
-        agent = {"User-Agent": "edgekit"}
+        agent = {"User-Agent": f"edgekit/{__version__}"}
         self._client = httpx2.Client(
             timeout=self._seconds, limits=limits, headers=agent, follow_redirects=False
         )
