@@ -36,8 +36,7 @@ PAGE = 1000
 # ------------------------------------------------------------------------------------ the children
 
 
-def read_lines(source: str) -> Iterator[list[Any]]:
-    loads = json.loads
+def read_lines(source: str, loads: Callable[[bytes], Any]) -> Iterator[list[Any]]:
     page: list[Any] = []
     with Path(source).open("rb") as lines:
         for line in lines:
@@ -49,27 +48,33 @@ def read_lines(source: str) -> Iterator[list[Any]]:
         yield page
 
 
-def read_pages(source: str) -> Iterator[list[Any]]:
+def read_pages(source: str, loads: Callable[[bytes], Any]) -> Iterator[list[Any]]:
     from http.client import HTTPConnection
 
     connection = HTTPConnection(source.removeprefix("http://"))
     link = "/records?page=1"
     while link:
         connection.request("GET", link)
-        document = json.loads(connection.getresponse().read())
+        document = loads(connection.getresponse().read())
         yield document["data"]
         link = document["next"]
 
 
-def floor(source: str, target: str) -> None:
+def floor(source: str, target: str, decoder: str = "json") -> None:
     from records import FIELDS, by_hand_as_tuple
+
+    loads = json.loads
+    if decoder == "msgspec":
+        import msgspec
+
+        loads = msgspec.json.decode
 
     columns = [f"{name} {'REAL' if name == 'premium' else 'TEXT'}" for name, _ in FIELDS]
     connection = sqlite3.connect(target, isolation_level=None)
     connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
     connection.execute(f"CREATE TABLE records ({', '.join(columns)}, PRIMARY KEY (record_id))")
     statement = f"INSERT INTO records VALUES ({', '.join('?' * len(columns))})"
-    for page in read_pages(source) if source.startswith("http") else read_lines(source):
+    for page in (read_pages if source.startswith("http") else read_lines)(source, loads):
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(statement, [by_hand_as_tuple(record) for record in page])
         connection.execute("COMMIT")
@@ -269,6 +274,7 @@ class Bench:
         ours = self.prepared()
         found = {
             "by hand (the limit)": (child("floor", self.source, self.target), None),
+            "by hand, decoding with msgspec": (child("floor", self.source, self.target, "msgspec"), None),
             "edgekit with the fast extra": (child("edgekit", self.target), ours),
             "edgekit without it": (child("without-extras", self.target), ours),
             "edgekit with the fast extra, its table's triggers dropped": (
