@@ -164,22 +164,24 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
             f"{_current.path} is already open in this process.", hint="Close it first: one file at a time."
         )
     path = Path(path)
-    connection = sqlite.connect(path)  # says clearly what is wrong with the file before Peewee meets it
+    sqlite.probe(path)  # says clearly what is wrong with the file before Peewee meets it
+    database = _File(
+        str(path), lock_type="IMMEDIATE", timeout=sqlite.BUSY_SECONDS, pragmas=dict(sqlite.PRAGMAS)
+    )
     try:
-        sqlite.check_version(connection, path)
-        durability = connection.execute("SELECT durability FROM system").fetchone()
+        database.connect()
+        connection = database.connection()
+        if connection.execute("SELECT durability FROM system").fetchone() == ("full",):
+            database.pragma("synchronous", "full", permanent=True)
         known, login = _resolve_actor(connection, actor)
         sqlite.clear_gate(connection)
-    finally:
-        connection.close()
-    pragmas = {**sqlite.PRAGMAS, "synchronous": "full" if durability == ("full",) else "normal"}
-    database = _File(str(path), lock_type="IMMEDIATE", timeout=sqlite.BUSY_SECONDS, pragmas=pragmas)
-    database.connect()
-    try:
         opened = Database(path, database, known, login)
-    except BaseException:
+    except BaseException as error:
         database.close()
-        raise
+        ours = rules.translate(error)
+        if ours is None:
+            raise
+        raise type(ours)(f"{path}: {ours.message}", hint=ours.hint) from error
     proxy.initialize(database)
     _current = opened
     return opened

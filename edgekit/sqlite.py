@@ -53,42 +53,54 @@ def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
     Raise NotFoundError, or CorruptError if the file is not one of ours. The schema may be of any version.
     `read_only` refuses every write; a file in a folder that cannot be written is readable if nobody uses it.
     """
-    path = Path(path)
+    connection = _open_ours(Path(path), read_only=read_only)
+    try:
+        set_pragmas(connection, read_only=read_only)
+    except BaseException as error:
+        connection.close()
+        raise _explained(error, Path(path)) from error
+    return connection
+
+
+def probe(path: Path) -> None:
+    """Look at a file's header alone, which is quick. Raise as `connect` and `check_version` do."""
+    connection = _open_ours(path, read_only=False)
+    try:
+        check_version(connection, path)
+    finally:
+        connection.close()
+
+
+def _open_ours(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if path.is_dir():
         raise NotFoundError(f"{path} is a folder, not a file.", hint="Name the file in it: agency.db.")
     if not path.exists():
         raise NotFoundError(f"There is no file {path}.", hint=f"Create it with: edgekit init {path}")
     schema.require_sqlite()
-    connection = None
     try:
         connection = _reach(path, read_only=read_only)
-        found = connection.execute("PRAGMA application_id").fetchone()[0]
-        if found != schema.APPLICATION_ID:
-            raise CorruptError(
-                f"{path} is not an edgekit file.", hint="Name another file, or create one: edgekit init FILE"
-            )
-        set_pragmas(connection, read_only=read_only)
-    except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        if "not a database" in str(error):
-            raise CorruptError(
-                f"{path} is not an SQLite database, or it is damaged.",
-                hint="Restore a backup: edgekit restore BACKUP FILE",
-            ) from error
-        ours = rules.translate(error)
-        if ours is None:
-            raise
-        raise type(ours)(f"{path}: {ours.message}", hint=ours.hint) from error
-    except UnicodeDecodeError as error:  # even the names in the file are no text any more
-        if connection is not None:
-            connection.close()
-        raise CorruptError(f"{path} is damaged.", hint="Restore: edgekit restore BACKUP FILE") from error
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        raise
+    except BaseException as error:
+        raise _explained(error, path) from error
+    found = connection.execute("PRAGMA application_id").fetchone()[0]
+    if found != schema.APPLICATION_ID:
+        connection.close()
+        raise CorruptError(
+            f"{path} is not an edgekit file.", hint="Name another file, or create one: edgekit init FILE"
+        )
     return connection
+
+
+def _explained(error: BaseException, path: Path) -> BaseException:
+    """Say what is wrong with the file, in one of our errors where it is not a bug of ours."""
+    restore = "Restore a backup: edgekit restore BACKUP FILE"
+    if isinstance(error, UnicodeDecodeError):  # even the names in the file are no text any more
+        return CorruptError(f"{path} is damaged.", hint=restore)
+    if not isinstance(error, sqlite3.Error):
+        return error
+    if "not a database" in str(error):
+        return CorruptError(f"{path} is not an SQLite database, or it is damaged.", hint=restore)
+    ours = rules.translate(error)
+    return error if ours is None else type(ours)(f"{path}: {ours.message}", hint=ours.hint)
 
 
 def _reach(path: Path, *, read_only: bool) -> sqlite3.Connection:
