@@ -489,7 +489,7 @@ def test_pages_inside_a_batch_can_be_gone_on_from_even_if_the_rows_have_changed(
     settings = {**PAGES, **ask("query"), "page_size": 2}
     with serve(script) as provider:
         whole = read(provider, inputs=rows(5), **settings)
-        assert len(whole) == 5
+        assert len(whole) == 7
         assert whole[2].state["input"] == 20, "the batch before is the last that is finished"
         for number, page in enumerate(whole[:-1]):
             rest = read(provider, inputs=rows(5), state=page.state, **settings)
@@ -666,14 +666,16 @@ def test_waits_stay_bounded() -> None:
         ("7", 7, 7),
         ("0", 0, 0),
         ("999999999999999999999", 60, 60),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True), 15, 30),
-        (format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True), 0, 0),
+        (30, 15, 30),
+        (-86400, 0, 0),
         ("soon", 1, 1.5),
         ("-5", 1, 1.5),
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_honoured_and_capped(status: int, value: str, low: float, high: float) -> None:
+def test_retry_after_is_honoured_and_capped(status: int, value: str | int, low: float, high: float) -> None:
+    if isinstance(value, int):  # seconds from now, said as a date
+        value = format_datetime(datetime.now(UTC) + timedelta(seconds=value), usegmt=True)
     waits: list[float] = []
     with serve(in_turn(Reply({}, status, {"Retry-After": value}), [])) as provider:
         read(provider, waits=waits)

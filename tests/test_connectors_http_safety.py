@@ -14,7 +14,7 @@ from edgekit import __version__
 from edgekit.connectors.http import HttpConnector
 from edgekit.connectors.http_answers import next_link
 from edgekit.connectors.http_deadline import Deadline
-from edgekit.errors import InvalidError, UnavailableError
+from edgekit.errors import InvalidError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,3 +171,28 @@ def test_no_thread_is_left_behind() -> None:
         assert [t.name for t in threading.enumerate()].count("edgekit-deadline") == 1
         pages.close()
         assert "edgekit-deadline" not in [t.name for t in threading.enumerate()]
+
+
+def paged(size: int, *, beyond: int = 200) -> Any:
+    """A source of 45 records that never gives more than `size` at once, whatever it is asked for."""
+
+    def answer(call: Call) -> Any:
+        page = int(call.query["page"][0])
+        records = [{"n": n} for n in range(45)][(page - 1) * size : page * size]
+        return records if records or beyond == 200 else Reply({"detail": "Invalid page."}, beyond)
+
+    return answer
+
+
+@pytest.mark.parametrize("beyond", [200, 404])
+@pytest.mark.parametrize("size", [20, 15, 45, 100])
+def test_a_source_that_gives_less_than_it_is_asked_for_loses_nothing(size: int, beyond: int) -> None:
+    with serve(paged(size, beyond=beyond)) as provider:
+        found = read({"base_url": provider.url, "pagination": {"kind": "page"}, "page_size": 50})
+    assert [record["n"] for page in found for record in page.records] == list(range(45))
+    assert found[-1].state == {"done": True}
+
+
+def test_a_first_page_that_is_not_found_is_no_empty_list() -> None:
+    with serve(lambda _call: Reply({}, 404)) as provider, pytest.raises(NotFoundError):
+        read({"base_url": provider.url, "pagination": {"kind": "page"}, "page_size": 50})

@@ -17,7 +17,7 @@ from edgekit.connectors.http_exchange import Exchange
 from edgekit.connectors.http_pages import Pager, Place
 from edgekit.connectors.http_requests import Batch, Requests
 from edgekit.connectors.http_settings import CONFIG_SCHEMA
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, NotFoundError
 
 Rows = Iterator[dict[str, Any]]
 
@@ -134,7 +134,12 @@ class _Pass:
         since = self._since if self._since is not None else incremental.get("initial")
         if incremental and since is not None:
             params.append((incremental["param"], since))
-        answer = self._exchange.send(self._requests.make(batch, params, self._pager.link(place)))
+        try:
+            answer = self._exchange.send(self._requests.make(batch, params, self._pager.link(place)))
+        except NotFoundError:
+            if self._pager.is_beyond(place):
+                return [], None
+            raise
         records = http_answers.records_in(answer, self._config.get("records", "$"))
         if incremental:
             path = jsonpath.compile(incremental["path"])

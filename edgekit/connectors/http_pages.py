@@ -87,8 +87,12 @@ class Pager:
         if total is not None and count >= total:
             return None
         if self._kind in {"page", "offset"}:
-            # a total knows better than a short page: some sources give fewer than they were asked for
-            if not records or (total is None and self._size is not None and len(records) < self._size):
+            # A source may give fewer than it is asked for, so a page is short beside those before it, and the
+            # first never is; a total knows better than either.
+            is_short = (
+                self._size is not None and total is None and len(records) * (place.page - 1) < place.count
+            )
+            if not records or is_short:
                 return None
             at = self._offset(place) + len(records) if self._kind == "offset" else None
         else:
@@ -96,6 +100,10 @@ class Pager:
             if at is None:
                 return None
         return Place(place.page + 1, at, count)
+
+    def is_beyond(self, place: Place) -> bool:
+        """Whether "not found" at this place means that the list has ended: some sources answer so."""
+        return self._kind in {"page", "offset"} and place.page > 1
 
     def _offset(self, place: Place) -> int:
         return int(self._settings.get("start", 0) if place.at is None else place.at)

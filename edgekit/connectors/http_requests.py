@@ -146,7 +146,11 @@ class Requests:
             assert batch.items is not None
             batch.last = row.get("id")
             item = render(self._inputs["join"], row)
-            if self._unusable(item):
+            if (missing := self._missing(row)) is not None:
+                raw = codec.dumps(dict(row))
+                message = f"The row has no {missing} to ask by."
+                batch.rejects.append(Reject(raw, f"input {row.get('id')}", "input", message))
+            elif self._unusable(item):
                 message = "The value holds the separator of the request, or cannot stand in a path."
                 raw = codec.dumps(dict(row))
                 batch.rejects.append(Reject(raw, f"input {row.get('id')}", "input", message))
@@ -157,6 +161,12 @@ class Requests:
                 batch = Batch(batch.number + 1, [])
         if batch.items or batch.rejects:
             yield batch
+
+    def _missing(self, row: Mapping[str, Any]) -> str | None:
+        """Name the first value a row is asked by, if the row lacks it."""
+        assert self._inputs is not None
+        first = re.match(r"\{(\w+)\}", self._inputs["join"])
+        return first[1] if first and row.get(first[1]) in (None, "") else None
 
     def _unusable(self, item: str) -> bool:
         assert self._inputs is not None
