@@ -6,10 +6,17 @@ An integration is data: made from a template, with settings of its own; `runner.
     integrations.set_credential("drivers", "api_key", "…")
 """
 
-from edgekit.integrations.credentials import get_credential, list_credentials, set_credential
-from edgekit.integrations.instances import create, find, list_integrations, retire, show
-from edgekit.integrations.plan import Plan, prepare
-from edgekit.integrations.templates import list_templates, show_template
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgekit.integrations.credentials import get_credential, list_credentials, set_credential
+    from edgekit.integrations.instances import create, retire
+    from edgekit.integrations.plan import Plan, prepare
+    from edgekit.integrations.reading import find, list_integrations, show
+    from edgekit.integrations.templates import list_templates, show_template
 
 __all__ = [
     "Plan",
@@ -25,3 +32,27 @@ __all__ = [
     "show",
     "show_template",
 ]
+
+_HOMES = {
+    "Plan": "plan",
+    "create": "instances",
+    "find": "reading",
+    "get_credential": "credentials",
+    "list_credentials": "credentials",
+    "list_integrations": "reading",
+    "list_templates": "templates",
+    "prepare": "plan",
+    "retire": "instances",
+    "set_credential": "credentials",
+    "show": "reading",
+    "show_template": "templates",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Each part waits until it is used: reading needs neither models nor connectors.
+    if name == "tables":
+        return import_module(f"{__name__}.tables")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekit import clock, db, vault
 from edgekit.errors import DeniedError, InvalidError, NotFoundError
-from edgekit.integrations import instances
+from edgekit.integrations import reading
 from edgekit.models.integrations import IntegrationCredential
 
 
@@ -18,7 +18,7 @@ def set_credential(name: str, key: str, value: str, *, environment: str | None =
     `environment` is a code such as STAGING; without it the one this file is used in. Raise NotFoundError
     (integration, environment), VaultLockedError (no or wrong master key), InvalidError (nothing to store).
     """
-    integration = instances.find(name)
+    integration = reading.find(name)
     if not value:
         raise InvalidError(f"The secret {key} is empty; nothing was stored.")
     environment_id = _environment_id(environment)
@@ -50,7 +50,7 @@ def get_credential(name: str, key: str, *, environment: str | None = None, purpo
 
     Raise NotFoundError (no such integration or key), DeniedError (expired), VaultLockedError.
     """
-    integration = instances.find(name)
+    integration = reading.find(name)
     return _open(
         integration["id"], integration["integration_name"], key, _environment_id(environment), purpose
     )
@@ -58,7 +58,7 @@ def get_credential(name: str, key: str, *, environment: str | None = None, purpo
 
 def list_credentials(name: str | None = None) -> list[dict[str, Any]]:
     """Return which secrets are stored, without their values: integration, environment, key, dates, key id."""
-    integration = instances.find(name)["id"] if name else None
+    integration = reading.find(name)["id"] if name else None
     return db.query(
         "SELECT i.integration_name AS integration, e.code AS environment, c.credential_key AS"
         " key, c.expires_at,"

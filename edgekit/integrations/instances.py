@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, connectors, db
-from edgekit.errors import ConflictError, InvalidError, NotFoundError
-from edgekit.integrations import templates
+from edgekit.errors import ConflictError, InvalidError
+from edgekit.integrations import reading, templates
 from edgekit.models.integrations import (
     Integration,
     IntegrationMapping,
@@ -64,7 +64,7 @@ def create(
     connectors.check_config(connector, connector_config(connection))
     name = name.strip()
     with db.change(reason=f"integrations create {name}"):
-        if _rows(name):
+        if reading.rows_named(name):
             raise ConflictError(
                 f"There is already an integration {name}.", hint="Choose another name, or retire that one."
             )
@@ -89,96 +89,12 @@ def create(
             error_handling_strategy=pipeline.get("error_handling_strategy", "dead_letter"),
             dead_letter_config=pipeline.get("dead_letters"), performance_config=pipeline.get("performance"),
         )  # fmt: skip
-    return show(name)
-
-
-def find(name: str) -> dict[str, Any]:
-    """Return the row of an active integration by its name.
-
-    Raise NotFoundError with the names that come close.
-    """
-    rows = _rows(name)
-    if rows:
-        row = rows[0]
-        row["connection_config"] = json.loads(row["connection_config"])
-        return row
-    known = [item["name"] for item in list_integrations()]
-    close = get_close_matches(name, known, n=3) or known
-    hint = (
-        f"There are: {', '.join(close)}."
-        if close
-        else "Create one: edgekit integrations create NAME --template CODE"
-    )
-    raise NotFoundError(f"There is no integration {name}.", hint=hint)
-
-
-def list_integrations() -> list[dict[str, Any]]:
-    """Return the active integrations with their type, target table, health and last run."""
-    return db.query(
-        "SELECT i.integration_name AS name, t.code AS integration_type,"
-        " json_extract(i.connection_config, '$.table') AS target_table, i.health_status,"
-        " e.id AS last_execution_id, e.execution_status AS last_status, e.started_at AS last_run_at"
-        " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
-        " LEFT JOIN integration_execution e"
-        "   ON e.id = (SELECT max(x.id) FROM integration_execution x WHERE x.integration_id = i.id)"
-        " WHERE i.status_id = 1 ORDER BY i.integration_name"
-    )
-
-
-def show(name: str) -> dict[str, Any]:
-    """Return an integration whole: settings, template, mappings, pipeline, keys of secrets (no values)."""
-    row = find(name)
-    mappings = db.query(
-        "SELECT mapping_name AS name, source_path, target_path, target_data_type, is_required, default_value,"
-        " transformation_rules, validation_rules, mapping_direction, error_handling"
-        " FROM integration_mapping WHERE integration_id = ? AND status_id = 1 ORDER BY id",
-        (row["id"],),
-    )
-    for mapping in mappings:
-        for column in ("transformation_rules", "validation_rules"):
-            mapping[column] = json.loads(mapping[column]) if mapping[column] else None
-    origin = db.query(
-        "SELECT t.code, t.version FROM integration_template_instance x JOIN"
-        " integration_template t ON t.id = x.template_id"
-        " WHERE x.integration_id = ?",
-        (row["id"],),
-    )
-    keys = db.query(
-        "SELECT credential_key FROM integration_credential WHERE integration_id = ? ORDER BY id", (row["id"],)
-    )
-    return {
-        "id": row["id"],
-        "name": row["integration_name"],
-        "integration_type": row["integration_type"],
-        "template": f"{origin[0]['code']} {origin[0]['version']}" if origin else None,
-        "settings": row["connection_config"],
-        "mappings": mappings,
-        "pipeline": pipeline_of(row["id"]),
-        "secrets": [key["credential_key"] for key in keys],
-    }
-
-
-def pipeline_of(integration_id: int) -> dict[str, Any]:
-    """Return the active pipeline of an integration: steps, strategy, thresholds, performance."""
-    rows = db.query(
-        "SELECT pipeline_steps, error_handling_strategy, dead_letter_config, performance_config"
-        " FROM integration_pipeline_definition WHERE integration_id = ? AND status_id = 1",
-        (integration_id,),
-    )
-    if not rows:
-        return {"steps": [], "error_handling_strategy": "dead_letter", "dead_letters": {}, "performance": {}}
-    row = rows[0]
-    return {
-        "steps": json.loads(row["pipeline_steps"])["steps"],
-        "error_handling_strategy": row["error_handling_strategy"],
-        "dead_letters": json.loads(row["dead_letter_config"] or "{}"),
-        "performance": json.loads(row["performance_config"] or "{}"),
-    }
+    return reading.show(name)
 
 
 def retire(name: str) -> None:
     """Switch an integration off, keeping its rows and history; its name is free again."""
-    row = find(name)
+    row = reading.find(name)
     with db.change(reason=f"integrations retire {name}"):
         retired = f"{row['integration_name'][:75]} (retired {row['id']})"
         Integration.update(status_id=2, integration_name=retired).where(Integration.id == row["id"]).execute()
@@ -189,15 +105,6 @@ def connector_config(connection: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value for key, value in connection.items() if key not in TARGET_SETTINGS and key != "connector"
     }
-
-
-def _rows(name: str) -> list[dict[str, Any]]:
-    return db.query(
-        "SELECT i.id, i.integration_name, i.organization_id, i.connection_config, t.code AS integration_type"
-        " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
-        " WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL LIMIT 1",
-        (name,),
-    )
 
 
 def _type_id(code: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, codec, connectors, db, validate
 from edgekit.errors import InvalidError
-from edgekit.integrations import instances
+from edgekit.integrations import instances, reading
 from edgekit.integrations.credentials import Secrets
 from edgekit.mapping import CompiledMapping, FieldMapping, compile_mapping
 
@@ -92,7 +92,7 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
     `overrides` are settings for this run only. Raise NotFoundError or InvalidError naming the setting, table
     or column.
     """
-    row = instances.find(name)
+    row = reading.find(name)
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
     config = instances.connector_config(settings)
@@ -106,7 +106,7 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
             raise InvalidError(
                 f"{row['integration_name']} reads no file and is not driven by rows: --input has no use."
             )
-    pipeline = instances.pipeline_of(row["id"])
+    pipeline = reading.pipeline_of(row["id"])
     if "batch_size" in connector.config_schema.get("properties", {}):
         config.setdefault("batch_size", pipeline["performance"].get("batch_size", DEFAULT_BATCH))
     connectors.check_config(connector, config)
@@ -184,7 +184,9 @@ def _names(value: Any) -> list[str]:
     """Read a comma list of names, or a list."""
     if value is None:
         return []
-    parts = value.split(",") if isinstance(value, str) else list(value)
+    if not isinstance(value, str | list):
+        raise InvalidError(f"{value!r} is no list of names.", hint='Write it like a,b or ["a", "b"].')
+    parts = value.split(",") if isinstance(value, str) else value
     return [str(part).strip() for part in parts if str(part).strip()]
 
 
@@ -241,6 +243,8 @@ def _schemas(steps: list[dict[str, Any]]) -> dict[str, validate.Validator]:
     """Read the steps: an optional validation, the mapping, an optional validation."""
     found: dict[str, validate.Validator] = {}
     mapped = False
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise InvalidError('The steps of the pipeline are a list of objects: [{"type": "map"}].')
     for step in steps:
         kind = step.get("type")
         if kind == "map" and not mapped:

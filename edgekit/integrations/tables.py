@@ -116,7 +116,8 @@ def _refuse_missing(plan: plans.Plan) -> None:
         bulk.table_columns(db.connection(), plan.table)
     except NotFoundError as error:
         raise NotFoundError(
-            error.message, hint=f"{error.hint} Or have it made from the data: --set create=true --set key=…"
+            error.message,
+            hint=f"{str(error.hint).removesuffix('.')}. Or have it made from the data: --set create=true --set key=…",
         ) from error
 
 

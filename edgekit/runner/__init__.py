@@ -5,14 +5,16 @@ for letter in runner.list_dead_letters():
     runner.replay_dead_letter(letter["id"])
 """
 
-from edgekit.runner.dead_letters import (
-    discard_dead_letter,
-    list_dead_letters,
-    replay_dead_letter,
-    show_dead_letter,
-)
-from edgekit.runner.engine import run
-from edgekit.runner.execution import RunResult, list_executions, show_execution
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgekit.runner.dead_letters import discard_dead_letter, replay_dead_letter
+    from edgekit.runner.engine import run
+    from edgekit.runner.execution import RunResult
+    from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
 
 __all__ = [
     "RunResult",
@@ -24,3 +26,21 @@ __all__ = [
     "show_dead_letter",
     "show_execution",
 ]
+
+_HOMES = {
+    "RunResult": "execution",
+    "discard_dead_letter": "dead_letters",
+    "list_dead_letters": "reading",
+    "list_executions": "reading",
+    "replay_dead_letter": "dead_letters",
+    "run": "engine",
+    "show_dead_letter": "reading",
+    "show_execution": "reading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Each part waits until it is used: reading needs neither models nor connectors.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, codec, db
-from edgekit.errors import ConflictError, EdgekitError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, EdgekitError, InvalidError
 from edgekit.integrations import Plan, prepare
 from edgekit.models.runner import DeadLetter
-from edgekit.runner import transform
+from edgekit.runner import reading, transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,54 +95,19 @@ def _digest(item: Letter, *, stable: bool) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_SHOWN = (
-    "d.id, i.integration_name AS integration, d.replay_status AS status, d.step, d.error_code, d.error_field,"
-    " d.error_message, d.source_position, d.attempts, d.execution_id, d.created_at, d.updated_at"
-)
-
-
-def list_dead_letters(
-    *, integration: str | None = None, status: str | None = "pending", limit: int = 1000
-) -> list[dict[str, Any]]:
-    """Return records set aside, oldest first; those waiting unless `status` says otherwise (None: all)."""
-    return db.query(
-        f"SELECT {_SHOWN} FROM dead_letter d JOIN integration i ON i.id = d.integration_id"
-        " WHERE (? IS NULL OR i.integration_name = ? COLLATE NOCASE) AND (? IS NULL OR d.replay_status = ?)"
-        " ORDER BY d.id LIMIT ?",
-        (integration, integration, status, status, limit),
-    )
-
-
-def show_dead_letter(letter_id: int) -> dict[str, Any]:
-    """Return one record set aside, with the record itself. Raise NotFoundError."""
-    rows = db.query(
-        f"SELECT {_SHOWN}, d.record, d.correlation_id FROM dead_letter d"
-        " JOIN integration i ON i.id = d.integration_id WHERE d.id = ?",
-        (letter_id,),
-    )
-    if not rows:
-        raise NotFoundError(f"There is no dead letter {letter_id}.", hint="See: edgekit dead-letters list")
-    row = rows[0]
-    with suppress(
-        ValueError, EdgekitError
-    ):  # where it was not JSON when it came, the raw text is what there is
-        row["record"] = codec.loads(row["record"])
-    return row
-
-
 def replay_dead_letter(letter_id: int) -> dict[str, Any]:
     """Send a record through its integration again, with the mapping and rules of now.
 
     On success it is settled in the change that writes it. On failure the attempt is counted and the error
     raised; the record stays. Raise ConflictError if it is settled already.
     """
-    row = show_dead_letter(letter_id)
+    row = reading.show_dead_letter(letter_id)
     if row["status"] != "pending":
         raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
     plan = prepare(row["integration"])
     failure = _try_again(plan, row)
     if failure is None:
-        return show_dead_letter(letter_id)
+        return reading.show_dead_letter(letter_id)
     step, error = failure
     with db.change(reason=f"dead-letters replay {letter_id}: failed", correlation_id=row["correlation_id"]):
         DeadLetter.update(
@@ -176,11 +140,11 @@ def discard_dead_letter(letter_id: int) -> dict[str, Any]:
 
     Raise ConflictError if settled.
     """
-    row = show_dead_letter(letter_id)
+    row = reading.show_dead_letter(letter_id)
     if row["status"] != "pending":
         raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
     with db.change(reason=f"dead-letters discard {letter_id}"):
         DeadLetter.update(replay_status="discarded", settled_at=clock.now()).where(
             DeadLetter.id == letter_id
         ).execute()
-    return show_dead_letter(letter_id)
+    return reading.show_dead_letter(letter_id)

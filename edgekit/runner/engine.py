@@ -122,6 +122,8 @@ def _write_batch(plan: Plan, current: Execution, page: Page) -> None:
     if letters and plan.strategy == "fail_fast":
         first = letters[0]
         raise SkipRecordError(f"{first.position}: {first.message}", error_code=first.code)
+    if letters and not current.first_failure:
+        current.first_failure = f"{letters[0].position}: {letters[0].message}"
     if letters and plan.strategy != "continue_on_error":
         dead_letters.store(current, plan, letters)
     current.records_read += len(page.records) + len(page.rejects)
@@ -167,13 +169,15 @@ def _check_thresholds(plan: Plan, current: Execution, *, final: bool) -> None:
     hint = f"See why: edgekit dead-letters list --integration {plan.name}"
     if limits.max_count is not None and failed > limits.max_count:
         raise InvalidError(
-            f"{failed} records were set aside, more than the {limits.max_count} allowed.", hint=hint
+            f"{failed} records were set aside, more than the {limits.max_count} allowed;"
+            f" the first: {current.first_failure}",
+            hint=hint,
         )
     percent = 100 * failed / read if read else 0.0
     if final and limits.max_percent is not None and percent > limits.max_percent:
         raise InvalidError(
             f"{failed} of {read} records were set aside ({percent:.0f} %), more than the"
-            f" {limits.max_percent:g} % allowed.",
+            f" {limits.max_percent:g} % allowed; the first: {current.first_failure}",
             hint=hint,
         )
 

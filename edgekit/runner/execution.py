@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db
-from edgekit.errors import ConflictError, EdgekitError, NotFoundError
+from edgekit.errors import ConflictError, EdgekitError
 from edgekit.models.runner import IntegrationExecution
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Execution:
     records_changed: int = 0
     records_failed: int = 0
     retries: int = 0
+    first_failure: str = ""
+    """Where and why the first record was set aside."""
 
 
 @contextmanager
@@ -213,39 +215,3 @@ def _supersede_letters(execution: Execution, plan: Plan) -> None:
         " AND source_digest = ?)",
         (at, at, actor, plan.integration_id, execution.id, plan.integration_id, plan.fingerprint),
     )
-
-
-_SHOWN = (
-    "e.id, i.integration_name AS integration, e.execution_status AS status, e.trigger_kind,"
-    " e.started_at, e.ended_at,"
-    " e.records_read, e.records_written, e.records_changed, e.records_failed AS dead_letters,"
-    " e.retry_count AS retries,"
-    " e.error_code, e.error_message, e.correlation_id, e.resumed_from_id"
-)
-
-
-def list_executions(*, integration: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Return the newest runs, newest first."""
-    return db.query(
-        f"SELECT {_SHOWN} FROM integration_execution e JOIN integration i ON i.id = e.integration_id"
-        " WHERE ? IS NULL OR i.integration_name = ? COLLATE NOCASE ORDER BY e.id DESC LIMIT ?",
-        (integration, integration, limit),
-    )
-
-
-def show_execution(execution_id: int) -> dict[str, Any]:
-    """Return one run with its attempts to reach the other side. Raise NotFoundError."""
-    rows = db.query(
-        f"SELECT {_SHOWN} FROM integration_execution e JOIN integration i ON i.id ="
-        " e.integration_id WHERE e.id = ?",
-        (execution_id,),
-    )
-    if not rows:
-        raise NotFoundError(f"There is no execution {execution_id}.", hint="See: edgekit executions list")
-    attempts = db.query(
-        "SELECT request_type AS method, request_url AS url, response_code, response_time_ms,"
-        " is_success, error_message,"
-        " retry_count AS retry, created_at FROM integration_log WHERE execution_id = ? ORDER BY id",
-        (execution_id,),
-    )
-    return {**rows[0], "attempts": attempts}

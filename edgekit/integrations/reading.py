@@ -1,0 +1,104 @@
+"""Integrations read: by name, all of them, one whole. Needs no connector and no model, so it is quick."""
+
+from __future__ import annotations
+
+import json
+from difflib import get_close_matches
+from typing import Any
+
+from edgekit import db
+from edgekit.errors import NotFoundError
+
+
+def find(name: str) -> dict[str, Any]:
+    """Return the row of an active integration by its name.
+
+    Raise NotFoundError with the names that come close.
+    """
+    rows = rows_named(name)
+    if rows:
+        row = rows[0]
+        row["connection_config"] = json.loads(row["connection_config"])
+        return row
+    known = [item["name"] for item in list_integrations()]
+    close = get_close_matches(name, known, n=3) or known
+    hint = (
+        f"There are: {', '.join(close)}."
+        if close
+        else "Create one: edgekit integrations create NAME --template CODE"
+    )
+    raise NotFoundError(f"There is no integration {name}.", hint=hint)
+
+
+def list_integrations() -> list[dict[str, Any]]:
+    """Return the active integrations with their type, target table, health and last run."""
+    return db.query(
+        "SELECT i.integration_name AS name, t.code AS integration_type,"
+        " json_extract(i.connection_config, '$.table') AS target_table, i.health_status,"
+        " e.id AS last_execution_id, e.execution_status AS last_status, e.started_at AS last_run_at"
+        " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
+        " LEFT JOIN integration_execution e"
+        "   ON e.id = (SELECT max(x.id) FROM integration_execution x WHERE x.integration_id = i.id)"
+        " WHERE i.status_id = 1 ORDER BY i.integration_name"
+    )
+
+
+def show(name: str) -> dict[str, Any]:
+    """Return an integration whole: settings, template, mappings, pipeline, keys of secrets (no values)."""
+    row = find(name)
+    mappings = db.query(
+        "SELECT mapping_name AS name, source_path, target_path, target_data_type, is_required, default_value,"
+        " transformation_rules, validation_rules, mapping_direction, error_handling"
+        " FROM integration_mapping WHERE integration_id = ? AND status_id = 1 ORDER BY id",
+        (row["id"],),
+    )
+    for mapping in mappings:
+        for column in ("transformation_rules", "validation_rules"):
+            mapping[column] = json.loads(mapping[column]) if mapping[column] else None
+    origin = db.query(
+        "SELECT t.code, t.version FROM integration_template_instance x JOIN"
+        " integration_template t ON t.id = x.template_id"
+        " WHERE x.integration_id = ?",
+        (row["id"],),
+    )
+    keys = db.query(
+        "SELECT credential_key FROM integration_credential WHERE integration_id = ? ORDER BY id", (row["id"],)
+    )
+    return {
+        "id": row["id"],
+        "name": row["integration_name"],
+        "integration_type": row["integration_type"],
+        "template": f"{origin[0]['code']} {origin[0]['version']}" if origin else None,
+        "settings": row["connection_config"],
+        "mappings": mappings,
+        "pipeline": pipeline_of(row["id"]),
+        "secrets": [key["credential_key"] for key in keys],
+    }
+
+
+def pipeline_of(integration_id: int) -> dict[str, Any]:
+    """Return the active pipeline of an integration: steps, strategy, thresholds, performance."""
+    rows = db.query(
+        "SELECT pipeline_steps, error_handling_strategy, dead_letter_config, performance_config"
+        " FROM integration_pipeline_definition WHERE integration_id = ? AND status_id = 1",
+        (integration_id,),
+    )
+    if not rows:
+        return {"steps": [], "error_handling_strategy": "dead_letter", "dead_letters": {}, "performance": {}}
+    row = rows[0]
+    return {
+        "steps": json.loads(row["pipeline_steps"])["steps"],
+        "error_handling_strategy": row["error_handling_strategy"],
+        "dead_letters": json.loads(row["dead_letter_config"] or "{}"),
+        "performance": json.loads(row["performance_config"] or "{}"),
+    }
+
+
+def rows_named(name: str) -> list[dict[str, Any]]:
+    """Return the active integration of a name, none or one, its settings as JSON text."""
+    return db.query(
+        "SELECT i.id, i.integration_name, i.organization_id, i.connection_config, t.code AS integration_type"
+        " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
+        " WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL LIMIT 1",
+        (name,),
+    )
