@@ -197,7 +197,8 @@ class TestErrors:
         monkeypatch.setattr("edgekit.file.verify.verify", stop)
         result = run("verify")
         assert result.exit_code == 130
-        assert result.stderr.strip() == "Stopped."
+        assert result.stderr.startswith("Stopped, and nothing is left half-done.")
+        assert result.stderr.count("\n") == 1
 
     def test_a_bug_shows_itself(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object, **__: object) -> None:

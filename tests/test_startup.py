@@ -40,7 +40,7 @@ def test_help_imports_click_and_nothing_of_weight(args: list[str]) -> None:
         "json is the probe's"
     )
     assert {name for name in found if name.startswith("edgekit.")} == {
-        "edgekit.cli", "edgekit.cli.group", "edgekit.cli.root", "edgekit.errors",
+        "edgekit.cli", "edgekit.cli.group", "edgekit.cli.root", "edgekit.cli.stopping", "edgekit.errors",
     }  # fmt: skip
 
 

@@ -13,15 +13,21 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     import gc
 
-    # What is imported now stays. To look for garbage in it meanwhile, and once more at the end, would be a
-    # sixth of the time of a short command.
-    gc.disable()
-    from edgekit.cli.root import edgekit
+    try:
+        # What is imported now stays. To look for garbage in it meanwhile, and once more at the end, would be
+        # a sixth of the time of a short command.
+        gc.disable()
+        from edgekit.cli import stopping
+        from edgekit.cli.root import edgekit
 
-    gc.freeze()
-    gc.enable()
-    _prepare_streams()
-    edgekit(prog_name="edgekit")
+        gc.freeze()
+        gc.enable()
+        stopping.listen()
+        _prepare_streams()
+        edgekit(prog_name="edgekit")
+    except KeyboardInterrupt:  # before the first command, or behind the last
+        sys.stderr.write("Stopped.\n")
+        sys.exit(130)
 
 
 def _prepare_streams() -> None:

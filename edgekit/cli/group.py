@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.exceptions import NoSuchCommand
 
+from edgekit.cli import stopping
 from edgekit.errors import EdgekitError
 
 if TYPE_CHECKING:
@@ -121,6 +122,14 @@ class Root(Group):
                     [(name.ljust(width), e.help) for name, e in self.table.items() if e.heading == heading]
                 )
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the command line; Click's own word for Ctrl-C here would be another exit code."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except KeyboardInterrupt:
+            say_stopped("Stopped.")
+            sys.exit(130)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a word from the table, and options as Click does."""
         from click.shell_completion import CompletionItem
@@ -133,7 +142,7 @@ class Root(Group):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("\nStopped.", err=True)
+            say_stopped("Stopped, and nothing is left half-done. To go on, run the same command again.")
             ctx.exit(130)
         except EdgekitError as error:
             _report(ctx, error)
@@ -144,6 +153,12 @@ class Root(Group):
             if ours is None:
                 raise
             _report(ctx, ours)
+
+
+def say_stopped(sentence: str) -> None:
+    """Say on standard error that we stopped, below the ^C of a terminal."""
+    stopping.ignore()
+    click.echo(f"\n{sentence}" if sys.stderr.isatty() else sentence, err=True)
 
 
 def _report(ctx: click.Context, error: EdgekitError) -> None:

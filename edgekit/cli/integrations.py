@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli.group import Group
+from edgekit.cli.group import Group, say_stopped
 from edgekit.cli.options import json_option, opened
 from edgekit.cli.progress import Counting
 from edgekit.cli.show import show
@@ -157,7 +157,15 @@ def run(context: click.Context, name: str, source: str | None, dry_run: bool, as
     if result.error is not None:
         raise result.error
     if result.status == "interrupted":
+        say_stopped(f"Stopped; the batches written so far stay. Go on with: {_again(context, name, source)}")
         context.exit(130)
+
+
+def _again(context: click.Context, name: str, source: str | None) -> str:
+    """Write the command that goes on with an interrupted run."""
+    given = ["--input", source] if source else []
+    words = ["edgekit", "--db", context.obj.db, "integrations", "run", name, *given]
+    return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
 def _run_line(result: Any) -> dict[str, Any]:
@@ -172,7 +180,7 @@ def _run_line(result: Any) -> dict[str, Any]:
         "set aside": f"{result.dead_letters:,}",
         "retries": result.retries,
         "took": f"{seconds:.1f} s, {result.records_read / max(seconds, 0.001):,.0f} records/s",
-        **({"note": result.message} if result.message and result.error is None else {}),
+        **({"note": result.message} if result.status == "dry_run" else {}),
     }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import audit, db, integrations, runner, schema, vault
 from edgekit.demo import provider
 from edgekit.errors import ConflictError, NotFoundError
+from edgekit.file import placing
 from edgekit.file.create import create
 from edgekit.file.verify import verify
 
@@ -82,7 +83,9 @@ def _run_all(folder: Path, result: DemoResult, progress: Progress | None) -> Non
     book = folder / "book.csv"
     demo_seeds = schema.seed_folder() / "demo"
     if not book.exists():
-        shutil.copyfile(demo_seeds / "book.csv", book)
+        with placing.workspace(folder) as building:  # half a book would be taken for a whole one ever after
+            shutil.copyfile(demo_seeds / "book.csv", building / book.name)
+            (building / book.name).replace(book)
     scenario = json.loads((demo_seeds / "integrations.json").read_text(encoding="utf-8"))
     with provider.serve() as served:
         for item in scenario["integrations"]:
@@ -93,6 +96,8 @@ def _run_all(folder: Path, result: DemoResult, progress: Progress | None) -> Non
             here = {"path": str(book)} if file_based else {"base_url": served.base_url}
             report = (lambda count, name=name: progress(name, count)) if progress is not None else None
             result.runs.append(runner.run(name, overrides=here, progress=report))
+            if result.runs[-1].status == "interrupted":
+                raise KeyboardInterrupt  # the run ended itself in good order; what follows must not begin
 
 
 def _ensure(item: dict[str, Any], settings: dict[str, Any]) -> None:
