@@ -240,7 +240,7 @@ def test_a_truncated_gzip_keeps_what_came_before(tmp_path: Path) -> None:
     assert "done" not in found[-1].state
 
 
-def test_a_gzip_damaged_in_the_middle_keeps_what_came_before(tmp_path: Path) -> None:
+def test_of_a_gzip_damaged_in_the_middle_nothing_is_used(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     whole = bytearray(
         gzip.compress(b"n\n" + b"".join(b"%d\n" % (n * 7919 % 100_003) for n in range(100_000)))
@@ -249,8 +249,8 @@ def test_a_gzip_damaged_in_the_middle_keeps_what_came_before(tmp_path: Path) -> 
     whole[middle : middle + 64] = b"\xff" * 64
     path.write_bytes(whole)
     found, error = until_error(path)
-    assert len(records(found)) > 10_000
-    assert "damaged after record" in error.message
+    assert found == []  # until the checksum at its end is seen, any record may be a wrong one
+    assert "is damaged" in error.message
     assert "cut off" not in error.message
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 18
 _HEAD = 1 << 16
 _GZIP = b"\x1f\x8b"
+_DAMAGED = "Fetch it again; nothing of it was used."
 _AGAIN = "Fetch it again; what was read is kept."
 _OTHER_KINDS = (
     (b"PK\x03\x04", "a ZIP/XLSX file", "Save the sheet as CSV, or unpack the ZIP."),
@@ -88,6 +89,8 @@ def source(path: str) -> Iterator[Source]:
         identity = "" if path == "-" else _identity(raw)
         try:
             packed = raw.peek(2)[:2] == _GZIP
+            if packed and raw.seekable():
+                _check_packed(raw)
             found = Source(name, gzip.GzipFile(fileobj=raw) if packed else raw, identity)
         except BrokenError as error:
             raise InvalidError(f"{name} {error.what.format('at its beginning')}.", hint=error.hint) from error
@@ -98,6 +101,23 @@ def source(path: str) -> Iterator[Source]:
     finally:
         if path != "-":
             raw.close()
+
+
+def _check_packed(raw: io.BufferedReader) -> None:
+    """Unpack the whole file once for its checksum, which stands at its end. Raise BrokenError.
+
+    A flipped bit unpacks to records that look right and are not: they would be written before it is known.
+    What is only cut off is right as far as it goes, and is found while reading.
+    """
+    stream = gzip.GzipFile(fileobj=raw)
+    try:
+        while stream.read1(BLOCK):
+            pass
+    except EOFError:
+        pass
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise BrokenError("is damaged: its gzip data cannot be unpacked", _DAMAGED) from error
+    raw.seek(0)
 
 
 def _standard_input() -> io.BufferedReader:

@@ -94,8 +94,7 @@ def records_in(answer: Answer, path: str) -> list[Any]:
         return []
     found = jsonpath.find(path, answer.document)
     if not found:
-        query = jsonpath.compile(path)
-        if query.segments is None:
+        if jsonpath.compile(path).segments is None and not _lacks_list(answer.document, path):
             return []
         raise InvalidError(
             f"{answer.url} has nothing at {path}; {_has(answer.document)}.",
@@ -110,6 +109,15 @@ def records_in(answer: Answer, path: str) -> list[Any]:
     if isinstance(found[0], dict):
         return found
     raise InvalidError(f"{answer.url} has {kind_of(found[0])} at {path}, not a list of records.")
+
+
+def _lacks_list(document: Any, path: str) -> bool:
+    """Tell an answer without the list from one whose list is empty, for a path that ends with `[*]`."""
+    holder = jsonpath.compile(path.removesuffix("[*]") or "$")
+    if not path.endswith("[*]") or holder.segments is None:
+        return False
+    found = holder.find(document)
+    return not found or not (found[0] is None or isinstance(found[0], list | dict))
 
 
 def _has(document: Any) -> str:
