@@ -45,7 +45,7 @@ def table_columns(connection: sqlite3.Connection, table: str) -> dict[str, str]:
     ).fetchone()
     if not found or kind != ("table",):
         raise NotFoundError(
-            f"There is no table {table}.", hint=_close(table, _tables(connection), "edgekit schema tables")
+            f"There is no table {table}.", hint=_close(table, _tables(connection), "edgekit status")
         )
     return found
 

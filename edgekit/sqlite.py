@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit import clock, rules, schema
-from edgekit.errors import CorruptError, MigrationNeededError, NotFoundError
+from edgekit.errors import CorruptError, DeniedError, MigrationNeededError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,8 +99,20 @@ def _explained(error: BaseException, path: Path) -> BaseException:
         return error
     if "not a database" in str(error):
         return CorruptError(f"{path} is not an SQLite database, or it is damaged.", hint=restore)
+    if getattr(error, "sqlite_errorname", "").startswith("SQLITE_CANTOPEN"):
+        return _unopened(path)
     ours = rules.translate(error)
     return error if ours is None else type(ours)(f"{path}: {ours.message}", hint=ours.hint)
+
+
+def _unopened(path: Path) -> DeniedError:
+    """Say why SQLite cannot open a file that is there: no right to read it, or to write beside it."""
+    try:
+        with path.open("rb"):
+            why = "can be read but not written, or its folder not"
+    except OSError as error:
+        why = f"cannot be read: {error.strerror or error}"
+    return DeniedError(f"{path} {why}.", hint="Move it to a folder you may write, or change its rights.")
 
 
 def _reach(path: Path, *, read_only: bool) -> sqlite3.Connection:

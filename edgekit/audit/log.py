@@ -94,6 +94,7 @@ def entries(
             conditions.append("l.record_key = ?")
             values.append(key)
     if actor is not None:
+        _require_actor(connection, actor)
         conditions.append("x.actor = ?")
         values.append(actor)
     if since is not None:
@@ -303,6 +304,17 @@ def _record_key(table: str, record: int | str) -> int:
         return int(record)
     except ValueError:
         raise InvalidError(f"{record!r} is no id of {table}.", hint="An id is a whole number.") from None
+
+
+def _require_actor(connection: sqlite3.Connection, actor: str) -> None:
+    """Raise NotFoundError for a name that is no user's and stands in no change: it is misspelt."""
+    known = (
+        "SELECT EXISTS (SELECT 1 FROM user WHERE username = ?1)"
+        " OR EXISTS (SELECT 1 FROM audit_transaction WHERE actor = ?1)"
+    )
+    if not connection.execute(known, (actor,)).fetchone()[0]:
+        names = [name for (name,) in connection.execute("SELECT username FROM user ORDER BY id LIMIT 10")]
+        raise NotFoundError(f"There is no user {actor!r} in this file.", hint=f"Users: {', '.join(names)}.")
 
 
 def _require_record(connection: sqlite3.Connection, table: str, number: int, key: int) -> None:

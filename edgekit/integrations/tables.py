@@ -117,7 +117,8 @@ def _refuse_missing(plan: plans.Plan) -> None:
     except NotFoundError as error:
         raise NotFoundError(
             error.message,
-            hint=f"{str(error.hint).removesuffix('.')}. Or have it made from the data: --set create=true --set key=…",
+            hint=f"{str(error.hint).removesuffix('.')}. Or have it made from the data:"
+            " --set create=true --set key=…",
         ) from error
 
 
