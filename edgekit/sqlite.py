@@ -6,6 +6,7 @@ they bring in nothing but the standard library.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import uuid
 from contextlib import contextmanager
@@ -107,11 +108,8 @@ def _explained(error: BaseException, path: Path) -> BaseException:
 
 def _unopened(path: Path) -> DeniedError:
     """Say why SQLite cannot open a file that is there: no right to read it, or to write beside it."""
-    try:
-        with path.open("rb"):
-            why = "can be read but not written, or its folder not"
-    except OSError as error:
-        why = f"cannot be read: {error.strerror or error}"
+    # Asked of the system and not tried: opening the live file here would drop SQLite's locks on it.
+    why = "can be read but not written, or its folder not" if os.access(path, os.R_OK) else "cannot be read"
     return DeniedError(f"{path} {why}.", hint="Move it to a folder you may write, or change its rights.")
 
 
