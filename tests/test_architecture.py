@@ -203,7 +203,8 @@ def test_the_command_line_parses_calls_and_shows() -> None:
             if "models" in name.split(".")
         ]
         for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ExceptHandler) and path.name != "group.py":
+            # __init__ hears Ctrl-C before there is a group and behind it, and nothing else
+            if isinstance(node, ast.ExceptHandler) and path.name not in {"group.py", "__init__.py"}:
                 breaches.append(f"{where(path)}:{node.lineno} catches")
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _SQL.match(node.value):
                 breaches.append(f"{where(path)}:{node.lineno} holds SQL")

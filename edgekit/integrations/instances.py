@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs"}
 """Settings that say where records go and what drives the source; all others are the connector's."""
+
+_LOGIN_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*@", re.IGNORECASE)
+_KEY_IN_QUERY = re.compile(
+    r"[?&](?:[^=&#]*[_-])?(?:api[_-]?key|access[_-]?key|passw(?:or)?d|pwd|secret|token|sig(?:nature)?)=[^&#]",
+    re.IGNORECASE,
+)
+_VAULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 
 _MAPPING_FIELDS = {
     "name",
@@ -62,6 +70,7 @@ def create(
     mappings = _merge_mappings(source["mapping_templates"].get("mappings", []), changes.get("mappings", []))
     pipeline = {**source["pipeline_template"], **changes.get("pipeline", {})}
     connectors.check_config(connector, connector_config(connection))
+    _refuse_secrets(connection)
     name = name.strip()
     with db.change(reason=f"integrations create {name}"):
         if reading.rows_named(name):
@@ -165,6 +174,25 @@ def _yes_or_no(name: str, value: str) -> bool:
 def _types(kind: Mapping[str, Any]) -> list[str]:
     types = kind.get("type", [])
     return [types] if isinstance(types, str) else list(types)
+
+
+def _refuse_secrets(connection: Mapping[str, Any]) -> None:
+    """Refuse a log-in or a key in an address, and a secret where its key in the vault belongs.
+
+    The file itself refuses settings that are named like secrets. Raise InvalidError, the value not shown.
+    """
+    kept = "Leave it out, and store it apart: edgekit vault set INTEGRATION KEY"
+    for name, value in connection.items():
+        if isinstance(value, str) and (_LOGIN_IN_URL.match(value) or _KEY_IN_QUERY.search(value)):
+            raise InvalidError(f"The setting {name} holds a secret in its address.", hint=kept)
+    auth = connection.get("auth")
+    for name, value in auth.items() if isinstance(auth, dict) else ():
+        if name.endswith("secret") and not _VAULT_KEY.fullmatch(str(value)):
+            raise InvalidError(
+                f"The setting auth.{name} is the key of a secret in the vault, such as api_key;"
+                " what stands there is none.",
+                hint=kept,
+            )
 
 
 def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:

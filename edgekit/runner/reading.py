@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from edgekit import codec, db
+from edgekit import codec, db, integrations
 from edgekit.errors import EdgekitError, NotFoundError
 
 _EXECUTION = (
@@ -17,8 +17,17 @@ _EXECUTION = (
 )
 
 
+def _require_integration(name: str | None) -> None:
+    """Raise NotFoundError for a name that no integration has or had, with those that come close."""
+    if name is not None:
+        known = "SELECT 1 FROM integration WHERE integration_name = ? COLLATE NOCASE"
+        if not db.query(known, (name,)):
+            integrations.find(name)
+
+
 def list_executions(*, integration: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Return the newest runs, newest first."""
+    """Return the newest runs, newest first. Raise NotFoundError if there was never such an integration."""
+    _require_integration(integration)
     return db.query(
         f"SELECT {_EXECUTION} FROM integration_execution e JOIN integration i ON i.id = e.integration_id"
         " WHERE ? IS NULL OR i.integration_name = ? COLLATE NOCASE ORDER BY e.id DESC LIMIT ?",
@@ -53,7 +62,11 @@ _LETTER = (
 def list_dead_letters(
     *, integration: str | None = None, status: str | None = "pending", limit: int = 1000
 ) -> list[dict[str, Any]]:
-    """Return records set aside, oldest first; those waiting unless `status` says otherwise (None: all)."""
+    """Return records set aside, oldest first; those waiting unless `status` says otherwise (None: all).
+
+    Raise NotFoundError if there was never such an integration.
+    """
+    _require_integration(integration)
     return db.query(
         f"SELECT {_LETTER} FROM dead_letter d JOIN integration i ON i.id = d.integration_id"
         " WHERE (? IS NULL OR i.integration_name = ? COLLATE NOCASE) AND (? IS NULL OR d.replay_status = ?)"
