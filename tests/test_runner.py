@@ -188,6 +188,24 @@ class TestImport:
         assert runner.show_execution(second.execution_id or 0)["resumed_from_id"] == first.execution_id
         assert len(db.query("SELECT 1 FROM vehicle")) == 30
 
+    def test_a_batch_that_cannot_be_committed_counts_for_nothing(
+        self, tmp_path: Path, edge: Database
+    ) -> None:
+        name = vehicles(tmp_path, *[f"1FTMW1T88MFA{number:05d},2021" for number in range(3000)])
+
+        def fill_disk(count: int) -> None:
+            if count == 1000:
+                pages = edge.connection().execute("PRAGMA page_count").fetchone()[0]
+                edge.connection().execute(f"PRAGMA max_page_count = {pages + 10}")
+
+        result = runner.run(name, progress=fill_disk)
+        assert (result.status, result.records_read, result.records_written) == ("failed", 1000, 1000)
+        assert result.error is not None
+        assert "disk is full" in result.error.message
+        edge.connection().execute("PRAGMA max_page_count = 1000000")
+        assert counts(runner.run(name)) == (2000, 2000, 2000, 0)
+        assert verify(edge.path) == []
+
     def test_a_run_taken_over_by_another_process_stops(self, tmp_path: Path) -> None:
         name = vehicles(tmp_path, *[f"1FTMW1T88MFA{number:05d},2021" for number in range(30)])
 

@@ -58,6 +58,7 @@ class Plan:
 
     integration_id: int
     name: str
+    organization_id: int | None
     connector: connectors.Connector
     config: dict[str, Any]
     inputs: Inputs | None
@@ -114,6 +115,7 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
     plan = Plan(
         integration_id=row["id"],
         name=row["integration_name"],
+        organization_id=row["organization_id"],
         connector=connector,
         config=config,
         inputs=inputs,

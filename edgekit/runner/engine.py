@@ -83,8 +83,13 @@ def _end_failed(plan: Plan, current: Execution, error: EdgekitError) -> None:
 def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None:
     with closing(_pages(plan, current.state)) as pages:
         for page in pages:
-            with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
-                _write_batch(plan, current, page)
+            before = current.counts
+            try:
+                with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
+                    _write_batch(plan, current, page)
+            except BaseException:
+                current.counts = before  # the batch is undone: it counts for nothing
+                raise
             page.records = []  # let go before the next page is read; the connector may still need its list
             if progress is not None:
                 progress(current.records_read)

@@ -61,6 +61,23 @@ class Execution:
     first_failure: str = ""
     """Where and why the first record was set aside."""
 
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """What has been read, written, changed, set aside and retried."""
+        return (
+            self.records_read,
+            self.records_written,
+            self.records_changed,
+            self.records_failed,
+            self.retries,
+        )
+
+    @counts.setter
+    def counts(self, counts: tuple[int, int, int, int, int]) -> None:
+        self.records_read, self.records_written, self.records_changed, self.records_failed, self.retries = (
+            counts
+        )
+
 
 @contextmanager
 def hold(plan: Plan) -> Iterator[None]:
@@ -97,7 +114,7 @@ def begin(plan: Plan, *, trigger: str) -> Execution:
             resumed_from_id=interrupted,
             started_at=clock.now(),
             correlation_id=change.correlation_id,
-            organization_id=1,
+            organization_id=plan.organization_id,
         )
         correlation_id = change.correlation_id
     state = _checkpoint(plan)
