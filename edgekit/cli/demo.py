@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def _closing(result: DemoResult) -> list[str]:
         if not result.verify
         else [f"  verify: {finding}" for finding in result.verify]
     )
-    database = f'"{result.database}"' if " " in result.database else result.database
+    command = f"{_program()} --db {_quoted(result.database)}"
     vehicle = result.vehicle.get("id", 1)
     return [
         _title("Was it right?"),
@@ -124,7 +125,18 @@ def _closing(result: DemoResult) -> list[str]:
         f"  The master key of its vault is in {result.master_key}.",
         "",
         _title("Try next"),
-        f"  edgekit --db {database} dead-letters list",
-        f"  edgekit --db {database} audit blame vehicle {vehicle}",
-        f"  edgekit --db {database} verify",
+        f"  {command} dead-letters list",
+        f"  {command} audit blame vehicle {vehicle}",
+        f"  {command} verify",
     ]
+
+
+def _program() -> str:
+    """Say how edgekit was started, where the bare name would not find it."""
+    from shutil import which
+
+    return "edgekit" if which("edgekit") else _quoted(sys.argv[0])
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if " " in path else path
