@@ -135,6 +135,8 @@ def _program() -> str:
     """Say how edgekit was started, where the bare name would not find it."""
     from shutil import which
 
+    if sys.argv[0].endswith("__main__.py"):
+        return "python -m edgekit"
     return "edgekit" if which("edgekit") else _quoted(sys.argv[0])
 
 
