@@ -188,6 +188,18 @@ class TestImport:
         assert runner.show_execution(second.execution_id or 0)["resumed_from_id"] == first.execution_id
         assert len(db.query("SELECT 1 FROM vehicle")) == 30
 
+    def test_a_process_that_dies_behind_the_last_batch_has_ended_its_run(self, tmp_path: Path) -> None:
+        name = vehicles(tmp_path, *[f"1FTMW1T88MFA{number:05d},2021" for number in range(20)], "SHORT,2020")
+
+        def die(count: int) -> None:
+            if count == 21:
+                raise SystemExit
+
+        with pytest.raises(SystemExit):
+            runner.run(name, overrides={"batch_size": 10}, progress=die)
+        ended = db.query("SELECT execution_status, records_read, records_failed FROM integration_execution")
+        assert ended == [{"execution_status": "completed", "records_read": 21, "records_failed": 1}]
+
     def test_a_batch_that_cannot_be_committed_counts_for_nothing(
         self, tmp_path: Path, edge: Database
     ) -> None:

@@ -54,20 +54,29 @@ def _perform(plan: Plan, trigger: str, progress: Progress | None) -> RunResult:
         _read_all(plan, current, progress)
         if plan.strategy == "retry":
             _retry_letters(plan, current)
-        _check_thresholds(plan, current, final=True)
+        if current.ended is None:
+            current.ended = _end(plan, current)
     except KeyboardInterrupt:
-        execution.end(current, plan, "interrupted", InvalidError("Stopped by the user."))
-        return _result(
-            plan, current, "interrupted", message="Stopped. Run it again to go on from the last batch."
-        )
-    except EdgekitError as error:
-        _end_failed(plan, current, error)
-        return _result(plan, current, "failed", error=error, message=error.message)
+        if current.ended is None:
+            execution.end(current, plan, "interrupted", InvalidError("Stopped by the user."))
+            go_on = "Stopped. Run it again to go on from the last batch."
+            return _result(plan, current, "interrupted", message=go_on)
+    except EdgekitError as failure:
+        _end_failed(plan, current, failure)
+        current.ended = "failed", failure
     except BaseException:
         _end_failed(plan, current, EdgekitError("A fault of the program stopped the run."))
         raise
-    execution.end(current, plan, "completed")
-    return _result(plan, current, "completed")
+    status, error = current.ended
+    return _result(plan, current, status, error=error, message=error.message if error else None)
+
+
+def _end(plan: Plan, current: Execution) -> tuple[str, EdgekitError | None]:
+    """Write how a run that has read everything ended, and return it."""
+    error = _excess(plan, current, final=True)
+    status = "completed" if error is None else "failed"
+    execution.end(current, plan, status, error)
+    return status, error
 
 
 def _end_failed(plan: Plan, current: Execution, error: EdgekitError) -> None:
@@ -87,13 +96,18 @@ def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None
             try:
                 with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
                     _write_batch(plan, current, page)
+                    # The end is part of the last batch: a kill between the two would read all of it again.
+                    last = bool(page.state.get("done")) and plan.strategy != "retry"
+                    ended = _end(plan, current) if last else None
             except BaseException:
                 current.counts = before  # the batch is undone: it counts for nothing
                 raise
+            current.ended = ended
             page.records = []  # let go before the next page is read; the connector may still need its list
             if progress is not None:
                 progress(current.records_read)
-            _check_thresholds(plan, current, final=False)
+            if ended is None and (error := _excess(plan, current, final=False)) is not None:
+                raise error
 
 
 def _pages(plan: Plan, state: Mapping[str, Any]) -> Generator[Page, None, None]:
@@ -168,23 +182,24 @@ def _log_attempts(plan: Plan, current: Execution, attempts: list[Attempt]) -> No
     )
 
 
-def _check_thresholds(plan: Plan, current: Execution, *, final: bool) -> None:
-    """Raise InvalidError when more was set aside than the pipeline allows. What was written stays."""
+def _excess(plan: Plan, current: Execution, *, final: bool) -> InvalidError | None:
+    """Say that more was set aside than the pipeline allows, if it was. What was written stays."""
     failed, read, limits = current.records_failed, current.records_read, plan.thresholds
     hint = f"See why: edgekit dead-letters list --integration {plan.name}"
     if limits.max_count is not None and failed > limits.max_count:
-        raise InvalidError(
+        return InvalidError(
             f"{failed} records were set aside, more than the {limits.max_count} allowed;"
             f" the first: {current.first_failure}",
             hint=hint,
         )
     percent = 100 * failed / read if read else 0.0
     if final and limits.max_percent is not None and percent > limits.max_percent:
-        raise InvalidError(
+        return InvalidError(
             f"{failed} of {read} records were set aside ({percent:.0f} %), more than the"
             f" {limits.max_percent:g} % allowed; the first: {current.first_failure}",
             hint=hint,
         )
+    return None
 
 
 def _retry_letters(plan: Plan, current: Execution) -> None:

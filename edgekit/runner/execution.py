@@ -58,6 +58,8 @@ class Execution:
     records_changed: int = 0
     records_failed: int = 0
     retries: int = 0
+    ended: tuple[str, EdgekitError | None] | None = None
+    """How it ended, once that is written."""
     first_failure: str = ""
     """Where and why the first record was set aside."""
 
