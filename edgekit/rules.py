@@ -159,6 +159,15 @@ def _check(name: str, connection: sqlite3.Connection | None) -> RuleError:
     )
 
 
+def named_checks(table: str, sql: str) -> list[tuple[str, str, str, str]]:
+    """Return the CHECKs of a CREATE TABLE named in our form: column, code, condition, sentence."""
+    found = []
+    for match in re.finditer(r'CONSTRAINT "([^".]+)\.([^".]+)\.([^".]+)" CHECK \(', sql):
+        condition = _up_to_bracket(sql[match.end() :])
+        found.append((match[2], match[3], condition, _sentence(table, match[2], match[3], condition)))
+    return found
+
+
 def _condition_of(table: str, name: str, connection: sqlite3.Connection | None) -> str:
     if connection is None:
         return ""

@@ -49,6 +49,10 @@ CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|status|code|length|status.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|status|name|length|status.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_active IN (0, 1), 1) THEN RAISE(ABORT, 'EK|status|is_active|boolean|status.is_active must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_active, 0) AS is_active);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|status|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|status|updated_by|reference|There is no user with this updated_by.') END;
@@ -150,6 +154,10 @@ CREATE TRIGGER status_direct_update BEFORE UPDATE ON status WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|status|code|length|status.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|status|name|length|status.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_active IN (0, 1), 1) THEN RAISE(ABORT, 'EK|status|is_active|boolean|status.is_active must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_active, 0) AS is_active);
   SELECT CASE
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|status|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|status|updated_by|reference|There is no user with this updated_by.') END;
@@ -279,6 +287,9 @@ CREATE TRIGGER environment_direct_insert BEFORE INSERT ON environment WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|environment|code|length|environment.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|environment|name|length|environment.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|environment|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|environment|created_by|reference|There is no user with this created_by.')
@@ -344,6 +355,9 @@ CREATE TRIGGER environment_direct_update BEFORE UPDATE ON environment WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|environment|code|length|environment.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|environment|name|length|environment.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|environment|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|environment|created_by|reference|There is no user with this created_by.')
@@ -400,6 +414,11 @@ CREATE TRIGGER system_direct_insert BEFORE INSERT ON system WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(id = 1, 1) THEN RAISE(ABORT, 'EK|system|id|single|system has one row only.')
+    WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|system|uuid|length|system.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|system|name|length|system.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(durability IN ('normal', 'full'), 1) THEN RAISE(ABORT, 'EK|system|durability|choice|system.durability must be one of: normal, full.') END
+    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, NEW.name AS name, ifnull(NEW.durability, ('normal')) AS durability);
   SELECT CASE
     WHEN NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|system|environment_id|reference|There is no environment with this environment_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|system|status_id|reference|There is no status with this status_id.')
@@ -467,6 +486,11 @@ CREATE TRIGGER system_direct_update BEFORE UPDATE ON system WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(id = 1, 1) THEN RAISE(ABORT, 'EK|system|id|single|system has one row only.')
+    WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|system|uuid|length|system.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|system|name|length|system.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(durability IN ('normal', 'full'), 1) THEN RAISE(ABORT, 'EK|system|durability|choice|system.durability must be one of: normal, full.') END
+    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, NEW.name AS name, ifnull(NEW.durability, ('normal')) AS durability);
   SELECT CASE
     WHEN NEW.environment_id IS NOT OLD.environment_id AND NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|system|environment_id|reference|There is no environment with this environment_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|system|status_id|reference|There is no status with this status_id.')
@@ -534,6 +558,8 @@ CREATE TRIGGER tracked_table_direct_insert BEFORE INSERT ON tracked_table WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|tracked_table|name|length|tracked_table.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|tracked_table|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|tracked_table|created_by|reference|There is no user with this created_by.')
@@ -594,6 +620,8 @@ CREATE TRIGGER tracked_table_direct_update BEFORE UPDATE ON tracked_table WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|tracked_table|name|length|tracked_table.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.name AS name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|tracked_table|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|tracked_table|created_by|reference|There is no user with this created_by.')
@@ -656,6 +684,9 @@ CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate F
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|role|code|length|role.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|role|name|length|role.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|role|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|role|created_by|reference|There is no user with this created_by.')
@@ -720,6 +751,9 @@ CREATE TRIGGER role_direct_update BEFORE UPDATE ON role WHEN (SELECT open_gate F
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|role|code|length|role.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|role|name|length|role.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|role|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|role|created_by|reference|There is no user with this created_by.')
@@ -774,6 +808,10 @@ CREATE TRIGGER license_tier_direct_insert BEFORE INSERT ON license_tier WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|license_tier|code|length|license_tier.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|license_tier|name|length|license_tier.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(tier_rank >= 0, 1) THEN RAISE(ABORT, 'EK|license_tier|tier_rank|range|license_tier.tier_rank must not be negative.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.tier_rank AS tier_rank);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|license_tier|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|license_tier|created_by|reference|There is no user with this created_by.')
@@ -843,6 +881,10 @@ CREATE TRIGGER license_tier_direct_update BEFORE UPDATE ON license_tier WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|license_tier|code|length|license_tier.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|license_tier|name|length|license_tier.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(tier_rank >= 0, 1) THEN RAISE(ABORT, 'EK|license_tier|tier_rank|range|license_tier.tier_rank must not be negative.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.tier_rank AS tier_rank);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|license_tier|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|license_tier|created_by|reference|There is no user with this created_by.')
@@ -902,6 +944,9 @@ CREATE TRIGGER relationship_type_direct_insert BEFORE INSERT ON relationship_typ
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|relationship_type|code|length|relationship_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|relationship_type|name|length|relationship_type.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|relationship_type|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|relationship_type|created_by|reference|There is no user with this created_by.')
@@ -965,6 +1010,9 @@ CREATE TRIGGER relationship_type_direct_update BEFORE UPDATE ON relationship_typ
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|relationship_type|code|length|relationship_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|relationship_type|name|length|relationship_type.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|relationship_type|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|relationship_type|created_by|reference|There is no user with this created_by.')
@@ -1017,6 +1065,9 @@ CREATE TRIGGER communication_direction_direct_insert BEFORE INSERT ON communicat
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_direction|code|length|communication_direction.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_direction|name|length|communication_direction.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_direction|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_direction|created_by|reference|There is no user with this created_by.')
@@ -1080,6 +1131,9 @@ CREATE TRIGGER communication_direction_direct_update BEFORE UPDATE ON communicat
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_direction|code|length|communication_direction.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_direction|name|length|communication_direction.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_direction|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_direction|created_by|reference|There is no user with this created_by.')
@@ -1132,6 +1186,10 @@ CREATE TRIGGER organization_direct_insert BEFORE INSERT ON organization WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|organization|code|length|organization.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|organization|name|length|organization.name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(parent_organization_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|cycle|organization.parent_organization_id must not lead back to the same row.') END
+    FROM (SELECT NEW.id AS id, NEW.code AS code, NEW.name AS name, NEW.parent_organization_id AS parent_organization_id);
   SELECT CASE
     WHEN NEW.license_tier_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_tier WHERE id = NEW.license_tier_id) THEN RAISE(ABORT, 'EK|organization|license_tier_id|reference|There is no license_tier with this license_tier_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|organization|status_id|reference|There is no status with this status_id.')
@@ -1219,6 +1277,10 @@ CREATE TRIGGER organization_direct_update BEFORE UPDATE ON organization WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|organization|code|length|organization.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|organization|name|length|organization.name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(parent_organization_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|cycle|organization.parent_organization_id must not lead back to the same row.') END
+    FROM (SELECT NEW.id AS id, NEW.code AS code, NEW.name AS name, NEW.parent_organization_id AS parent_organization_id);
   SELECT CASE
     WHEN NEW.parent_organization_id IS NOT OLD.parent_organization_id AND NEW.parent_organization_id IS NOT NULL AND NOT (NEW.id = NEW.parent_organization_id) AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.parent_organization_id) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|reference|There is no organization with this parent_organization_id.')
     WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND NEW.license_tier_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_tier WHERE id = NEW.license_tier_id) THEN RAISE(ABORT, 'EK|organization|license_tier_id|reference|There is no license_tier with this license_tier_id.')
@@ -1305,6 +1367,11 @@ CREATE TRIGGER user_direct_insert BEFORE INSERT ON user WHEN (SELECT open_gate F
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(username) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|user|username|length|user.username must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|user|email|length|user.email has at most 254 characters.')
+    WHEN NOT ifnull(length(display_name) <= 200, 1) THEN RAISE(ABORT, 'EK|user|display_name|length|user.display_name has at most 200 characters.')
+    WHEN NOT ifnull(last_login_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_login_at, '+0 days') IS last_login_at, 1) THEN RAISE(ABORT, 'EK|user|last_login_at|time|user.last_login_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.username AS username, NEW.email AS email, NEW.display_name AS display_name, NEW.last_login_at AS last_login_at);
   SELECT CASE
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|user|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.role_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM role WHERE id = NEW.role_id) THEN RAISE(ABORT, 'EK|user|role_id|reference|There is no role with this role_id.')
@@ -1431,6 +1498,11 @@ CREATE TRIGGER user_direct_update BEFORE UPDATE ON user WHEN (SELECT open_gate F
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(username) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|user|username|length|user.username must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|user|email|length|user.email has at most 254 characters.')
+    WHEN NOT ifnull(length(display_name) <= 200, 1) THEN RAISE(ABORT, 'EK|user|display_name|length|user.display_name has at most 200 characters.')
+    WHEN NOT ifnull(last_login_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_login_at, '+0 days') IS last_login_at, 1) THEN RAISE(ABORT, 'EK|user|last_login_at|time|user.last_login_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.username AS username, NEW.email AS email, NEW.display_name AS display_name, NEW.last_login_at AS last_login_at);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|user|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.role_id IS NOT OLD.role_id AND NEW.role_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM role WHERE id = NEW.role_id) THEN RAISE(ABORT, 'EK|user|role_id|reference|There is no role with this role_id.')
@@ -1578,6 +1650,9 @@ CREATE TRIGGER program_direct_insert BEFORE INSERT ON program WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|program|code|length|program.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|program|name|length|program.name must not be empty and has at most 200 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|program|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|program|status_id|reference|There is no status with this status_id.')
@@ -1649,6 +1724,9 @@ CREATE TRIGGER program_direct_update BEFORE UPDATE ON program WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|program|code|length|program.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|program|name|length|program.name must not be empty and has at most 200 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|program|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|program|status_id|reference|There is no status with this status_id.')
@@ -1712,6 +1790,9 @@ CREATE TRIGGER producer_direct_insert BEFORE INSERT ON producer WHEN (SELECT ope
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|producer|code|length|producer.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|producer|name|length|producer.name must not be empty and has at most 200 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|producer|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM program WHERE id = NEW.program_id) THEN RAISE(ABORT, 'EK|producer|program_id|reference|There is no program with this program_id.')
@@ -1783,6 +1864,9 @@ CREATE TRIGGER producer_direct_update BEFORE UPDATE ON producer WHEN (SELECT ope
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|producer|code|length|producer.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|producer|name|length|producer.name must not be empty and has at most 200 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|producer|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id IS NOT OLD.program_id AND NEW.program_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM program WHERE id = NEW.program_id) THEN RAISE(ABORT, 'EK|producer|program_id|reference|There is no program with this program_id.')
@@ -1845,6 +1929,15 @@ CREATE TRIGGER insured_direct_insert BEFORE INSERT ON insured WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(customer_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|insured|customer_number|length|insured.customer_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|insured|name|length|insured.name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|insured|email|length|insured.email has at most 254 characters.')
+    WHEN NOT ifnull(length(phone) <= 50, 1) THEN RAISE(ABORT, 'EK|insured|phone|length|insured.phone has at most 50 characters.')
+    WHEN NOT ifnull(length(address) <= 200, 1) THEN RAISE(ABORT, 'EK|insured|address|length|insured.address has at most 200 characters.')
+    WHEN NOT ifnull(length(city) <= 100, 1) THEN RAISE(ABORT, 'EK|insured|city|length|insured.city has at most 100 characters.')
+    WHEN NOT ifnull(length(state) <= 50, 1) THEN RAISE(ABORT, 'EK|insured|state|length|insured.state has at most 50 characters.')
+    WHEN NOT ifnull(length(postal_code) <= 20, 1) THEN RAISE(ABORT, 'EK|insured|postal_code|length|insured.postal_code has at most 20 characters.') END
+    FROM (SELECT NEW.customer_number AS customer_number, NEW.name AS name, NEW.email AS email, NEW.phone AS phone, NEW.address AS address, NEW.city AS city, NEW.state AS state, NEW.postal_code AS postal_code);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|insured|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|insured|status_id|reference|There is no status with this status_id.')
@@ -1929,6 +2022,15 @@ CREATE TRIGGER insured_direct_update BEFORE UPDATE ON insured WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(customer_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|insured|customer_number|length|insured.customer_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|insured|name|length|insured.name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|insured|email|length|insured.email has at most 254 characters.')
+    WHEN NOT ifnull(length(phone) <= 50, 1) THEN RAISE(ABORT, 'EK|insured|phone|length|insured.phone has at most 50 characters.')
+    WHEN NOT ifnull(length(address) <= 200, 1) THEN RAISE(ABORT, 'EK|insured|address|length|insured.address has at most 200 characters.')
+    WHEN NOT ifnull(length(city) <= 100, 1) THEN RAISE(ABORT, 'EK|insured|city|length|insured.city has at most 100 characters.')
+    WHEN NOT ifnull(length(state) <= 50, 1) THEN RAISE(ABORT, 'EK|insured|state|length|insured.state has at most 50 characters.')
+    WHEN NOT ifnull(length(postal_code) <= 20, 1) THEN RAISE(ABORT, 'EK|insured|postal_code|length|insured.postal_code has at most 20 characters.') END
+    FROM (SELECT NEW.customer_number AS customer_number, NEW.name AS name, NEW.email AS email, NEW.phone AS phone, NEW.address AS address, NEW.city AS city, NEW.state AS state, NEW.postal_code AS postal_code);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|insured|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|insured|status_id|reference|There is no status with this status_id.')
@@ -1998,6 +2100,9 @@ CREATE TRIGGER quote_direct_insert BEFORE INSERT ON quote WHEN (SELECT open_gate
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(quote_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|quote|quote_number|length|quote.quote_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(quote_state IN ('draft', 'quoted', 'bound', 'declined', 'expired'), 1) THEN RAISE(ABORT, 'EK|quote|quote_state|choice|quote.quote_state must be one of: draft, quoted, bound, declined, expired.') END
+    FROM (SELECT NEW.quote_number AS quote_number, ifnull(NEW.quote_state, ('draft')) AS quote_state);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|quote|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM program WHERE id = NEW.program_id) THEN RAISE(ABORT, 'EK|quote|program_id|reference|There is no program with this program_id.')
@@ -2077,6 +2182,9 @@ CREATE TRIGGER quote_direct_update BEFORE UPDATE ON quote WHEN (SELECT open_gate
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(quote_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|quote|quote_number|length|quote.quote_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(quote_state IN ('draft', 'quoted', 'bound', 'declined', 'expired'), 1) THEN RAISE(ABORT, 'EK|quote|quote_state|choice|quote.quote_state must be one of: draft, quoted, bound, declined, expired.') END
+    FROM (SELECT NEW.quote_number AS quote_number, ifnull(NEW.quote_state, ('draft')) AS quote_state);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|quote|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id IS NOT OLD.program_id AND NEW.program_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM program WHERE id = NEW.program_id) THEN RAISE(ABORT, 'EK|quote|program_id|reference|There is no program with this program_id.')
@@ -2145,6 +2253,14 @@ CREATE TRIGGER policy_direct_insert BEFORE INSERT ON policy WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(policy_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|policy|policy_number|length|policy.policy_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(effective_date IS NULL OR date(effective_date, '+0 days') IS effective_date, 1) THEN RAISE(ABORT, 'EK|policy|effective_date|date|policy.effective_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(expiration_date IS NULL OR date(expiration_date, '+0 days') IS expiration_date, 1) THEN RAISE(ABORT, 'EK|policy|expiration_date|date|policy.expiration_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(annual_premium >= 0, 1) THEN RAISE(ABORT, 'EK|policy|annual_premium|range|policy.annual_premium must not be negative.')
+    WHEN NOT ifnull(currency GLOB '[A-Z][A-Z][A-Z]', 1) THEN RAISE(ABORT, 'EK|policy|currency|format|policy.currency must be three capital letters such as USD.')
+    WHEN NOT ifnull(policy_state IN ('pending', 'in_force', 'cancelled', 'expired'), 1) THEN RAISE(ABORT, 'EK|policy|policy_state|choice|policy.policy_state must be one of: pending, in_force, cancelled, expired.')
+    WHEN NOT ifnull(effective_date < expiration_date, 1) THEN RAISE(ABORT, 'EK|policy|expiration_date|order|policy.expiration_date must come after effective_date.') END
+    FROM (SELECT NEW.policy_number AS policy_number, NEW.effective_date AS effective_date, NEW.expiration_date AS expiration_date, NEW.annual_premium AS annual_premium, ifnull(NEW.currency, ('USD')) AS currency, ifnull(NEW.policy_state, ('in_force')) AS policy_state);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|policy|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM program WHERE id = NEW.program_id) THEN RAISE(ABORT, 'EK|policy|program_id|reference|There is no program with this program_id.')
@@ -2240,6 +2356,14 @@ CREATE TRIGGER policy_direct_update BEFORE UPDATE ON policy WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(policy_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|policy|policy_number|length|policy.policy_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(effective_date IS NULL OR date(effective_date, '+0 days') IS effective_date, 1) THEN RAISE(ABORT, 'EK|policy|effective_date|date|policy.effective_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(expiration_date IS NULL OR date(expiration_date, '+0 days') IS expiration_date, 1) THEN RAISE(ABORT, 'EK|policy|expiration_date|date|policy.expiration_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(annual_premium >= 0, 1) THEN RAISE(ABORT, 'EK|policy|annual_premium|range|policy.annual_premium must not be negative.')
+    WHEN NOT ifnull(currency GLOB '[A-Z][A-Z][A-Z]', 1) THEN RAISE(ABORT, 'EK|policy|currency|format|policy.currency must be three capital letters such as USD.')
+    WHEN NOT ifnull(policy_state IN ('pending', 'in_force', 'cancelled', 'expired'), 1) THEN RAISE(ABORT, 'EK|policy|policy_state|choice|policy.policy_state must be one of: pending, in_force, cancelled, expired.')
+    WHEN NOT ifnull(effective_date < expiration_date, 1) THEN RAISE(ABORT, 'EK|policy|expiration_date|order|policy.expiration_date must come after effective_date.') END
+    FROM (SELECT NEW.policy_number AS policy_number, NEW.effective_date AS effective_date, NEW.expiration_date AS expiration_date, NEW.annual_premium AS annual_premium, ifnull(NEW.currency, ('USD')) AS currency, ifnull(NEW.policy_state, ('in_force')) AS policy_state);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|policy|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id IS NOT OLD.program_id AND NEW.program_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM program WHERE id = NEW.program_id) THEN RAISE(ABORT, 'EK|policy|program_id|reference|There is no program with this program_id.')
@@ -2319,6 +2443,15 @@ CREATE TRIGGER driver_direct_insert BEFORE INSERT ON driver WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(first_name) <= 100, 1) THEN RAISE(ABORT, 'EK|driver|first_name|length|driver.first_name has at most 100 characters.')
+    WHEN NOT ifnull(length(last_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|driver|last_name|length|driver.last_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(date_of_birth IS NULL OR date(date_of_birth, '+0 days') IS date_of_birth, 1) THEN RAISE(ABORT, 'EK|driver|date_of_birth|date|driver.date_of_birth must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(length(license_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|driver|license_number|length|driver.license_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(license_state) BETWEEN 2 AND 50, 1) THEN RAISE(ABORT, 'EK|driver|license_state|length|driver.license_state must be between 2 and 50 characters.')
+    WHEN NOT ifnull(length(license_status) <= 50, 1) THEN RAISE(ABORT, 'EK|driver|license_status|length|driver.license_status has at most 50 characters.')
+    WHEN NOT ifnull(violation_points BETWEEN 0 AND 999, 1) THEN RAISE(ABORT, 'EK|driver|violation_points|range|driver.violation_points must be between 0 and 999.')
+    WHEN NOT ifnull(verified_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', verified_at, '+0 days') IS verified_at, 1) THEN RAISE(ABORT, 'EK|driver|verified_at|time|driver.verified_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.first_name AS first_name, NEW.last_name AS last_name, NEW.date_of_birth AS date_of_birth, NEW.license_number AS license_number, NEW.license_state AS license_state, NEW.license_status AS license_status, NEW.violation_points AS violation_points, NEW.verified_at AS verified_at);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|driver|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|driver|status_id|reference|There is no status with this status_id.')
@@ -2403,6 +2536,15 @@ CREATE TRIGGER driver_direct_update BEFORE UPDATE ON driver WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(first_name) <= 100, 1) THEN RAISE(ABORT, 'EK|driver|first_name|length|driver.first_name has at most 100 characters.')
+    WHEN NOT ifnull(length(last_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|driver|last_name|length|driver.last_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(date_of_birth IS NULL OR date(date_of_birth, '+0 days') IS date_of_birth, 1) THEN RAISE(ABORT, 'EK|driver|date_of_birth|date|driver.date_of_birth must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(length(license_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|driver|license_number|length|driver.license_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(license_state) BETWEEN 2 AND 50, 1) THEN RAISE(ABORT, 'EK|driver|license_state|length|driver.license_state must be between 2 and 50 characters.')
+    WHEN NOT ifnull(length(license_status) <= 50, 1) THEN RAISE(ABORT, 'EK|driver|license_status|length|driver.license_status has at most 50 characters.')
+    WHEN NOT ifnull(violation_points BETWEEN 0 AND 999, 1) THEN RAISE(ABORT, 'EK|driver|violation_points|range|driver.violation_points must be between 0 and 999.')
+    WHEN NOT ifnull(verified_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', verified_at, '+0 days') IS verified_at, 1) THEN RAISE(ABORT, 'EK|driver|verified_at|time|driver.verified_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.first_name AS first_name, NEW.last_name AS last_name, NEW.date_of_birth AS date_of_birth, NEW.license_number AS license_number, NEW.license_state AS license_state, NEW.license_status AS license_status, NEW.violation_points AS violation_points, NEW.verified_at AS verified_at);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|driver|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|driver|status_id|reference|There is no status with this status_id.')
@@ -2472,6 +2614,16 @@ CREATE TRIGGER vehicle_direct_insert BEFORE INSERT ON vehicle WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(vin) = 17 OR (length(vin) BETWEEN 3 AND 17 AND instr(vin, '*') > 0), 1) THEN RAISE(ABORT, 'EK|vehicle|vin|length|vehicle.vin must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part writes * for each unknown character.')
+    WHEN NOT ifnull(vin NOT GLOB '*[^A-HJ-NPR-Z0-9*]*', 1) THEN RAISE(ABORT, 'EK|vehicle|vin|format|vehicle.vin must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part writes * for each unknown character.')
+    WHEN NOT ifnull(model_year BETWEEN 1886 AND 2100, 1) THEN RAISE(ABORT, 'EK|vehicle|model_year|range|vehicle.model_year must be between 1886 and 2100.')
+    WHEN NOT ifnull(length(make) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|make|length|vehicle.make has at most 100 characters.')
+    WHEN NOT ifnull(length(model_name) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|model_name|length|vehicle.model_name has at most 100 characters.')
+    WHEN NOT ifnull(length(trim_name) <= 200, 1) THEN RAISE(ABORT, 'EK|vehicle|trim_name|length|vehicle.trim_name has at most 200 characters.')
+    WHEN NOT ifnull(length(body_class) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|body_class|length|vehicle.body_class has at most 100 characters.')
+    WHEN NOT ifnull(length(vehicle_type) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|vehicle_type|length|vehicle.vehicle_type has at most 100 characters.')
+    WHEN NOT ifnull(length(fuel_type) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|fuel_type|length|vehicle.fuel_type has at most 100 characters.') END
+    FROM (SELECT NEW.vin AS vin, NEW.model_year AS model_year, NEW.make AS make, NEW.model_name AS model_name, NEW.trim_name AS trim_name, NEW.body_class AS body_class, NEW.vehicle_type AS vehicle_type, NEW.fuel_type AS fuel_type);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|vehicle|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|vehicle|status_id|reference|There is no status with this status_id.')
@@ -2559,6 +2711,16 @@ CREATE TRIGGER vehicle_direct_update BEFORE UPDATE ON vehicle WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(vin) = 17 OR (length(vin) BETWEEN 3 AND 17 AND instr(vin, '*') > 0), 1) THEN RAISE(ABORT, 'EK|vehicle|vin|length|vehicle.vin must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part writes * for each unknown character.')
+    WHEN NOT ifnull(vin NOT GLOB '*[^A-HJ-NPR-Z0-9*]*', 1) THEN RAISE(ABORT, 'EK|vehicle|vin|format|vehicle.vin must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part writes * for each unknown character.')
+    WHEN NOT ifnull(model_year BETWEEN 1886 AND 2100, 1) THEN RAISE(ABORT, 'EK|vehicle|model_year|range|vehicle.model_year must be between 1886 and 2100.')
+    WHEN NOT ifnull(length(make) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|make|length|vehicle.make has at most 100 characters.')
+    WHEN NOT ifnull(length(model_name) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|model_name|length|vehicle.model_name has at most 100 characters.')
+    WHEN NOT ifnull(length(trim_name) <= 200, 1) THEN RAISE(ABORT, 'EK|vehicle|trim_name|length|vehicle.trim_name has at most 200 characters.')
+    WHEN NOT ifnull(length(body_class) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|body_class|length|vehicle.body_class has at most 100 characters.')
+    WHEN NOT ifnull(length(vehicle_type) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|vehicle_type|length|vehicle.vehicle_type has at most 100 characters.')
+    WHEN NOT ifnull(length(fuel_type) <= 100, 1) THEN RAISE(ABORT, 'EK|vehicle|fuel_type|length|vehicle.fuel_type has at most 100 characters.') END
+    FROM (SELECT NEW.vin AS vin, NEW.model_year AS model_year, NEW.make AS make, NEW.model_name AS model_name, NEW.trim_name AS trim_name, NEW.body_class AS body_class, NEW.vehicle_type AS vehicle_type, NEW.fuel_type AS fuel_type);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|vehicle|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|vehicle|status_id|reference|There is no status with this status_id.')
@@ -2630,6 +2792,10 @@ CREATE TRIGGER claim_direct_insert BEFORE INSERT ON claim WHEN (SELECT open_gate
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(claim_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|claim|claim_number|length|claim.claim_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(loss_date IS NULL OR date(loss_date, '+0 days') IS loss_date, 1) THEN RAISE(ABORT, 'EK|claim|loss_date|date|claim.loss_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(claim_state IN ('open', 'closed', 'denied'), 1) THEN RAISE(ABORT, 'EK|claim|claim_state|choice|claim.claim_state must be one of: open, closed, denied.') END
+    FROM (SELECT NEW.claim_number AS claim_number, NEW.loss_date AS loss_date, ifnull(NEW.claim_state, ('open')) AS claim_state);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|claim|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.policy_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM policy WHERE id = NEW.policy_id) THEN RAISE(ABORT, 'EK|claim|policy_id|reference|There is no policy with this policy_id.')
@@ -2701,6 +2867,10 @@ CREATE TRIGGER claim_direct_update BEFORE UPDATE ON claim WHEN (SELECT open_gate
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(claim_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|claim|claim_number|length|claim.claim_number must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(loss_date IS NULL OR date(loss_date, '+0 days') IS loss_date, 1) THEN RAISE(ABORT, 'EK|claim|loss_date|date|claim.loss_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(claim_state IN ('open', 'closed', 'denied'), 1) THEN RAISE(ABORT, 'EK|claim|claim_state|choice|claim.claim_state must be one of: open, closed, denied.') END
+    FROM (SELECT NEW.claim_number AS claim_number, NEW.loss_date AS loss_date, ifnull(NEW.claim_state, ('open')) AS claim_state);
   SELECT CASE
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|claim|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.policy_id IS NOT OLD.policy_id AND NEW.policy_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM policy WHERE id = NEW.policy_id) THEN RAISE(ABORT, 'EK|claim|policy_id|reference|There is no policy with this policy_id.')
@@ -2759,6 +2929,8 @@ CREATE TRIGGER policy_driver_direct_insert BEFORE INSERT ON policy_driver WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(relationship) <= 50, 1) THEN RAISE(ABORT, 'EK|policy_driver|relationship|length|policy_driver.relationship has at most 50 characters.') END
+    FROM (SELECT NEW.relationship AS relationship);
   SELECT CASE
     WHEN NEW.policy_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM policy WHERE id = NEW.policy_id) THEN RAISE(ABORT, 'EK|policy_driver|policy_id|reference|There is no policy with this policy_id.')
     WHEN NEW.driver_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM driver WHERE id = NEW.driver_id) THEN RAISE(ABORT, 'EK|policy_driver|driver_id|reference|There is no driver with this driver_id.')
@@ -2824,6 +2996,8 @@ CREATE TRIGGER policy_driver_direct_update BEFORE UPDATE ON policy_driver WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(relationship) <= 50, 1) THEN RAISE(ABORT, 'EK|policy_driver|relationship|length|policy_driver.relationship has at most 50 characters.') END
+    FROM (SELECT NEW.relationship AS relationship);
   SELECT CASE
     WHEN NEW.policy_id IS NOT OLD.policy_id AND NEW.policy_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM policy WHERE id = NEW.policy_id) THEN RAISE(ABORT, 'EK|policy_driver|policy_id|reference|There is no policy with this policy_id.')
     WHEN NEW.driver_id IS NOT OLD.driver_id AND NEW.driver_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM driver WHERE id = NEW.driver_id) THEN RAISE(ABORT, 'EK|policy_driver|driver_id|reference|There is no driver with this driver_id.')
@@ -3220,6 +3394,9 @@ CREATE TRIGGER entity_category_direct_insert BEFORE INSERT ON entity_category WH
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_category|code|length|entity_category.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_category|name|length|entity_category.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_category|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|entity_category|created_by|reference|There is no user with this created_by.')
@@ -3287,6 +3464,9 @@ CREATE TRIGGER entity_category_direct_update BEFORE UPDATE ON entity_category WH
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_category|code|length|entity_category.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_category|name|length|entity_category.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_category|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|entity_category|created_by|reference|There is no user with this created_by.')
@@ -3343,6 +3523,13 @@ CREATE TRIGGER entity_type_direct_insert BEFORE INSERT ON entity_type WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_type|code|length|entity_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_type|name|length|entity_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(metadata_schema) THEN json_type(metadata_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity_type|metadata_schema|json_object|entity_type.metadata_schema must be a JSON object.')
+    WHEN NOT ifnull(length(icon) <= 100, 1) THEN RAISE(ABORT, 'EK|entity_type|icon|length|entity_type.icon has at most 100 characters.')
+    WHEN NOT ifnull(color GLOB '#[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]', 1) THEN RAISE(ABORT, 'EK|entity_type|color|format|entity_type.color must be a colour such as #3366CC.')
+    WHEN NOT ifnull(length(ui_component) <= 100, 1) THEN RAISE(ABORT, 'EK|entity_type|ui_component|length|entity_type.ui_component has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.metadata_schema AS metadata_schema, NEW.icon AS icon, NEW.color AS color, NEW.ui_component AS ui_component);
   SELECT CASE
     WHEN NEW.category_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_category WHERE id = NEW.category_id) THEN RAISE(ABORT, 'EK|entity_type|category_id|reference|There is no entity_category with this category_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_type|status_id|reference|There is no status with this status_id.')
@@ -3423,6 +3610,13 @@ CREATE TRIGGER entity_type_direct_update BEFORE UPDATE ON entity_type WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_type|code|length|entity_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_type|name|length|entity_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(metadata_schema) THEN json_type(metadata_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity_type|metadata_schema|json_object|entity_type.metadata_schema must be a JSON object.')
+    WHEN NOT ifnull(length(icon) <= 100, 1) THEN RAISE(ABORT, 'EK|entity_type|icon|length|entity_type.icon has at most 100 characters.')
+    WHEN NOT ifnull(color GLOB '#[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]', 1) THEN RAISE(ABORT, 'EK|entity_type|color|format|entity_type.color must be a colour such as #3366CC.')
+    WHEN NOT ifnull(length(ui_component) <= 100, 1) THEN RAISE(ABORT, 'EK|entity_type|ui_component|length|entity_type.ui_component has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.metadata_schema AS metadata_schema, NEW.icon AS icon, NEW.color AS color, NEW.ui_component AS ui_component);
   SELECT CASE
     WHEN NEW.category_id IS NOT OLD.category_id AND NEW.category_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_category WHERE id = NEW.category_id) THEN RAISE(ABORT, 'EK|entity_type|category_id|reference|There is no entity_category with this category_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_type|status_id|reference|There is no status with this status_id.')
@@ -3488,6 +3682,10 @@ CREATE TRIGGER entity_direct_insert BEFORE INSERT ON entity WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity|code|length|entity.code must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|entity|name|length|entity.name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(metadata IS NULL OR CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity|metadata|json_object|entity.metadata must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.metadata AS metadata);
   SELECT CASE
     WHEN NEW.entity_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_type WHERE id = NEW.entity_type_id) THEN RAISE(ABORT, 'EK|entity|entity_type_id|reference|There is no entity_type with this entity_type_id.')
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|entity|organization_id|reference|There is no organization with this organization_id.')
@@ -3568,6 +3766,10 @@ CREATE TRIGGER entity_direct_update BEFORE UPDATE ON entity WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity|code|length|entity.code must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|entity|name|length|entity.name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(metadata IS NULL OR CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity|metadata|json_object|entity.metadata must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.metadata AS metadata);
   SELECT CASE
     WHEN NEW.entity_type_id IS NOT OLD.entity_type_id AND NEW.entity_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_type WHERE id = NEW.entity_type_id) THEN RAISE(ABORT, 'EK|entity|entity_type_id|reference|There is no entity_type with this entity_type_id.')
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|entity|organization_id|reference|There is no organization with this organization_id.')
@@ -3634,6 +3836,10 @@ CREATE TRIGGER entity_reference_type_direct_insert BEFORE INSERT ON entity_refer
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|code|length|entity_reference_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|name|length|entity_reference_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(table_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|table_name|length|entity_reference_type.table_name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.table_name AS table_name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_reference_type|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|entity_reference_type|created_by|reference|There is no user with this created_by.')
@@ -3700,6 +3906,10 @@ CREATE TRIGGER entity_reference_type_direct_update BEFORE UPDATE ON entity_refer
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|code|length|entity_reference_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|name|length|entity_reference_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(table_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|table_name|length|entity_reference_type.table_name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.table_name AS table_name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_reference_type|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|entity_reference_type|created_by|reference|There is no user with this created_by.')
@@ -3754,6 +3964,15 @@ CREATE TRIGGER encryption_key_direct_insert BEFORE INSERT ON encryption_key WHEN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|encryption_key|uuid|length|encryption_key.uuid must have 36 characters.')
+    WHEN NOT ifnull(purpose IN ('data'), 1) THEN RAISE(ABORT, 'EK|encryption_key|purpose|choice|encryption_key.purpose must be one of: data.')
+    WHEN NOT ifnull(length(wrapped_key_ciphertext) BETWEEN 65 AND 1024, 1) THEN RAISE(ABORT, 'EK|encryption_key|wrapped_key_ciphertext|length|encryption_key.wrapped_key_ciphertext must be between 65 and 1024 characters.')
+    WHEN NOT ifnull(length(master_fingerprint) BETWEEN 9 AND 50, 1) THEN RAISE(ABORT, 'EK|encryption_key|master_fingerprint|length|encryption_key.master_fingerprint must be between 9 and 50 characters.')
+    WHEN NOT ifnull(kdf IS NULL OR CASE WHEN json_valid(kdf) THEN json_type(kdf) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|encryption_key|kdf|json_object|encryption_key.kdf must be a JSON object.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', activated_at, '+0 days') IS activated_at, 1) THEN RAISE(ABORT, 'EK|encryption_key|activated_at|time|encryption_key.activated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retired_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retired_at, '+0 days') IS retired_at, 1) THEN RAISE(ABORT, 'EK|encryption_key|retired_at|time|encryption_key.retired_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retired_at IS NULL OR retired_at >= activated_at, 1) THEN RAISE(ABORT, 'EK|encryption_key|retired_at|order|encryption_key.retired_at must come after what precedes it.') END
+    FROM (SELECT NEW.uuid AS uuid, ifnull(NEW.purpose, ('data')) AS purpose, NEW.wrapped_key_ciphertext AS wrapped_key_ciphertext, NEW.master_fingerprint AS master_fingerprint, NEW.kdf AS kdf, ifnull(NEW.activated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS activated_at, NEW.retired_at AS retired_at);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|encryption_key|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|encryption_key|created_by|reference|There is no user with this created_by.')
@@ -3831,6 +4050,15 @@ CREATE TRIGGER encryption_key_direct_update BEFORE UPDATE ON encryption_key WHEN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|encryption_key|uuid|length|encryption_key.uuid must have 36 characters.')
+    WHEN NOT ifnull(purpose IN ('data'), 1) THEN RAISE(ABORT, 'EK|encryption_key|purpose|choice|encryption_key.purpose must be one of: data.')
+    WHEN NOT ifnull(length(wrapped_key_ciphertext) BETWEEN 65 AND 1024, 1) THEN RAISE(ABORT, 'EK|encryption_key|wrapped_key_ciphertext|length|encryption_key.wrapped_key_ciphertext must be between 65 and 1024 characters.')
+    WHEN NOT ifnull(length(master_fingerprint) BETWEEN 9 AND 50, 1) THEN RAISE(ABORT, 'EK|encryption_key|master_fingerprint|length|encryption_key.master_fingerprint must be between 9 and 50 characters.')
+    WHEN NOT ifnull(kdf IS NULL OR CASE WHEN json_valid(kdf) THEN json_type(kdf) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|encryption_key|kdf|json_object|encryption_key.kdf must be a JSON object.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', activated_at, '+0 days') IS activated_at, 1) THEN RAISE(ABORT, 'EK|encryption_key|activated_at|time|encryption_key.activated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retired_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retired_at, '+0 days') IS retired_at, 1) THEN RAISE(ABORT, 'EK|encryption_key|retired_at|time|encryption_key.retired_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retired_at IS NULL OR retired_at >= activated_at, 1) THEN RAISE(ABORT, 'EK|encryption_key|retired_at|order|encryption_key.retired_at must come after what precedes it.') END
+    FROM (SELECT NEW.uuid AS uuid, ifnull(NEW.purpose, ('data')) AS purpose, NEW.wrapped_key_ciphertext AS wrapped_key_ciphertext, NEW.master_fingerprint AS master_fingerprint, NEW.kdf AS kdf, ifnull(NEW.activated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS activated_at, NEW.retired_at AS retired_at);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|encryption_key|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|encryption_key|created_by|reference|There is no user with this created_by.')
@@ -3906,6 +4134,9 @@ CREATE TRIGGER event_source_direct_insert BEFORE INSERT ON event_source WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|event_source|code|length|event_source.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_source|name|length|event_source.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|event_source|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|event_source|created_by|reference|There is no user with this created_by.')
@@ -3970,6 +4201,9 @@ CREATE TRIGGER event_source_direct_update BEFORE UPDATE ON event_source WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|event_source|code|length|event_source.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_source|name|length|event_source.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|event_source|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|event_source|created_by|reference|There is no user with this created_by.')
@@ -4024,6 +4258,16 @@ CREATE TRIGGER integration_event_direct_insert BEFORE INSERT ON integration_even
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_event|uuid|length|integration_event.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_type|length|integration_event.event_type must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(event_target) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_target|length|integration_event.event_target has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(event_payload) THEN json_type(event_payload) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_payload|json_object|integration_event.event_payload must be a JSON object.')
+    WHEN NOT ifnull(event_metadata IS NULL OR CASE WHEN json_valid(event_metadata) THEN json_type(event_metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_metadata|json_object|integration_event.event_metadata must be a JSON object.')
+    WHEN NOT ifnull(processing_status IN ('pending', 'processing', 'processed', 'failed'), 1) THEN RAISE(ABORT, 'EK|integration_event|processing_status|choice|integration_event.processing_status must be one of: pending, processing, processed, failed.')
+    WHEN NOT ifnull(processed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', processed_at, '+0 days') IS processed_at, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|time|integration_event.processed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|correlation_id|length|integration_event.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(causation_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|causation_id|length|integration_event.causation_id has at most 100 characters.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.event_type AS event_type, NEW.event_target AS event_target, NEW.event_payload AS event_payload, NEW.event_metadata AS event_metadata, ifnull(NEW.processing_status, ('pending')) AS processing_status, NEW.processed_at AS processed_at, NEW.correlation_id AS correlation_id, NEW.causation_id AS causation_id);
   SELECT CASE
     WHEN NEW.event_source_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_source WHERE id = NEW.event_source_id) THEN RAISE(ABORT, 'EK|integration_event|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_event|organization_id|reference|There is no organization with this organization_id.')
@@ -4116,6 +4360,16 @@ CREATE TRIGGER integration_event_direct_update BEFORE UPDATE ON integration_even
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_event|uuid|length|integration_event.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_type|length|integration_event.event_type must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(event_target) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_target|length|integration_event.event_target has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(event_payload) THEN json_type(event_payload) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_payload|json_object|integration_event.event_payload must be a JSON object.')
+    WHEN NOT ifnull(event_metadata IS NULL OR CASE WHEN json_valid(event_metadata) THEN json_type(event_metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_metadata|json_object|integration_event.event_metadata must be a JSON object.')
+    WHEN NOT ifnull(processing_status IN ('pending', 'processing', 'processed', 'failed'), 1) THEN RAISE(ABORT, 'EK|integration_event|processing_status|choice|integration_event.processing_status must be one of: pending, processing, processed, failed.')
+    WHEN NOT ifnull(processed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', processed_at, '+0 days') IS processed_at, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|time|integration_event.processed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|correlation_id|length|integration_event.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(causation_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|causation_id|length|integration_event.causation_id has at most 100 characters.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.event_type AS event_type, NEW.event_target AS event_target, NEW.event_payload AS event_payload, NEW.event_metadata AS event_metadata, ifnull(NEW.processing_status, ('pending')) AS processing_status, NEW.processed_at AS processed_at, NEW.correlation_id AS correlation_id, NEW.causation_id AS causation_id);
   SELECT CASE
     WHEN NEW.event_source_id IS NOT OLD.event_source_id AND NEW.event_source_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_source WHERE id = NEW.event_source_id) THEN RAISE(ABORT, 'EK|integration_event|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_event|organization_id|reference|There is no organization with this organization_id.')
@@ -4188,6 +4442,10 @@ CREATE TRIGGER integration_type_direct_insert BEFORE INSERT ON integration_type 
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_type|code|length|integration_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_type|name|length|integration_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_default IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_type|is_default|boolean|integration_type.is_default must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_default, 0) AS is_default);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_type|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_type|created_by|reference|There is no user with this created_by.')
@@ -4257,6 +4515,10 @@ CREATE TRIGGER integration_type_direct_update BEFORE UPDATE ON integration_type 
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_type|code|length|integration_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_type|name|length|integration_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_default IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_type|is_default|boolean|integration_type.is_default must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_default, 0) AS is_default);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_type|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_type|created_by|reference|There is no user with this created_by.')
@@ -4316,6 +4578,9 @@ CREATE TRIGGER template_category_direct_insert BEFORE INSERT ON template_categor
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|template_category|code|length|template_category.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|template_category|name|length|template_category.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|template_category|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|template_category|created_by|reference|There is no user with this created_by.')
@@ -4380,6 +4645,9 @@ CREATE TRIGGER template_category_direct_update BEFORE UPDATE ON template_categor
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|template_category|code|length|template_category.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|template_category|name|length|template_category.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|template_category|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|template_category|created_by|reference|There is no user with this created_by.')
@@ -4434,6 +4702,12 @@ CREATE TRIGGER integration_direct_insert BEFORE INSERT ON integration WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(integration_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration|integration_name|length|integration.integration_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(connection_config) THEN json_type(connection_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration|connection_config|json_object|integration.connection_config must be a JSON object.')
+    WHEN NOT ifnull(health_status IN ('healthy', 'degraded', 'unhealthy'), 1) THEN RAISE(ABORT, 'EK|integration|health_status|choice|integration.health_status must be one of: healthy, degraded, unhealthy.')
+    WHEN NOT ifnull(last_health_check_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_health_check_at, '+0 days') IS last_health_check_at, 1) THEN RAISE(ABORT, 'EK|integration|last_health_check_at|time|integration.last_health_check_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration|version|range|integration.version must be at least 1.') END
+    FROM (SELECT NEW.integration_name AS integration_name, NEW.connection_config AS connection_config, NEW.health_status AS health_status, NEW.last_health_check_at AS last_health_check_at, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_type WHERE id = NEW.integration_type_id) THEN RAISE(ABORT, 'EK|integration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration|organization_id|reference|There is no organization with this organization_id.')
@@ -4524,6 +4798,12 @@ CREATE TRIGGER integration_direct_update BEFORE UPDATE ON integration WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(integration_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration|integration_name|length|integration.integration_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(connection_config) THEN json_type(connection_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration|connection_config|json_object|integration.connection_config must be a JSON object.')
+    WHEN NOT ifnull(health_status IN ('healthy', 'degraded', 'unhealthy'), 1) THEN RAISE(ABORT, 'EK|integration|health_status|choice|integration.health_status must be one of: healthy, degraded, unhealthy.')
+    WHEN NOT ifnull(last_health_check_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_health_check_at, '+0 days') IS last_health_check_at, 1) THEN RAISE(ABORT, 'EK|integration|last_health_check_at|time|integration.last_health_check_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration|version|range|integration.version must be at least 1.') END
+    FROM (SELECT NEW.integration_name AS integration_name, NEW.connection_config AS connection_config, NEW.health_status AS health_status, NEW.last_health_check_at AS last_health_check_at, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND NEW.integration_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_type WHERE id = NEW.integration_type_id) THEN RAISE(ABORT, 'EK|integration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration|organization_id|reference|There is no organization with this organization_id.')
@@ -4606,6 +4886,12 @@ CREATE TRIGGER integration_credential_direct_insert BEFORE INSERT ON integration
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_credential|uuid|length|integration_credential.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(credential_key) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_credential|credential_key|length|integration_credential.credential_key must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(value_ciphertext) BETWEEN 29 AND 65536, 1) THEN RAISE(ABORT, 'EK|integration_credential|value_ciphertext|length|integration_credential.value_ciphertext must be between 29 and 65536 characters.')
+    WHEN NOT ifnull(expires_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', expires_at, '+0 days') IS expires_at, 1) THEN RAISE(ABORT, 'EK|integration_credential|expires_at|time|integration_credential.expires_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(last_rotated_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_rotated_at, '+0 days') IS last_rotated_at, 1) THEN RAISE(ABORT, 'EK|integration_credential|last_rotated_at|time|integration_credential.last_rotated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.credential_key AS credential_key, NEW.value_ciphertext AS value_ciphertext, NEW.expires_at AS expires_at, NEW.last_rotated_at AS last_rotated_at);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_credential|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|reference|There is no environment with this environment_id.')
@@ -4688,6 +4974,12 @@ CREATE TRIGGER integration_credential_direct_update BEFORE UPDATE ON integration
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_credential|uuid|length|integration_credential.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(credential_key) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_credential|credential_key|length|integration_credential.credential_key must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(value_ciphertext) BETWEEN 29 AND 65536, 1) THEN RAISE(ABORT, 'EK|integration_credential|value_ciphertext|length|integration_credential.value_ciphertext must be between 29 and 65536 characters.')
+    WHEN NOT ifnull(expires_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', expires_at, '+0 days') IS expires_at, 1) THEN RAISE(ABORT, 'EK|integration_credential|expires_at|time|integration_credential.expires_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(last_rotated_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_rotated_at, '+0 days') IS last_rotated_at, 1) THEN RAISE(ABORT, 'EK|integration_credential|last_rotated_at|time|integration_credential.last_rotated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.credential_key AS credential_key, NEW.value_ciphertext AS value_ciphertext, NEW.expires_at AS expires_at, NEW.last_rotated_at AS last_rotated_at);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_credential|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.environment_id IS NOT OLD.environment_id AND NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|reference|There is no environment with this environment_id.')
@@ -4754,6 +5046,20 @@ CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_ma
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(mapping_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_name|length|integration_mapping.mapping_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(mapping_type IN ('field', 'object', 'array', 'custom'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_type|choice|integration_mapping.mapping_type must be one of: field, object, array, custom.')
+    WHEN NOT ifnull(length(source_path) BETWEEN 1 AND 500, 1) THEN RAISE(ABORT, 'EK|integration_mapping|source_path|length|integration_mapping.source_path must not be empty and has at most 500 characters.')
+    WHEN NOT ifnull(length(target_path) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|integration_mapping|target_path|length|integration_mapping.target_path must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(source_data_type) <= 20, 1) THEN RAISE(ABORT, 'EK|integration_mapping|source_data_type|length|integration_mapping.source_data_type has at most 20 characters.')
+    WHEN NOT ifnull(length(target_data_type) <= 20, 1) THEN RAISE(ABORT, 'EK|integration_mapping|target_data_type|length|integration_mapping.target_data_type has at most 20 characters.')
+    WHEN NOT ifnull(is_required IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_mapping|is_required|boolean|integration_mapping.is_required must be 0 or 1.')
+    WHEN NOT ifnull(transformation_rules IS NULL OR CASE WHEN json_valid(transformation_rules) THEN json_type(transformation_rules) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping|transformation_rules|json_object|integration_mapping.transformation_rules must be a JSON object.')
+    WHEN NOT ifnull(validation_rules IS NULL OR CASE WHEN json_valid(validation_rules) THEN json_type(validation_rules) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping|validation_rules|json_object|integration_mapping.validation_rules must be a JSON object.')
+    WHEN NOT ifnull(mapping_direction IN ('inbound', 'outbound', 'bidirectional'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_direction|choice|integration_mapping.mapping_direction must be one of: inbound, outbound, bidirectional.')
+    WHEN NOT ifnull(error_handling IN ('fail', 'skip', 'default', 'null'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|error_handling|choice|integration_mapping.error_handling must be one of: fail, skip, default, null.')
+    WHEN NOT ifnull(test_coverage BETWEEN 0 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping|test_coverage|range|integration_mapping.test_coverage must be between 0 and 100.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_mapping|version|range|integration_mapping.version must be at least 1.') END
+    FROM (SELECT NEW.mapping_name AS mapping_name, ifnull(NEW.mapping_type, ('field')) AS mapping_type, NEW.source_path AS source_path, NEW.target_path AS target_path, NEW.source_data_type AS source_data_type, NEW.target_data_type AS target_data_type, ifnull(NEW.is_required, 0) AS is_required, NEW.transformation_rules AS transformation_rules, NEW.validation_rules AS validation_rules, ifnull(NEW.mapping_direction, ('inbound')) AS mapping_direction, ifnull(NEW.error_handling, ('fail')) AS error_handling, NEW.test_coverage AS test_coverage, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_mapping|integration_id|reference|There is no integration with this integration_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_mapping|status_id|reference|There is no status with this status_id.')
@@ -4857,6 +5163,20 @@ CREATE TRIGGER integration_mapping_direct_update BEFORE UPDATE ON integration_ma
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(mapping_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_name|length|integration_mapping.mapping_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(mapping_type IN ('field', 'object', 'array', 'custom'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_type|choice|integration_mapping.mapping_type must be one of: field, object, array, custom.')
+    WHEN NOT ifnull(length(source_path) BETWEEN 1 AND 500, 1) THEN RAISE(ABORT, 'EK|integration_mapping|source_path|length|integration_mapping.source_path must not be empty and has at most 500 characters.')
+    WHEN NOT ifnull(length(target_path) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|integration_mapping|target_path|length|integration_mapping.target_path must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(source_data_type) <= 20, 1) THEN RAISE(ABORT, 'EK|integration_mapping|source_data_type|length|integration_mapping.source_data_type has at most 20 characters.')
+    WHEN NOT ifnull(length(target_data_type) <= 20, 1) THEN RAISE(ABORT, 'EK|integration_mapping|target_data_type|length|integration_mapping.target_data_type has at most 20 characters.')
+    WHEN NOT ifnull(is_required IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_mapping|is_required|boolean|integration_mapping.is_required must be 0 or 1.')
+    WHEN NOT ifnull(transformation_rules IS NULL OR CASE WHEN json_valid(transformation_rules) THEN json_type(transformation_rules) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping|transformation_rules|json_object|integration_mapping.transformation_rules must be a JSON object.')
+    WHEN NOT ifnull(validation_rules IS NULL OR CASE WHEN json_valid(validation_rules) THEN json_type(validation_rules) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping|validation_rules|json_object|integration_mapping.validation_rules must be a JSON object.')
+    WHEN NOT ifnull(mapping_direction IN ('inbound', 'outbound', 'bidirectional'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_direction|choice|integration_mapping.mapping_direction must be one of: inbound, outbound, bidirectional.')
+    WHEN NOT ifnull(error_handling IN ('fail', 'skip', 'default', 'null'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|error_handling|choice|integration_mapping.error_handling must be one of: fail, skip, default, null.')
+    WHEN NOT ifnull(test_coverage BETWEEN 0 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping|test_coverage|range|integration_mapping.test_coverage must be between 0 and 100.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_mapping|version|range|integration_mapping.version must be at least 1.') END
+    FROM (SELECT NEW.mapping_name AS mapping_name, ifnull(NEW.mapping_type, ('field')) AS mapping_type, NEW.source_path AS source_path, NEW.target_path AS target_path, NEW.source_data_type AS source_data_type, NEW.target_data_type AS target_data_type, ifnull(NEW.is_required, 0) AS is_required, NEW.transformation_rules AS transformation_rules, NEW.validation_rules AS validation_rules, ifnull(NEW.mapping_direction, ('inbound')) AS mapping_direction, ifnull(NEW.error_handling, ('fail')) AS error_handling, NEW.test_coverage AS test_coverage, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_mapping|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_mapping|status_id|reference|There is no status with this status_id.')
@@ -4936,6 +5256,15 @@ CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON in
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(pipeline_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_name|length|integration_pipeline_definition.pipeline_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(pipeline_type IN ('linear', 'conditional', 'parallel', 'hybrid'), 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_type|choice|integration_pipeline_definition.pipeline_type must be one of: linear, conditional, parallel, hybrid.')
+    WHEN NOT ifnull(CASE WHEN json_valid(pipeline_steps) THEN json_type(pipeline_steps) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_steps|json_object|integration_pipeline_definition.pipeline_steps must be a JSON object.')
+    WHEN NOT ifnull(error_handling_strategy IN ('fail_fast', 'continue_on_error', 'dead_letter', 'retry'), 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|error_handling_strategy|choice|integration_pipeline_definition.error_handling_strategy must be one of: fail_fast, continue_on_error, dead_letter, retry.')
+    WHEN NOT ifnull(dead_letter_config IS NULL OR CASE WHEN json_valid(dead_letter_config) THEN json_type(dead_letter_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|dead_letter_config|json_object|integration_pipeline_definition.dead_letter_config must be a JSON object.')
+    WHEN NOT ifnull(performance_config IS NULL OR CASE WHEN json_valid(performance_config) THEN json_type(performance_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|performance_config|json_object|integration_pipeline_definition.performance_config must be a JSON object.')
+    WHEN NOT ifnull(monitoring_config IS NULL OR CASE WHEN json_valid(monitoring_config) THEN json_type(monitoring_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|monitoring_config|json_object|integration_pipeline_definition.monitoring_config must be a JSON object.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|version|range|integration_pipeline_definition.version must be at least 1.') END
+    FROM (SELECT NEW.pipeline_name AS pipeline_name, ifnull(NEW.pipeline_type, ('linear')) AS pipeline_type, NEW.pipeline_steps AS pipeline_steps, ifnull(NEW.error_handling_strategy, ('dead_letter')) AS error_handling_strategy, NEW.dead_letter_config AS dead_letter_config, NEW.performance_config AS performance_config, NEW.monitoring_config AS monitoring_config, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|integration_id|reference|There is no integration with this integration_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|status_id|reference|There is no status with this status_id.')
@@ -5021,6 +5350,15 @@ CREATE TRIGGER integration_pipeline_definition_direct_update BEFORE UPDATE ON in
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(pipeline_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_name|length|integration_pipeline_definition.pipeline_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(pipeline_type IN ('linear', 'conditional', 'parallel', 'hybrid'), 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_type|choice|integration_pipeline_definition.pipeline_type must be one of: linear, conditional, parallel, hybrid.')
+    WHEN NOT ifnull(CASE WHEN json_valid(pipeline_steps) THEN json_type(pipeline_steps) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_steps|json_object|integration_pipeline_definition.pipeline_steps must be a JSON object.')
+    WHEN NOT ifnull(error_handling_strategy IN ('fail_fast', 'continue_on_error', 'dead_letter', 'retry'), 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|error_handling_strategy|choice|integration_pipeline_definition.error_handling_strategy must be one of: fail_fast, continue_on_error, dead_letter, retry.')
+    WHEN NOT ifnull(dead_letter_config IS NULL OR CASE WHEN json_valid(dead_letter_config) THEN json_type(dead_letter_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|dead_letter_config|json_object|integration_pipeline_definition.dead_letter_config must be a JSON object.')
+    WHEN NOT ifnull(performance_config IS NULL OR CASE WHEN json_valid(performance_config) THEN json_type(performance_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|performance_config|json_object|integration_pipeline_definition.performance_config must be a JSON object.')
+    WHEN NOT ifnull(monitoring_config IS NULL OR CASE WHEN json_valid(monitoring_config) THEN json_type(monitoring_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|monitoring_config|json_object|integration_pipeline_definition.monitoring_config must be a JSON object.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|version|range|integration_pipeline_definition.version must be at least 1.') END
+    FROM (SELECT NEW.pipeline_name AS pipeline_name, ifnull(NEW.pipeline_type, ('linear')) AS pipeline_type, NEW.pipeline_steps AS pipeline_steps, ifnull(NEW.error_handling_strategy, ('dead_letter')) AS error_handling_strategy, NEW.dead_letter_config AS dead_letter_config, NEW.performance_config AS performance_config, NEW.monitoring_config AS monitoring_config, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|status_id|reference|There is no status with this status_id.')
@@ -5088,6 +5426,20 @@ CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_t
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_template|code|length|integration_template.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(template_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template|template_name|length|integration_template.template_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|integration_template|version|length|integration_template.version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(is_certified IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_template|is_certified|boolean|integration_template.is_certified must be 0 or 1.')
+    WHEN NOT ifnull(certification_date IS NULL OR date(certification_date, '+0 days') IS certification_date, 1) THEN RAISE(ABORT, 'EK|integration_template|certification_date|date|integration_template.certification_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(CASE WHEN json_valid(connection_template) THEN json_type(connection_template) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|connection_template|json_object|integration_template.connection_template must be a JSON object.')
+    WHEN NOT ifnull(CASE WHEN json_valid(mapping_templates) THEN json_type(mapping_templates) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|mapping_templates|json_object|integration_template.mapping_templates must be a JSON object.')
+    WHEN NOT ifnull(pipeline_template IS NULL OR CASE WHEN json_valid(pipeline_template) THEN json_type(pipeline_template) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|pipeline_template|json_object|integration_template.pipeline_template must be a JSON object.')
+    WHEN NOT ifnull(transformation_library IS NULL OR CASE WHEN json_valid(transformation_library) THEN json_type(transformation_library) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|transformation_library|json_object|integration_template.transformation_library must be a JSON object.')
+    WHEN NOT ifnull(test_suite IS NULL OR CASE WHEN json_valid(test_suite) THEN json_type(test_suite) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|test_suite|json_object|integration_template.test_suite must be a JSON object.')
+    WHEN NOT ifnull(rate_limits IS NULL OR CASE WHEN json_valid(rate_limits) THEN json_type(rate_limits) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|rate_limits|json_object|integration_template.rate_limits must be a JSON object.')
+    WHEN NOT ifnull(length(documentation_url) <= 500, 1) THEN RAISE(ABORT, 'EK|integration_template|documentation_url|length|integration_template.documentation_url has at most 500 characters.')
+    WHEN NOT ifnull(is_certified = 0 OR certification_date IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template|certification_date|required|integration_template.certification_date does not fit the rest of the row.') END
+    FROM (SELECT NEW.code AS code, NEW.template_name AS template_name, NEW.version AS version, ifnull(NEW.is_certified, 0) AS is_certified, NEW.certification_date AS certification_date, NEW.connection_template AS connection_template, NEW.mapping_templates AS mapping_templates, NEW.pipeline_template AS pipeline_template, NEW.transformation_library AS transformation_library, NEW.test_suite AS test_suite, NEW.rate_limits AS rate_limits, NEW.documentation_url AS documentation_url);
   SELECT CASE
     WHEN NEW.integration_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_type WHERE id = NEW.integration_type_id) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.template_category_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM template_category WHERE id = NEW.template_category_id) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|reference|There is no template_category with this template_category_id.')
@@ -5194,6 +5546,20 @@ CREATE TRIGGER integration_template_direct_update BEFORE UPDATE ON integration_t
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_template|code|length|integration_template.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(template_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template|template_name|length|integration_template.template_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|integration_template|version|length|integration_template.version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(is_certified IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_template|is_certified|boolean|integration_template.is_certified must be 0 or 1.')
+    WHEN NOT ifnull(certification_date IS NULL OR date(certification_date, '+0 days') IS certification_date, 1) THEN RAISE(ABORT, 'EK|integration_template|certification_date|date|integration_template.certification_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(CASE WHEN json_valid(connection_template) THEN json_type(connection_template) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|connection_template|json_object|integration_template.connection_template must be a JSON object.')
+    WHEN NOT ifnull(CASE WHEN json_valid(mapping_templates) THEN json_type(mapping_templates) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|mapping_templates|json_object|integration_template.mapping_templates must be a JSON object.')
+    WHEN NOT ifnull(pipeline_template IS NULL OR CASE WHEN json_valid(pipeline_template) THEN json_type(pipeline_template) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|pipeline_template|json_object|integration_template.pipeline_template must be a JSON object.')
+    WHEN NOT ifnull(transformation_library IS NULL OR CASE WHEN json_valid(transformation_library) THEN json_type(transformation_library) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|transformation_library|json_object|integration_template.transformation_library must be a JSON object.')
+    WHEN NOT ifnull(test_suite IS NULL OR CASE WHEN json_valid(test_suite) THEN json_type(test_suite) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|test_suite|json_object|integration_template.test_suite must be a JSON object.')
+    WHEN NOT ifnull(rate_limits IS NULL OR CASE WHEN json_valid(rate_limits) THEN json_type(rate_limits) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|rate_limits|json_object|integration_template.rate_limits must be a JSON object.')
+    WHEN NOT ifnull(length(documentation_url) <= 500, 1) THEN RAISE(ABORT, 'EK|integration_template|documentation_url|length|integration_template.documentation_url has at most 500 characters.')
+    WHEN NOT ifnull(is_certified = 0 OR certification_date IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template|certification_date|required|integration_template.certification_date does not fit the rest of the row.') END
+    FROM (SELECT NEW.code AS code, NEW.template_name AS template_name, NEW.version AS version, ifnull(NEW.is_certified, 0) AS is_certified, NEW.certification_date AS certification_date, NEW.connection_template AS connection_template, NEW.mapping_templates AS mapping_templates, NEW.pipeline_template AS pipeline_template, NEW.transformation_library AS transformation_library, NEW.test_suite AS test_suite, NEW.rate_limits AS rate_limits, NEW.documentation_url AS documentation_url);
   SELECT CASE
     WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND NEW.integration_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_type WHERE id = NEW.integration_type_id) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.template_category_id IS NOT OLD.template_category_id AND NEW.template_category_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM template_category WHERE id = NEW.template_category_id) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|reference|There is no template_category with this template_category_id.')
@@ -5277,6 +5643,11 @@ CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON inte
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(instance_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|instance_name|length|integration_template_instance.instance_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(customizations IS NULL OR CASE WHEN json_valid(customizations) THEN json_type(customizations) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|customizations|json_object|integration_template_instance.customizations must be a JSON object.')
+    WHEN NOT ifnull(deployment_status IN ('draft', 'testing', 'active', 'deprecated'), 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployment_status|choice|integration_template_instance.deployment_status must be one of: draft, testing, active, deprecated.')
+    WHEN NOT ifnull(deployed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', deployed_at, '+0 days') IS deployed_at, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_at|time|integration_template_instance.deployed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.instance_name AS instance_name, NEW.customizations AS customizations, ifnull(NEW.deployment_status, ('draft')) AS deployment_status, NEW.deployed_at AS deployed_at);
   SELECT CASE
     WHEN NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|integration_template_instance|template_id|reference|There is no integration_template with this template_id.')
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_template_instance|integration_id|reference|There is no integration with this integration_id.')
@@ -5355,6 +5726,11 @@ CREATE TRIGGER integration_template_instance_direct_update BEFORE UPDATE ON inte
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(instance_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|instance_name|length|integration_template_instance.instance_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(customizations IS NULL OR CASE WHEN json_valid(customizations) THEN json_type(customizations) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|customizations|json_object|integration_template_instance.customizations must be a JSON object.')
+    WHEN NOT ifnull(deployment_status IN ('draft', 'testing', 'active', 'deprecated'), 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployment_status|choice|integration_template_instance.deployment_status must be one of: draft, testing, active, deprecated.')
+    WHEN NOT ifnull(deployed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', deployed_at, '+0 days') IS deployed_at, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_at|time|integration_template_instance.deployed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.instance_name AS instance_name, NEW.customizations AS customizations, ifnull(NEW.deployment_status, ('draft')) AS deployment_status, NEW.deployed_at AS deployed_at);
   SELECT CASE
     WHEN NEW.template_id IS NOT OLD.template_id AND NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|integration_template_instance|template_id|reference|There is no integration_template with this template_id.')
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_template_instance|integration_id|reference|There is no integration with this integration_id.')
@@ -5418,6 +5794,22 @@ CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_execution|uuid|length|integration_execution.uuid must have 36 characters.')
+    WHEN NOT ifnull(trigger_kind IN ('manual', 'schedule', 'event', 'replay'), 1) THEN RAISE(ABORT, 'EK|integration_execution|trigger_kind|choice|integration_execution.trigger_kind must be one of: manual, schedule, event, replay.')
+    WHEN NOT ifnull(execution_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted'), 1) THEN RAISE(ABORT, 'EK|integration_execution|execution_status|choice|integration_execution.execution_status must be one of: pending, running, completed, failed, cancelled, interrupted.')
+    WHEN NOT ifnull(length(runner_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_execution|runner_id|length|integration_execution.runner_id has at most 100 characters.')
+    WHEN NOT ifnull(length(source_digest) = 64, 1) THEN RAISE(ABORT, 'EK|integration_execution|source_digest|length|integration_execution.source_digest must have 64 characters.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|integration_execution|started_at|time|integration_execution.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at, 1) THEN RAISE(ABORT, 'EK|integration_execution|ended_at|time|integration_execution.ended_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(records_read >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_read|range|integration_execution.records_read must not be negative.')
+    WHEN NOT ifnull(records_written >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_written|range|integration_execution.records_written must not be negative.')
+    WHEN NOT ifnull(records_changed >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_changed|range|integration_execution.records_changed must not be negative.')
+    WHEN NOT ifnull(records_failed >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_failed|range|integration_execution.records_failed must not be negative.')
+    WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|retry_count|range|integration_execution.retry_count must not be negative.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|integration_execution|error_code|length|integration_execution.error_code has at most 50 characters.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_execution|correlation_id|length|integration_execution.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull((ended_at IS NULL) = (execution_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|integration_execution|ended_at|required|integration_execution.ended_at does not fit the rest of the row.') END
+    FROM (SELECT NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_execution|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_execution|organization_id|reference|There is no organization with this organization_id.')
@@ -5538,6 +5930,22 @@ CREATE TRIGGER integration_execution_direct_update BEFORE UPDATE ON integration_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_execution|uuid|length|integration_execution.uuid must have 36 characters.')
+    WHEN NOT ifnull(trigger_kind IN ('manual', 'schedule', 'event', 'replay'), 1) THEN RAISE(ABORT, 'EK|integration_execution|trigger_kind|choice|integration_execution.trigger_kind must be one of: manual, schedule, event, replay.')
+    WHEN NOT ifnull(execution_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted'), 1) THEN RAISE(ABORT, 'EK|integration_execution|execution_status|choice|integration_execution.execution_status must be one of: pending, running, completed, failed, cancelled, interrupted.')
+    WHEN NOT ifnull(length(runner_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_execution|runner_id|length|integration_execution.runner_id has at most 100 characters.')
+    WHEN NOT ifnull(length(source_digest) = 64, 1) THEN RAISE(ABORT, 'EK|integration_execution|source_digest|length|integration_execution.source_digest must have 64 characters.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|integration_execution|started_at|time|integration_execution.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at, 1) THEN RAISE(ABORT, 'EK|integration_execution|ended_at|time|integration_execution.ended_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(records_read >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_read|range|integration_execution.records_read must not be negative.')
+    WHEN NOT ifnull(records_written >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_written|range|integration_execution.records_written must not be negative.')
+    WHEN NOT ifnull(records_changed >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_changed|range|integration_execution.records_changed must not be negative.')
+    WHEN NOT ifnull(records_failed >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_failed|range|integration_execution.records_failed must not be negative.')
+    WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|retry_count|range|integration_execution.retry_count must not be negative.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|integration_execution|error_code|length|integration_execution.error_code has at most 50 characters.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_execution|correlation_id|length|integration_execution.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull((ended_at IS NULL) = (execution_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|integration_execution|ended_at|required|integration_execution.ended_at does not fit the rest of the row.') END
+    FROM (SELECT NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_execution|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.resumed_from_id IS NOT OLD.resumed_from_id AND NEW.resumed_from_id IS NOT NULL AND NOT (NEW.id = NEW.resumed_from_id) AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.resumed_from_id) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|reference|There is no integration_execution with this resumed_from_id.')
@@ -5632,6 +6040,8 @@ CREATE TRIGGER integration_checkpoint_direct_insert BEFORE INSERT ON integration
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(state) THEN json_type(state) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_checkpoint|state|json_object|integration_checkpoint.state must be a JSON object.') END
+    FROM (SELECT NEW.state AS state);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_checkpoint|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.execution_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.execution_id) THEN RAISE(ABORT, 'EK|integration_checkpoint|execution_id|reference|There is no integration_execution with this execution_id.')
@@ -5697,6 +6107,8 @@ CREATE TRIGGER integration_checkpoint_direct_update BEFORE UPDATE ON integration
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(state) THEN json_type(state) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_checkpoint|state|json_object|integration_checkpoint.state must be a JSON object.') END
+    FROM (SELECT NEW.state AS state);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_checkpoint|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.execution_id IS NOT OLD.execution_id AND NEW.execution_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.execution_id) THEN RAISE(ABORT, 'EK|integration_checkpoint|execution_id|reference|There is no integration_execution with this execution_id.')
@@ -5763,6 +6175,16 @@ CREATE TRIGGER dead_letter_direct_insert BEFORE INSERT ON dead_letter WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(record_digest) BETWEEN 64 AND 64, 1) THEN RAISE(ABORT, 'EK|dead_letter|record_digest|length|dead_letter.record_digest must be between 64 and 64 characters.')
+    WHEN NOT ifnull(length(source_position) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|dead_letter|source_position|length|dead_letter.source_position must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(step IN ('read', 'validate_in', 'map', 'validate_out', 'write'), 1) THEN RAISE(ABORT, 'EK|dead_letter|step|choice|dead_letter.step must be one of: read, validate_in, map, validate_out, write.')
+    WHEN NOT ifnull(length(error_code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|dead_letter|error_code|length|dead_letter.error_code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(error_field) <= 200, 1) THEN RAISE(ABORT, 'EK|dead_letter|error_field|length|dead_letter.error_field has at most 200 characters.')
+    WHEN NOT ifnull(attempts >= 1, 1) THEN RAISE(ABORT, 'EK|dead_letter|attempts|range|dead_letter.attempts must be at least 1.')
+    WHEN NOT ifnull(replay_status IN ('pending', 'replayed', 'discarded', 'superseded'), 1) THEN RAISE(ABORT, 'EK|dead_letter|replay_status|choice|dead_letter.replay_status must be one of: pending, replayed, discarded, superseded.')
+    WHEN NOT ifnull(settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at, 1) THEN RAISE(ABORT, 'EK|dead_letter|settled_at|time|dead_letter.settled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|dead_letter|correlation_id|length|dead_letter.correlation_id must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.record_digest AS record_digest, NEW.source_position AS source_position, NEW.step AS step, NEW.error_code AS error_code, NEW.error_field AS error_field, ifnull(NEW.attempts, 1) AS attempts, ifnull(NEW.replay_status, ('pending')) AS replay_status, NEW.settled_at AS settled_at, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|dead_letter|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.execution_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.execution_id) THEN RAISE(ABORT, 'EK|dead_letter|execution_id|reference|There is no integration_execution with this execution_id.')
@@ -5858,6 +6280,16 @@ CREATE TRIGGER dead_letter_direct_update BEFORE UPDATE ON dead_letter WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NOT ifnull(length(record_digest) BETWEEN 64 AND 64, 1) THEN RAISE(ABORT, 'EK|dead_letter|record_digest|length|dead_letter.record_digest must be between 64 and 64 characters.')
+    WHEN NOT ifnull(length(source_position) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|dead_letter|source_position|length|dead_letter.source_position must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(step IN ('read', 'validate_in', 'map', 'validate_out', 'write'), 1) THEN RAISE(ABORT, 'EK|dead_letter|step|choice|dead_letter.step must be one of: read, validate_in, map, validate_out, write.')
+    WHEN NOT ifnull(length(error_code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|dead_letter|error_code|length|dead_letter.error_code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(error_field) <= 200, 1) THEN RAISE(ABORT, 'EK|dead_letter|error_field|length|dead_letter.error_field has at most 200 characters.')
+    WHEN NOT ifnull(attempts >= 1, 1) THEN RAISE(ABORT, 'EK|dead_letter|attempts|range|dead_letter.attempts must be at least 1.')
+    WHEN NOT ifnull(replay_status IN ('pending', 'replayed', 'discarded', 'superseded'), 1) THEN RAISE(ABORT, 'EK|dead_letter|replay_status|choice|dead_letter.replay_status must be one of: pending, replayed, discarded, superseded.')
+    WHEN NOT ifnull(settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at, 1) THEN RAISE(ABORT, 'EK|dead_letter|settled_at|time|dead_letter.settled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|dead_letter|correlation_id|length|dead_letter.correlation_id must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.record_digest AS record_digest, NEW.source_position AS source_position, NEW.step AS step, NEW.error_code AS error_code, NEW.error_field AS error_field, ifnull(NEW.attempts, 1) AS attempts, ifnull(NEW.replay_status, ('pending')) AS replay_status, NEW.settled_at AS settled_at, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|dead_letter|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.execution_id IS NOT OLD.execution_id AND NEW.execution_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.execution_id) THEN RAISE(ABORT, 'EK|dead_letter|execution_id|reference|There is no integration_execution with this execution_id.')

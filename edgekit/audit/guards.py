@@ -23,6 +23,19 @@ def refuse(table: str, column: str, code: str, sentence: str) -> str:
     return f"RAISE(ABORT, {text_sql(fields)})"
 
 
+def say_checks(table: Table) -> str:
+    """Refuse what a CHECK would refuse, in its sentence: by itself SQLite says no more than its name."""
+    if not table.checks:
+        return ""
+    cases, words = [], set()
+    for column, code, condition, sentence in table.checks:
+        words |= {word.lower() for word in re.findall(r"\w+", condition)}
+        cases.append(f"WHEN NOT ifnull({condition}, 1) THEN {refuse(table.name, column, code, sentence)}")
+    names = [name for name in (table.key, *(c.name for c in table.columns)) if name.lower() in words]
+    row = ", ".join(f"{stored_value(table, name)} AS {name_sql(name)}" for name in names)
+    return "\n  SELECT CASE " + "\n    ".join(cases) + f" END\n    FROM (SELECT {row});"
+
+
 # Unique keys: which rows would a REPLACE delete?
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgekit import rules
 from edgekit.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Table:
     unique: tuple[Key, ...]
     references: tuple[Reference, ...]  # to its parents
     children: tuple[Reference, ...]  # from other tables, and from itself
+    checks: tuple[tuple[str, str, str, str], ...]  # column, code, condition, sentence
 
     def column(self, name: str) -> Column | None:
         """Find a stored column other than the id."""
@@ -175,7 +177,13 @@ def read_table(
         tuple(_key(connection, index[0], stored, generated) for index in indexes if index[1]),
         tuple(r for r in references if r.child == name),
         tuple(r for r in references if r.parent == name),
+        tuple(rules.named_checks(name, _table_sql(connection, name))),
     )
+
+
+def _table_sql(connection: sqlite3.Connection, name: str) -> str:
+    sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?"
+    return str(connection.execute(sql, (name,)).fetchone()[0])
 
 
 def _kind(declared: str, *, is_strict: bool) -> str:

@@ -30,6 +30,7 @@ from edgekit.audit.guards import (
     forget,
     leave_children,
     refuse,
+    say_checks,
     set_aside,
     settle,
 )
@@ -151,7 +152,7 @@ def _insert_triggers(table: Table, table_id: int) -> list[str]:
     others = [r for r in table.references if r.parent != table.name]
     own = [r for r in table.references if r.parent == table.name]
     entry = f"\n  {_LOG} VALUES ({_TXN}, {table_id}, {this}, 'I', NULL);"
-    body = [_DIRECT_ROW, check_parents(table, others), set_aside(table, table_id, victims)]
+    body = [_DIRECT_ROW, say_checks(table), check_parents(table, others), set_aside(table, table_id, victims)]
     made = [
         _trigger(table, "direct_insert", "BEFORE INSERT", body, IS_DIRECT),
         _trigger(table, "audit_insert", "AFTER INSERT", [settle(table, table_id, asks_gate=True), entry]),
@@ -204,7 +205,7 @@ def _update_triggers(table: Table, table_id: int) -> list[str]:
             table,
             "direct_update",
             "BEFORE UPDATE",
-            [_DIRECT_ROW, check_parents(table, list(table.references), updated=True)],
+            [_DIRECT_ROW, say_checks(table), check_parents(table, list(table.references), updated=True)],
             IS_DIRECT,
         ),
     ]
