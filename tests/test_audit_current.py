@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+import pytest
+
 from edgekit import schema
 from edgekit.audit import generate
 from edgekit.audit.triggers import APPEND_ONLY
@@ -29,3 +33,41 @@ def test_every_table_is_audited_or_only_added_to() -> None:
         assert wanted <= names, f"{table}: {CURE}"
     audited = {name for (name,) in catalogue.execute("SELECT name FROM audit_table")}
     assert audited >= set(tables) - set(APPEND_ONLY)
+
+
+@pytest.mark.parametrize(
+    ("sql", "start"),
+    [
+        (
+            "INSERT INTO vehicle(vin) VALUES ('1FTMW1T88MFA0000I')",
+            "EK|vehicle|vin|format|vehicle.vin must have 17",
+        ),
+        (
+            "INSERT INTO vehicle(model_year) VALUES (1500)",
+            "EK|vehicle|model_year|range|vehicle.model_year must be",
+        ),
+        (
+            "UPDATE organization SET code = ''",
+            "EK|organization|code|length|organization.code must not be empty",
+        ),
+        ("INSERT OR IGNORE INTO vehicle(vin) VALUES ('X')", "EK|vehicle|vin|length|"),
+        (
+            (
+                "INSERT INTO policy(policy_number, effective_date, expiration_date)"
+                " VALUES ('P', '2026-02-01', '2026-01-01')"
+            ),
+            "EK|policy|expiration_date|order|policy.expiration_date must come after effective_date.",
+        ),
+        (
+            (
+                "INSERT INTO policy(policy_number, effective_date, expiration_date)"
+                " VALUES ('P', '2026-02-30', '2027-01-01')"
+            ),
+            "EK|policy|effective_date|date|policy.effective_date must be a date such as 2026-01-31.",
+        ),
+    ],
+)
+def test_any_tool_is_told_what_a_check_asks_for(shell: sqlite3.Connection, sql: str, start: str) -> None:
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        shell.execute(sql)
+    assert str(caught.value).startswith(start)
