@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("edge")
 
 SECRET = "sk-live-7Hq9-Zebra!"
-TEMPLATES = ["csv-import", "dcs-driver-verification", "ndjson-import", "vpic-vin-decode"]
+TEMPLATES = ["csv-import", "dcs-driver-verification", "ndjson-import", "rest-source", "vpic-vin-decode"]
 TABLES = (
     "integration",
     "integration_template_instance",
@@ -55,7 +55,7 @@ def one_field(source: str = "vin", target: str = "vin", **more: Any) -> dict[str
 @pytest.mark.parametrize("code", TEMPLATES)
 def test_every_template_makes_an_integration(edge: Database, code: str) -> None:
     source = integrations.show_template(code)
-    needed = {"path": "a.csv"} if code.endswith("import") else {}
+    needed = {"path": "a.csv"} if code.endswith("import") else {"base_url": "http://localhost"}
     made = integrations.create("mine", template=code, settings=needed)
     assert made["settings"] == {**source["connection_template"], **needed}
     assert made["template"] == f"{code} {source['version']}"

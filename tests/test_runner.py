@@ -344,6 +344,17 @@ class TestCreatedTable:
             {"zip": "12345", "amount": None, "note": None}
         ]
 
+    def test_nested_values_are_kept_as_json(self, tmp_path: Path) -> None:
+        path = tmp_path / "n.ndjson"
+        path.write_text('{"number": 1, "owner": {"id": 7}, "tags": []}\n{"number": 2}\n', encoding="utf-8")
+        settings = {"path": str(path), "table": "thing", "key": "number", "create": "true"}
+        integrations.create("data", template="ndjson-import", settings=settings)
+        assert counts(runner.run("data")) == (2, 2, 2, 0)
+        assert db.query("SELECT owner, tags FROM thing ORDER BY id") == [
+            {"owner": '{"id":7}', "tags": "[]"},
+            {"owner": None, "tags": None},
+        ]
+
     def test_it_is_tracked_audited_and_verified(self, tmp_path: Path, edge: Database) -> None:
         self.create(tmp_path, "number,name", "1,a", "2,b")
         assert [row["name"] for row in db.query("SELECT name FROM tracked_table")] == ["thing"]

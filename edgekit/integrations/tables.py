@@ -46,7 +46,15 @@ def adopt(plan: plans.Plan, sample: Sequence[Any]) -> None:
         _refuse_missing(plan)
     columns = _matching_columns(plan, names) if exists else _create_for(plan, names, sample)
     kinds = bulk.table_columns(db.connection(), plan.table)
-    plan.fields = [_field(source, column, kinds[column]) for source, column in columns.items()]
+    nested = {
+        str(k) for r in sample if isinstance(r, dict) for k, v in r.items() if isinstance(v, dict | list)
+    }
+    plan.fields = [
+        _field(
+            source, column, "json" if source in nested else _FIELD_TYPES.get(kinds[column].upper(), "string")
+        )
+        for source, column in columns.items()
+    ]
     for item in plan.fields:
         IntegrationMapping.create(
             integration_id=plan.integration_id, mapping_name=item.name[:100], source_path=item.source_path,
@@ -230,14 +238,14 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _field(source: str, column: str, kind: str) -> FieldMapping:
+def _field(source: str, column: str, data_type: str) -> FieldMapping:
     quoted = source.replace("\\", "\\\\").replace("'", "\\'")
     return FieldMapping(
         name=source,
         source_path=f"$['{quoted}']",
         target_path=column,
         source_data_type=None,
-        target_data_type=_FIELD_TYPES.get(kind.upper(), "string"),
+        target_data_type=data_type,
         is_required=False,
         default_value=None,
         transformation_rules=None,
