@@ -55,6 +55,17 @@ CREATE TABLE system (
 ) STRICT;
 CREATE INDEX system_environment ON system(environment_id);
 
+-- Peers, bundles and secrets know this file by its uuid: only a change of ours, which tells them, may give it another.
+CREATE TRIGGER system_uuid_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FROM system WHERE uuid IS NOT NEW.uuid) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
+END;
+CREATE TRIGGER system_uuid_bu BEFORE UPDATE OF uuid ON system WHEN NEW.uuid IS NOT OLD.uuid AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
+END;
+CREATE TRIGGER system_kept_bd BEFORE DELETE ON system BEGIN
+  SELECT RAISE(ABORT, 'EK|system|id|protected|The row of this installation stays: the file cannot be opened without it.');
+END;
+
 -- One row is a step the schema of this file has taken.
 CREATE TABLE schema_migration (
   id INTEGER PRIMARY KEY,
@@ -94,7 +105,7 @@ CREATE TABLE audit_gate (id INTEGER PRIMARY KEY CHECK (id = 0)) STRICT;
 INSERT INTO audit_gate VALUES (0);
 
 CREATE TABLE audit_transaction (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY CHECK (id > 0),  -- SQLite chooses no other; -1 would get past the trigger below
   open_gate INTEGER REFERENCES audit_gate(id) DEFERRABLE INITIALLY DEFERRED,
   actor TEXT,
   correlation_id TEXT,
@@ -107,9 +118,9 @@ CREATE TABLE audit_table (id INTEGER PRIMARY KEY, name TEXT NOT NULL COLLATE NOC
 
 -- One row is one changed row: I(nsert), U(pdate), D(elete), S(chema). An insert is logged by key alone, an update keeps
 -- {"column": [old, new]} of what changed, a delete keeps the old row, so that any row can be rebuilt as of any moment.
--- No constraint here may fail: an outer OR IGNORE would drop the row silently.
+-- No constraint here may fail when a trigger writes: an outer OR IGNORE would drop the row silently.
 CREATE TABLE audit_log (
-  seq INTEGER PRIMARY KEY,
+  seq INTEGER PRIMARY KEY CHECK (seq > 0),  -- SQLite chooses no other; -1 would get past the trigger below
   txn_id INTEGER,
   table_id INTEGER,
   record_key ANY,

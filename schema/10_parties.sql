@@ -56,6 +56,13 @@ CREATE TRIGGER user_kept_bd BEFORE DELETE ON user BEGIN
   SELECT RAISE(ABORT, 'EK|user|id|protected|Users are retired (another status), never deleted.');
 END;
 
+CREATE TRIGGER user_system_kept_bi BEFORE INSERT ON user WHEN (NEW.id = 1 OR NEW.username = 'system') AND EXISTS (SELECT 1 FROM user WHERE id = 1) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|user|id|protected|User 1 is the system user and stays so.');
+END;
+CREATE TRIGGER user_system_kept_bu BEFORE UPDATE OF username, status_id ON user WHEN OLD.id = 1 AND (NEW.username IS NOT OLD.username OR NEW.status_id IS NOT 1) BEGIN
+  SELECT RAISE(ABORT, 'EK|user|id|protected|User 1 is the system user and stays so.');
+END;
+
 -- One row is a line of business with its own rules, such as AUTO.
 CREATE TABLE program (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

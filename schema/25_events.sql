@@ -32,7 +32,8 @@ CREATE TABLE integration_event (
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_event.processed_at.required" CHECK (processing_status <> 'processed' OR processed_at IS NOT NULL)
 ) STRICT;
 CREATE INDEX integration_event_pending ON integration_event(id) WHERE processing_status = 'pending';
 CREATE INDEX integration_event_correlation ON integration_event(correlation_id);

@@ -51,6 +51,14 @@ CREATE UNIQUE INDEX integration_entity ON integration(entity_id);
 CREATE INDEX integration_integration_type ON integration(integration_type_id);
 CREATE INDEX integration_organization ON integration(organization_id);
 
+-- The data layer raises the version with every change; nobody takes it back.
+CREATE TRIGGER integration_version_bi BEFORE INSERT ON integration BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration|version|order|A version never goes down.') FROM integration WHERE id = NEW.id AND version > NEW.version;
+END;
+CREATE TRIGGER integration_version_bu BEFORE UPDATE OF version ON integration WHEN NEW.version < OLD.version BEGIN
+  SELECT RAISE(ABORT, 'EK|integration|version|order|A version never goes down.');
+END;
+
 CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
@@ -87,6 +95,10 @@ CREATE INDEX integration_credential_environment ON integration_credential(enviro
 CREATE INDEX integration_credential_expires ON integration_credential(expires_at);
 CREATE INDEX integration_credential_encryption_key ON integration_credential(encryption_key_id);
 
+CREATE TRIGGER integration_credential_uuid_bu BEFORE UPDATE OF uuid ON integration_credential WHEN NEW.uuid IS NOT OLD.uuid BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_credential|uuid|protected|The uuid of a credential stays: its secret is sealed to it.');
+END;
+
 -- One row says how one field of a record becomes one column of the target.
 CREATE TABLE integration_mapping (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -114,6 +126,14 @@ CREATE TABLE integration_mapping (
   CONSTRAINT "integration_mapping.target_path.unique" UNIQUE (integration_id, mapping_direction, target_path)
 ) STRICT;
 CREATE INDEX integration_mapping_active ON integration_mapping(integration_id) WHERE status_id = 1;
+
+-- The data layer raises the version with every change; nobody takes it back.
+CREATE TRIGGER integration_mapping_version_bi BEFORE INSERT ON integration_mapping BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_mapping|version|order|A version never goes down.') FROM integration_mapping WHERE id = NEW.id AND version > NEW.version;
+END;
+CREATE TRIGGER integration_mapping_version_bu BEFORE UPDATE OF version ON integration_mapping WHEN NEW.version < OLD.version BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_mapping|version|order|A version never goes down.');
+END;
 
 CREATE TRIGGER integration_mapping_rules_bi BEFORE INSERT ON integration_mapping WHEN CASE WHEN json_valid(NEW.transformation_rules) THEN json_type(NEW.transformation_rules) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|integration_mapping|transformation_rules|type|Transformation rules must include type')
@@ -158,6 +178,14 @@ CREATE TABLE integration_pipeline_definition (
 ) STRICT;
 CREATE UNIQUE INDEX integration_pipeline_definition_active ON integration_pipeline_definition(integration_id) WHERE status_id = 1;
 CREATE INDEX integration_pipeline_definition_integration ON integration_pipeline_definition(integration_id);
+
+-- The data layer raises the version with every change; nobody takes it back.
+CREATE TRIGGER integration_pipeline_definition_version_bi BEFORE INSERT ON integration_pipeline_definition BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|version|order|A version never goes down.') FROM integration_pipeline_definition WHERE id = NEW.id AND version > NEW.version;
+END;
+CREATE TRIGGER integration_pipeline_definition_version_bu BEFORE UPDATE OF version ON integration_pipeline_definition WHEN NEW.version < OLD.version BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|version|order|A version never goes down.');
+END;
 
 -- One row is one version of a reusable integration.
 CREATE TABLE integration_template (

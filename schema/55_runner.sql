@@ -26,6 +26,7 @@ CREATE TABLE integration_execution (
   updated_by INTEGER REFERENCES user(id),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_execution.resumed_from_id.cycle" CHECK (resumed_from_id IS NOT id),
   CONSTRAINT "integration_execution.ended_at.required" CHECK ((ended_at IS NULL) = (execution_status IN ('pending', 'running')))
 ) STRICT;
 CREATE UNIQUE INDEX integration_execution_running ON integration_execution(integration_id) WHERE execution_status = 'running';
@@ -34,6 +35,10 @@ CREATE INDEX integration_execution_integration ON integration_execution(integrat
 CREATE INDEX integration_execution_resumed_from ON integration_execution(resumed_from_id);
 CREATE INDEX integration_execution_organization ON integration_execution(organization_id);
 
+CREATE TRIGGER integration_execution_final_bi BEFORE INSERT ON integration_execution BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|final|A run that has ended does not change its state again.')
+  FROM integration_execution WHERE (id = NEW.id OR uuid = NEW.uuid) AND execution_status NOT IN ('pending', 'running') AND execution_status IS NOT NEW.execution_status;
+END;
 CREATE TRIGGER integration_execution_final_bu BEFORE UPDATE OF execution_status ON integration_execution
 WHEN OLD.execution_status NOT IN ('pending', 'running') AND NEW.execution_status IS NOT OLD.execution_status BEGIN
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|final|A run that has ended does not change its state again.');
@@ -60,11 +65,11 @@ CREATE TABLE integration_log (
   execution_id INTEGER REFERENCES integration_execution(id),
   request_type TEXT NOT NULL CONSTRAINT "integration_log.request_type.length" CHECK (length(request_type) BETWEEN 1 AND 50),
   request_url TEXT CONSTRAINT "integration_log.request_url.length" CHECK (length(request_url) <= 500),  -- secrets masked
-  response_code INTEGER,
-  response_time_ms INTEGER,
+  response_code INTEGER CONSTRAINT "integration_log.response_code.range" CHECK (response_code BETWEEN 100 AND 999),  -- of HTTP
+  response_time_ms INTEGER CONSTRAINT "integration_log.response_time_ms.range" CHECK (response_time_ms >= 0),
   is_success INTEGER NOT NULL DEFAULT 1 CONSTRAINT "integration_log.is_success.boolean" CHECK (is_success IN (0, 1)),
   error_message TEXT,
-  retry_count INTEGER NOT NULL DEFAULT 0,
+  retry_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_log.retry_count.range" CHECK (retry_count >= 0),
   correlation_id TEXT NOT NULL CONSTRAINT "integration_log.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
   external_reference TEXT CONSTRAINT "integration_log.external_reference.length" CHECK (length(external_reference) <= 100),  -- the provider's own id of the exchange
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
@@ -97,6 +102,7 @@ CREATE TABLE dead_letter (
   updated_by INTEGER REFERENCES user(id),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "dead_letter.settled_at.required" CHECK ((settled_at IS NULL) = (replay_status = 'pending')),
   CONSTRAINT "dead_letter.record_digest.unique" UNIQUE (integration_id, record_digest)
 ) STRICT;
 CREATE INDEX dead_letter_pending ON dead_letter(integration_id) WHERE replay_status = 'pending';

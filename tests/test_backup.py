@@ -179,7 +179,9 @@ def test_backing_up_leaves_the_opened_file_alone(edge: db.Database, out: Path) -
 def test_a_row_against_a_rule_is_noted_and_still_backed_up(edge_file: Path, out: Path) -> None:
     connection = sqlite3.connect(edge_file, isolation_level=None)
     connection.execute("PRAGMA ignore_check_constraints = 1")
+    connection.execute("INSERT INTO audit_transaction(open_gate) VALUES (1)")  # the guards leave it to SQLite
     connection.execute("UPDATE environment SET name = ''")
+    connection.execute("UPDATE audit_transaction SET open_gate = NULL WHERE open_gate = 1")
     connection.close()
     assert any("CHECK" in sentence for sentence in backup(edge_file, out / "b.zip").findings)
     assert restore(out / "b.zip", out / "r.db").findings

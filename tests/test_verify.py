@@ -155,7 +155,12 @@ def test_a_row_without_its_parent_is_named(edge_file: Path, shell: sqlite3.Conne
 
 
 def test_a_row_against_a_rule_is_named(edge_file: Path) -> None:
-    _force(edge_file, "UPDATE organization SET code = ''")
+    _force(
+        edge_file,
+        "INSERT INTO audit_transaction(open_gate) VALUES (1)",  # within a change the guards leave it to SQLite
+        "UPDATE organization SET code = ''",
+        "UPDATE audit_transaction SET open_gate = NULL",
+    )
     assert "Rows break a rule of their table: CHECK constraint failed in organization" in _found(edge_file)
 
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from edgekit.audit.images import image
-from edgekit.audit.shape import name_sql, text_sql
+from edgekit.audit.shape import TIME_FORMAT, name_sql, text_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +34,29 @@ def say_checks(table: Table) -> str:
     names = [name for name in (table.key, *(c.name for c in table.columns)) if name.lower() in words]
     row = ", ".join(f"{stored_value(table, name)} AS {name_sql(name)}" for name in names)
     return "\n  SELECT CASE " + "\n    ".join(cases) + f" END\n    FROM (SELECT {row});"
+
+
+LAST_ID = 2**53 - 1
+"""The greatest id another tool may choose. After SQLite's own last one a table takes no row any more."""
+
+
+def say_limits(table: Table, *, updated: bool = False) -> str:
+    """Refuse a time that is none where we keep when a row was made or changed, and an id that ends them all."""
+    cases = []
+    if not updated:
+        sentence = f"Ids end at {LAST_ID}."
+        cases.append(
+            f"WHEN NEW.{name_sql(table.key)} > {LAST_ID} THEN {refuse(table.name, table.key, 'range', sentence)}"
+        )
+    for column in table.times:
+        value = f"NEW.{column}" if updated else stored_value(table, column)
+        changed = f"NEW.{column} IS NOT OLD.{column} AND " if updated else ""
+        sentence = f"{table.name}.{column} must be a UTC time such as 2026-01-31T09:05:00.000Z."
+        cases.append(
+            f"WHEN {changed}strftime({TIME_FORMAT}, {value}, '+0 days') IS NOT {value}"
+            f" THEN {refuse(table.name, column, 'time', sentence)}"
+        )
+    return f"\n  SELECT CASE {f'{chr(10)}    '.join(cases)} END;" if cases else ""
 
 
 # Unique keys: which rows would a REPLACE delete?

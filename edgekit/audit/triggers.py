@@ -31,6 +31,7 @@ from edgekit.audit.guards import (
     leave_children,
     refuse,
     say_checks,
+    say_limits,
     set_aside,
     settle,
 )
@@ -152,7 +153,13 @@ def _insert_triggers(table: Table, table_id: int) -> list[str]:
     others = [r for r in table.references if r.parent != table.name]
     own = [r for r in table.references if r.parent == table.name]
     entry = f"\n  {_LOG} VALUES ({_TXN}, {table_id}, {this}, 'I', NULL);"
-    body = [_DIRECT_ROW, say_checks(table), check_parents(table, others), set_aside(table, table_id, victims)]
+    body = [
+        _DIRECT_ROW,
+        say_limits(table),
+        say_checks(table),
+        check_parents(table, others),
+        set_aside(table, table_id, victims),
+    ]
     made = [
         _trigger(table, "direct_insert", "BEFORE INSERT", body, IS_DIRECT),
         _trigger(table, "audit_insert", "AFTER INSERT", [settle(table, table_id, asks_gate=True), entry]),
@@ -185,14 +192,15 @@ def _kept_triggers(table: Table) -> list[str]:
         )
     ]
     if table.column("created_at") and table.column("created_by"):
-        refusal = refuse(table.name, "created_at", "immutable", "The time of creation never changes.")
+        time = refuse(table.name, "created_at", "immutable", "The time of creation never changes.")
+        maker = refuse(table.name, "created_by", "immutable", "Who made a row never changes.")
         made.append(
             _trigger(
                 table,
                 "created_kept",
-                "BEFORE UPDATE OF created_at",
-                [f"\n  SELECT {refusal};"],
-                "NEW.created_at IS NOT OLD.created_at",
+                "BEFORE UPDATE OF created_at, created_by",
+                [f"\n  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN {time} ELSE {maker} END;"],
+                "NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by",
             )
         )
     return made
@@ -205,7 +213,12 @@ def _update_triggers(table: Table, table_id: int) -> list[str]:
             table,
             "direct_update",
             "BEFORE UPDATE",
-            [_DIRECT_ROW, say_checks(table), check_parents(table, list(table.references), updated=True)],
+            [
+                _DIRECT_ROW,
+                say_limits(table, updated=True),
+                say_checks(table),
+                check_parents(table, list(table.references), updated=True),
+            ],
             IS_DIRECT,
         ),
     ]
