@@ -49,6 +49,9 @@ CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|status|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|status|created_at|time|status.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|status|updated_at|time|status.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|status|code|length|status.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|status|name|length|status.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(is_active IN (0, 1), 1) THEN RAISE(ABORT, 'EK|status|is_active|boolean|status.is_active must be 0 or 1.') END
@@ -122,8 +125,8 @@ CREATE TRIGGER status_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON status
   SELECT RAISE(ABORT, 'EK|status|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER status_created_kept BEFORE UPDATE OF created_at ON status WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|status|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER status_created_kept BEFORE UPDATE OF created_at, created_by ON status WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|status|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|status|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER status_audit_update AFTER UPDATE ON status WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -154,6 +157,7 @@ CREATE TRIGGER status_direct_update BEFORE UPDATE ON status WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|status|updated_at|time|status.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|status|code|length|status.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|status|name|length|status.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(is_active IN (0, 1), 1) THEN RAISE(ABORT, 'EK|status|is_active|boolean|status.is_active must be 0 or 1.') END
@@ -287,6 +291,9 @@ CREATE TRIGGER environment_direct_insert BEFORE INSERT ON environment WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|environment|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|environment|created_at|time|environment.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|environment|updated_at|time|environment.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|environment|code|length|environment.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|environment|name|length|environment.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -323,8 +330,8 @@ CREATE TRIGGER environment_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON e
   SELECT RAISE(ABORT, 'EK|environment|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER environment_created_kept BEFORE UPDATE OF created_at ON environment WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|environment|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER environment_created_kept BEFORE UPDATE OF created_at, created_by ON environment WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|environment|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|environment|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER environment_audit_update AFTER UPDATE ON environment WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -355,6 +362,7 @@ CREATE TRIGGER environment_direct_update BEFORE UPDATE ON environment WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|environment|updated_at|time|environment.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|environment|code|length|environment.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|environment|name|length|environment.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -414,6 +422,9 @@ CREATE TRIGGER system_direct_insert BEFORE INSERT ON system WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|system|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|system|created_at|time|system.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|system|updated_at|time|system.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(id = 1, 1) THEN RAISE(ABORT, 'EK|system|id|single|system has one row only.')
     WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|system|uuid|length|system.uuid must have 36 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|system|name|length|system.name must not be empty and has at most 100 characters.')
@@ -452,8 +463,8 @@ CREATE TRIGGER system_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON system
   SELECT RAISE(ABORT, 'EK|system|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER system_created_kept BEFORE UPDATE OF created_at ON system WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|system|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER system_created_kept BEFORE UPDATE OF created_at, created_by ON system WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|system|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|system|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER system_audit_update AFTER UPDATE ON system WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -486,6 +497,7 @@ CREATE TRIGGER system_direct_update BEFORE UPDATE ON system WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|system|updated_at|time|system.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(id = 1, 1) THEN RAISE(ABORT, 'EK|system|id|single|system has one row only.')
     WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|system|uuid|length|system.uuid must have 36 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|system|name|length|system.name must not be empty and has at most 100 characters.')
@@ -558,6 +570,9 @@ CREATE TRIGGER tracked_table_direct_insert BEFORE INSERT ON tracked_table WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|tracked_table|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|tracked_table|created_at|time|tracked_table.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|tracked_table|updated_at|time|tracked_table.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|tracked_table|name|length|tracked_table.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.name AS name);
   SELECT CASE
@@ -590,8 +605,8 @@ CREATE TRIGGER tracked_table_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON
   SELECT RAISE(ABORT, 'EK|tracked_table|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER tracked_table_created_kept BEFORE UPDATE OF created_at ON tracked_table WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|tracked_table|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER tracked_table_created_kept BEFORE UPDATE OF created_at, created_by ON tracked_table WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|tracked_table|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|tracked_table|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER tracked_table_audit_update AFTER UPDATE ON tracked_table WHEN NEW.name IS NOT OLD.name COLLATE BINARY
@@ -620,6 +635,7 @@ CREATE TRIGGER tracked_table_direct_update BEFORE UPDATE ON tracked_table WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|tracked_table|updated_at|time|tracked_table.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|tracked_table|name|length|tracked_table.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.name AS name);
   SELECT CASE
@@ -684,6 +700,9 @@ CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate F
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|role|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|role|created_at|time|role.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|role|updated_at|time|role.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|role|code|length|role.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|role|name|length|role.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -719,8 +738,8 @@ CREATE TRIGGER role_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON role WHE
   SELECT RAISE(ABORT, 'EK|role|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER role_created_kept BEFORE UPDATE OF created_at ON role WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|role|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER role_created_kept BEFORE UPDATE OF created_at, created_by ON role WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|role|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|role|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER role_audit_update AFTER UPDATE ON role WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -751,6 +770,7 @@ CREATE TRIGGER role_direct_update BEFORE UPDATE ON role WHEN (SELECT open_gate F
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|role|updated_at|time|role.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|role|code|length|role.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|role|name|length|role.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -808,6 +828,9 @@ CREATE TRIGGER license_tier_direct_insert BEFORE INSERT ON license_tier WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|license_tier|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|license_tier|created_at|time|license_tier.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|license_tier|updated_at|time|license_tier.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|license_tier|code|length|license_tier.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|license_tier|name|length|license_tier.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(tier_rank >= 0, 1) THEN RAISE(ABORT, 'EK|license_tier|tier_rank|range|license_tier.tier_rank must not be negative.') END
@@ -847,8 +870,8 @@ CREATE TRIGGER license_tier_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON 
   SELECT RAISE(ABORT, 'EK|license_tier|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER license_tier_created_kept BEFORE UPDATE OF created_at ON license_tier WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|license_tier|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER license_tier_created_kept BEFORE UPDATE OF created_at, created_by ON license_tier WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|license_tier|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|license_tier|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER license_tier_audit_update AFTER UPDATE ON license_tier WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -881,6 +904,7 @@ CREATE TRIGGER license_tier_direct_update BEFORE UPDATE ON license_tier WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|license_tier|updated_at|time|license_tier.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|license_tier|code|length|license_tier.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|license_tier|name|length|license_tier.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(tier_rank >= 0, 1) THEN RAISE(ABORT, 'EK|license_tier|tier_rank|range|license_tier.tier_rank must not be negative.') END
@@ -944,6 +968,9 @@ CREATE TRIGGER relationship_type_direct_insert BEFORE INSERT ON relationship_typ
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|relationship_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|relationship_type|created_at|time|relationship_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|relationship_type|updated_at|time|relationship_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|relationship_type|code|length|relationship_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|relationship_type|name|length|relationship_type.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -978,8 +1005,8 @@ CREATE TRIGGER relationship_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid
   SELECT RAISE(ABORT, 'EK|relationship_type|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER relationship_type_created_kept BEFORE UPDATE OF created_at ON relationship_type WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|relationship_type|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER relationship_type_created_kept BEFORE UPDATE OF created_at, created_by ON relationship_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|relationship_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|relationship_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER relationship_type_audit_update AFTER UPDATE ON relationship_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -1010,6 +1037,7 @@ CREATE TRIGGER relationship_type_direct_update BEFORE UPDATE ON relationship_typ
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|relationship_type|updated_at|time|relationship_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|relationship_type|code|length|relationship_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|relationship_type|name|length|relationship_type.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -1065,6 +1093,9 @@ CREATE TRIGGER communication_direction_direct_insert BEFORE INSERT ON communicat
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|communication_direction|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_direction|created_at|time|communication_direction.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_direction|updated_at|time|communication_direction.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_direction|code|length|communication_direction.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_direction|name|length|communication_direction.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -1099,8 +1130,8 @@ CREATE TRIGGER communication_direction_id_kept BEFORE UPDATE OF id, rowid, oid, 
   SELECT RAISE(ABORT, 'EK|communication_direction|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER communication_direction_created_kept BEFORE UPDATE OF created_at ON communication_direction WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|communication_direction|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER communication_direction_created_kept BEFORE UPDATE OF created_at, created_by ON communication_direction WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_direction|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|communication_direction|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER communication_direction_audit_update AFTER UPDATE ON communication_direction WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -1131,6 +1162,7 @@ CREATE TRIGGER communication_direction_direct_update BEFORE UPDATE ON communicat
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|communication_direction|updated_at|time|communication_direction.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_direction|code|length|communication_direction.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_direction|name|length|communication_direction.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -1186,6 +1218,9 @@ CREATE TRIGGER organization_direct_insert BEFORE INSERT ON organization WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|organization|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|organization|created_at|time|organization.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|organization|updated_at|time|organization.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|organization|code|length|organization.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|organization|name|length|organization.name must not be empty and has at most 200 characters.')
     WHEN NOT ifnull(parent_organization_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|cycle|organization.parent_organization_id must not lead back to the same row.') END
@@ -1243,8 +1278,8 @@ CREATE TRIGGER organization_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON 
   SELECT RAISE(ABORT, 'EK|organization|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER organization_created_kept BEFORE UPDATE OF created_at ON organization WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|organization|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER organization_created_kept BEFORE UPDATE OF created_at, created_by ON organization WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|organization|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|organization|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER organization_audit_update AFTER UPDATE ON organization WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -1277,6 +1312,7 @@ CREATE TRIGGER organization_direct_update BEFORE UPDATE ON organization WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|organization|updated_at|time|organization.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|organization|code|length|organization.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|organization|name|length|organization.name must not be empty and has at most 200 characters.')
     WHEN NOT ifnull(parent_organization_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|cycle|organization.parent_organization_id must not lead back to the same row.') END
@@ -1367,6 +1403,9 @@ CREATE TRIGGER user_direct_insert BEFORE INSERT ON user WHEN (SELECT open_gate F
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|user|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|user|created_at|time|user.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|user|updated_at|time|user.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(username) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|user|username|length|user.username must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|user|email|length|user.email has at most 254 characters.')
     WHEN NOT ifnull(length(display_name) <= 200, 1) THEN RAISE(ABORT, 'EK|user|display_name|length|user.display_name has at most 200 characters.')
@@ -1456,8 +1495,8 @@ CREATE TRIGGER user_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON user WHE
   SELECT RAISE(ABORT, 'EK|user|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER user_created_kept BEFORE UPDATE OF created_at ON user WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|user|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER user_created_kept BEFORE UPDATE OF created_at, created_by ON user WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|user|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|user|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER user_audit_update AFTER UPDATE ON user WHEN NEW.username IS NOT OLD.username COLLATE BINARY
@@ -1498,6 +1537,7 @@ CREATE TRIGGER user_direct_update BEFORE UPDATE ON user WHEN (SELECT open_gate F
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|user|updated_at|time|user.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(username) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|user|username|length|user.username must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|user|email|length|user.email has at most 254 characters.')
     WHEN NOT ifnull(length(display_name) <= 200, 1) THEN RAISE(ABORT, 'EK|user|display_name|length|user.display_name has at most 200 characters.')
@@ -1650,6 +1690,9 @@ CREATE TRIGGER program_direct_insert BEFORE INSERT ON program WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|program|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|program|created_at|time|program.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|program|updated_at|time|program.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|program|code|length|program.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|program|name|length|program.name must not be empty and has at most 200 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -1690,8 +1733,8 @@ CREATE TRIGGER program_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON progr
   SELECT RAISE(ABORT, 'EK|program|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER program_created_kept BEFORE UPDATE OF created_at ON program WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|program|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER program_created_kept BEFORE UPDATE OF created_at, created_by ON program WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|program|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|program|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER program_audit_update AFTER UPDATE ON program WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -1724,6 +1767,7 @@ CREATE TRIGGER program_direct_update BEFORE UPDATE ON program WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|program|updated_at|time|program.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|program|code|length|program.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|program|name|length|program.name must not be empty and has at most 200 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -1790,6 +1834,9 @@ CREATE TRIGGER producer_direct_insert BEFORE INSERT ON producer WHEN (SELECT ope
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|producer|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|producer|created_at|time|producer.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|producer|updated_at|time|producer.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|producer|code|length|producer.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|producer|name|length|producer.name must not be empty and has at most 200 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -1830,8 +1877,8 @@ CREATE TRIGGER producer_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON prod
   SELECT RAISE(ABORT, 'EK|producer|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER producer_created_kept BEFORE UPDATE OF created_at ON producer WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|producer|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER producer_created_kept BEFORE UPDATE OF created_at, created_by ON producer WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|producer|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|producer|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER producer_audit_update AFTER UPDATE ON producer WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -1864,6 +1911,7 @@ CREATE TRIGGER producer_direct_update BEFORE UPDATE ON producer WHEN (SELECT ope
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|producer|updated_at|time|producer.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|producer|code|length|producer.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|producer|name|length|producer.name must not be empty and has at most 200 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -1929,6 +1977,9 @@ CREATE TRIGGER insured_direct_insert BEFORE INSERT ON insured WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|insured|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|insured|created_at|time|insured.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|insured|updated_at|time|insured.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(customer_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|insured|customer_number|length|insured.customer_number must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|insured|name|length|insured.name must not be empty and has at most 200 characters.')
     WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|insured|email|length|insured.email has at most 254 characters.')
@@ -1978,8 +2029,8 @@ CREATE TRIGGER insured_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON insur
   SELECT RAISE(ABORT, 'EK|insured|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER insured_created_kept BEFORE UPDATE OF created_at ON insured WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|insured|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER insured_created_kept BEFORE UPDATE OF created_at, created_by ON insured WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|insured|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|insured|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER insured_audit_update AFTER UPDATE ON insured WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -2022,6 +2073,7 @@ CREATE TRIGGER insured_direct_update BEFORE UPDATE ON insured WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|insured|updated_at|time|insured.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(customer_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|insured|customer_number|length|insured.customer_number must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|insured|name|length|insured.name must not be empty and has at most 200 characters.')
     WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|insured|email|length|insured.email has at most 254 characters.')
@@ -2100,6 +2152,9 @@ CREATE TRIGGER quote_direct_insert BEFORE INSERT ON quote WHEN (SELECT open_gate
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|quote|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|quote|created_at|time|quote.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|quote|updated_at|time|quote.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(quote_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|quote|quote_number|length|quote.quote_number must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(quote_state IN ('draft', 'quoted', 'bound', 'declined', 'expired'), 1) THEN RAISE(ABORT, 'EK|quote|quote_state|choice|quote.quote_state must be one of: draft, quoted, bound, declined, expired.') END
     FROM (SELECT NEW.quote_number AS quote_number, ifnull(NEW.quote_state, ('draft')) AS quote_state);
@@ -2144,8 +2199,8 @@ CREATE TRIGGER quote_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON quote W
   SELECT RAISE(ABORT, 'EK|quote|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER quote_created_kept BEFORE UPDATE OF created_at ON quote WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|quote|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER quote_created_kept BEFORE UPDATE OF created_at, created_by ON quote WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|quote|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|quote|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER quote_audit_update AFTER UPDATE ON quote WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -2182,6 +2237,7 @@ CREATE TRIGGER quote_direct_update BEFORE UPDATE ON quote WHEN (SELECT open_gate
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|quote|updated_at|time|quote.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(quote_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|quote|quote_number|length|quote.quote_number must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(quote_state IN ('draft', 'quoted', 'bound', 'declined', 'expired'), 1) THEN RAISE(ABORT, 'EK|quote|quote_state|choice|quote.quote_state must be one of: draft, quoted, bound, declined, expired.') END
     FROM (SELECT NEW.quote_number AS quote_number, ifnull(NEW.quote_state, ('draft')) AS quote_state);
@@ -2253,6 +2309,9 @@ CREATE TRIGGER policy_direct_insert BEFORE INSERT ON policy WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|policy|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|policy|created_at|time|policy.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|policy|updated_at|time|policy.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(policy_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|policy|policy_number|length|policy.policy_number must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(effective_date IS NULL OR date(effective_date, '+0 days') IS effective_date, 1) THEN RAISE(ABORT, 'EK|policy|effective_date|date|policy.effective_date must be a date such as 2026-01-31.')
     WHEN NOT ifnull(expiration_date IS NULL OR date(expiration_date, '+0 days') IS expiration_date, 1) THEN RAISE(ABORT, 'EK|policy|expiration_date|date|policy.expiration_date must be a date such as 2026-01-31.')
@@ -2308,8 +2367,8 @@ CREATE TRIGGER policy_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON policy
   SELECT RAISE(ABORT, 'EK|policy|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER policy_created_kept BEFORE UPDATE OF created_at ON policy WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|policy|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER policy_created_kept BEFORE UPDATE OF created_at, created_by ON policy WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|policy|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|policy|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER policy_audit_update AFTER UPDATE ON policy WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -2356,6 +2415,7 @@ CREATE TRIGGER policy_direct_update BEFORE UPDATE ON policy WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|policy|updated_at|time|policy.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(policy_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|policy|policy_number|length|policy.policy_number must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(effective_date IS NULL OR date(effective_date, '+0 days') IS effective_date, 1) THEN RAISE(ABORT, 'EK|policy|effective_date|date|policy.effective_date must be a date such as 2026-01-31.')
     WHEN NOT ifnull(expiration_date IS NULL OR date(expiration_date, '+0 days') IS expiration_date, 1) THEN RAISE(ABORT, 'EK|policy|expiration_date|date|policy.expiration_date must be a date such as 2026-01-31.')
@@ -2443,6 +2503,9 @@ CREATE TRIGGER driver_direct_insert BEFORE INSERT ON driver WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|driver|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|driver|created_at|time|driver.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|driver|updated_at|time|driver.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(first_name) <= 100, 1) THEN RAISE(ABORT, 'EK|driver|first_name|length|driver.first_name has at most 100 characters.')
     WHEN NOT ifnull(length(last_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|driver|last_name|length|driver.last_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(date_of_birth IS NULL OR date(date_of_birth, '+0 days') IS date_of_birth, 1) THEN RAISE(ABORT, 'EK|driver|date_of_birth|date|driver.date_of_birth must be a date such as 2026-01-31.')
@@ -2492,8 +2555,8 @@ CREATE TRIGGER driver_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON driver
   SELECT RAISE(ABORT, 'EK|driver|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER driver_created_kept BEFORE UPDATE OF created_at ON driver WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|driver|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER driver_created_kept BEFORE UPDATE OF created_at, created_by ON driver WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|driver|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|driver|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER driver_audit_update AFTER UPDATE ON driver WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -2536,6 +2599,7 @@ CREATE TRIGGER driver_direct_update BEFORE UPDATE ON driver WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|driver|updated_at|time|driver.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(first_name) <= 100, 1) THEN RAISE(ABORT, 'EK|driver|first_name|length|driver.first_name has at most 100 characters.')
     WHEN NOT ifnull(length(last_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|driver|last_name|length|driver.last_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(date_of_birth IS NULL OR date(date_of_birth, '+0 days') IS date_of_birth, 1) THEN RAISE(ABORT, 'EK|driver|date_of_birth|date|driver.date_of_birth must be a date such as 2026-01-31.')
@@ -2614,6 +2678,9 @@ CREATE TRIGGER vehicle_direct_insert BEFORE INSERT ON vehicle WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|vehicle|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|vehicle|created_at|time|vehicle.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|vehicle|updated_at|time|vehicle.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(vin) = 17 OR (length(vin) BETWEEN 3 AND 17 AND instr(vin, '*') > 0), 1) THEN RAISE(ABORT, 'EK|vehicle|vin|length|vehicle.vin must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part writes * for each unknown character.')
     WHEN NOT ifnull(vin NOT GLOB '*[^A-HJ-NPR-Z0-9*]*', 1) THEN RAISE(ABORT, 'EK|vehicle|vin|format|vehicle.vin must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part writes * for each unknown character.')
     WHEN NOT ifnull(model_year BETWEEN 1886 AND 2100, 1) THEN RAISE(ABORT, 'EK|vehicle|model_year|range|vehicle.model_year must be between 1886 and 2100.')
@@ -2665,8 +2732,8 @@ CREATE TRIGGER vehicle_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON vehic
   SELECT RAISE(ABORT, 'EK|vehicle|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER vehicle_created_kept BEFORE UPDATE OF created_at ON vehicle WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|vehicle|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER vehicle_created_kept BEFORE UPDATE OF created_at, created_by ON vehicle WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|vehicle|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|vehicle|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER vehicle_audit_update AFTER UPDATE ON vehicle WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -2711,6 +2778,7 @@ CREATE TRIGGER vehicle_direct_update BEFORE UPDATE ON vehicle WHEN (SELECT open_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|vehicle|updated_at|time|vehicle.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(vin) = 17 OR (length(vin) BETWEEN 3 AND 17 AND instr(vin, '*') > 0), 1) THEN RAISE(ABORT, 'EK|vehicle|vin|length|vehicle.vin must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part writes * for each unknown character.')
     WHEN NOT ifnull(vin NOT GLOB '*[^A-HJ-NPR-Z0-9*]*', 1) THEN RAISE(ABORT, 'EK|vehicle|vin|format|vehicle.vin must have 17 characters (digits and capital letters without I, O and Q); a VIN known in part writes * for each unknown character.')
     WHEN NOT ifnull(model_year BETWEEN 1886 AND 2100, 1) THEN RAISE(ABORT, 'EK|vehicle|model_year|range|vehicle.model_year must be between 1886 and 2100.')
@@ -2792,6 +2860,9 @@ CREATE TRIGGER claim_direct_insert BEFORE INSERT ON claim WHEN (SELECT open_gate
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|claim|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|claim|created_at|time|claim.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|claim|updated_at|time|claim.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(claim_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|claim|claim_number|length|claim.claim_number must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(loss_date IS NULL OR date(loss_date, '+0 days') IS loss_date, 1) THEN RAISE(ABORT, 'EK|claim|loss_date|date|claim.loss_date must be a date such as 2026-01-31.')
     WHEN NOT ifnull(claim_state IN ('open', 'closed', 'denied'), 1) THEN RAISE(ABORT, 'EK|claim|claim_state|choice|claim.claim_state must be one of: open, closed, denied.') END
@@ -2831,8 +2902,8 @@ CREATE TRIGGER claim_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON claim W
   SELECT RAISE(ABORT, 'EK|claim|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER claim_created_kept BEFORE UPDATE OF created_at ON claim WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|claim|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER claim_created_kept BEFORE UPDATE OF created_at, created_by ON claim WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|claim|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|claim|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER claim_audit_update AFTER UPDATE ON claim WHEN NEW.organization_id IS NOT OLD.organization_id
@@ -2867,6 +2938,7 @@ CREATE TRIGGER claim_direct_update BEFORE UPDATE ON claim WHEN (SELECT open_gate
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|claim|updated_at|time|claim.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(claim_number) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|claim|claim_number|length|claim.claim_number must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(loss_date IS NULL OR date(loss_date, '+0 days') IS loss_date, 1) THEN RAISE(ABORT, 'EK|claim|loss_date|date|claim.loss_date must be a date such as 2026-01-31.')
     WHEN NOT ifnull(claim_state IN ('open', 'closed', 'denied'), 1) THEN RAISE(ABORT, 'EK|claim|claim_state|choice|claim.claim_state must be one of: open, closed, denied.') END
@@ -2929,6 +3001,9 @@ CREATE TRIGGER policy_driver_direct_insert BEFORE INSERT ON policy_driver WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|policy_driver|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|policy_driver|created_at|time|policy_driver.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|policy_driver|updated_at|time|policy_driver.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(relationship) <= 50, 1) THEN RAISE(ABORT, 'EK|policy_driver|relationship|length|policy_driver.relationship has at most 50 characters.') END
     FROM (SELECT NEW.relationship AS relationship);
   SELECT CASE
@@ -2964,8 +3039,8 @@ CREATE TRIGGER policy_driver_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON
   SELECT RAISE(ABORT, 'EK|policy_driver|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER policy_driver_created_kept BEFORE UPDATE OF created_at ON policy_driver WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|policy_driver|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER policy_driver_created_kept BEFORE UPDATE OF created_at, created_by ON policy_driver WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|policy_driver|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|policy_driver|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER policy_driver_audit_update AFTER UPDATE ON policy_driver WHEN NEW.policy_id IS NOT OLD.policy_id
@@ -2996,6 +3071,7 @@ CREATE TRIGGER policy_driver_direct_update BEFORE UPDATE ON policy_driver WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|policy_driver|updated_at|time|policy_driver.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(relationship) <= 50, 1) THEN RAISE(ABORT, 'EK|policy_driver|relationship|length|policy_driver.relationship has at most 50 characters.') END
     FROM (SELECT NEW.relationship AS relationship);
   SELECT CASE
@@ -3052,6 +3128,9 @@ CREATE TRIGGER policy_vehicle_direct_insert BEFORE INSERT ON policy_vehicle WHEN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|policy_vehicle|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|policy_vehicle|created_at|time|policy_vehicle.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|policy_vehicle|updated_at|time|policy_vehicle.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE
     WHEN NEW.policy_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM policy WHERE id = NEW.policy_id) THEN RAISE(ABORT, 'EK|policy_vehicle|policy_id|reference|There is no policy with this policy_id.')
     WHEN NEW.vehicle_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vehicle WHERE id = NEW.vehicle_id) THEN RAISE(ABORT, 'EK|policy_vehicle|vehicle_id|reference|There is no vehicle with this vehicle_id.')
@@ -3084,8 +3163,8 @@ CREATE TRIGGER policy_vehicle_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ O
   SELECT RAISE(ABORT, 'EK|policy_vehicle|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER policy_vehicle_created_kept BEFORE UPDATE OF created_at ON policy_vehicle WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|policy_vehicle|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER policy_vehicle_created_kept BEFORE UPDATE OF created_at, created_by ON policy_vehicle WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|policy_vehicle|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|policy_vehicle|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER policy_vehicle_audit_update AFTER UPDATE ON policy_vehicle WHEN NEW.policy_id IS NOT OLD.policy_id
@@ -3114,6 +3193,7 @@ CREATE TRIGGER policy_vehicle_direct_update BEFORE UPDATE ON policy_vehicle WHEN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|policy_vehicle|updated_at|time|policy_vehicle.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE
     WHEN NEW.policy_id IS NOT OLD.policy_id AND NEW.policy_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM policy WHERE id = NEW.policy_id) THEN RAISE(ABORT, 'EK|policy_vehicle|policy_id|reference|There is no policy with this policy_id.')
     WHEN NEW.vehicle_id IS NOT OLD.vehicle_id AND NEW.vehicle_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vehicle WHERE id = NEW.vehicle_id) THEN RAISE(ABORT, 'EK|policy_vehicle|vehicle_id|reference|There is no vehicle with this vehicle_id.')
@@ -3166,6 +3246,9 @@ CREATE TRIGGER quote_driver_direct_insert BEFORE INSERT ON quote_driver WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|quote_driver|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|quote_driver|created_at|time|quote_driver.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|quote_driver|updated_at|time|quote_driver.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE
     WHEN NEW.quote_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM quote WHERE id = NEW.quote_id) THEN RAISE(ABORT, 'EK|quote_driver|quote_id|reference|There is no quote with this quote_id.')
     WHEN NEW.driver_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM driver WHERE id = NEW.driver_id) THEN RAISE(ABORT, 'EK|quote_driver|driver_id|reference|There is no driver with this driver_id.')
@@ -3198,8 +3281,8 @@ CREATE TRIGGER quote_driver_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON 
   SELECT RAISE(ABORT, 'EK|quote_driver|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER quote_driver_created_kept BEFORE UPDATE OF created_at ON quote_driver WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|quote_driver|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER quote_driver_created_kept BEFORE UPDATE OF created_at, created_by ON quote_driver WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|quote_driver|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|quote_driver|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER quote_driver_audit_update AFTER UPDATE ON quote_driver WHEN NEW.quote_id IS NOT OLD.quote_id
@@ -3228,6 +3311,7 @@ CREATE TRIGGER quote_driver_direct_update BEFORE UPDATE ON quote_driver WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|quote_driver|updated_at|time|quote_driver.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE
     WHEN NEW.quote_id IS NOT OLD.quote_id AND NEW.quote_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM quote WHERE id = NEW.quote_id) THEN RAISE(ABORT, 'EK|quote_driver|quote_id|reference|There is no quote with this quote_id.')
     WHEN NEW.driver_id IS NOT OLD.driver_id AND NEW.driver_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM driver WHERE id = NEW.driver_id) THEN RAISE(ABORT, 'EK|quote_driver|driver_id|reference|There is no driver with this driver_id.')
@@ -3280,6 +3364,9 @@ CREATE TRIGGER quote_vehicle_direct_insert BEFORE INSERT ON quote_vehicle WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|quote_vehicle|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|quote_vehicle|created_at|time|quote_vehicle.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|quote_vehicle|updated_at|time|quote_vehicle.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE
     WHEN NEW.quote_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM quote WHERE id = NEW.quote_id) THEN RAISE(ABORT, 'EK|quote_vehicle|quote_id|reference|There is no quote with this quote_id.')
     WHEN NEW.vehicle_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vehicle WHERE id = NEW.vehicle_id) THEN RAISE(ABORT, 'EK|quote_vehicle|vehicle_id|reference|There is no vehicle with this vehicle_id.')
@@ -3312,8 +3399,8 @@ CREATE TRIGGER quote_vehicle_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON
   SELECT RAISE(ABORT, 'EK|quote_vehicle|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER quote_vehicle_created_kept BEFORE UPDATE OF created_at ON quote_vehicle WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|quote_vehicle|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER quote_vehicle_created_kept BEFORE UPDATE OF created_at, created_by ON quote_vehicle WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|quote_vehicle|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|quote_vehicle|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER quote_vehicle_audit_update AFTER UPDATE ON quote_vehicle WHEN NEW.quote_id IS NOT OLD.quote_id
@@ -3342,6 +3429,7 @@ CREATE TRIGGER quote_vehicle_direct_update BEFORE UPDATE ON quote_vehicle WHEN (
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|quote_vehicle|updated_at|time|quote_vehicle.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE
     WHEN NEW.quote_id IS NOT OLD.quote_id AND NEW.quote_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM quote WHERE id = NEW.quote_id) THEN RAISE(ABORT, 'EK|quote_vehicle|quote_id|reference|There is no quote with this quote_id.')
     WHEN NEW.vehicle_id IS NOT OLD.vehicle_id AND NEW.vehicle_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vehicle WHERE id = NEW.vehicle_id) THEN RAISE(ABORT, 'EK|quote_vehicle|vehicle_id|reference|There is no vehicle with this vehicle_id.')
@@ -3394,6 +3482,9 @@ CREATE TRIGGER entity_category_direct_insert BEFORE INSERT ON entity_category WH
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|entity_category|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_category|created_at|time|entity_category.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_category|updated_at|time|entity_category.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_category|code|length|entity_category.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_category|name|length|entity_category.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -3430,8 +3521,8 @@ CREATE TRIGGER entity_category_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ 
   SELECT RAISE(ABORT, 'EK|entity_category|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER entity_category_created_kept BEFORE UPDATE OF created_at ON entity_category WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|entity_category|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER entity_category_created_kept BEFORE UPDATE OF created_at, created_by ON entity_category WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_category|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|entity_category|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER entity_category_audit_update AFTER UPDATE ON entity_category WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -3464,6 +3555,7 @@ CREATE TRIGGER entity_category_direct_update BEFORE UPDATE ON entity_category WH
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|entity_category|updated_at|time|entity_category.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_category|code|length|entity_category.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_category|name|length|entity_category.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -3523,6 +3615,9 @@ CREATE TRIGGER entity_type_direct_insert BEFORE INSERT ON entity_type WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|entity_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_type|created_at|time|entity_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_type|updated_at|time|entity_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_type|code|length|entity_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_type|name|length|entity_type.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(CASE WHEN json_valid(metadata_schema) THEN json_type(metadata_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity_type|metadata_schema|json_object|entity_type.metadata_schema must be a JSON object.')
@@ -3568,8 +3663,8 @@ CREATE TRIGGER entity_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON e
   SELECT RAISE(ABORT, 'EK|entity_type|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER entity_type_created_kept BEFORE UPDATE OF created_at ON entity_type WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|entity_type|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER entity_type_created_kept BEFORE UPDATE OF created_at, created_by ON entity_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|entity_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER entity_type_audit_update AFTER UPDATE ON entity_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -3610,6 +3705,7 @@ CREATE TRIGGER entity_type_direct_update BEFORE UPDATE ON entity_type WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|entity_type|updated_at|time|entity_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_type|code|length|entity_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_type|name|length|entity_type.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(CASE WHEN json_valid(metadata_schema) THEN json_type(metadata_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity_type|metadata_schema|json_object|entity_type.metadata_schema must be a JSON object.')
@@ -3682,6 +3778,9 @@ CREATE TRIGGER entity_direct_insert BEFORE INSERT ON entity WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|entity|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity|created_at|time|entity.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity|updated_at|time|entity.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity|code|length|entity.code must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|entity|name|length|entity.name must not be empty and has at most 200 characters.')
     WHEN NOT ifnull(metadata IS NULL OR CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity|metadata|json_object|entity.metadata must be a JSON object.') END
@@ -3726,8 +3825,8 @@ CREATE TRIGGER entity_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON entity
   SELECT RAISE(ABORT, 'EK|entity|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER entity_created_kept BEFORE UPDATE OF created_at ON entity WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|entity|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER entity_created_kept BEFORE UPDATE OF created_at, created_by ON entity WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|entity|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER entity_audit_update AFTER UPDATE ON entity WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -3766,6 +3865,7 @@ CREATE TRIGGER entity_direct_update BEFORE UPDATE ON entity WHEN (SELECT open_ga
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|entity|updated_at|time|entity.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity|code|length|entity.code must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|entity|name|length|entity.name must not be empty and has at most 200 characters.')
     WHEN NOT ifnull(metadata IS NULL OR CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity|metadata|json_object|entity.metadata must be a JSON object.') END
@@ -3836,6 +3936,9 @@ CREATE TRIGGER entity_reference_type_direct_insert BEFORE INSERT ON entity_refer
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|entity_reference_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_reference_type|created_at|time|entity_reference_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_reference_type|updated_at|time|entity_reference_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|code|length|entity_reference_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|name|length|entity_reference_type.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(table_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|table_name|length|entity_reference_type.table_name must not be empty and has at most 100 characters.') END
@@ -3872,8 +3975,8 @@ CREATE TRIGGER entity_reference_type_id_kept BEFORE UPDATE OF id, rowid, oid, _r
   SELECT RAISE(ABORT, 'EK|entity_reference_type|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER entity_reference_type_created_kept BEFORE UPDATE OF created_at ON entity_reference_type WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|entity_reference_type|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER entity_reference_type_created_kept BEFORE UPDATE OF created_at, created_by ON entity_reference_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_reference_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|entity_reference_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER entity_reference_type_audit_update AFTER UPDATE ON entity_reference_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -3906,6 +4009,7 @@ CREATE TRIGGER entity_reference_type_direct_update BEFORE UPDATE ON entity_refer
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|entity_reference_type|updated_at|time|entity_reference_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|code|length|entity_reference_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|name|length|entity_reference_type.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(table_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|table_name|length|entity_reference_type.table_name must not be empty and has at most 100 characters.') END
@@ -3964,6 +4068,9 @@ CREATE TRIGGER encryption_key_direct_insert BEFORE INSERT ON encryption_key WHEN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|encryption_key|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|encryption_key|created_at|time|encryption_key.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|encryption_key|updated_at|time|encryption_key.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|encryption_key|uuid|length|encryption_key.uuid must have 36 characters.')
     WHEN NOT ifnull(purpose IN ('data'), 1) THEN RAISE(ABORT, 'EK|encryption_key|purpose|choice|encryption_key.purpose must be one of: data.')
     WHEN NOT ifnull(length(wrapped_key_ciphertext) BETWEEN 65 AND 1024, 1) THEN RAISE(ABORT, 'EK|encryption_key|wrapped_key_ciphertext|length|encryption_key.wrapped_key_ciphertext must be between 65 and 1024 characters.')
@@ -4010,8 +4117,8 @@ CREATE TRIGGER encryption_key_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ O
   SELECT RAISE(ABORT, 'EK|encryption_key|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER encryption_key_created_kept BEFORE UPDATE OF created_at ON encryption_key WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|encryption_key|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER encryption_key_created_kept BEFORE UPDATE OF created_at, created_by ON encryption_key WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|encryption_key|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|encryption_key|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER encryption_key_audit_update AFTER UPDATE ON encryption_key WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -4050,6 +4157,7 @@ CREATE TRIGGER encryption_key_direct_update BEFORE UPDATE ON encryption_key WHEN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|encryption_key|updated_at|time|encryption_key.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|encryption_key|uuid|length|encryption_key.uuid must have 36 characters.')
     WHEN NOT ifnull(purpose IN ('data'), 1) THEN RAISE(ABORT, 'EK|encryption_key|purpose|choice|encryption_key.purpose must be one of: data.')
     WHEN NOT ifnull(length(wrapped_key_ciphertext) BETWEEN 65 AND 1024, 1) THEN RAISE(ABORT, 'EK|encryption_key|wrapped_key_ciphertext|length|encryption_key.wrapped_key_ciphertext must be between 65 and 1024 characters.')
@@ -4134,6 +4242,9 @@ CREATE TRIGGER event_source_direct_insert BEFORE INSERT ON event_source WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|event_source|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|event_source|created_at|time|event_source.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|event_source|updated_at|time|event_source.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|event_source|code|length|event_source.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_source|name|length|event_source.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -4169,8 +4280,8 @@ CREATE TRIGGER event_source_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON 
   SELECT RAISE(ABORT, 'EK|event_source|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER event_source_created_kept BEFORE UPDATE OF created_at ON event_source WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|event_source|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER event_source_created_kept BEFORE UPDATE OF created_at, created_by ON event_source WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|event_source|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|event_source|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER event_source_audit_update AFTER UPDATE ON event_source WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -4201,6 +4312,7 @@ CREATE TRIGGER event_source_direct_update BEFORE UPDATE ON event_source WHEN (SE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|event_source|updated_at|time|event_source.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|event_source|code|length|event_source.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_source|name|length|event_source.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -4258,6 +4370,9 @@ CREATE TRIGGER integration_event_direct_insert BEFORE INSERT ON integration_even
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_event|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_event|created_at|time|integration_event.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_event|updated_at|time|integration_event.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_event|uuid|length|integration_event.uuid must have 36 characters.')
     WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_type|length|integration_event.event_type must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(event_target) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_target|length|integration_event.event_target has at most 100 characters.')
@@ -4266,7 +4381,8 @@ CREATE TRIGGER integration_event_direct_insert BEFORE INSERT ON integration_even
     WHEN NOT ifnull(processing_status IN ('pending', 'processing', 'processed', 'failed'), 1) THEN RAISE(ABORT, 'EK|integration_event|processing_status|choice|integration_event.processing_status must be one of: pending, processing, processed, failed.')
     WHEN NOT ifnull(processed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', processed_at, '+0 days') IS processed_at, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|time|integration_event.processed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|correlation_id|length|integration_event.correlation_id must not be empty and has at most 100 characters.')
-    WHEN NOT ifnull(length(causation_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|causation_id|length|integration_event.causation_id has at most 100 characters.') END
+    WHEN NOT ifnull(length(causation_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|causation_id|length|integration_event.causation_id has at most 100 characters.')
+    WHEN NOT ifnull(processing_status <> 'processed' OR processed_at IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|required|integration_event.processed_at does not fit the rest of the row.') END
     FROM (SELECT NEW.uuid AS uuid, NEW.event_type AS event_type, NEW.event_target AS event_target, NEW.event_payload AS event_payload, NEW.event_metadata AS event_metadata, ifnull(NEW.processing_status, ('pending')) AS processing_status, NEW.processed_at AS processed_at, NEW.correlation_id AS correlation_id, NEW.causation_id AS causation_id);
   SELECT CASE
     WHEN NEW.event_source_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_source WHERE id = NEW.event_source_id) THEN RAISE(ABORT, 'EK|integration_event|event_source_id|reference|There is no event_source with this event_source_id.')
@@ -4310,8 +4426,8 @@ CREATE TRIGGER integration_event_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid
   SELECT RAISE(ABORT, 'EK|integration_event|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_event_created_kept BEFORE UPDATE OF created_at ON integration_event WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_event|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_event_created_kept BEFORE UPDATE OF created_at, created_by ON integration_event WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_event|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_event|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_event_audit_update AFTER UPDATE ON integration_event WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -4360,6 +4476,7 @@ CREATE TRIGGER integration_event_direct_update BEFORE UPDATE ON integration_even
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_event|updated_at|time|integration_event.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_event|uuid|length|integration_event.uuid must have 36 characters.')
     WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_type|length|integration_event.event_type must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(event_target) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_target|length|integration_event.event_target has at most 100 characters.')
@@ -4368,7 +4485,8 @@ CREATE TRIGGER integration_event_direct_update BEFORE UPDATE ON integration_even
     WHEN NOT ifnull(processing_status IN ('pending', 'processing', 'processed', 'failed'), 1) THEN RAISE(ABORT, 'EK|integration_event|processing_status|choice|integration_event.processing_status must be one of: pending, processing, processed, failed.')
     WHEN NOT ifnull(processed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', processed_at, '+0 days') IS processed_at, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|time|integration_event.processed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|correlation_id|length|integration_event.correlation_id must not be empty and has at most 100 characters.')
-    WHEN NOT ifnull(length(causation_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|causation_id|length|integration_event.causation_id has at most 100 characters.') END
+    WHEN NOT ifnull(length(causation_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|causation_id|length|integration_event.causation_id has at most 100 characters.')
+    WHEN NOT ifnull(processing_status <> 'processed' OR processed_at IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|required|integration_event.processed_at does not fit the rest of the row.') END
     FROM (SELECT NEW.uuid AS uuid, NEW.event_type AS event_type, NEW.event_target AS event_target, NEW.event_payload AS event_payload, NEW.event_metadata AS event_metadata, ifnull(NEW.processing_status, ('pending')) AS processing_status, NEW.processed_at AS processed_at, NEW.correlation_id AS correlation_id, NEW.causation_id AS causation_id);
   SELECT CASE
     WHEN NEW.event_source_id IS NOT OLD.event_source_id AND NEW.event_source_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_source WHERE id = NEW.event_source_id) THEN RAISE(ABORT, 'EK|integration_event|event_source_id|reference|There is no event_source with this event_source_id.')
@@ -4442,6 +4560,9 @@ CREATE TRIGGER integration_type_direct_insert BEFORE INSERT ON integration_type 
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_type|created_at|time|integration_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_type|updated_at|time|integration_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_type|code|length|integration_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_type|name|length|integration_type.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(is_default IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_type|is_default|boolean|integration_type.is_default must be 0 or 1.') END
@@ -4481,8 +4602,8 @@ CREATE TRIGGER integration_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
   SELECT RAISE(ABORT, 'EK|integration_type|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_type_created_kept BEFORE UPDATE OF created_at ON integration_type WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_type|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_type_created_kept BEFORE UPDATE OF created_at, created_by ON integration_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_type_audit_update AFTER UPDATE ON integration_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -4515,6 +4636,7 @@ CREATE TRIGGER integration_type_direct_update BEFORE UPDATE ON integration_type 
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_type|updated_at|time|integration_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_type|code|length|integration_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_type|name|length|integration_type.name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(is_default IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_type|is_default|boolean|integration_type.is_default must be 0 or 1.') END
@@ -4578,6 +4700,9 @@ CREATE TRIGGER template_category_direct_insert BEFORE INSERT ON template_categor
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|template_category|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|template_category|created_at|time|template_category.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|template_category|updated_at|time|template_category.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|template_category|code|length|template_category.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|template_category|name|length|template_category.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -4613,8 +4738,8 @@ CREATE TRIGGER template_category_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid
   SELECT RAISE(ABORT, 'EK|template_category|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER template_category_created_kept BEFORE UPDATE OF created_at ON template_category WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|template_category|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER template_category_created_kept BEFORE UPDATE OF created_at, created_by ON template_category WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|template_category|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|template_category|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER template_category_audit_update AFTER UPDATE ON template_category WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -4645,6 +4770,7 @@ CREATE TRIGGER template_category_direct_update BEFORE UPDATE ON template_categor
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|template_category|updated_at|time|template_category.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|template_category|code|length|template_category.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|template_category|name|length|template_category.name must not be empty and has at most 100 characters.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name);
@@ -4702,6 +4828,9 @@ CREATE TRIGGER integration_direct_insert BEFORE INSERT ON integration WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration|created_at|time|integration.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration|updated_at|time|integration.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(integration_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration|integration_name|length|integration.integration_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(CASE WHEN json_valid(connection_config) THEN json_type(connection_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration|connection_config|json_object|integration.connection_config must be a JSON object.')
     WHEN NOT ifnull(health_status IN ('healthy', 'degraded', 'unhealthy'), 1) THEN RAISE(ABORT, 'EK|integration|health_status|choice|integration.health_status must be one of: healthy, degraded, unhealthy.')
@@ -4756,8 +4885,8 @@ CREATE TRIGGER integration_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON i
   SELECT RAISE(ABORT, 'EK|integration|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_created_kept BEFORE UPDATE OF created_at ON integration WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_created_kept BEFORE UPDATE OF created_at, created_by ON integration WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_audit_update AFTER UPDATE ON integration WHEN NEW.integration_name IS NOT OLD.integration_name COLLATE BINARY
@@ -4798,6 +4927,7 @@ CREATE TRIGGER integration_direct_update BEFORE UPDATE ON integration WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration|updated_at|time|integration.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(integration_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration|integration_name|length|integration.integration_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(CASE WHEN json_valid(connection_config) THEN json_type(connection_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration|connection_config|json_object|integration.connection_config must be a JSON object.')
     WHEN NOT ifnull(health_status IN ('healthy', 'degraded', 'unhealthy'), 1) THEN RAISE(ABORT, 'EK|integration|health_status|choice|integration.health_status must be one of: healthy, degraded, unhealthy.')
@@ -4886,6 +5016,9 @@ CREATE TRIGGER integration_credential_direct_insert BEFORE INSERT ON integration
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_credential|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_credential|created_at|time|integration_credential.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_credential|updated_at|time|integration_credential.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_credential|uuid|length|integration_credential.uuid must have 36 characters.')
     WHEN NOT ifnull(length(credential_key) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_credential|credential_key|length|integration_credential.credential_key must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(value_ciphertext) BETWEEN 29 AND 65536, 1) THEN RAISE(ABORT, 'EK|integration_credential|value_ciphertext|length|integration_credential.value_ciphertext must be between 29 and 65536 characters.')
@@ -4932,8 +5065,8 @@ CREATE TRIGGER integration_credential_id_kept BEFORE UPDATE OF id, rowid, oid, _
   SELECT RAISE(ABORT, 'EK|integration_credential|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_credential_created_kept BEFORE UPDATE OF created_at ON integration_credential WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_credential|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_credential_created_kept BEFORE UPDATE OF created_at, created_by ON integration_credential WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_credential|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_credential|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_credential_audit_update AFTER UPDATE ON integration_credential WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -4974,6 +5107,7 @@ CREATE TRIGGER integration_credential_direct_update BEFORE UPDATE ON integration
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_credential|updated_at|time|integration_credential.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_credential|uuid|length|integration_credential.uuid must have 36 characters.')
     WHEN NOT ifnull(length(credential_key) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_credential|credential_key|length|integration_credential.credential_key must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(value_ciphertext) BETWEEN 29 AND 65536, 1) THEN RAISE(ABORT, 'EK|integration_credential|value_ciphertext|length|integration_credential.value_ciphertext must be between 29 and 65536 characters.')
@@ -5046,6 +5180,9 @@ CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_ma
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_mapping|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_mapping|created_at|time|integration_mapping.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_mapping|updated_at|time|integration_mapping.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(mapping_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_name|length|integration_mapping.mapping_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(mapping_type IN ('field', 'object', 'array', 'custom'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_type|choice|integration_mapping.mapping_type must be one of: field, object, array, custom.')
     WHEN NOT ifnull(length(source_path) BETWEEN 1 AND 500, 1) THEN RAISE(ABORT, 'EK|integration_mapping|source_path|length|integration_mapping.source_path must not be empty and has at most 500 characters.')
@@ -5105,8 +5242,8 @@ CREATE TRIGGER integration_mapping_id_kept BEFORE UPDATE OF id, rowid, oid, _row
   SELECT RAISE(ABORT, 'EK|integration_mapping|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_mapping_created_kept BEFORE UPDATE OF created_at ON integration_mapping WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_mapping|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_mapping_created_kept BEFORE UPDATE OF created_at, created_by ON integration_mapping WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_mapping|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_mapping|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapping WHEN NEW.integration_id IS NOT OLD.integration_id
@@ -5163,6 +5300,7 @@ CREATE TRIGGER integration_mapping_direct_update BEFORE UPDATE ON integration_ma
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_mapping|updated_at|time|integration_mapping.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(mapping_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_name|length|integration_mapping.mapping_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(mapping_type IN ('field', 'object', 'array', 'custom'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_type|choice|integration_mapping.mapping_type must be one of: field, object, array, custom.')
     WHEN NOT ifnull(length(source_path) BETWEEN 1 AND 500, 1) THEN RAISE(ABORT, 'EK|integration_mapping|source_path|length|integration_mapping.source_path must not be empty and has at most 500 characters.')
@@ -5256,6 +5394,9 @@ CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON in
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_pipeline_definition|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|created_at|time|integration_pipeline_definition.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|updated_at|time|integration_pipeline_definition.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(pipeline_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_name|length|integration_pipeline_definition.pipeline_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(pipeline_type IN ('linear', 'conditional', 'parallel', 'hybrid'), 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_type|choice|integration_pipeline_definition.pipeline_type must be one of: linear, conditional, parallel, hybrid.')
     WHEN NOT ifnull(CASE WHEN json_valid(pipeline_steps) THEN json_type(pipeline_steps) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_steps|json_object|integration_pipeline_definition.pipeline_steps must be a JSON object.')
@@ -5304,8 +5445,8 @@ CREATE TRIGGER integration_pipeline_definition_id_kept BEFORE UPDATE OF id, rowi
   SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_pipeline_definition_created_kept BEFORE UPDATE OF created_at ON integration_pipeline_definition WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_pipeline_definition_created_kept BEFORE UPDATE OF created_at, created_by ON integration_pipeline_definition WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_pipeline_definition|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_pipeline_definition|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON integration_pipeline_definition WHEN NEW.pipeline_name IS NOT OLD.pipeline_name COLLATE BINARY
@@ -5350,6 +5491,7 @@ CREATE TRIGGER integration_pipeline_definition_direct_update BEFORE UPDATE ON in
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_pipeline_definition|updated_at|time|integration_pipeline_definition.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(pipeline_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_name|length|integration_pipeline_definition.pipeline_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(pipeline_type IN ('linear', 'conditional', 'parallel', 'hybrid'), 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_type|choice|integration_pipeline_definition.pipeline_type must be one of: linear, conditional, parallel, hybrid.')
     WHEN NOT ifnull(CASE WHEN json_valid(pipeline_steps) THEN json_type(pipeline_steps) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|pipeline_steps|json_object|integration_pipeline_definition.pipeline_steps must be a JSON object.')
@@ -5426,6 +5568,9 @@ CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_t
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_template|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_template|created_at|time|integration_template.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_template|updated_at|time|integration_template.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_template|code|length|integration_template.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(template_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template|template_name|length|integration_template.template_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|integration_template|version|length|integration_template.version must not be empty and has at most 20 characters.')
@@ -5488,8 +5633,8 @@ CREATE TRIGGER integration_template_id_kept BEFORE UPDATE OF id, rowid, oid, _ro
   SELECT RAISE(ABORT, 'EK|integration_template|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_template_created_kept BEFORE UPDATE OF created_at ON integration_template WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_template|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_template_created_kept BEFORE UPDATE OF created_at, created_by ON integration_template WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_template|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_template|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_template WHEN NEW.code IS NOT OLD.code COLLATE BINARY
@@ -5546,6 +5691,7 @@ CREATE TRIGGER integration_template_direct_update BEFORE UPDATE ON integration_t
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_template|updated_at|time|integration_template.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_template|code|length|integration_template.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(template_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template|template_name|length|integration_template.template_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|integration_template|version|length|integration_template.version must not be empty and has at most 20 characters.')
@@ -5643,6 +5789,9 @@ CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON inte
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_template_instance|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_template_instance|created_at|time|integration_template_instance.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_template_instance|updated_at|time|integration_template_instance.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(instance_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|instance_name|length|integration_template_instance.instance_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(customizations IS NULL OR CASE WHEN json_valid(customizations) THEN json_type(customizations) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|customizations|json_object|integration_template_instance.customizations must be a JSON object.')
     WHEN NOT ifnull(deployment_status IN ('draft', 'testing', 'active', 'deprecated'), 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployment_status|choice|integration_template_instance.deployment_status must be one of: draft, testing, active, deprecated.')
@@ -5686,8 +5835,8 @@ CREATE TRIGGER integration_template_instance_id_kept BEFORE UPDATE OF id, rowid,
   SELECT RAISE(ABORT, 'EK|integration_template_instance|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_template_instance_created_kept BEFORE UPDATE OF created_at ON integration_template_instance WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_template_instance|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_template_instance_created_kept BEFORE UPDATE OF created_at, created_by ON integration_template_instance WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_template_instance|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_template_instance|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integration_template_instance WHEN NEW.template_id IS NOT OLD.template_id
@@ -5726,6 +5875,7 @@ CREATE TRIGGER integration_template_instance_direct_update BEFORE UPDATE ON inte
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_template_instance|updated_at|time|integration_template_instance.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(instance_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|instance_name|length|integration_template_instance.instance_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(customizations IS NULL OR CASE WHEN json_valid(customizations) THEN json_type(customizations) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|customizations|json_object|integration_template_instance.customizations must be a JSON object.')
     WHEN NOT ifnull(deployment_status IN ('draft', 'testing', 'active', 'deprecated'), 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployment_status|choice|integration_template_instance.deployment_status must be one of: draft, testing, active, deprecated.')
@@ -5794,6 +5944,9 @@ CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_execution|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_execution|created_at|time|integration_execution.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_execution|updated_at|time|integration_execution.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_execution|uuid|length|integration_execution.uuid must have 36 characters.')
     WHEN NOT ifnull(trigger_kind IN ('manual', 'schedule', 'event', 'replay'), 1) THEN RAISE(ABORT, 'EK|integration_execution|trigger_kind|choice|integration_execution.trigger_kind must be one of: manual, schedule, event, replay.')
     WHEN NOT ifnull(execution_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted'), 1) THEN RAISE(ABORT, 'EK|integration_execution|execution_status|choice|integration_execution.execution_status must be one of: pending, running, completed, failed, cancelled, interrupted.')
@@ -5808,8 +5961,9 @@ CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_
     WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|retry_count|range|integration_execution.retry_count must not be negative.')
     WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|integration_execution|error_code|length|integration_execution.error_code has at most 50 characters.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_execution|correlation_id|length|integration_execution.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(resumed_from_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|cycle|integration_execution.resumed_from_id must not lead back to the same row.')
     WHEN NOT ifnull((ended_at IS NULL) = (execution_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|integration_execution|ended_at|required|integration_execution.ended_at does not fit the rest of the row.') END
-    FROM (SELECT NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.correlation_id AS correlation_id);
+    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.resumed_from_id AS resumed_from_id, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_execution|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_execution|organization_id|reference|There is no organization with this organization_id.')
@@ -5868,8 +6022,8 @@ CREATE TRIGGER integration_execution_id_kept BEFORE UPDATE OF id, rowid, oid, _r
   SELECT RAISE(ABORT, 'EK|integration_execution|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_execution_created_kept BEFORE UPDATE OF created_at ON integration_execution WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_execution|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_execution_created_kept BEFORE UPDATE OF created_at, created_by ON integration_execution WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_execution|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_execution|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_execution WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
@@ -5930,6 +6084,7 @@ CREATE TRIGGER integration_execution_direct_update BEFORE UPDATE ON integration_
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_execution|updated_at|time|integration_execution.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|integration_execution|uuid|length|integration_execution.uuid must have 36 characters.')
     WHEN NOT ifnull(trigger_kind IN ('manual', 'schedule', 'event', 'replay'), 1) THEN RAISE(ABORT, 'EK|integration_execution|trigger_kind|choice|integration_execution.trigger_kind must be one of: manual, schedule, event, replay.')
     WHEN NOT ifnull(execution_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted'), 1) THEN RAISE(ABORT, 'EK|integration_execution|execution_status|choice|integration_execution.execution_status must be one of: pending, running, completed, failed, cancelled, interrupted.')
@@ -5944,8 +6099,9 @@ CREATE TRIGGER integration_execution_direct_update BEFORE UPDATE ON integration_
     WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|retry_count|range|integration_execution.retry_count must not be negative.')
     WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|integration_execution|error_code|length|integration_execution.error_code has at most 50 characters.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_execution|correlation_id|length|integration_execution.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(resumed_from_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|cycle|integration_execution.resumed_from_id must not lead back to the same row.')
     WHEN NOT ifnull((ended_at IS NULL) = (execution_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|integration_execution|ended_at|required|integration_execution.ended_at does not fit the rest of the row.') END
-    FROM (SELECT NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.correlation_id AS correlation_id);
+    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.resumed_from_id AS resumed_from_id, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_execution|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.resumed_from_id IS NOT OLD.resumed_from_id AND NEW.resumed_from_id IS NOT NULL AND NOT (NEW.id = NEW.resumed_from_id) AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.resumed_from_id) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|reference|There is no integration_execution with this resumed_from_id.')
@@ -6040,6 +6196,9 @@ CREATE TRIGGER integration_checkpoint_direct_insert BEFORE INSERT ON integration
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_checkpoint|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_checkpoint|created_at|time|integration_checkpoint.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_checkpoint|updated_at|time|integration_checkpoint.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(state) THEN json_type(state) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_checkpoint|state|json_object|integration_checkpoint.state must be a JSON object.') END
     FROM (SELECT NEW.state AS state);
   SELECT CASE
@@ -6075,8 +6234,8 @@ CREATE TRIGGER integration_checkpoint_id_kept BEFORE UPDATE OF id, rowid, oid, _
   SELECT RAISE(ABORT, 'EK|integration_checkpoint|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER integration_checkpoint_created_kept BEFORE UPDATE OF created_at ON integration_checkpoint WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_checkpoint|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER integration_checkpoint_created_kept BEFORE UPDATE OF created_at, created_by ON integration_checkpoint WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_checkpoint|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_checkpoint|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER integration_checkpoint_audit_update AFTER UPDATE ON integration_checkpoint WHEN NEW.integration_id IS NOT OLD.integration_id
@@ -6107,6 +6266,7 @@ CREATE TRIGGER integration_checkpoint_direct_update BEFORE UPDATE ON integration
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_checkpoint|updated_at|time|integration_checkpoint.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(state) THEN json_type(state) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_checkpoint|state|json_object|integration_checkpoint.state must be a JSON object.') END
     FROM (SELECT NEW.state AS state);
   SELECT CASE
@@ -6175,6 +6335,9 @@ CREATE TRIGGER dead_letter_direct_insert BEFORE INSERT ON dead_letter WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|dead_letter|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|dead_letter|created_at|time|dead_letter.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|dead_letter|updated_at|time|dead_letter.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(record_digest) BETWEEN 64 AND 64, 1) THEN RAISE(ABORT, 'EK|dead_letter|record_digest|length|dead_letter.record_digest must be between 64 and 64 characters.')
     WHEN NOT ifnull(length(source_position) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|dead_letter|source_position|length|dead_letter.source_position must not be empty and has at most 200 characters.')
     WHEN NOT ifnull(step IN ('read', 'validate_in', 'map', 'validate_out', 'write'), 1) THEN RAISE(ABORT, 'EK|dead_letter|step|choice|dead_letter.step must be one of: read, validate_in, map, validate_out, write.')
@@ -6183,7 +6346,8 @@ CREATE TRIGGER dead_letter_direct_insert BEFORE INSERT ON dead_letter WHEN (SELE
     WHEN NOT ifnull(attempts >= 1, 1) THEN RAISE(ABORT, 'EK|dead_letter|attempts|range|dead_letter.attempts must be at least 1.')
     WHEN NOT ifnull(replay_status IN ('pending', 'replayed', 'discarded', 'superseded'), 1) THEN RAISE(ABORT, 'EK|dead_letter|replay_status|choice|dead_letter.replay_status must be one of: pending, replayed, discarded, superseded.')
     WHEN NOT ifnull(settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at, 1) THEN RAISE(ABORT, 'EK|dead_letter|settled_at|time|dead_letter.settled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
-    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|dead_letter|correlation_id|length|dead_letter.correlation_id must not be empty and has at most 100 characters.') END
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|dead_letter|correlation_id|length|dead_letter.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull((settled_at IS NULL) = (replay_status = 'pending'), 1) THEN RAISE(ABORT, 'EK|dead_letter|settled_at|required|dead_letter.settled_at does not fit the rest of the row.') END
     FROM (SELECT NEW.record_digest AS record_digest, NEW.source_position AS source_position, NEW.step AS step, NEW.error_code AS error_code, NEW.error_field AS error_field, ifnull(NEW.attempts, 1) AS attempts, ifnull(NEW.replay_status, ('pending')) AS replay_status, NEW.settled_at AS settled_at, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|dead_letter|integration_id|reference|There is no integration with this integration_id.')
@@ -6228,8 +6392,8 @@ CREATE TRIGGER dead_letter_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON d
   SELECT RAISE(ABORT, 'EK|dead_letter|id|immutable|An id never changes.');
 END;
 
-CREATE TRIGGER dead_letter_created_kept BEFORE UPDATE OF created_at ON dead_letter WHEN NEW.created_at IS NOT OLD.created_at BEGIN
-  SELECT RAISE(ABORT, 'EK|dead_letter|created_at|immutable|The time of creation never changes.');
+CREATE TRIGGER dead_letter_created_kept BEFORE UPDATE OF created_at, created_by ON dead_letter WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|dead_letter|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|dead_letter|created_by|immutable|Who made a row never changes.') END;
 END;
 
 CREATE TRIGGER dead_letter_audit_update AFTER UPDATE ON dead_letter WHEN NEW.integration_id IS NOT OLD.integration_id
@@ -6280,6 +6444,7 @@ CREATE TRIGGER dead_letter_direct_update BEFORE UPDATE ON dead_letter WHEN (SELE
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|dead_letter|updated_at|time|dead_letter.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(record_digest) BETWEEN 64 AND 64, 1) THEN RAISE(ABORT, 'EK|dead_letter|record_digest|length|dead_letter.record_digest must be between 64 and 64 characters.')
     WHEN NOT ifnull(length(source_position) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|dead_letter|source_position|length|dead_letter.source_position must not be empty and has at most 200 characters.')
     WHEN NOT ifnull(step IN ('read', 'validate_in', 'map', 'validate_out', 'write'), 1) THEN RAISE(ABORT, 'EK|dead_letter|step|choice|dead_letter.step must be one of: read, validate_in, map, validate_out, write.')
@@ -6288,7 +6453,8 @@ CREATE TRIGGER dead_letter_direct_update BEFORE UPDATE ON dead_letter WHEN (SELE
     WHEN NOT ifnull(attempts >= 1, 1) THEN RAISE(ABORT, 'EK|dead_letter|attempts|range|dead_letter.attempts must be at least 1.')
     WHEN NOT ifnull(replay_status IN ('pending', 'replayed', 'discarded', 'superseded'), 1) THEN RAISE(ABORT, 'EK|dead_letter|replay_status|choice|dead_letter.replay_status must be one of: pending, replayed, discarded, superseded.')
     WHEN NOT ifnull(settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at, 1) THEN RAISE(ABORT, 'EK|dead_letter|settled_at|time|dead_letter.settled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
-    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|dead_letter|correlation_id|length|dead_letter.correlation_id must not be empty and has at most 100 characters.') END
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|dead_letter|correlation_id|length|dead_letter.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull((settled_at IS NULL) = (replay_status = 'pending'), 1) THEN RAISE(ABORT, 'EK|dead_letter|settled_at|required|dead_letter.settled_at does not fit the rest of the row.') END
     FROM (SELECT NEW.record_digest AS record_digest, NEW.source_position AS source_position, NEW.step AS step, NEW.error_code AS error_code, NEW.error_field AS error_field, ifnull(NEW.attempts, 1) AS attempts, ifnull(NEW.replay_status, ('pending')) AS replay_status, NEW.settled_at AS settled_at, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|dead_letter|integration_id|reference|There is no integration with this integration_id.')

@@ -400,24 +400,28 @@ def test_a_changed_key_takes_its_children_along(tool):
 # The touch
 
 
+Y2020, Y2030, Y2031 = (f"{year}-01-01T00:00:00.000Z" for year in (2020, 2030, 2031))
+
+
 @pytest.mark.ledger("S0-14")
 @pytest.mark.parametrize("ours", [True, False])
 def test_updated_at_is_set_for_who_does_not_and_the_edit_is_one_entry(path, ours):
     with closing_connection(path, ours=ours) as connection:
-        connection.execute("INSERT INTO agent(ref, created_at, updated_at) VALUES ('a', '2020', '2020')")
+        connection.execute("INSERT INTO agent(ref, created_at, updated_at) VALUES ('a', ?1, ?1)", (Y2020,))
         connection.execute("UPDATE agent SET label = 'x'")
         assert connection.execute("SELECT created_at, updated_at > '2026' FROM agent").fetchone() == (
-            "2020",
+            Y2020,
             1,
         )
         (updated_at,) = connection.execute("SELECT updated_at FROM agent").fetchone()
         assert actions(connection) == ["I agent 1", "U agent 1"]
-        assert last_changes(connection) == {"label": [None, "x"], "updated_at": ["2020", updated_at]}
-        connection.execute("UPDATE agent SET label = 'y', updated_at = '2030'")
-        assert last_changes(connection)["updated_at"] == [updated_at, "2030"]
+        assert last_changes(connection) == {"label": [None, "x"], "updated_at": [Y2020, updated_at]}
+        connection.execute("UPDATE agent SET label = 'y', updated_at = ?", (Y2030,))
+        assert last_changes(connection)["updated_at"] == [updated_at, Y2030]
         refused(connection, "UPDATE agent SET created_at = '2021'")
-        connection.execute("UPDATE agent SET updated_at = '2031', created_at = '2020'")
-        assert last_changes(connection) == {"updated_at": ["2030", "2031"]}
+        refused(connection, "UPDATE agent SET created_by = 2")
+        connection.execute("UPDATE agent SET updated_at = ?, created_at = ?", (Y2031, Y2020))
+        assert last_changes(connection) == {"updated_at": [Y2030, Y2031]}
         assert len(logged(connection)) == 4
         connection.execute("INSERT INTO task(agent_id) VALUES (1)")
         connection.execute("UPDATE task SET agent_id = NULL")
@@ -519,6 +523,11 @@ def test_a_table_of_two_hundred_columns(tmp_path):
         ("UPDATE OR REPLACE agent SET ref = 'c' WHERE id = 2", ("agent", "id", "referenced")),
         ("UPDATE agent SET id = 9 WHERE id = 2", ("agent", "id", "immutable")),
         ("UPDATE agent SET created_at = '2020'", ("agent", "created_at", "immutable")),
+        ("UPDATE agent SET created_by = 2", ("agent", "created_by", "immutable")),
+        ("UPDATE agent SET updated_at = 'later'", ("agent", "updated_at", "time")),
+        ("INSERT INTO agent(ref, created_at) VALUES ('z', '2026-02-30')", ("agent", "created_at", "time")),
+        ("REPLACE INTO agent(ref, updated_at) VALUES ('z', 'now')", ("agent", "updated_at", "time")),
+        ("INSERT INTO agent(id, ref) VALUES (9223372036854775807, 'z')", ("agent", "id", "range")),
         ("UPDATE agent SET rowid = 9 WHERE id = 2", ("agent", "id", "immutable")),
         ("UPDATE task SET _rowid_ = 9", ("task", "number", "immutable")),
         ("UPDATE OR REPLACE agent SET id = 2 WHERE id = 1", ("agent", "id", "immutable")),

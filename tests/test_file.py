@@ -321,6 +321,7 @@ class _Environment(peewee.Model):
     code = peewee.TextField()
     name = peewee.TextField()
     created_by = peewee.IntegerField()
+    updated_by = peewee.IntegerField(null=True)
 
     class Meta:
         database = db.proxy
@@ -341,7 +342,7 @@ def test_a_missing_reference_is_named(edge: db.Database) -> None:
         _Environment.insert_many(rows).execute()
     assert "78" in caught.value.message
     with pytest.raises(RuleError) as caught, edge.change():
-        _Environment.update(created_by=79).where(_Environment.id == 1).execute()
+        _Environment.update(updated_by=79).where(_Environment.id == 1).execute()
     assert "79" in caught.value.message
     used = edge.query("SELECT environment_id AS id FROM system")[0]["id"]
     for delete in (

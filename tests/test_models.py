@@ -252,7 +252,7 @@ def test_json_edited_in_place_is_saved(edge: Database) -> None:
 def test_what_cannot_be_read_is_damage_and_not_shown(edge: Database) -> None:
     with edge.change():
         customer()
-    edge.connection().execute("UPDATE insured SET updated_at = 'secret'")
+        edge.connection().execute("UPDATE insured SET updated_at = 'secret'")
     with pytest.raises(CorruptError, match="updated_at cannot be read") as caught:
         models.Insured.get()
     assert "secret" not in str(caught.value)
@@ -350,3 +350,33 @@ def test_every_model_can_be_selected(edge: Database) -> None:
     for model in MODELS:
         list(model.select().limit(5))
     assert isinstance(models.Status.select().get(), peewee.Model)
+
+
+@pytest.mark.ledger("S4-09")
+def test_a_version_rises_with_every_change_of_what_a_row_says(edge: Database) -> None:
+    with edge.change():
+        kind = models.IntegrationType.get(code="FILE_IMPORT")
+        made = models.Integration.create(
+            integration_name="book", integration_type=kind, connection_config={"path": "a.csv"}
+        )
+        line = {"integration": made, "mapping_name": "m", "source_path": "$.a", "target_path": "a"}
+        field = models.IntegrationMapping.create(**line)
+        way = models.IntegrationPipelineDefinition.create(
+            integration=made, pipeline_name="p", pipeline_steps={"steps": []}
+        )
+    with edge.change():
+        for row, change in ((made, "integration_name"), (field, "source_path"), (way, "pipeline_name")):
+            kind = type(row)
+            row.save()  # nothing was changed
+            assert kind.get_by_id(row.id).version == 1
+            setattr(row, change, "$.b")
+            row.save()
+            assert (row.version, kind.get_by_id(row.id).version) == (2, 2)
+            kind.update({change: "$.c"}).where(kind.id == row.id).execute()
+            assert kind.get_by_id(row.id).version == 3
+    with edge.change():
+        again = models.Integration.get_by_id(made.id)
+        again.connection_config["path"] = "b.csv"
+        again.save(only=["connection_config"])
+        models.Integration.update(health_status="healthy").where(models.Integration.id == made.id).execute()
+        assert models.Integration.get_by_id(made.id).version == 4

@@ -157,7 +157,7 @@ def test_a_row_without_its_parent_is_named(edge_file: Path, shell: sqlite3.Conne
 def test_a_row_against_a_rule_is_named(edge_file: Path) -> None:
     _force(
         edge_file,
-        "INSERT INTO audit_transaction(open_gate) VALUES (1)",  # within a change the guards leave it to SQLite
+        "INSERT INTO audit_transaction(open_gate) VALUES (1)",  # in a change the guards leave it to SQLite
         "UPDATE organization SET code = ''",
         "UPDATE audit_transaction SET open_gate = NULL",
     )

@@ -100,6 +100,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "integration_mapping.test_coverage.range": {"test_coverage": 100.5},
     "integration_template.certification_date.required": {"is_certified": 1},
     "integration_execution.ended_at.required": {"execution_status": "completed"},
+    "integration_execution.resumed_from_id.cycle": {"id": 50, "resumed_from_id": 50},
+    "integration_event.processed_at.required": {"processing_status": "processed"},
+    "integration_log.response_code.range": {"response_code": 20},
+    "dead_letter.settled_at.required": {"replay_status": "replayed"},
 }
 
 CHECK = re.compile(
@@ -199,6 +203,7 @@ def break_check(shell: sqlite3.Connection, name: str) -> RuleError:
     table, column, _ = name.split(".")
     values = SPECIAL.get(name) or {column: bad_value(name, CHECKS[name])}
     if table == "system":
+        shell.execute("DROP TRIGGER system_uuid_bu")  # it answers first
         assignment = next(iter(values))
         return refused(
             shell, lambda: shell.execute(f"UPDATE system SET {assignment} = ?", (values[assignment],))
@@ -314,6 +319,19 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         ),
         "organization.parent_organization_id.cycle",
     ),
+    "system_uuid_bi": (
+        None,
+        "REPLACE INTO system(id, uuid, name, environment_id) SELECT 1, printf('%036d', 1), name, environment_id FROM system",  # noqa: E501
+        "system.uuid.protected",
+    ),
+    "system_uuid_bu": (None, "UPDATE system SET uuid = printf('%036d', 1)", "system.uuid.protected"),
+    "system_kept_bd": (None, "DELETE FROM system", "system.id.protected"),
+    "user_system_kept_bi": (
+        None,
+        "REPLACE INTO user(id, username, created_by) VALUES (9, 'System', 9)",
+        "user.id.protected",
+    ),
+    "user_system_kept_bu": (None, "UPDATE user SET username = 'other' WHERE id = 1", "user.id.protected"),
     "user_kept_bd": ("user", "DELETE FROM user WHERE id = ?1", "user.id.protected"),
     "encryption_key_kept_bd": (
         "encryption_key",
@@ -374,6 +392,65 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "integration_mapping",
         """UPDATE integration_mapping SET transformation_rules = '{"type": null}' WHERE id = ?1""",
         "integration_mapping.transformation_rules.type",
+    ),
+    "integration_version_bi": (
+        "integration",
+        (
+            "UPDATE integration SET version = 7 WHERE id = ?1;"
+            " REPLACE INTO integration(id, integration_name, integration_type_id, connection_config) SELECT id, integration_name, integration_type_id, '{}' FROM integration WHERE id = ?1"  # noqa: E501
+        ),
+        "integration.version.order",
+    ),
+    "integration_version_bu": (
+        "integration",
+        "UPDATE integration SET version = 7 WHERE id = ?1; UPDATE integration SET version = 6 WHERE id = ?1",
+        "integration.version.order",
+    ),
+    "integration_mapping_version_bi": (
+        "integration_mapping",
+        (
+            "UPDATE integration_mapping SET version = 7 WHERE id = ?1;"
+            " REPLACE INTO integration_mapping(id, integration_id, mapping_name, source_path, target_path) SELECT id, integration_id, 'm', 'a', 'b' FROM integration_mapping WHERE id = ?1"  # noqa: E501
+        ),
+        "integration_mapping.version.order",
+    ),
+    "integration_mapping_version_bu": (
+        "integration_mapping",
+        (
+            "UPDATE integration_mapping SET version = 7 WHERE id = ?1;"
+            " UPDATE integration_mapping SET version = 6 WHERE id = ?1"
+        ),
+        "integration_mapping.version.order",
+    ),
+    "integration_pipeline_definition_version_bi": (
+        "integration_pipeline_definition",
+        (
+            "UPDATE integration_pipeline_definition SET version = 7 WHERE id = ?1;"
+            " REPLACE INTO integration_pipeline_definition(id, integration_id, pipeline_name, pipeline_steps) SELECT id, integration_id, 'p', '{}' FROM integration_pipeline_definition WHERE id = ?1"  # noqa: E501
+        ),
+        "integration_pipeline_definition.version.order",
+    ),
+    "integration_pipeline_definition_version_bu": (
+        "integration_pipeline_definition",
+        (
+            "UPDATE integration_pipeline_definition SET version = 7 WHERE id = ?1;"
+            " UPDATE integration_pipeline_definition SET version = 6 WHERE id = ?1"
+        ),
+        "integration_pipeline_definition.version.order",
+    ),
+    "integration_credential_uuid_bu": (
+        "integration_credential",
+        "UPDATE integration_credential SET uuid = printf('%036d', 0) WHERE id = ?1",
+        "integration_credential.uuid.protected",
+    ),
+    "integration_execution_final_bi": (
+        "integration_execution",
+        (
+            "UPDATE integration_execution SET execution_status = 'failed', ended_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1;"  # noqa: E501
+            " REPLACE INTO integration_execution(uuid, integration_id, execution_status, correlation_id)"
+            " SELECT uuid, integration_id, 'running', 'c' FROM integration_execution WHERE id = ?1"
+        ),
+        "integration_execution.execution_status.final",
     ),
     "integration_execution_final_bu": (
         "integration_execution",

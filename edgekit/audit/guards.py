@@ -41,14 +41,14 @@ LAST_ID = 2**53 - 1
 
 
 def say_limits(table: Table, *, updated: bool = False) -> str:
-    """Refuse a time that is none where we keep when a row was made or changed, and an id that ends them all."""
+    """Refuse what is no time where a row says when it was made or changed, and an id that ends them all."""
     cases = []
     if not updated:
-        sentence = f"Ids end at {LAST_ID}."
-        cases.append(
-            f"WHEN NEW.{name_sql(table.key)} > {LAST_ID} THEN {refuse(table.name, table.key, 'range', sentence)}"
-        )
+        refusal = refuse(table.name, table.key, "range", f"Ids end at {LAST_ID}.")
+        cases.append(f"WHEN NEW.{name_sql(table.key)} > {LAST_ID} THEN {refusal}")
     for column in table.times:
+        if updated and column == "created_at":
+            continue  # it never changes at all
         value = f"NEW.{column}" if updated else stored_value(table, column)
         changed = f"NEW.{column} IS NOT OLD.{column} AND " if updated else ""
         sentence = f"{table.name}.{column} must be a UTC time such as 2026-01-31T09:05:00.000Z."
@@ -56,7 +56,7 @@ def say_limits(table: Table, *, updated: bool = False) -> str:
             f"WHEN {changed}strftime({TIME_FORMAT}, {value}, '+0 days') IS NOT {value}"
             f" THEN {refuse(table.name, column, 'time', sentence)}"
         )
-    return f"\n  SELECT CASE {f'{chr(10)}    '.join(cases)} END;" if cases else ""
+    return "\n  SELECT CASE " + "\n    ".join(cases) + " END;" if cases else ""
 
 
 # Unique keys: which rows would a REPLACE delete?

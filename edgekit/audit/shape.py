@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SECRET_ENDINGS = ("_ciphertext", "_hash")
+TIME_FORMAT = "'%Y-%m-%dT%H:%M:%fZ'"
+"""How times are stored, as SQLite's strftime says it."""
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYWORD_TEXT = """
@@ -95,6 +97,15 @@ class Table:
     def column(self, name: str) -> Column | None:
         """Find a stored column other than the id."""
         return next((c for c in self.columns if c.name == name), None)
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """List the columns for when a row was made and changed, where their default is a time of ours."""
+        return tuple(
+            c.name
+            for c in self.columns
+            if c.name in {"created_at", "updated_at"} and TIME_FORMAT in (c.default or "")
+        )
 
     @property
     def has_touch(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import peewee
 
@@ -275,6 +275,32 @@ class BusinessRow(EditedRow):
 
     status: Any = reference("Status", default=1)
     status_id: int
+
+
+class VersionedRow(BusinessRow):
+    """A row whose `version` rises by one with every change of what it says; its versions are in the log."""
+
+    version: Any = peewee.IntegerField(default=1)
+
+    unversioned: ClassVar[frozenset[str]] = frozenset()
+    """Fields that tell how the row fares, not what it says."""
+
+    @classmethod
+    def update(cls, data: Any = None, /, **values: Any) -> Any:
+        """Return the query that updates rows, signed and as their next version."""
+        changed = cls._normalize_data(data, values)
+        if {field.name for field in changed} - cls.unversioned - {"version"}:
+            changed = {**changed, cls._meta.fields["version"]: cls.version + 1}
+        return super().update({field.name: value for field, value in changed.items()})
+
+    def save(self, force_insert: bool = False, only: Any = None) -> Any:
+        """Write the row, as its next version if it says something else."""
+        self._find_edited()
+        is_new = force_insert or self._pk is None
+        if not is_new and self._dirty - self.unversioned - {"version"}:
+            self.version += 1
+            only = None if only is None else [*only, "version"]
+        return super().save(force_insert=force_insert, only=only)
 
 
 class ReferenceRow(BusinessRow):

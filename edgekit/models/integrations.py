@@ -12,6 +12,7 @@ from edgekit.models.base import (
     JsonField,
     ReferenceRow,
     TimeField,
+    VersionedRow,
     reference,
     user_reference,
 )
@@ -31,9 +32,10 @@ class TemplateCategory(ReferenceRow):
     """A shelf of the template library."""
 
 
-class Integration(BusinessRow):
+class Integration(VersionedRow):
     """An integration this file runs: a type, a name and its settings."""
 
+    unversioned = frozenset({"health_status", "last_health_check_at"})
     integration_name: Any = peewee.TextField()
     integration_type: Any = reference(IntegrationType)
     integration_type_id: int
@@ -44,7 +46,6 @@ class Integration(BusinessRow):
     connection_config: Any = JsonField()
     health_status: Any = peewee.TextField(null=True)
     last_health_check_at: Any = TimeField(null=True)
-    version: Any = peewee.IntegerField(default=1)
 
 
 class IntegrationCredential(BusinessRow):
@@ -66,7 +67,7 @@ class IntegrationCredential(BusinessRow):
         indexes = ((("integration", "environment", "credential_key"), True),)
 
 
-class IntegrationMapping(BusinessRow):
+class IntegrationMapping(VersionedRow):
     """Says how one field of a record becomes one column of the target."""
 
     integration: Any = reference(Integration, on_delete="CASCADE")
@@ -85,13 +86,12 @@ class IntegrationMapping(BusinessRow):
     error_handling: Any = peewee.TextField(default="fail")
     mapping_notes: Any = peewee.TextField(null=True)
     test_coverage: Any = peewee.FloatField(null=True)
-    version: Any = peewee.IntegerField(default=1)
 
     class Meta:
         indexes = ((("integration", "mapping_direction", "target_path"), True),)
 
 
-class IntegrationPipelineDefinition(BusinessRow):
+class IntegrationPipelineDefinition(VersionedRow):
     """The way a record takes through an integration, and what becomes of a bad one."""
 
     pipeline_name: Any = peewee.TextField()
@@ -104,7 +104,6 @@ class IntegrationPipelineDefinition(BusinessRow):
     dead_letter_config: Any = JsonField(null=True)
     performance_config: Any = JsonField(null=True)
     monitoring_config: Any = JsonField(null=True)
-    version: Any = peewee.IntegerField(default=1)
 
 
 class IntegrationTemplate(BusinessRow):
