@@ -253,3 +253,68 @@ def test_sql_in_tracked_table_reaches_nothing_else(
     shell.execute("INSERT INTO tracked_table(name, create_sql) VALUES ('x', ?)", (f"ATTACH '{target}' AS y",))
     assert "more than CREATE TABLE" in _found(edge_file)
     assert not target.exists()
+
+
+UNDER_THE_LOG = [
+    ("INSERT INTO vehicle(id, make) VALUES (70, 'x')", "vehicle row 70 is there, but not by the log"),
+    ("DELETE FROM vehicle WHERE id = 1", "vehicle row 1 is gone, but not by the log"),
+    ("UPDATE sqlite_sequence SET seq = 0", "vehicle: the id 2 was used, and would be given out again."),
+    ("UPDATE vehicle SET updated_at = 'later'", "vehicle: 1 rows have no time in updated_at"),
+    (f"INSERT INTO vehicle(id) VALUES ({2**63 - 1})", "vehicle takes no more rows"),
+    ("DELETE FROM system", "system has no row"),
+]
+
+
+@pytest.mark.parametrize(("statement", "sentence"), UNDER_THE_LOG)
+def test_what_was_done_without_the_triggers_is_named(
+    edge_file: Path, shell: sqlite3.Connection, statement: str, sentence: str
+) -> None:
+    shell.execute("INSERT INTO vehicle(make) VALUES ('a'), ('b')")
+    shell.execute("DELETE FROM vehicle WHERE id = 2")
+    assert verify(edge_file) == []
+    made = shell.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('vehicle', 'system')"
+    ).fetchall()
+    for name, _ in made:
+        shell.execute(f'DROP TRIGGER "{name}"')
+    shell.execute(statement)
+    for _, sql in made:
+        shell.execute(sql)
+    assert sentence in _found(edge_file)
+
+
+MADE_UP = [
+    ("1, 'I', NULL", "vehicle row 1: the log says it was made or deleted more often than can be."),
+    ("9, 'I', NULL", "vehicle row 9 is gone, but not by the log"),
+    ("1, 'D', '{}'", "vehicle row 1 is there, but not by the log"),
+    ("1, 'Z', NULL", "1 entries of the log say nothing that can be understood"),
+    ("1, 'U', 'nothing'", "1 entries of the log say nothing that can be understood"),
+    ("NULL, 'D', '{}'", "1 entries of the log say nothing that can be understood"),
+]
+
+
+@pytest.mark.parametrize(("entry", "sentence"), MADE_UP)
+def test_an_entry_that_was_made_up_is_named(
+    edge_file: Path, shell: sqlite3.Connection, entry: str, sentence: str
+) -> None:
+    shell.execute("INSERT INTO vehicle(make) VALUES ('a')")
+    shell.execute(
+        "INSERT INTO audit_log(txn_id, table_id, record_key, action, changes)"
+        f" SELECT 1, id, {entry} FROM audit_table WHERE name = 'vehicle'"
+    )
+    assert sentence in _found(edge_file)
+
+
+def test_changes_and_names_that_were_made_up_are_named(edge_file: Path, shell: sqlite3.Connection) -> None:
+    shell.execute("INSERT INTO audit_transaction(actor, performed_at) VALUES ('maria', 'never')")
+    shell.execute("INSERT INTO audit_table VALUES (500, 'nothing')")
+    with pytest.raises(sqlite3.IntegrityError):
+        shell.execute("INSERT INTO audit_log(seq, txn_id) VALUES (-1, 1)")
+    with pytest.raises(sqlite3.IntegrityError):
+        shell.execute("INSERT INTO audit_transaction(id) VALUES (-1)")
+    assert verify(edge_file) == [
+        "audit_table has a row for nothing that is not one of ours.",
+        "1 changes in audit_transaction have no time that can be read.",
+    ]
+    _force(edge_file, "DELETE FROM audit_transaction WHERE id = 1")
+    assert "1 changes are missing from audit_transaction." in _found(edge_file)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgekit import sqlite
 from edgekit.errors import EdgekitError
-from edgekit.file import catalogue
+from edgekit.file import catalogue, history
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ def verify(path: str | Path) -> list[str]:
     """Compare a file with what it should be; return what is wrong in sentences, none if it is sound.
 
     Covers the catalogue (tables, columns, keys, rules, indexes, triggers, views, tracked tables), the pages,
-    every foreign key, the log's numbering and a change left open. Raise NotFoundError, CorruptError (not a
-    file of ours) or MigrationNeededError (another schema). Reads one consistent state while others write.
+    every foreign key, the log's numbering and its agreement with the rows, and a change left open. Raise
+    NotFoundError, CorruptError (not a file of ours) or MigrationNeededError (another schema). Reads one
+    consistent state while others write.
     """
     path = Path(path)
     connection = sqlite.connect(path, read_only=True)
@@ -41,7 +42,12 @@ def verify(path: str | Path) -> list[str]:
 
 def findings(connection: sqlite3.Connection, *, with_catalogue: bool = True) -> list[str]:
     """Do what `verify` does on a connection; without the catalogue, for a file of an older schema."""
-    checks: list[Callable[[sqlite3.Connection], list[str]]] = [integrity, lost_references, _log]
+    checks: list[Callable[[sqlite3.Connection], list[str]]] = [
+        integrity,
+        lost_references,
+        _log,
+        history.findings,
+    ]
     if with_catalogue:
         checks.insert(1, _catalogue)
     found: list[str] = []
@@ -110,6 +116,10 @@ def _catalogue(connection: sqlite3.Connection) -> list[str]:
                 found.append(
                     f"The log knows table {name} as number {number}, but audit_table says otherwise."
                 )
+        known = {number for (number,) in wanted.execute("SELECT id FROM audit_table")}
+        for number, name in logged.items():
+            if number < 1000 and number not in known:
+                found.append(f"audit_table has a row for {name} that is not one of ours.")
         return found
     finally:
         wanted.close()
@@ -152,14 +162,17 @@ def _reference(
 
 def _log(connection: sqlite3.Connection) -> list[str]:
     """Look for holes in the log and for a change that was never closed."""
-    found = [
+    found = []
+    if connection.execute("SELECT 1 FROM system").fetchone() is None:
+        found.append("system has no row: the file cannot be opened.")
+    found += [
         f"Change {number} was left open by another program: every later write is counted as part of it."
         for (number,) in connection.execute("SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL")
     ]
     if connection.execute("SELECT id FROM audit_gate WHERE id <> 0").fetchone():
         found.append("audit_gate has a row that must not be there: a change could stay open unseen.")
-    count, first, last = connection.execute("SELECT count(*), min(seq), max(seq) FROM audit_log").fetchone()
-    if count and (first != 1 or last - first + 1 != count):
+    count, last = connection.execute("SELECT count(*), max(seq) FROM audit_log").fetchone()
+    if count and last > count:
         found += _holes(connection, last - count)
     lost = connection.execute(
         "SELECT count(*) FROM audit_log"
