@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgekit import connectors, db, integrations, runner
+from edgekit import audit, connectors, db, integrations, runner
 from edgekit.errors import ConflictError, InvalidError, NotFoundError, RuleError
 from edgekit.file.verify import verify
 
@@ -234,6 +234,7 @@ class TestImport:
 
 @pytest.mark.usefixtures("edge")
 class TestDeadLetters:
+    @pytest.mark.ledger("S4-47")
     def test_replay_settles_it_once_the_cause_is_mended(self, tmp_path: Path) -> None:
         runner.run(vehicles(tmp_path, *GOOD, "5YJSA1E26HF000002,1500"))
         letter = runner.list_dead_letters()[0]
@@ -367,6 +368,17 @@ class TestCreatedTable:
         assert entry == {"action": "U", "changes": '{"name":["a","c"]}'}
         db.connection().execute("DROP TRIGGER thing_audit_update")
         assert verify(edge.path) != []
+
+    def test_a_table_that_has_rows_already_can_be_tracked(self, edge: Database) -> None:
+        edge.connection().execute("CREATE TABLE note(nr INTEGER PRIMARY KEY, text TEXT) STRICT")
+        edge.connection().execute("INSERT INTO note VALUES (7, 'a'), (3, 'b')")
+        integrations.tables.track("note")
+        assert verify(edge.path) == []
+        with db.change(reason="edit"):
+            edge.connection().execute("UPDATE note SET text = 'c' WHERE nr = 7")
+        assert verify(edge.path) == []
+        logged = [entry.action for entry in audit.entries(edge.connection(), table="note")]
+        assert logged == ["U", "I", "I"]
 
     def test_twice_gives_the_same_rows(self, tmp_path: Path) -> None:
         self.create(tmp_path, "number,name", "1,a", "2,b")

@@ -98,8 +98,12 @@ def create(name: str, columns: Mapping[str, str], *, key: Sequence[str]) -> None
 
 
 def track(name: str) -> None:
-    """Audit and verify a user's own table from now on: its triggers, and its entry in `tracked_table`."""
-    with db.change(reason=f"tables track {name}"):
+    """Audit and verify a user's own table from now on: its triggers, and its entry in `tracked_table`.
+
+    Rows it has already are logged as made by this change. Raise NotFoundError without the table, InvalidError
+    if it has no INTEGER PRIMARY KEY.
+    """
+    with db.change(reason=f"tables track {name}") as change:
         connection = db.connection()
         bulk.table_columns(connection, name)
         connection.execute(
@@ -110,6 +114,12 @@ def track(name: str) -> None:
         number = connection.execute("SELECT id FROM audit_table WHERE name = ?", (name,)).fetchone()[0]
         for statement in audit.table_triggers(connection, name, number):
             connection.execute(statement)
+        (key,) = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk = 1", (name,)).fetchone()
+        connection.execute(
+            "INSERT INTO audit_log(txn_id, table_id, record_key, action)"
+            f" SELECT ?, ?, {quote_name(key)}, 'I' FROM {quote_name(name)} ORDER BY 3",
+            (change.id, number),
+        )
         statements = connection.execute(
             "SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND type IN ('table', 'index')"
             " AND sql IS NOT NULL"
