@@ -13,6 +13,7 @@ import pytest
 
 from edgekit import audit, db, integrations, runner, vault
 from edgekit.errors import ConflictError, DeniedError, EdgekitError, InvalidError, NotFoundError, RuleError
+from edgekit.models import Integration, IntegrationType, Organization
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +75,7 @@ def test_every_template_makes_an_integration(edge: Database, code: str) -> None:
     assert instance["deployed_at"] is not None
 
 
+@pytest.mark.ledger("S4-79")
 def test_all_seeded_templates_are_listed() -> None:
     assert [row["code"] for row in integrations.list_templates()] == TEMPLATES
 
@@ -257,6 +259,41 @@ def everything(edge: Database, tmp_path: Path) -> bytes:
     edge.connection().backup(target)
     target.close()
     return live + (tmp_path / "copy.db").read_bytes()
+
+
+@pytest.mark.ledger("S2-16", "S2-46")
+def test_the_open_part_of_an_integration_is_queried_and_the_secret_part_only_opened(edge: Database) -> None:
+    vault.init()
+    with db.change():
+        owner = Organization.create(code="acme-corp", name="Acme")
+        kind = IntegrationType.create(code="langfuse", name="Langfuse")
+        Integration.create(
+            integration_name="tracing",
+            integration_type=kind,
+            organization=owner,
+            connection_config={"public_key": "pk-1", "base_url": "https://127.0.0.1"},
+            health_status="healthy",
+        )
+    integrations.set_credential("tracing", "secret_key", SECRET)
+    found = edge.query(
+        "SELECT o.code, t.code AS kind, i.status_id, i.health_status,"
+        " i.connection_config ->> 'public_key' AS public_key FROM integration i"
+        " JOIN integration_type t ON t.id = i.integration_type_id"
+        " JOIN organization o ON o.id = i.organization_id"
+        " WHERE i.connection_config ->> 'base_url' = 'https://127.0.0.1'"
+    )
+    assert found == [
+        {
+            "code": "acme-corp",
+            "kind": "langfuse",
+            "status_id": 1,
+            "health_status": "healthy",
+            "public_key": "pk-1",
+        }
+    ]
+    assert integrations.get_credential("tracing", "secret_key") == SECRET
+    (stored,) = edge.query("SELECT value_ciphertext FROM integration_credential")
+    assert SECRET.encode() not in stored["value_ciphertext"]
 
 
 @pytest.mark.ledger("S1-47", "S4-91")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgekit import schema, sqlite
+from edgekit.errors import RuleError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -374,6 +375,68 @@ def test_integrations_have_their_columns(catalogue: sqlite3.Connection) -> None:
         ("code",),
     )
     holds(catalogue, "integration_template", "organization_id?>organization")
+
+
+@pytest.mark.ledger("S0-54", "S0-55", "S0-56", "S1-06", "S4-04")
+def test_parties_have_their_columns(catalogue: sqlite3.Connection) -> None:
+    signed = "status_id>status created_by>user updated_by?>user created_at updated_at"
+    owned = "organization_id>organization code name " + signed
+    holds(catalogue, "program", owned, ("organization_id", "code"))
+    holds(catalogue, "producer", owned + " program_id?>program", ("organization_id", "code"))
+    holds(
+        catalogue,
+        "user",
+        "username organization_id?>organization role_id?>role license_tier_id?>license_tier " + signed,
+        ("username",),
+    )
+    holds(catalogue, "integration_template_instance", "deployed_by?>user")
+
+
+@pytest.mark.ledger("S1-04", "S2-31", "S4-01")
+def test_an_integration_has_its_columns(catalogue: sqlite3.Connection) -> None:
+    holds(
+        catalogue,
+        "integration",
+        "integration_name integration_type_id>integration_type organization_id?>organization"
+        " entity_id?>entity connection_config health_status? last_health_check_at? version"
+        " status_id>status created_by>user updated_by?>user created_at updated_at",
+        ("entity_id",),
+    )
+    healths = checks("integration")["integration.health_status.choice"]
+    assert healths == "health_status IN ('healthy', 'degraded', 'unhealthy')"
+
+
+@pytest.mark.ledger("S4-47")
+def test_a_dead_letter_keeps_what_its_replay_needs(catalogue: sqlite3.Connection) -> None:
+    holds(
+        catalogue,
+        "dead_letter",
+        "integration_id>integration execution_id>integration_execution record source_position step"
+        " error_code error_field? error_message attempts replay_status settled_at? correlation_id created_at",
+        ("integration_id", "record_digest"),
+    )
+
+
+@pytest.mark.ledger("S3-69", "S3-71")
+def test_events_are_found_by_source_and_by_correlation(catalogue: sqlite3.Connection) -> None:
+    assert {"event_source_id", "correlation_id"} <= whole_indexes(catalogue, "integration_event")
+
+
+@pytest.mark.ledger("S0-53", "S0-56")
+def test_a_file_has_its_own_row_and_its_system_user(edge: Database) -> None:
+    assert edge.query("SELECT table_name FROM entity_reference_type WHERE code IN ('SYSTEM', 'USER')") == [
+        {"table_name": "system"},
+        {"table_name": "user"},
+    ]
+    assert edge.query("SELECT id FROM system") == [{"id": 1}]
+    assert edge.query("SELECT username, status_id FROM user WHERE id = 1") == [
+        {"username": "system", "status_id": 1}
+    ]
+    with pytest.raises(RuleError), edge.change():
+        edge.connection().execute(
+            "INSERT INTO system(id, uuid, name, environment_id)"
+            " SELECT 2, printf('%036d', 2), name, environment_id FROM system"
+        )
 
 
 @pytest.mark.ledger("S4-11", "S4-52")
