@@ -554,6 +554,12 @@ CREATE TRIGGER system_audit_delete AFTER DELETE ON system BEGIN
     json_quote(OLD.updated_at)));
 END;
 
+CREATE TRIGGER schema_migration_direct_insert BEFORE INSERT ON schema_migration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|schema_migration|id|range|Ids end at 9007199254740991.') END;
+  SELECT CASE WHEN NOT ifnull(length(sha256) = 64, 1) THEN RAISE(ABORT, 'EK|schema_migration|sha256|length|schema_migration.sha256 must have 64 characters.') END
+    FROM (SELECT NEW.sha256 AS sha256);
+END;
+
 CREATE TRIGGER schema_migration_kept_insert BEFORE INSERT ON schema_migration WHEN EXISTS (SELECT id FROM schema_migration WHERE id = NEW.id) OR EXISTS (SELECT id FROM schema_migration WHERE name = NEW.name) BEGIN
   SELECT RAISE(ABORT, 'EK|schema_migration|*|append_only|Rows of schema_migration are only ever added.');
 END;
@@ -682,6 +688,11 @@ CREATE TRIGGER tracked_table_audit_delete AFTER DELETE ON tracked_table BEGIN
     ifnull(OLD.updated_by, 'null'),
     json_quote(OLD.created_at),
     json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER validation_message_direct_insert BEFORE INSERT ON validation_message WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|validation_message|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|validation_message|created_at|time|validation_message.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
 END;
 
 CREATE TRIGGER validation_message_kept_insert BEFORE INSERT ON validation_message WHEN EXISTS (SELECT id FROM validation_message WHERE id = NEW.id) BEGIN
@@ -4226,6 +4237,17 @@ CREATE TRIGGER encryption_key_audit_delete AFTER DELETE ON encryption_key BEGIN
     json_quote(OLD.updated_at)));
 END;
 
+CREATE TRIGGER vault_use_log_direct_insert BEFORE INSERT ON vault_use_log WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|vault_use_log|id|range|Ids end at 9007199254740991.') END;
+  SELECT CASE WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', used_at, '+0 days') IS used_at, 1) THEN RAISE(ABORT, 'EK|vault_use_log|used_at|time|vault_use_log.used_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(actor) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|vault_use_log|actor|length|vault_use_log.actor must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(place) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|vault_use_log|place|length|vault_use_log.place must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(purpose) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|vault_use_log|purpose|length|vault_use_log.purpose must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(process) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|vault_use_log|process|length|vault_use_log.process must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|vault_use_log|correlation_id|length|vault_use_log.correlation_id must not be empty and has at most 100 characters.') END
+    FROM (SELECT ifnull(NEW.used_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS used_at, NEW.actor AS actor, NEW.place AS place, NEW.purpose AS purpose, NEW.process AS process, NEW.correlation_id AS correlation_id);
+END;
+
 CREATE TRIGGER vault_use_log_kept_insert BEFORE INSERT ON vault_use_log WHEN EXISTS (SELECT id FROM vault_use_log WHERE id = NEW.id) BEGIN
   SELECT RAISE(ABORT, 'EK|vault_use_log|*|append_only|Rows of vault_use_log are only ever added.');
 END;
@@ -6317,6 +6339,24 @@ CREATE TRIGGER integration_checkpoint_audit_delete AFTER DELETE ON integration_c
     ifnull(OLD.updated_by, 'null'),
     json_quote(OLD.created_at),
     json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_log_direct_insert BEFORE INSERT ON integration_log WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_log|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_log|created_at|time|integration_log.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(request_type) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_log|request_type|length|integration_log.request_type must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(request_url) <= 500, 1) THEN RAISE(ABORT, 'EK|integration_log|request_url|length|integration_log.request_url has at most 500 characters.')
+    WHEN NOT ifnull(response_code BETWEEN 100 AND 999, 1) THEN RAISE(ABORT, 'EK|integration_log|response_code|range|integration_log.response_code must be between 100 and 999.')
+    WHEN NOT ifnull(response_time_ms >= 0, 1) THEN RAISE(ABORT, 'EK|integration_log|response_time_ms|range|integration_log.response_time_ms must not be negative.')
+    WHEN NOT ifnull(is_success IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_log|is_success|boolean|integration_log.is_success must be 0 or 1.')
+    WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_log|retry_count|range|integration_log.retry_count must not be negative.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_log|correlation_id|length|integration_log.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(external_reference) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_log|external_reference|length|integration_log.external_reference has at most 100 characters.') END
+    FROM (SELECT NEW.request_type AS request_type, NEW.request_url AS request_url, NEW.response_code AS response_code, NEW.response_time_ms AS response_time_ms, ifnull(NEW.is_success, 1) AS is_success, ifnull(NEW.retry_count, 0) AS retry_count, NEW.correlation_id AS correlation_id, NEW.external_reference AS external_reference);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_log|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.execution_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.execution_id) THEN RAISE(ABORT, 'EK|integration_log|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_log|created_by|reference|There is no user with this created_by.') END;
 END;
 
 CREATE TRIGGER integration_log_kept_insert BEFORE INSERT ON integration_log WHEN EXISTS (SELECT id FROM integration_log WHERE id = NEW.id) BEGIN

@@ -492,6 +492,13 @@ def test_with_every_trigger_in_place_it_is_refused_too(guarded: sqlite3.Connecti
     assert break_trigger(guarded, name).table == REFUSALS[name][2].split(".")[0]
 
 
+def test_a_log_of_its_own_takes_no_row_without_its_parent(guarded: sqlite3.Connection) -> None:
+    error = refused(
+        guarded, lambda: put(guarded, "integration_log", **{**ROWS["integration_log"], "integration_id": 77})
+    )
+    assert (error.table, error.column, error.code) == ("integration_log", "integration_id", "reference")
+
+
 def test_a_setting_may_say_where_a_secret_is(shell: sqlite3.Connection) -> None:
     config = '{"password": {"vault": "password"}, "token_url": "https://127.0.0.1/token", "auth": "bearer"}'
     assert put(shell, "integration", **sample(shell, "integration", connection_config=config))

@@ -290,7 +290,9 @@ def _append_only(table: Table) -> list[str]:
     victims = [f"SELECT {this} FROM {own} WHERE {this} = NEW.{this}"]
     victims += [conflict(table, key) for key in table.unique]
     taken = " OR ".join(f"EXISTS ({victim})" for victim in victims)
+    asked = [say_limits(table), say_checks(table), check_parents(table, list(table.references))]
     return [
+        *([_trigger(table, "direct_insert", "BEFORE INSERT", asked, IS_DIRECT)] if any(asked) else []),
         _trigger(table, "kept_insert", "BEFORE INSERT", body, taken),
         _trigger(table, "kept_update", "BEFORE UPDATE", body),
         _trigger(table, "kept_delete", "BEFORE DELETE", body),
