@@ -113,6 +113,17 @@ class Database:
             if ours is None:
                 raise
             raise ours from error
+        finally:
+            if outer is None:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Leave no half-open transaction behind a Ctrl-C between a statement and Peewee's note of it."""
+        self._local.change = None
+        while self._database.transaction_depth():
+            self._database.pop_transaction()
+        if not self._database.is_closed() and self.connection().in_transaction:
+            self.connection().execute("ROLLBACK")
 
     def _outermost(self, reason: str | None, correlation_id: str | None) -> Iterator[Change]:
         noted = reason
@@ -121,16 +132,13 @@ class Database:
         connection = self.connection()
         change = sqlite.open_gate(connection, self.actor, reason=noted, correlation_id=correlation_id)
         self._local.change = change
-        try:
-            yield change
-            if not connection.in_transaction:
-                raise UnavailableError(
-                    "The file undid the whole change: the disk is full, or could not be written.",
-                    hint="Free some space and run the same command again.",
-                )
-            sqlite.close_gate(connection, change)
-        finally:
-            self._local.change = None
+        yield change
+        if not connection.in_transaction:
+            raise UnavailableError(
+                "The file undid the whole change: the disk is full, or could not be written.",
+                hint="Free some space and run the same command again.",
+            )
+        sqlite.close_gate(connection, change)
 
     def close(self) -> None:
         """Close this thread's connection and free the models."""

@@ -432,3 +432,29 @@ def test_a_copied_file_opens_elsewhere(edge_file: Path, tmp_path: Path) -> None:
     shutil.copyfile(edge_file, folder / "a b.db")
     with edgekit.open(folder / "a b.db") as edge:
         assert verify(edge.path) == []
+
+
+@pytest.mark.parametrize("step", ["begin", "commit", "pop_transaction"])
+def test_a_ctrl_c_between_a_statement_and_the_note_of_it_leaves_nothing_open(
+    edge: db.Database, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    real = getattr(edge._database, step)
+    pressed = []
+
+    def interrupted(*args: object, **kwargs: object) -> object:
+        result = real(*args, **kwargs)
+        if not pressed:
+            pressed.append(step)
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(edge._database, step, interrupted)
+        with edge.change(reason="first"):
+            pass
+    assert pressed
+    assert not edge.connection().in_transaction
+    assert edge.open_change is None
+    with edge.change(reason="second") as change:
+        assert edge.open_change is change
+    assert edge.query("SELECT count(*) AS n FROM audit_transaction WHERE open_gate IS NOT NULL") == [{"n": 0}]

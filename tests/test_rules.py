@@ -116,9 +116,12 @@ CASES: dict[str, tuple[str, tuple[str, str, str], str]] = {
         "insured.phone has at most 50 characters.",
     ),
     "length exactly": (
-        "UPDATE system SET uuid = 'x'",
-        ("system", "uuid", "length"),
-        "system.uuid must have 36 characters.",
+        (
+            "INSERT INTO integration_event(uuid, event_type, event_source_id, event_payload, correlation_id)"
+            " VALUES ('x', 'a', 1, '{}', 'c')"
+        ),
+        ("integration_event", "uuid", "length"),
+        "integration_event.uuid must have 36 characters.",
     ),
     "range": (
         "INSERT INTO vehicle(model_year) VALUES (1885)",
@@ -131,7 +134,10 @@ CASES: dict[str, tuple[str, tuple[str, str, str], str]] = {
         "license_tier.tier_rank must not be negative.",
     ),
     "range from 1": (
-        "UPDATE integration SET version = 0",
+        (
+            "INSERT INTO integration(integration_name, integration_type_id, connection_config, version)"
+            " VALUES ('z', 1, '{}', 0)"
+        ),
         ("integration", "version", "range"),
         "integration.version must be at least 1.",
     ),
