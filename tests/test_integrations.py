@@ -70,9 +70,9 @@ def test_every_template_makes_an_integration(edge: Database, code: str) -> None:
     ]
     assert made["pipeline"]["steps"] == source["pipeline_template"]["steps"]
     (instance,) = db.query("SELECT * FROM integration_template_instance")
-    assert (instance["instance_name"], instance["deployment_status"]) == ("mine", "active")
+    assert (instance["instance_name"], instance["deployment_status"]) == ("mine", "draft")
     assert instance["deployed_by"] == edge.actor_id
-    assert instance["deployed_at"] is not None
+    assert instance["deployed_at"] is None
 
 
 @pytest.mark.ledger("S4-79")

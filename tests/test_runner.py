@@ -48,6 +48,16 @@ class TestImport:
             {"vin": "5YJSA1E26HF000001", "model_year": 2017, "organization_id": 1},
         ]
 
+    def test_the_first_run_that_completes_makes_it_live(self, tmp_path: Path) -> None:
+        name = vehicles(tmp_path, *GOOD)
+        state = (
+            "SELECT deployment_status, deployed_at IS NOT NULL AS dated FROM integration_template_instance"
+        )
+        runner.run(name, input=str(tmp_path / "absent.csv"))
+        assert db.query(state) == [{"deployment_status": "draft", "dated": 0}]
+        runner.run(name)
+        assert db.query(state) == [{"deployment_status": "active", "dated": 1}]
+
     def test_a_second_run_changes_nothing_at_all(self, tmp_path: Path) -> None:
         name = vehicles(tmp_path, *GOOD)
         runner.run(name)

@@ -7,7 +7,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, connectors, db
+from edgekit import connectors, db
 from edgekit.errors import ConflictError, InvalidError
 from edgekit.integrations import reading, templates
 from edgekit.models.integrations import (
@@ -87,9 +87,7 @@ def create(
             integration_id=made.id,
             instance_name=name,
             customizations=changes or None,
-            deployment_status="active",
             deployed_by=db.current().actor_id,
-            deployed_at=clock.now(),
         )
         for item in mappings:
             IntegrationMapping.create(integration_id=made.id, **item)

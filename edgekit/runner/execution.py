@@ -211,12 +211,25 @@ def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | Non
         ).execute()
         if status == "completed" and not execution.resumed:
             _supersede_letters(execution, plan)
+        if status == "completed":
+            _go_live(plan)
         if healthy:
             db.connection().execute(
                 "UPDATE integration SET health_status = ?, last_health_check_at = ?,"
                 " updated_at = ?, updated_by = ? WHERE id = ?",
                 (healthy, clock.now_text(), clock.now_text(), db.current().actor_id, plan.integration_id),
             )
+
+
+def _go_live(plan: Plan) -> None:
+    """Mark an instance of a template as live once it has run through."""
+    at, actor = clock.now_text(), db.current().actor_id
+    db.connection().execute(
+        "UPDATE integration_template_instance SET deployment_status = 'active', deployed_at = ?,"
+        " updated_at = ?, updated_by = ?"
+        " WHERE integration_id = ? AND deployment_status IN ('draft', 'testing')",
+        (at, at, actor, plan.integration_id),
+    )
 
 
 def _supersede_letters(execution: Execution, plan: Plan) -> None:
