@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 Row = Sequence[Any]
 
+_OF_A_ROW = (
+    sqlite3.IntegrityError,
+    sqlite3.OperationalError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+    UnicodeEncodeError,
+)
+"""What a single row's values can raise."""
+
 
 @dataclass(slots=True)
 class Written:
@@ -138,28 +149,17 @@ def _write(
     connection.execute("SAVEPOINT edgekit_bulk")
     try:
         changed = connection.executemany(statement, rows).rowcount
-    except (
-        sqlite3.IntegrityError,
-        sqlite3.DataError,
-        sqlite3.ProgrammingError,
-        sqlite3.InterfaceError,
-        OverflowError,
-        UnicodeEncodeError,
-    ):
+    except _OF_A_ROW as error:
+        if not _is_of_a_row(error):
+            raise
         connection.execute("ROLLBACK TO edgekit_bulk")
         for position, row in zip(positions, rows, strict=True):
             try:
                 written.changed += connection.execute(statement, row).rowcount
-            except sqlite3.IntegrityError as error:
-                written.refused.append((position, _refusal(connection, table, names, row, error)))
-            except (
-                sqlite3.DataError,
-                sqlite3.ProgrammingError,
-                sqlite3.InterfaceError,
-                OverflowError,
-                UnicodeEncodeError,
-            ) as error:
-                written.refused.append((position, _unstorable(table, names, row, error)))
+            except _OF_A_ROW as refused:
+                if not _is_of_a_row(refused):
+                    raise
+                written.refused.append((position, _refusal(connection, table, names, row, refused)))
             else:
                 written.accepted += 1
     else:
@@ -170,16 +170,20 @@ def _write(
             connection.execute("RELEASE edgekit_bulk")
 
 
+def _is_of_a_row(error: Exception) -> bool:
+    """Tell a refused row from a full disk: the text now in a time column is an operational error too."""
+    return not isinstance(error, sqlite3.OperationalError) or isinstance(rules.translate(error), RuleError)
+
+
 def _refusal(
-    connection: sqlite3.Connection, table: str, names: Sequence[str], row: Row, error: sqlite3.IntegrityError
+    connection: sqlite3.Connection, table: str, names: Sequence[str], row: Row, error: Exception
 ) -> RuleError:
     if "FOREIGN KEY" in str(error):
         named = rules.explain_reference(connection, table, dict(zip(names, row, strict=True)))
         if named is not None:
             return named
     found = rules.translate(error, connection)
-    assert isinstance(found, RuleError)
-    return found
+    return found if isinstance(found, RuleError) else _unstorable(table, names, row, error)
 
 
 def _unstorable(table: str, names: Sequence[str], row: Row, error: Exception) -> RuleError:

@@ -135,3 +135,17 @@ class TestCollector:
         runner.run("cars", progress=lambda _: seen.append(gc.get_threshold()[0]))
         assert seen == [200_000]
         assert gc.get_threshold() == (700, 10, 10)
+
+
+@pytest.mark.usefixtures("edge")
+def test_a_value_that_is_an_operational_error_is_refused_alone() -> None:
+    columns = ("license_state", "license_number", "last_name", "verified_at")
+    key = ("organization_id", "license_state", "license_number")
+    rows = [("CA", "1", "A", None), ("CA", "2", "B", "now"), ("CA", "3", "C", None)]
+    with db.change(reason="import"):
+        written = bulk.upsert_rows("driver", columns, key, rows)
+    assert (written.accepted, [(position, rule.code) for position, rule in written.refused]) == (
+        2,
+        [(1, "time")],
+    )
+    assert [row["last_name"] for row in db.query("SELECT last_name FROM driver ORDER BY id")] == ["A", "C"]
