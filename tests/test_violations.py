@@ -478,7 +478,7 @@ def break_trigger(shell: sqlite3.Connection, name: str) -> RuleError:
     return refused(shell, lambda: shell.execute(last, (key,) if "?1" in last else ()))
 
 
-@pytest.mark.ledger("C-04", "S4-50")
+@pytest.mark.ledger("S4-50")
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_trigger_refuses(shell: sqlite3.Connection, name: str) -> None:
     error = break_trigger(shell, name)
@@ -504,7 +504,7 @@ def test_a_setting_may_say_where_a_secret_is(shell: sqlite3.Connection) -> None:
     assert put(shell, "integration", **sample(shell, "integration", connection_config=config))
 
 
-@pytest.mark.ledger("S4-50", "S4-51", "C-95")
+@pytest.mark.ledger("S4-50", "S4-51")
 def test_a_mapping_between_types_is_accepted_with_a_warning(shell: sqlite3.Connection) -> None:
     def warnings() -> list[Any]:
         return shell.execute(
