@@ -9,16 +9,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgekit import clock, rules, schema
 from edgekit.errors import CorruptError, DeniedError, MigrationNeededError, NotFoundError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BUSY_SECONDS = 10
 """How long a statement waits for another writer before it gives up."""
@@ -192,21 +187,3 @@ def open_gate(
 def close_gate(connection: sqlite3.Connection, change: Change) -> None:
     """Close the change, so that its transaction can be committed."""
     connection.execute("UPDATE audit_transaction SET open_gate = NULL WHERE id = ?", (change.id,))
-
-
-@contextmanager
-def change_on(connection: sqlite3.Connection, *, actor: str = SYSTEM_USER, reason: str) -> Iterator[Change]:
-    """Open a change on a plain connection: for creating, migrating and restoring, where no file is opened."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        opened = open_gate(connection, actor, reason=reason)
-        yield opened
-        close_gate(connection, opened)
-        connection.execute("COMMIT")
-    except BaseException as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        ours = rules.translate(error, connection)
-        if ours is None:
-            raise
-        raise ours from error

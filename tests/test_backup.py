@@ -139,12 +139,15 @@ def test_a_backup_is_consistent_while_others_write(edge_file: Path, out: Path) -
         number = 0
         while not stop.is_set():
             number += 1
-            with sqlite.change_on(connection, reason="load"):
-                connection.executemany(
-                    "INSERT INTO validation_message(table_name, record_key, code, message)"
-                    " VALUES ('t', ?, 'c', ?)",
-                    [(number, "x" * 500)] * 20,
-                )
+            connection.execute("BEGIN IMMEDIATE")
+            change = sqlite.open_gate(connection, "system", reason="load")
+            connection.executemany(
+                "INSERT INTO validation_message(table_name, record_key, code, message)"
+                " VALUES ('t', ?, 'c', ?)",
+                [(number, "x" * 500)] * 20,
+            )
+            sqlite.close_gate(connection, change)
+            connection.execute("COMMIT")
             written.set()
         connection.close()
 
