@@ -264,6 +264,13 @@ class TestDeadLetters:
         with pytest.raises(ConflictError, match="replayed already"):
             runner.replay_dead_letter(letter["id"])
 
+    def test_without_a_mapping_there_is_nothing_to_replay_through(self, tmp_path: Path) -> None:
+        runner.run(vehicles(tmp_path, *GOOD, "SHORT,2020"))
+        with db.change(reason="all gone"):
+            db.connection().execute("UPDATE integration_mapping SET status_id = 2")
+        with pytest.raises(InvalidError, match="cars has no mapping"):
+            runner.replay_dead_letter(runner.list_dead_letters()[0]["id"])
+
     def test_discarding_is_final_and_survives_the_next_run(self, tmp_path: Path) -> None:
         name = vehicles(tmp_path, *GOOD, "SHORT,2020")
         runner.run(name)
@@ -414,6 +421,13 @@ class TestCreatedTable:
             {"id": 1, "external_id": "A7"},
             {"id": 2, "external_id": "A9"},
         ]
+
+    def test_a_dry_run_learns_anew_with_every_batch(self, tmp_path: Path) -> None:
+        path = write_csv(tmp_path / "data.csv", "id,name", *[f"A{number},x" for number in range(25)])
+        settings = {"path": str(path), "table": "thing", "key": "id", "create": "true", "batch_size": 10}
+        integrations.create("data", template="csv-import", settings=settings)
+        assert counts(runner.run("data", dry_run=True)) == (25, 25, 25, 0)
+        assert db.query("SELECT 1 FROM sqlite_schema WHERE name = 'thing'") == []
 
     @pytest.mark.parametrize(
         ("key", "message"), [("", "What identifies a record of thing"), ("nr", "no field nr")]

@@ -105,6 +105,11 @@ def replay_dead_letter(letter_id: int) -> dict[str, Any]:
     if row["status"] != "pending":
         raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
     plan = prepare(row["integration"])
+    if plan.mapping is None:
+        raise InvalidError(
+            f"{plan.name} has no mapping to send a record through.",
+            hint=f"Run it: edgekit integrations run {plan.name}",
+        )
     failure = _try_again(plan, row)
     if failure is None:
         return reading.show_dead_letter(letter_id)

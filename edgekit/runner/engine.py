@@ -240,12 +240,13 @@ def _rehearse(plan: Plan, progress: Progress | None) -> RunResult:
     """Do all of a run but the keeping of it: no execution, no checkpoint, no dead letters."""
     current = Execution(0, "", "", {})
     rows = inputs.read(plan, {}) if plan.inputs is not None else None
-    learn, sample = plan.mapping is None, None
+    learn, sample, key = plan.mapping is None, None, plan.key
     with closing(plan.connector.read(plan.config, state={}, inputs=rows, secrets=plan.secrets)) as source:
         for page in source:
             sample = page.records if sample is None else sample
             with _undone(f"run {plan.name} --dry-run"):
                 if learn:
+                    plan.key = key  # as it was asked for: what was learned is undone with the table
                     tables.adopt(plan, sample)
                 outcome = transform.process(plan, page.records)
             current.records_read += len(page.records) + len(page.rejects)
