@@ -6,6 +6,17 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from catalogue import (
+    ORDER,
+    OURS,
+    TABLES,
+    checks,
+    columns,
+    holds,
+    references,
+    unique_sets,
+    whole_indexes,
+)
 
 from edgekit import schema, sqlite
 from edgekit.errors import RuleError
@@ -42,56 +53,15 @@ REFERENCE_TABLES = [
     "entity_reference_type", "event_source", "integration_type", "template_category",
 ]  # fmt: skip
 
-CHECK = re.compile(r'CONSTRAINT "([^"]+)" CHECK \((.*)\)(?:,?$|,?\s+--| CONSTRAINT| DEFAULT)', re.MULTILINE)
 # Without the modifier SQLite 3.40 takes 30 February for a time.
 TIME = r"(?:{0} IS NULL OR )?strftime\('%Y-%m-%dT%H:%M:%fZ', {0}, '\+0 days'\) IS {0}"
 DATE = r"(?:{0} IS NULL OR )?date\({0}, '\+0 days'\) IS {0}"
 JSON = r"(?:{0} IS NULL OR )?CASE WHEN json_valid\({0}\) THEN json_type\({0}\) = 'object' ELSE 0 END"
 
 
-def _tables() -> dict[str, tuple[str, int]]:
-    """Return SQL and file number of every table, in the order they are made."""
-    found = {}
-    for file, script in schema.schema_scripts():
-        for statement in schema.split_statements(script):
-            if match := re.search(r"^CREATE TABLE (\w+) (.*)", statement, re.MULTILINE | re.DOTALL):
-                found[match[1]] = (statement[match.start() :], int(file[:2]))
-    return found
-
-
-TABLES = _tables()
-OURS = [name for name in TABLES if not name.startswith("audit_")]
-ORDER = list(TABLES)
-
-
 @pytest.fixture(scope="module")
 def catalogue() -> sqlite3.Connection:
     return schema.pristine()
-
-
-def columns(catalogue: sqlite3.Connection, table: str) -> dict[str, tuple[str, int, str | None]]:
-    found = catalogue.execute('SELECT name, type, "notnull", dflt_value FROM pragma_table_info(?)', (table,))
-    return {name: (kind, required, default) for name, kind, required, default in found}
-
-
-def references(catalogue: sqlite3.Connection, table: str) -> dict[str, tuple[str, str]]:
-    found = catalogue.execute('SELECT "from", "table", on_delete FROM pragma_foreign_key_list(?)', (table,))
-    return {column: (parent, rule) for column, parent, rule in found}
-
-
-def unique_sets(catalogue: sqlite3.Connection, table: str) -> set[frozenset[str]]:
-    found = set()
-    for index, is_unique in catalogue.execute(
-        'SELECT name, "unique" FROM pragma_index_list(?)', (table,)
-    ).fetchall():
-        if is_unique:
-            parts = catalogue.execute("SELECT name FROM pragma_index_info(?)", (index,)).fetchall()
-            found.add(frozenset(name for (name,) in parts))
-    return found
-
-
-def checks(table: str) -> dict[str, str]:
-    return dict(CHECK.findall(TABLES[table][0]))
 
 
 def test_the_files_hold_all_tables(catalogue: sqlite3.Connection) -> None:
@@ -204,16 +174,6 @@ def test_every_reference_and_look_up_has_an_index(catalogue: sqlite3.Connection)
     assert {"environment_id", "expires_at"} <= whole_indexes(catalogue, "integration_credential")
 
 
-def whole_indexes(catalogue: sqlite3.Connection, table: str) -> set[str]:
-    """Return the columns that an index over all rows of the table begins with."""
-    found = catalogue.execute("SELECT name FROM pragma_index_list(?) WHERE NOT partial", (table,)).fetchall()
-    first = [
-        catalogue.execute("SELECT name FROM pragma_index_info(?) WHERE seqno = 0", (name,)).fetchone()[0]
-        for (name,) in found
-    ]
-    return {column for column in first if column}
-
-
 def test_no_index_repeats_another(catalogue: sqlite3.Connection) -> None:
     for table in OURS:
         seen: dict[str, str] = {}
@@ -290,20 +250,6 @@ def test_a_reference_table_has_code_name_and_description(catalogue: sqlite3.Conn
         assert checks(table)[f"{table}.code.length"] == "length(code) BETWEEN 1 AND 50"
         assert checks(table)[f"{table}.name.length"] == "length(name) BETWEEN 1 AND 100"
         assert re.search(r"\bcode TEXT NOT NULL COLLATE NOCASE\b", TABLES[table][0]), table
-
-
-def holds(catalogue: sqlite3.Connection, table: str, wanted: str, unique: tuple[str, ...] = ()) -> None:
-    """Assert columns written as `name` (NOT NULL), `name?` (nullable) or either with `>table` (reference)."""
-    found, foreign = columns(catalogue, table), references(catalogue, table)
-    for word in wanted.split():
-        column, _, parent = word.partition(">")
-        name = column.rstrip("?")
-        assert name in found, f"{table}.{name} is missing"
-        assert bool(found[name][1]) != column.endswith("?"), f"{table}.{name}"
-        if parent:
-            assert foreign[name][0] == parent, f"{table}.{name}"
-    if unique:
-        assert frozenset(unique) in unique_sets(catalogue, table), f"{table}{unique}"
 
 
 @pytest.mark.ledger("S0-44", "S0-46", "S0-50", "S0-51", "S0-57")

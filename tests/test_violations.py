@@ -6,10 +6,13 @@ The cases are tied to the catalogue: a constraint without a case fails here.
 from __future__ import annotations
 
 import itertools
+import pkgutil
 import re
 import sqlite3
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import cases
 import pytest
 
 from edgekit import rules, schema
@@ -19,63 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# What a row needs beyond its references and defaults. {n} makes rows differ.
-ROWS: dict[str, dict[str, Any]] = {
-    "status": {"code": "S{n}", "name": "State"},
-    "environment": {"code": "E{n}", "name": "Place"},
-    "tracked_table": {"name": "own_{n}", "create_sql": "CREATE TABLE own_{n}(id INTEGER PRIMARY KEY)"},
-    "schema_migration": {"name": "m{n}", "sha256": "{n:064d}", "app_version": "1"},
-    "validation_message": {"table_name": "t", "record_key": "1", "code": "c", "message": "m"},
-    "role": {"code": "R{n}", "name": "Role"},
-    "license_tier": {"code": "T{n}", "name": "Tier", "tier_rank": 100},
-    "relationship_type": {"code": "R{n}", "name": "Relation"},
-    "communication_direction": {"code": "D{n}", "name": "Direction"},
-    "organization": {"code": "O{n}", "name": "Agency"},
-    "user": {"username": "user{n}"},
-    "program": {"code": "P{n}", "name": "Program"},
-    "producer": {"code": "P{n}", "name": "Producer"},
-    "insured": {"customer_number": "C{n}", "name": "Ann"},
-    "quote": {"quote_number": "Q{n}"},
-    "policy": {"policy_number": "P{n}", "effective_date": "2026-01-01", "expiration_date": "2027-01-01"},
-    "driver": {"last_name": "Roe", "license_number": "L{n}", "license_state": "NY"},
-    "vehicle": {"vin": "1HGCM82633A{n:06d}"},
-    "policy_driver": {},
-    "policy_vehicle": {},
-    "quote_driver": {},
-    "quote_vehicle": {},
-    "claim": {"claim_number": "C{n}", "loss_date": "2026-02-01"},
-    "entity_category": {"code": "C{n}", "name": "Category"},
-    "entity_type": {"code": "T{n}", "name": "Type", "metadata_schema": "{{}}"},
-    "entity": {"code": "E{n}", "name": "Service"},
-    "entity_reference_type": {"code": "R{n}", "name": "Kind", "table_name": "entity"},
-    "encryption_key": {
-        "uuid": "{n:036d}",
-        "wrapped_key_ciphertext": b"k" * 80,
-        "master_fingerprint": "mk-12345678",
-        "activated_at": "2026-01-01T00:00:00.000Z",
-        "retired_at": "2026-02-01T00:00:00.000Z",
-    },
-    "vault_use_log": {"actor": "a", "place": "p", "purpose": "p", "process": "p", "correlation_id": "c"},
-    "event_source": {"code": "S{n}", "name": "Source"},
-    "integration_event": {"uuid": "{n:036d}", "event_type": "t", "event_payload": "{{}}", "correlation_id": "c"},  # noqa: E501
-    "integration_type": {"code": "T{n}", "name": "Type"},
-    "template_category": {"code": "C{n}", "name": "Shelf"},
-    "integration": {"integration_name": "name{n}", "connection_config": "{{}}"},
-    "integration_credential": {"uuid": "{n:036d}", "credential_key": "key{n}", "value_ciphertext": b"v" * 40},
-    "integration_mapping": {"mapping_name": "m", "source_path": "$.a", "target_path": "t{n}"},
-    "integration_pipeline_definition": {"pipeline_name": "p", "pipeline_steps": "{{}}", "status_id": 2},
-    "integration_template": {
-        "code": "T{n}", "template_name": "t", "version": "1", "connection_template": "{{}}", "mapping_templates": "{{}}",  # noqa: E501
-    },
-    "integration_template_instance": {"instance_name": "i"},
-    "integration_execution": {"uuid": "{n:036d}", "correlation_id": "c"},
-    "integration_checkpoint": {"state": "{{}}"},
-    "integration_log": {"request_type": "GET", "correlation_id": "c"},
-    "dead_letter": {
-        "record": "{{}}", "record_digest": "{n:064d}", "source_position": "line 1", "step": "map", "error_code": "e",  # noqa: E501
-        "error_message": "m", "correlation_id": "c",
-    },
-}  # fmt: skip
+CASES = [import_module(f"cases.{module.name}") for module in pkgutil.iter_modules(cases.__path__)]
+
+
+def gathered(name: str) -> dict[str, Any]:
+    """Put the cases of all words together."""
+    return {key: value for case in CASES for key, value in getattr(case, name, {}).items()}
+
+
+ROWS: dict[str, dict[str, Any]] = gathered("ROWS")
+"""What a row needs beyond its references and defaults. {n} makes rows differ."""
 
 # By the code of the CHECK: what it must refuse.
 BY_CODE: dict[str, Any] = {
@@ -85,26 +41,11 @@ BY_CODE: dict[str, Any] = {
     "choice": "nonsense",
     "json_object": "[1]",
 }
-SPECIAL: dict[str, dict[str, Any]] = {
-    "system.id.single": {"id": 2},
-    "system.uuid.length": {"uuid": "short"},
-    "organization.parent_organization_id.cycle": {"id": 50, "parent_organization_id": 50},
-    "policy.currency.format": {"currency": "usd"},
-    "policy.expiration_date.order": {"expiration_date": "2026-01-01"},
-    "vehicle.vin.length": {"vin": "1HGCM82633A00435"},
-    "vehicle.vin.format": {"vin": "1HGCM82633A00435O"},
-    "vehicle.model_year.range": {"model_year": 1885},
-    "driver.violation_points.range": {"violation_points": 1000},
-    "entity_type.color.format": {"color": "#12345G"},
-    "encryption_key.retired_at.order": {"retired_at": "2025-01-01T00:00:00.000Z"},
-    "integration_mapping.test_coverage.range": {"test_coverage": 100.5},
-    "integration_template.certification_date.required": {"is_certified": 1},
-    "integration_execution.ended_at.required": {"execution_status": "completed"},
-    "integration_execution.resumed_from_id.cycle": {"id": 50, "resumed_from_id": 50},
-    "integration_event.processed_at.required": {"processing_status": "processed"},
-    "integration_log.response_code.range": {"response_code": 20},
-    "dead_letter.settled_at.required": {"replay_status": "replayed"},
-}
+SPECIAL: dict[str, dict[str, Any]] = gathered("SPECIAL")
+"""What breaks a CHECK, where its code and figures do not say it."""
+
+SAME: dict[str, dict[str, Any]] = gathered("SAME")
+"""Values that make a row one that a partial unique index counts."""
 
 CHECK = re.compile(
     r'CONSTRAINT "(\w+\.[\w*]+\.\w+)" CHECK \((.*?)\)(?:,?$|,?\s+--| CONSTRAINT)', re.MULTILINE
@@ -269,13 +210,9 @@ def test_a_unique_index_refuses_a_second(shell: sqlite3.Connection, table: str, 
     words = set(re.findall(r"\w+", sql[sql.index(" ON ") :])) if sql else set()
     columns = {name for (name,) in shell.execute("SELECT name FROM pragma_table_info(?)", (table,))}
     same = (words | {part for part in parts if part}) & columns
-    wanted = {"is_default": 1, "status_id": 1, "retired_at": None, "execution_status": "running"}
-    if "entity_id" in same:
-        wanted["entity_id"] = put(shell, "entity", **sample(shell, "entity"))
-    if "tier_rank" in same:
-        wanted["tier_rank"] = 77
-    extra = {column: value for column, value in wanted.items() if column in same}
-    first = sample(shell, table, **extra)
+    first = sample(shell, table, **SAME.get(index, {}))
+    for column in same & {"entity_id"} - set(first):
+        first[column] = put(shell, "entity", **sample(shell, "entity"))
     key = put(shell, table, **first)
     stored = dict(
         zip(
@@ -284,7 +221,7 @@ def test_a_unique_index_refuses_a_second(shell: sqlite3.Connection, table: str, 
             strict=True,
         )
     )
-    second = {**sample(shell, table), **({"tier_rank": 78} if table == "license_tier" else {}), **stored}
+    second = {**sample(shell, table), **stored}
     error = refused(shell, lambda: put(shell, table, **second))
     if table == "encryption_key":
         assert error.code == "protected", "its own trigger answers first"
@@ -294,174 +231,10 @@ def test_a_unique_index_refuses_a_second(shell: sqlite3.Connection, table: str, 
     assert is_readable(error.message), error.message
 
 
-# A trigger that refuses: the table whose sound row is put in, the statement (? is its id), column and code.
-REFUSALS: dict[str, tuple[str | None, str, str]] = {
-    "status_active_kept_bi": (
-        None,
-        "INSERT OR REPLACE INTO status(id, code, name) VALUES (1, 'ACTIVE', 'x')",
-        "status.id.protected",
-    ),
-    "status_active_kept_bu": (None, "UPDATE status SET is_active = 0 WHERE id = 1", "status.id.protected"),
-    "status_active_kept_bd": (None, "DELETE FROM status WHERE id = 1", "status.id.protected"),
-    "organization_acyclic_bi": (
-        "organization",
-        (
-            "UPDATE organization SET parent_organization_id = 1 WHERE id = ?1;"
-            " INSERT OR REPLACE INTO organization(id, code, name, parent_organization_id) VALUES (1, 'MAIN', 'x', ?1)"  # noqa: E501
-        ),
-        "organization.parent_organization_id.cycle",
-    ),
-    "organization_acyclic_bu": (
-        "organization",
-        (
-            "UPDATE organization SET parent_organization_id = 1 WHERE id = ?1;"
-            " UPDATE organization SET parent_organization_id = ?1 WHERE id = 1"
-        ),
-        "organization.parent_organization_id.cycle",
-    ),
-    "system_uuid_bi": (
-        None,
-        "REPLACE INTO system(id, uuid, name, environment_id) SELECT 1, printf('%036d', 1), name, environment_id FROM system",  # noqa: E501
-        "system.uuid.protected",
-    ),
-    "system_uuid_bu": (None, "UPDATE system SET uuid = printf('%036d', 1)", "system.uuid.protected"),
-    "system_kept_bd": (None, "DELETE FROM system", "system.id.protected"),
-    "user_system_kept_bi": (
-        None,
-        "REPLACE INTO user(id, username, created_by) VALUES (9, 'System', 9)",
-        "user.id.protected",
-    ),
-    "user_system_kept_bu": (None, "UPDATE user SET username = 'other' WHERE id = 1", "user.id.protected"),
-    "user_kept_bd": ("user", "DELETE FROM user WHERE id = ?1", "user.id.protected"),
-    "encryption_key_kept_bd": (
-        "encryption_key",
-        "DELETE FROM encryption_key WHERE id = ?1",
-        "encryption_key.id.protected",
-    ),
-    "encryption_key_kept_bi": (
-        "encryption_key",
-        "INSERT OR REPLACE INTO encryption_key SELECT * FROM encryption_key WHERE id = ?1",
-        "encryption_key.id.protected",
-    ),
-    "encryption_key_uuid_bu": (
-        "encryption_key",
-        "UPDATE encryption_key SET uuid = printf('%036d', 0) WHERE id = ?1",
-        "encryption_key.uuid.protected",
-    ),
-    "encryption_key_retired_bu": (
-        "encryption_key",
-        "UPDATE encryption_key SET retired_at = NULL WHERE id = ?1",
-        "encryption_key.retired_at.final",
-    ),
-    "integration_connection_config_secret_bi": (
-        "integration",
-        (
-            "INSERT INTO integration(integration_name, integration_type_id, connection_config)"
-            """ SELECT 'other', integration_type_id, '{"auth": [{"Api-Key": "k"}]}' FROM integration WHERE id = ?1"""  # noqa: E501
-        ),
-        "integration.connection_config.secret",
-    ),
-    "integration_connection_config_secret_bu": (
-        "integration",
-        """UPDATE integration SET connection_config = '{"clientSecret": "k"}' WHERE id = ?1""",
-        "integration.connection_config.secret",
-    ),
-    "integration_template_connection_template_secret_bi": (
-        "integration_template",
-        (
-            "INSERT INTO integration_template(code, template_name, integration_type_id, template_category_id, version,"  # noqa: E501
-            " connection_template, mapping_templates) SELECT 'other', 't', integration_type_id, template_category_id, '1',"  # noqa: E501
-            """ '{"password": 1234}', '{}' FROM integration_template WHERE id = ?1"""
-        ),
-        "integration_template.connection_template.secret",
-    ),
-    "integration_template_connection_template_secret_bu": (
-        "integration_template",
-        """UPDATE integration_template SET connection_template = '{"headers": {"Authorization": "x"}}' WHERE id = ?1""",  # noqa: E501
-        "integration_template.connection_template.secret",
-    ),
-    "integration_mapping_rules_bi": (
-        "integration_mapping",
-        (
-            "INSERT INTO integration_mapping(integration_id, mapping_name, source_path, target_path, transformation_rules)"  # noqa: E501
-            """ SELECT integration_id, 'm', 'a', 'b', '{"to": 1}' FROM integration_mapping WHERE id = ?1"""
-        ),
-        "integration_mapping.transformation_rules.type",
-    ),
-    "integration_mapping_rules_bu": (
-        "integration_mapping",
-        """UPDATE integration_mapping SET transformation_rules = '{"type": null}' WHERE id = ?1""",
-        "integration_mapping.transformation_rules.type",
-    ),
-    "integration_version_bi": (
-        "integration",
-        (
-            "UPDATE integration SET version = 7 WHERE id = ?1;"
-            " REPLACE INTO integration(id, integration_name, integration_type_id, connection_config) SELECT id, integration_name, integration_type_id, '{}' FROM integration WHERE id = ?1"  # noqa: E501
-        ),
-        "integration.version.order",
-    ),
-    "integration_version_bu": (
-        "integration",
-        "UPDATE integration SET version = 7 WHERE id = ?1; UPDATE integration SET version = 6 WHERE id = ?1",
-        "integration.version.order",
-    ),
-    "integration_mapping_version_bi": (
-        "integration_mapping",
-        (
-            "UPDATE integration_mapping SET version = 7 WHERE id = ?1;"
-            " REPLACE INTO integration_mapping(id, integration_id, mapping_name, source_path, target_path) SELECT id, integration_id, 'm', 'a', 'b' FROM integration_mapping WHERE id = ?1"  # noqa: E501
-        ),
-        "integration_mapping.version.order",
-    ),
-    "integration_mapping_version_bu": (
-        "integration_mapping",
-        (
-            "UPDATE integration_mapping SET version = 7 WHERE id = ?1;"
-            " UPDATE integration_mapping SET version = 6 WHERE id = ?1"
-        ),
-        "integration_mapping.version.order",
-    ),
-    "integration_pipeline_definition_version_bi": (
-        "integration_pipeline_definition",
-        (
-            "UPDATE integration_pipeline_definition SET version = 7 WHERE id = ?1;"
-            " REPLACE INTO integration_pipeline_definition(id, integration_id, pipeline_name, pipeline_steps) SELECT id, integration_id, 'p', '{}' FROM integration_pipeline_definition WHERE id = ?1"  # noqa: E501
-        ),
-        "integration_pipeline_definition.version.order",
-    ),
-    "integration_pipeline_definition_version_bu": (
-        "integration_pipeline_definition",
-        (
-            "UPDATE integration_pipeline_definition SET version = 7 WHERE id = ?1;"
-            " UPDATE integration_pipeline_definition SET version = 6 WHERE id = ?1"
-        ),
-        "integration_pipeline_definition.version.order",
-    ),
-    "integration_credential_uuid_bu": (
-        "integration_credential",
-        "UPDATE integration_credential SET uuid = printf('%036d', 0) WHERE id = ?1",
-        "integration_credential.uuid.protected",
-    ),
-    "integration_execution_final_bi": (
-        "integration_execution",
-        (
-            "UPDATE integration_execution SET execution_status = 'failed', ended_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1;"  # noqa: E501
-            " REPLACE INTO integration_execution(uuid, integration_id, execution_status, correlation_id)"
-            " SELECT uuid, integration_id, 'running', 'c' FROM integration_execution WHERE id = ?1"
-        ),
-        "integration_execution.execution_status.final",
-    ),
-    "integration_execution_final_bu": (
-        "integration_execution",
-        (
-            "UPDATE integration_execution SET execution_status = 'failed', ended_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1;"  # noqa: E501
-            " UPDATE integration_execution SET execution_status = 'running', ended_at = NULL WHERE id = ?1"
-        ),
-        "integration_execution.execution_status.final",
-    ),
-}
-EFFECTS = {"integration_mapping_types_ai", "integration_mapping_types_au"}
+REFUSALS: dict[str, tuple[str | None, str, str]] = gathered("REFUSALS")
+"""A refusing trigger: the table whose sound row is put in, the statement (?1 is its id), column and code."""
+EFFECTS = {name for case in CASES for name in getattr(case, "EFFECTS", ())}
+"""Triggers that refuse nothing."""
 
 
 def test_every_trigger_has_a_case() -> None:

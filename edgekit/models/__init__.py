@@ -1,81 +1,99 @@
-"""The tables as Peewee models, one module per word.
+"""The tables as Peewee models, one module per word, each imported when one of its models is asked for.
 
 They serve the opened file, have no behaviour, and write only inside `db.change()`.
 """
 
-from edgekit.models.core import Environment, SchemaMigration, Status, System, TrackedTable, ValidationMessage
-from edgekit.models.entities import Entity, EntityCategory, EntityReferenceType, EntityType
-from edgekit.models.events import EventSource, IntegrationEvent
-from edgekit.models.insurance import (
-    Claim,
-    Driver,
-    Insured,
-    Policy,
-    PolicyDriver,
-    PolicyVehicle,
-    Quote,
-    QuoteDriver,
-    QuoteVehicle,
-    Vehicle,
-)
-from edgekit.models.integrations import (
-    Integration,
-    IntegrationCredential,
-    IntegrationMapping,
-    IntegrationPipelineDefinition,
-    IntegrationTemplate,
-    IntegrationTemplateInstance,
-    IntegrationType,
-    TemplateCategory,
-)
-from edgekit.models.parties import Organization, Producer, Program, User
-from edgekit.models.reference import CommunicationDirection, LicenseTier, RelationshipType, Role
-from edgekit.models.runner import DeadLetter, IntegrationCheckpoint, IntegrationExecution, IntegrationLog
-from edgekit.models.vault import EncryptionKey, VaultUseLog
+from __future__ import annotations
 
-__all__ = [
-    "Claim",
-    "CommunicationDirection",
-    "DeadLetter",
-    "Driver",
-    "EncryptionKey",
-    "Entity",
-    "EntityCategory",
-    "EntityReferenceType",
-    "EntityType",
-    "Environment",
-    "EventSource",
-    "Insured",
-    "Integration",
-    "IntegrationCheckpoint",
-    "IntegrationCredential",
-    "IntegrationEvent",
-    "IntegrationExecution",
-    "IntegrationLog",
-    "IntegrationMapping",
-    "IntegrationPipelineDefinition",
-    "IntegrationTemplate",
-    "IntegrationTemplateInstance",
-    "IntegrationType",
-    "LicenseTier",
-    "Organization",
-    "Policy",
-    "PolicyDriver",
-    "PolicyVehicle",
-    "Producer",
-    "Program",
-    "Quote",
-    "QuoteDriver",
-    "QuoteVehicle",
-    "RelationshipType",
-    "Role",
-    "SchemaMigration",
-    "Status",
-    "System",
-    "TemplateCategory",
-    "TrackedTable",
-    "User",
-    "ValidationMessage",
-    "VaultUseLog",
-    "Vehicle",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from edgekit.models import core, parties  # noqa: F401 - every other row names a status and a user
+
+if TYPE_CHECKING:
+    from edgekit.models.core import *  # noqa: F403
+    from edgekit.models.entities import *  # noqa: F403
+    from edgekit.models.events import *  # noqa: F403
+    from edgekit.models.insurance import *  # noqa: F403
+    from edgekit.models.integrations import *  # noqa: F403
+    from edgekit.models.parties import *  # noqa: F403
+    from edgekit.models.reference import *  # noqa: F403
+    from edgekit.models.runner import *  # noqa: F403
+    from edgekit.models.vault import *  # noqa: F403
+
+MODELS = {
+    "core": (
+        "Status",
+        "Environment",
+        "System",
+        "SchemaMigration",
+        "TrackedTable",
+        "ValidationMessage",
+    ),
+    "reference": (
+        "Role",
+        "LicenseTier",
+        "RelationshipType",
+        "CommunicationDirection",
+    ),
+    "parties": (
+        "Organization",
+        "User",
+        "Program",
+        "Producer",
+    ),
+    "insurance": (
+        "Insured",
+        "Quote",
+        "Policy",
+        "Driver",
+        "Vehicle",
+        "Claim",
+        "PolicyDriver",
+        "PolicyVehicle",
+        "QuoteDriver",
+        "QuoteVehicle",
+    ),
+    "entities": (
+        "EntityCategory",
+        "EntityType",
+        "Entity",
+        "EntityReferenceType",
+    ),
+    "vault": (
+        "EncryptionKey",
+        "VaultUseLog",
+    ),
+    "events": (
+        "EventSource",
+        "IntegrationEvent",
+    ),
+    "integrations": (
+        "IntegrationType",
+        "TemplateCategory",
+        "Integration",
+        "IntegrationCredential",
+        "IntegrationMapping",
+        "IntegrationPipelineDefinition",
+        "IntegrationTemplate",
+        "IntegrationTemplateInstance",
+    ),
+    "runner": (
+        "IntegrationExecution",
+        "IntegrationCheckpoint",
+        "IntegrationLog",
+        "DeadLetter",
+    ),
+}
+"""The models of each word, in the order of their tables."""
+
+_WORDS = {model: word for word, models in MODELS.items() for model in models}
+
+__all__ = list(_WORDS)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the word a model belongs to: making all models costs as much as starting Python thrice."""
+    if name not in _WORDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"edgekit.models.{_WORDS[name]}"), name)
