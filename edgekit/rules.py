@@ -200,7 +200,7 @@ _FORMATS = {"currency": "three capital letters such as USD", "color": "a colour 
 def _figures(code: str, condition: str) -> str | None:
     """Say the limits a CHECK sets to a length or a number."""
     unit = " characters" if code == "length" else ""
-    if numbers := re.search(r"BETWEEN (-?\d+) AND (-?\d+)", condition):
+    if numbers := re.search(r"BETWEEN (-?\d+) AND (-?\w+)", condition):
         if code == "length" and numbers[1] == "1":
             return f"must not be empty and has at most {numbers[2]}{unit}"
         return f"must be between {numbers[1]} and {numbers[2]}{unit}"
@@ -217,7 +217,7 @@ def _sentence(table: str, column: str, code: str, condition: str) -> str:
     """Say what a CHECK of ours asks for, by its code and the figures in its text."""
     what = table if column == "*" else f"{table}.{column}"
     values = re.findall(r"'([^']*)'", condition)
-    order = re.search(r"(\w+) < (\w+)", condition)
+    order = re.search(r"(\w+) <(=?) (\w+)", condition)
     sentences = {
         "boolean": f"{what} must be 0 or 1.",
         "json_object": f"{what} must be a JSON object.",
@@ -225,7 +225,8 @@ def _sentence(table: str, column: str, code: str, condition: str) -> str:
         "time": f"{what} must be a UTC time such as 2026-01-31T09:05:00.000Z.",
         "choice": f"{what} must be one of: {', '.join(values)}.",
         "cycle": f"{what} must not lead back to the same row.",
-        "order": f"{what} must come after {order[1] if order else 'what precedes it'}.",
+        "order": f"{what} must {'not come before' if order and order[2] else 'come after'}"
+        f" {order[1] if order else 'what precedes it'}.",
         "required": f"{what} does not fit the rest of the row.",
         "single": f"{table} has one row only.",
     }

@@ -19,7 +19,11 @@ from edgekit.schema import quote_name
 if TYPE_CHECKING:
     import sqlite3
 
-_KEYS = {"user": ("username",), "integration_template": ("code", "version")}
+_KEYS = {
+    "user": ("username",),
+    "integration_template": ("code", "version"),
+    "deployment_template": ("code", "version"),
+}
 """What identifies a row where it is not its `code`."""
 
 

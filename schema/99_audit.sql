@@ -44,6 +44,16 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (37, 'integration_template_in
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (38, 'integration_execution');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (39, 'integration_checkpoint');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (40, 'dead_letter');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (41, 'client_status');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (42, 'subscription_status');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (43, 'client');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (44, 'client_billing_info');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (45, 'deployment_template');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (46, 'client_deployment');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (47, 'client_customization');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (48, 'consultation_session');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (49, 'questionnaire_submission');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (50, 'consultation_generation');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
@@ -117,7 +127,17 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_instance refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_checkpoint refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of dead_letter refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM subscription_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of subscription_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_billing_info refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM deployment_template WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of deployment_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_deployment refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_customization refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_session refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of questionnaire_submission refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'I', NULL);
 END;
 
@@ -224,7 +244,17 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_instance refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_checkpoint refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of dead_letter refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM subscription_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of subscription_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_billing_info refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM deployment_template WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of deployment_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_deployment refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_customization refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_session refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of questionnaire_submission refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -272,6 +302,16 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_checkpoint refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_checkpoint WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM dead_letter WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of client_status refer to this row.') WHERE EXISTS (SELECT 1 FROM client_status WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of subscription_status refer to this row.') WHERE EXISTS (SELECT 1 FROM subscription_status WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of client refer to this row.') WHERE EXISTS (SELECT 1 FROM client WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of deployment_template refer to this row.') WHERE EXISTS (SELECT 1 FROM deployment_template WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of client_deployment refer to this row.') WHERE EXISTS (SELECT 1 FROM client_deployment WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of client_customization refer to this row.') WHERE EXISTS (SELECT 1 FROM client_customization WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of questionnaire_submission refer to this row.') WHERE EXISTS (SELECT 1 FROM questionnaire_submission WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_generation refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_generation WHERE status_id = OLD.id);
 END;
 
 CREATE TRIGGER status_audit_delete AFTER DELETE ON status BEGIN
@@ -322,7 +362,8 @@ CREATE TRIGGER environment_audit_insert AFTER INSERT ON environment BEGIN
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM environment WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM system WHERE environment_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|environment|id|referenced|Rows of system refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM integration_credential WHERE environment_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|environment|id|referenced|Rows of integration_credential refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_credential WHERE environment_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|environment|id|referenced|Rows of integration_credential refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE environment_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|environment|id|referenced|Rows of client_deployment refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, NEW.id, 'I', NULL);
 END;
 
@@ -392,7 +433,8 @@ CREATE TRIGGER environment_direct_rekeyed AFTER UPDATE OF code ON environment WH
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM environment WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM system WHERE environment_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|environment|id|referenced|Rows of system refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM integration_credential WHERE environment_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|environment|id|referenced|Rows of integration_credential refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_credential WHERE environment_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|environment|id|referenced|Rows of integration_credential refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE environment_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|environment|id|referenced|Rows of client_deployment refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER environment_direct_delete BEFORE DELETE ON environment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -403,6 +445,7 @@ CREATE TRIGGER environment_direct_delete BEFORE DELETE ON environment WHEN (SELE
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|environment|id|referenced|Rows of system refer to this row.') WHERE EXISTS (SELECT 1 FROM system WHERE environment_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|environment|id|referenced|Rows of integration_credential refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_credential WHERE environment_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|environment|id|referenced|Rows of client_deployment refer to this row.') WHERE EXISTS (SELECT 1 FROM client_deployment WHERE environment_id = OLD.id);
 END;
 
 CREATE TRIGGER environment_audit_delete AFTER DELETE ON environment BEGIN
@@ -873,7 +916,8 @@ CREATE TRIGGER license_tier_audit_insert AFTER INSERT ON license_tier BEGIN
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM organization WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of organization refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM user WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of user refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM user WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of user refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, NEW.id, 'I', NULL);
 END;
 
@@ -948,7 +992,8 @@ CREATE TRIGGER license_tier_direct_rekeyed AFTER UPDATE OF code, tier_rank ON li
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM organization WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of organization refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM user WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of user refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM user WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of user refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER license_tier_direct_delete BEFORE DELETE ON license_tier WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -959,6 +1004,7 @@ CREATE TRIGGER license_tier_direct_delete BEFORE DELETE ON license_tier WHEN (SE
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of organization refer to this row.') WHERE EXISTS (SELECT 1 FROM organization WHERE license_tier_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of user refer to this row.') WHERE EXISTS (SELECT 1 FROM user WHERE license_tier_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE license_tier_id = OLD.id);
 END;
 
 CREATE TRIGGER license_tier_audit_delete AFTER DELETE ON license_tier BEGIN
@@ -1276,7 +1322,9 @@ CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'I', NULL);
 END;
 
@@ -1370,7 +1418,9 @@ CREATE TRIGGER organization_direct_rekeyed AFTER UPDATE OF code ON organization 
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1394,6 +1444,8 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.') WHERE EXISTS (SELECT 1 FROM client WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = OLD.id);
 END;
 
 CREATE TRIGGER organization_audit_delete AFTER DELETE ON organization BEGIN
@@ -1492,7 +1544,17 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_checkpoint WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE created_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_log refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM dead_letter WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of dead_letter refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM dead_letter WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM subscription_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM subscription_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of subscription_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client WHERE assigned_manager_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_billing_info WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_billing_info refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM deployment_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM deployment_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of deployment_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_deployment WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_deployment refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_customization WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_customization refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_session WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_session refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM questionnaire_submission WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of questionnaire_submission refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_generation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'I', NULL);
 END;
 
@@ -1627,7 +1689,17 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_checkpoint WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE created_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_log refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM dead_letter WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of dead_letter refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM dead_letter WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM subscription_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM subscription_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of subscription_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client WHERE assigned_manager_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_billing_info WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_billing_info refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM deployment_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM deployment_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of deployment_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_deployment WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_deployment refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_customization WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_customization refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_session WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_session refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM questionnaire_submission WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of questionnaire_submission refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_generation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1677,6 +1749,16 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_checkpoint refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_checkpoint WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_log refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_log WHERE created_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM dead_letter WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of client_status refer to this row.') WHERE EXISTS (SELECT 1 FROM client_status WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of subscription_status refer to this row.') WHERE EXISTS (SELECT 1 FROM subscription_status WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of client refer to this row.') WHERE EXISTS (SELECT 1 FROM client WHERE assigned_manager_id = OLD.id OR created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of deployment_template refer to this row.') WHERE EXISTS (SELECT 1 FROM deployment_template WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of client_deployment refer to this row.') WHERE EXISTS (SELECT 1 FROM client_deployment WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of client_customization refer to this row.') WHERE EXISTS (SELECT 1 FROM client_customization WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of questionnaire_submission refer to this row.') WHERE EXISTS (SELECT 1 FROM questionnaire_submission WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_generation refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_generation WHERE created_by = OLD.id OR updated_by = OLD.id);
 END;
 
 CREATE TRIGGER user_audit_delete AFTER DELETE ON user BEGIN
@@ -4120,7 +4202,8 @@ CREATE TRIGGER encryption_key_audit_insert AFTER INSERT ON encryption_key BEGIN
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE id = audit_pending.record_key) THEN 0
-    WHEN EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'I', NULL);
 END;
 
@@ -4208,7 +4291,8 @@ CREATE TRIGGER encryption_key_direct_rekeyed AFTER UPDATE OF uuid, purpose, reti
   DELETE FROM audit_pending WHERE table_id = 27 AND CASE
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE id = audit_pending.record_key) THEN 0
-    WHEN EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER encryption_key_direct_delete BEFORE DELETE ON encryption_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -4218,6 +4302,7 @@ CREATE TRIGGER encryption_key_direct_delete BEFORE DELETE ON encryption_key WHEN
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 27 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = OLD.id);
 END;
 
 CREATE TRIGGER encryption_key_audit_delete AFTER DELETE ON encryption_key BEGIN
@@ -6564,4 +6649,1516 @@ CREATE TRIGGER dead_letter_audit_delete AFTER DELETE ON dead_letter BEGIN
     ifnull(OLD.updated_by, 'null'),
     json_quote(OLD.created_at),
     json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER client_status_direct_insert BEFORE INSERT ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|client_status|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client_status|created_at|time|client_status.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client_status|updated_at|time|client_status.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|client_status|code|length|client_status.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|client_status|name|length|client_status.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_final_state IN (0, 1), 1) THEN RAISE(ABORT, 'EK|client_status|is_final_state|boolean|client_status.is_final_state must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_final_state, 0) AS is_final_state);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_status|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_status|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_status|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 41;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 41, x.id, format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_final_state,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client_status x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM client_status WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER client_status_audit_insert AFTER INSERT ON client_status BEGIN
+  DELETE FROM audit_pending WHERE table_id = 41 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client_status WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client WHERE client_status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client_status|id|referenced|Rows of client refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER client_status_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON client_status WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|client_status|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER client_status_created_kept BEFORE UPDATE OF created_at, created_by ON client_status WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_status|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|client_status|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER client_status_audit_update AFTER UPDATE ON client_status WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.is_final_state IS NOT OLD.is_final_state
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 41 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.is_final_state IS NOT OLD.is_final_state THEN ',"is_final_state":[' || OLD.is_final_state || ',' || NEW.is_final_state || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE client_status SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER client_status_direct_update BEFORE UPDATE ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|client_status|updated_at|time|client_status.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|client_status|code|length|client_status.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|client_status|name|length|client_status.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_final_state IN (0, 1), 1) THEN RAISE(ABORT, 'EK|client_status|is_final_state|boolean|client_status.is_final_state must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_final_state, 0) AS is_final_state);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_status|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_status|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_status|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER client_status_direct_rekey BEFORE UPDATE OF code ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 41;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 41, x.id, format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_final_state,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client_status x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM client_status WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER client_status_direct_rekeyed AFTER UPDATE OF code ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 41 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client_status WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client WHERE client_status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client_status|id|referenced|Rows of client refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER client_status_direct_delete BEFORE DELETE ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 41 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|client_status|id|referenced|Rows of client refer to this row.') WHERE EXISTS (SELECT 1 FROM client WHERE client_status_id = OLD.id);
+END;
+
+CREATE TRIGGER client_status_audit_delete AFTER DELETE ON client_status BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.is_final_state,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER subscription_status_direct_insert BEFORE INSERT ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|subscription_status|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|subscription_status|created_at|time|subscription_status.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|subscription_status|updated_at|time|subscription_status.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|subscription_status|code|length|subscription_status.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|subscription_status|name|length|subscription_status.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_entitled IN (0, 1), 1) THEN RAISE(ABORT, 'EK|subscription_status|is_entitled|boolean|subscription_status.is_entitled must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_entitled, 0) AS is_entitled);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|subscription_status|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|subscription_status|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|subscription_status|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 42;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 42, x.id, format('{"code":%s,"name":%s,"description":%s,"is_entitled":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_entitled,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM subscription_status x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM subscription_status WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER subscription_status_audit_insert AFTER INSERT ON subscription_status BEGIN
+  DELETE FROM audit_pending WHERE table_id = 42 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM subscription_status WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE subscription_status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|subscription_status|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER subscription_status_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON subscription_status WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|subscription_status|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER subscription_status_created_kept BEFORE UPDATE OF created_at, created_by ON subscription_status WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|subscription_status|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|subscription_status|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER subscription_status_audit_update AFTER UPDATE ON subscription_status WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.is_entitled IS NOT OLD.is_entitled
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 42 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.is_entitled IS NOT OLD.is_entitled THEN ',"is_entitled":[' || OLD.is_entitled || ',' || NEW.is_entitled || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE subscription_status SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER subscription_status_direct_update BEFORE UPDATE ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|subscription_status|updated_at|time|subscription_status.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|subscription_status|code|length|subscription_status.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|subscription_status|name|length|subscription_status.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_entitled IN (0, 1), 1) THEN RAISE(ABORT, 'EK|subscription_status|is_entitled|boolean|subscription_status.is_entitled must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_entitled, 0) AS is_entitled);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|subscription_status|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|subscription_status|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|subscription_status|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER subscription_status_direct_rekey BEFORE UPDATE OF code ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 42;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 42, x.id, format('{"code":%s,"name":%s,"description":%s,"is_entitled":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_entitled,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM subscription_status x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM subscription_status WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER subscription_status_direct_rekeyed AFTER UPDATE OF code ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 42 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM subscription_status WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE subscription_status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|subscription_status|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER subscription_status_direct_delete BEFORE DELETE ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 42 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|subscription_status|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE subscription_status_id = OLD.id);
+END;
+
+CREATE TRIGGER subscription_status_audit_delete AFTER DELETE ON subscription_status BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"is_entitled":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.is_entitled,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER client_direct_insert BEFORE INSERT ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|client|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client|created_at|time|client.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client|updated_at|time|client.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(client_name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|client|client_name|length|client.client_name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(company_name) <= 200, 1) THEN RAISE(ABORT, 'EK|client|company_name|length|client.company_name has at most 200 characters.')
+    WHEN NOT ifnull(length(contact_name) <= 200, 1) THEN RAISE(ABORT, 'EK|client|contact_name|length|client.contact_name has at most 200 characters.')
+    WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|client|email|length|client.email has at most 254 characters.')
+    WHEN NOT ifnull(length(phone) <= 50, 1) THEN RAISE(ABORT, 'EK|client|phone|length|client.phone has at most 50 characters.')
+    WHEN NOT ifnull(length(address) <= 200, 1) THEN RAISE(ABORT, 'EK|client|address|length|client.address has at most 200 characters.')
+    WHEN NOT ifnull(length(city) <= 100, 1) THEN RAISE(ABORT, 'EK|client|city|length|client.city has at most 100 characters.')
+    WHEN NOT ifnull(length(state) <= 50, 1) THEN RAISE(ABORT, 'EK|client|state|length|client.state has at most 50 characters.')
+    WHEN NOT ifnull(length(postal_code) <= 20, 1) THEN RAISE(ABORT, 'EK|client|postal_code|length|client.postal_code has at most 20 characters.') END
+    FROM (SELECT NEW.client_name AS client_name, NEW.company_name AS company_name, NEW.contact_name AS contact_name, NEW.email AS email, NEW.phone AS phone, NEW.address AS address, NEW.city AS city, NEW.state AS state, NEW.postal_code AS postal_code);
+  SELECT CASE
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|client|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.client_status_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client_status WHERE id = NEW.client_status_id) THEN RAISE(ABORT, 'EK|client|client_status_id|reference|There is no client_status with this client_status_id.')
+    WHEN NEW.assigned_manager_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.assigned_manager_id) THEN RAISE(ABORT, 'EK|client|assigned_manager_id|reference|There is no user with this assigned_manager_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 43;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 43, x.id, format('{"organization_id":%s,"client_name":%s,"company_name":%s,"contact_name":%s,"email":%s,"phone":%s,"address":%s,"city":%s,"state":%s,"postal_code":%s,"client_status_id":%s,"assigned_manager_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.organization_id,
+    json_quote(x.client_name),
+    json_quote(x.company_name),
+    json_quote(x.contact_name),
+    json_quote(x.email),
+    json_quote(x.phone),
+    json_quote(x.address),
+    json_quote(x.city),
+    json_quote(x.state),
+    json_quote(x.postal_code),
+    x.client_status_id,
+    ifnull(x.assigned_manager_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM client WHERE organization_id = NEW.organization_id);
+END;
+
+CREATE TRIGGER client_audit_insert AFTER INSERT ON client BEGIN
+  DELETE FROM audit_pending WHERE table_id = 43 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_billing_info refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_deployment refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_customization refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER client_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON client WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|client|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER client_created_kept BEFORE UPDATE OF created_at, created_by ON client WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|client|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER client_audit_update AFTER UPDATE ON client WHEN NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.client_name IS NOT OLD.client_name COLLATE BINARY
+  OR NEW.company_name IS NOT OLD.company_name COLLATE BINARY
+  OR NEW.contact_name IS NOT OLD.contact_name COLLATE BINARY
+  OR NEW.email IS NOT OLD.email COLLATE BINARY
+  OR NEW.phone IS NOT OLD.phone COLLATE BINARY
+  OR NEW.address IS NOT OLD.address COLLATE BINARY
+  OR NEW.city IS NOT OLD.city COLLATE BINARY
+  OR NEW.state IS NOT OLD.state COLLATE BINARY
+  OR NEW.postal_code IS NOT OLD.postal_code COLLATE BINARY
+  OR NEW.client_status_id IS NOT OLD.client_status_id
+  OR NEW.assigned_manager_id IS NOT OLD.assigned_manager_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 43 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || OLD.organization_id || ',' || NEW.organization_id || ']' END,
+    CASE WHEN NEW.client_name IS NOT OLD.client_name COLLATE BINARY THEN ',"client_name":[' || json_quote(OLD.client_name) || ',' || json_quote(''||NEW.client_name) || ']' END,
+    CASE WHEN NEW.company_name IS NOT OLD.company_name COLLATE BINARY THEN ',"company_name":[' || json_quote(OLD.company_name) || ',' || json_quote(''||NEW.company_name) || ']' END,
+    CASE WHEN NEW.contact_name IS NOT OLD.contact_name COLLATE BINARY THEN ',"contact_name":[' || json_quote(OLD.contact_name) || ',' || json_quote(''||NEW.contact_name) || ']' END,
+    CASE WHEN NEW.email IS NOT OLD.email COLLATE BINARY THEN ',"email":[' || json_quote(OLD.email) || ',' || json_quote(''||NEW.email) || ']' END,
+    CASE WHEN NEW.phone IS NOT OLD.phone COLLATE BINARY THEN ',"phone":[' || json_quote(OLD.phone) || ',' || json_quote(''||NEW.phone) || ']' END,
+    CASE WHEN NEW.address IS NOT OLD.address COLLATE BINARY THEN ',"address":[' || json_quote(OLD.address) || ',' || json_quote(''||NEW.address) || ']' END,
+    CASE WHEN NEW.city IS NOT OLD.city COLLATE BINARY THEN ',"city":[' || json_quote(OLD.city) || ',' || json_quote(''||NEW.city) || ']' END,
+    CASE WHEN NEW.state IS NOT OLD.state COLLATE BINARY THEN ',"state":[' || json_quote(OLD.state) || ',' || json_quote(''||NEW.state) || ']' END,
+    CASE WHEN NEW.postal_code IS NOT OLD.postal_code COLLATE BINARY THEN ',"postal_code":[' || json_quote(OLD.postal_code) || ',' || json_quote(''||NEW.postal_code) || ']' END,
+    CASE WHEN NEW.client_status_id IS NOT OLD.client_status_id THEN ',"client_status_id":[' || OLD.client_status_id || ',' || NEW.client_status_id || ']' END,
+    CASE WHEN NEW.assigned_manager_id IS NOT OLD.assigned_manager_id THEN ',"assigned_manager_id":[' || ifnull(OLD.assigned_manager_id, 'null') || ',' || ifnull(NEW.assigned_manager_id, 'null') || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE client SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER client_direct_update BEFORE UPDATE ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|client|updated_at|time|client.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(client_name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|client|client_name|length|client.client_name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(company_name) <= 200, 1) THEN RAISE(ABORT, 'EK|client|company_name|length|client.company_name has at most 200 characters.')
+    WHEN NOT ifnull(length(contact_name) <= 200, 1) THEN RAISE(ABORT, 'EK|client|contact_name|length|client.contact_name has at most 200 characters.')
+    WHEN NOT ifnull(length(email) <= 254, 1) THEN RAISE(ABORT, 'EK|client|email|length|client.email has at most 254 characters.')
+    WHEN NOT ifnull(length(phone) <= 50, 1) THEN RAISE(ABORT, 'EK|client|phone|length|client.phone has at most 50 characters.')
+    WHEN NOT ifnull(length(address) <= 200, 1) THEN RAISE(ABORT, 'EK|client|address|length|client.address has at most 200 characters.')
+    WHEN NOT ifnull(length(city) <= 100, 1) THEN RAISE(ABORT, 'EK|client|city|length|client.city has at most 100 characters.')
+    WHEN NOT ifnull(length(state) <= 50, 1) THEN RAISE(ABORT, 'EK|client|state|length|client.state has at most 50 characters.')
+    WHEN NOT ifnull(length(postal_code) <= 20, 1) THEN RAISE(ABORT, 'EK|client|postal_code|length|client.postal_code has at most 20 characters.') END
+    FROM (SELECT NEW.client_name AS client_name, NEW.company_name AS company_name, NEW.contact_name AS contact_name, NEW.email AS email, NEW.phone AS phone, NEW.address AS address, NEW.city AS city, NEW.state AS state, NEW.postal_code AS postal_code);
+  SELECT CASE
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|client|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.client_status_id IS NOT OLD.client_status_id AND NEW.client_status_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client_status WHERE id = NEW.client_status_id) THEN RAISE(ABORT, 'EK|client|client_status_id|reference|There is no client_status with this client_status_id.')
+    WHEN NEW.assigned_manager_id IS NOT OLD.assigned_manager_id AND NEW.assigned_manager_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.assigned_manager_id) THEN RAISE(ABORT, 'EK|client|assigned_manager_id|reference|There is no user with this assigned_manager_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER client_direct_rekey BEFORE UPDATE OF organization_id ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 43;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 43, x.id, format('{"organization_id":%s,"client_name":%s,"company_name":%s,"contact_name":%s,"email":%s,"phone":%s,"address":%s,"city":%s,"state":%s,"postal_code":%s,"client_status_id":%s,"assigned_manager_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.organization_id,
+    json_quote(x.client_name),
+    json_quote(x.company_name),
+    json_quote(x.contact_name),
+    json_quote(x.email),
+    json_quote(x.phone),
+    json_quote(x.address),
+    json_quote(x.city),
+    json_quote(x.state),
+    json_quote(x.postal_code),
+    x.client_status_id,
+    ifnull(x.assigned_manager_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM client WHERE organization_id = NEW.organization_id);
+END;
+
+CREATE TRIGGER client_direct_rekeyed AFTER UPDATE OF organization_id ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 43 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_billing_info refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_deployment refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_customization refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 43 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE client_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of client_deployment refer to this row.') WHERE EXISTS (SELECT 1 FROM client_deployment WHERE client_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of client_customization refer to this row.') WHERE EXISTS (SELECT 1 FROM client_customization WHERE client_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE client_id = OLD.id);
+END;
+
+CREATE TRIGGER client_audit_delete AFTER DELETE ON client BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, OLD.id, 'D',
+    format('{"organization_id":%s,"client_name":%s,"company_name":%s,"contact_name":%s,"email":%s,"phone":%s,"address":%s,"city":%s,"state":%s,"postal_code":%s,"client_status_id":%s,"assigned_manager_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.organization_id,
+    json_quote(OLD.client_name),
+    json_quote(OLD.company_name),
+    json_quote(OLD.contact_name),
+    json_quote(OLD.email),
+    json_quote(OLD.phone),
+    json_quote(OLD.address),
+    json_quote(OLD.city),
+    json_quote(OLD.state),
+    json_quote(OLD.postal_code),
+    OLD.client_status_id,
+    ifnull(OLD.assigned_manager_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER client_billing_info_direct_insert BEFORE INSERT ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|client_billing_info|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client_billing_info|created_at|time|client_billing_info.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client_billing_info|updated_at|time|client_billing_info.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|client_billing_info|uuid|length|client_billing_info.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(billing_name) <= 200, 1) THEN RAISE(ABORT, 'EK|client_billing_info|billing_name|length|client_billing_info.billing_name has at most 200 characters.')
+    WHEN NOT ifnull(length(billing_email) <= 254, 1) THEN RAISE(ABORT, 'EK|client_billing_info|billing_email|length|client_billing_info.billing_email has at most 254 characters.')
+    WHEN NOT ifnull(length(billing_address) <= 500, 1) THEN RAISE(ABORT, 'EK|client_billing_info|billing_address|length|client_billing_info.billing_address has at most 500 characters.')
+    WHEN NOT ifnull(length(payment_method_ciphertext) BETWEEN 29 AND 65536, 1) THEN RAISE(ABORT, 'EK|client_billing_info|payment_method_ciphertext|length|client_billing_info.payment_method_ciphertext must be between 29 and 65536 characters.')
+    WHEN NOT ifnull(period_start_date IS NULL OR date(period_start_date, '+0 days') IS period_start_date, 1) THEN RAISE(ABORT, 'EK|client_billing_info|period_start_date|date|client_billing_info.period_start_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(period_end_date IS NULL OR date(period_end_date, '+0 days') IS period_end_date, 1) THEN RAISE(ABORT, 'EK|client_billing_info|period_end_date|date|client_billing_info.period_end_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull((payment_method_ciphertext IS NULL) = (encryption_key_id IS NULL), 1) THEN RAISE(ABORT, 'EK|client_billing_info|encryption_key_id|required|client_billing_info.encryption_key_id does not fit the rest of the row.')
+    WHEN NOT ifnull(period_start_date < period_end_date, 1) THEN RAISE(ABORT, 'EK|client_billing_info|period_end_date|order|client_billing_info.period_end_date must come after period_start_date.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.billing_name AS billing_name, NEW.billing_email AS billing_email, NEW.billing_address AS billing_address, NEW.payment_method_ciphertext AS payment_method_ciphertext, NEW.encryption_key_id AS encryption_key_id, NEW.period_start_date AS period_start_date, NEW.period_end_date AS period_end_date);
+  SELECT CASE
+    WHEN NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|client_billing_info|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.license_tier_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_tier WHERE id = NEW.license_tier_id) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|reference|There is no license_tier with this license_tier_id.')
+    WHEN NEW.subscription_status_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM subscription_status WHERE id = NEW.subscription_status_id) THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|reference|There is no subscription_status with this subscription_status_id.')
+    WHEN NEW.encryption_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM encryption_key WHERE id = NEW.encryption_key_id) THEN RAISE(ABORT, 'EK|client_billing_info|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_billing_info|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_billing_info|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_billing_info|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 44;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 44, x.id, format('{"uuid":%s,"client_id":%s,"license_tier_id":%s,"subscription_status_id":%s,"billing_name":%s,"billing_email":%s,"billing_address":%s,"payment_method_ciphertext":%s,"encryption_key_id":%s,"period_start_date":%s,"period_end_date":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    x.client_id,
+    x.license_tier_id,
+    x.subscription_status_id,
+    json_quote(x.billing_name),
+    json_quote(x.billing_email),
+    json_quote(x.billing_address),
+    iif(x.payment_method_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(x.encryption_key_id, 'null'),
+    json_quote(x.period_start_date),
+    json_quote(x.period_end_date),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client_billing_info x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM client_billing_info WHERE uuid = NEW.uuid
+      UNION ALL SELECT id FROM client_billing_info WHERE client_id = NEW.client_id);
+END;
+
+CREATE TRIGGER client_billing_info_audit_insert AFTER INSERT ON client_billing_info BEGIN
+  DELETE FROM audit_pending WHERE table_id = 44 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER client_billing_info_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON client_billing_info WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|client_billing_info|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER client_billing_info_created_kept BEFORE UPDATE OF created_at, created_by ON client_billing_info WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_billing_info|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|client_billing_info|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER client_billing_info_audit_update AFTER UPDATE ON client_billing_info WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
+  OR NEW.client_id IS NOT OLD.client_id
+  OR NEW.license_tier_id IS NOT OLD.license_tier_id
+  OR NEW.subscription_status_id IS NOT OLD.subscription_status_id
+  OR NEW.billing_name IS NOT OLD.billing_name COLLATE BINARY
+  OR NEW.billing_email IS NOT OLD.billing_email COLLATE BINARY
+  OR NEW.billing_address IS NOT OLD.billing_address COLLATE BINARY
+  OR NEW.payment_method_ciphertext IS NOT OLD.payment_method_ciphertext
+  OR NEW.encryption_key_id IS NOT OLD.encryption_key_id
+  OR NEW.period_start_date IS NOT OLD.period_start_date COLLATE BINARY
+  OR NEW.period_end_date IS NOT OLD.period_end_date COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 44 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY THEN ',"uuid":[' || json_quote(OLD.uuid) || ',' || json_quote(''||NEW.uuid) || ']' END,
+    CASE WHEN NEW.client_id IS NOT OLD.client_id THEN ',"client_id":[' || OLD.client_id || ',' || NEW.client_id || ']' END,
+    CASE WHEN NEW.license_tier_id IS NOT OLD.license_tier_id THEN ',"license_tier_id":[' || OLD.license_tier_id || ',' || NEW.license_tier_id || ']' END,
+    CASE WHEN NEW.subscription_status_id IS NOT OLD.subscription_status_id THEN ',"subscription_status_id":[' || OLD.subscription_status_id || ',' || NEW.subscription_status_id || ']' END,
+    CASE WHEN NEW.billing_name IS NOT OLD.billing_name COLLATE BINARY THEN ',"billing_name":[' || json_quote(OLD.billing_name) || ',' || json_quote(''||NEW.billing_name) || ']' END,
+    CASE WHEN NEW.billing_email IS NOT OLD.billing_email COLLATE BINARY THEN ',"billing_email":[' || json_quote(OLD.billing_email) || ',' || json_quote(''||NEW.billing_email) || ']' END,
+    CASE WHEN NEW.billing_address IS NOT OLD.billing_address COLLATE BINARY THEN ',"billing_address":[' || json_quote(OLD.billing_address) || ',' || json_quote(''||NEW.billing_address) || ']' END,
+    CASE WHEN NEW.payment_method_ciphertext IS NOT OLD.payment_method_ciphertext THEN ',"payment_method_ciphertext":[' || iif(OLD.payment_method_ciphertext IS NULL, 'null', '{"$secret":true}') || ',' || iif(NEW.payment_method_ciphertext IS NULL, 'null', '{"$secret":true}') || ']' END,
+    CASE WHEN NEW.encryption_key_id IS NOT OLD.encryption_key_id THEN ',"encryption_key_id":[' || ifnull(OLD.encryption_key_id, 'null') || ',' || ifnull(NEW.encryption_key_id, 'null') || ']' END,
+    CASE WHEN NEW.period_start_date IS NOT OLD.period_start_date COLLATE BINARY THEN ',"period_start_date":[' || json_quote(OLD.period_start_date) || ',' || json_quote(''||NEW.period_start_date) || ']' END,
+    CASE WHEN NEW.period_end_date IS NOT OLD.period_end_date COLLATE BINARY THEN ',"period_end_date":[' || json_quote(OLD.period_end_date) || ',' || json_quote(''||NEW.period_end_date) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE client_billing_info SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER client_billing_info_direct_update BEFORE UPDATE ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|client_billing_info|updated_at|time|client_billing_info.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|client_billing_info|uuid|length|client_billing_info.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(billing_name) <= 200, 1) THEN RAISE(ABORT, 'EK|client_billing_info|billing_name|length|client_billing_info.billing_name has at most 200 characters.')
+    WHEN NOT ifnull(length(billing_email) <= 254, 1) THEN RAISE(ABORT, 'EK|client_billing_info|billing_email|length|client_billing_info.billing_email has at most 254 characters.')
+    WHEN NOT ifnull(length(billing_address) <= 500, 1) THEN RAISE(ABORT, 'EK|client_billing_info|billing_address|length|client_billing_info.billing_address has at most 500 characters.')
+    WHEN NOT ifnull(length(payment_method_ciphertext) BETWEEN 29 AND 65536, 1) THEN RAISE(ABORT, 'EK|client_billing_info|payment_method_ciphertext|length|client_billing_info.payment_method_ciphertext must be between 29 and 65536 characters.')
+    WHEN NOT ifnull(period_start_date IS NULL OR date(period_start_date, '+0 days') IS period_start_date, 1) THEN RAISE(ABORT, 'EK|client_billing_info|period_start_date|date|client_billing_info.period_start_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(period_end_date IS NULL OR date(period_end_date, '+0 days') IS period_end_date, 1) THEN RAISE(ABORT, 'EK|client_billing_info|period_end_date|date|client_billing_info.period_end_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull((payment_method_ciphertext IS NULL) = (encryption_key_id IS NULL), 1) THEN RAISE(ABORT, 'EK|client_billing_info|encryption_key_id|required|client_billing_info.encryption_key_id does not fit the rest of the row.')
+    WHEN NOT ifnull(period_start_date < period_end_date, 1) THEN RAISE(ABORT, 'EK|client_billing_info|period_end_date|order|client_billing_info.period_end_date must come after period_start_date.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.billing_name AS billing_name, NEW.billing_email AS billing_email, NEW.billing_address AS billing_address, NEW.payment_method_ciphertext AS payment_method_ciphertext, NEW.encryption_key_id AS encryption_key_id, NEW.period_start_date AS period_start_date, NEW.period_end_date AS period_end_date);
+  SELECT CASE
+    WHEN NEW.client_id IS NOT OLD.client_id AND NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|client_billing_info|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND NEW.license_tier_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_tier WHERE id = NEW.license_tier_id) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|reference|There is no license_tier with this license_tier_id.')
+    WHEN NEW.subscription_status_id IS NOT OLD.subscription_status_id AND NEW.subscription_status_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM subscription_status WHERE id = NEW.subscription_status_id) THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|reference|There is no subscription_status with this subscription_status_id.')
+    WHEN NEW.encryption_key_id IS NOT OLD.encryption_key_id AND NEW.encryption_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM encryption_key WHERE id = NEW.encryption_key_id) THEN RAISE(ABORT, 'EK|client_billing_info|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_billing_info|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_billing_info|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_billing_info|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER client_billing_info_direct_rekey BEFORE UPDATE OF uuid, client_id ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 44;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 44, x.id, format('{"uuid":%s,"client_id":%s,"license_tier_id":%s,"subscription_status_id":%s,"billing_name":%s,"billing_email":%s,"billing_address":%s,"payment_method_ciphertext":%s,"encryption_key_id":%s,"period_start_date":%s,"period_end_date":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    x.client_id,
+    x.license_tier_id,
+    x.subscription_status_id,
+    json_quote(x.billing_name),
+    json_quote(x.billing_email),
+    json_quote(x.billing_address),
+    iif(x.payment_method_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(x.encryption_key_id, 'null'),
+    json_quote(x.period_start_date),
+    json_quote(x.period_end_date),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client_billing_info x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM client_billing_info WHERE uuid = NEW.uuid
+      UNION ALL SELECT id FROM client_billing_info WHERE client_id = NEW.client_id);
+END;
+
+CREATE TRIGGER client_billing_info_direct_rekeyed AFTER UPDATE OF uuid, client_id ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 44 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER client_billing_info_direct_delete BEFORE DELETE ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 44 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER client_billing_info_audit_delete AFTER DELETE ON client_billing_info BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, OLD.id, 'D',
+    format('{"uuid":%s,"client_id":%s,"license_tier_id":%s,"subscription_status_id":%s,"billing_name":%s,"billing_email":%s,"billing_address":%s,"payment_method_ciphertext":%s,"encryption_key_id":%s,"period_start_date":%s,"period_end_date":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    OLD.client_id,
+    OLD.license_tier_id,
+    OLD.subscription_status_id,
+    json_quote(OLD.billing_name),
+    json_quote(OLD.billing_email),
+    json_quote(OLD.billing_address),
+    iif(OLD.payment_method_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(OLD.encryption_key_id, 'null'),
+    json_quote(OLD.period_start_date),
+    json_quote(OLD.period_end_date),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER deployment_template_direct_insert BEFORE INSERT ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|deployment_template|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|deployment_template|created_at|time|deployment_template.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|deployment_template|updated_at|time|deployment_template.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|deployment_template|code|length|deployment_template.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|deployment_template|name|length|deployment_template.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|deployment_template|version|length|deployment_template.version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(template_data) THEN json_type(template_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|deployment_template|template_data|json_object|deployment_template.template_data must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.version AS version, NEW.template_data AS template_data);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|deployment_template|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|deployment_template|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|deployment_template|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 45;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 45, x.id, format('{"code":%s,"name":%s,"description":%s,"version":%s,"template_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.version),
+    json_quote(x.template_data),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM deployment_template x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM deployment_template WHERE code COLLATE NOCASE = NEW.code AND version = NEW.version);
+END;
+
+CREATE TRIGGER deployment_template_audit_insert AFTER INSERT ON deployment_template BEGIN
+  DELETE FROM audit_pending WHERE table_id = 45 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM deployment_template WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE deployment_template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_deployment refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE deployment_template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_customization refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER deployment_template_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON deployment_template WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|deployment_template|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER deployment_template_created_kept BEFORE UPDATE OF created_at, created_by ON deployment_template WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|deployment_template|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|deployment_template|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER deployment_template_audit_update AFTER UPDATE ON deployment_template WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.version IS NOT OLD.version COLLATE BINARY
+  OR NEW.template_data IS NOT OLD.template_data COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 45 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.version IS NOT OLD.version COLLATE BINARY THEN ',"version":[' || json_quote(OLD.version) || ',' || json_quote(''||NEW.version) || ']' END,
+    CASE WHEN NEW.template_data IS NOT OLD.template_data COLLATE BINARY THEN ',"template_data":[' || json_quote(OLD.template_data) || ',' || json_quote(''||NEW.template_data) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE deployment_template SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER deployment_template_direct_update BEFORE UPDATE ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|deployment_template|updated_at|time|deployment_template.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|deployment_template|code|length|deployment_template.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|deployment_template|name|length|deployment_template.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|deployment_template|version|length|deployment_template.version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(template_data) THEN json_type(template_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|deployment_template|template_data|json_object|deployment_template.template_data must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.version AS version, NEW.template_data AS template_data);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|deployment_template|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|deployment_template|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|deployment_template|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER deployment_template_direct_rekey BEFORE UPDATE OF code, version ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 45;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 45, x.id, format('{"code":%s,"name":%s,"description":%s,"version":%s,"template_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.version),
+    json_quote(x.template_data),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM deployment_template x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM deployment_template WHERE code COLLATE NOCASE = NEW.code AND version = NEW.version);
+END;
+
+CREATE TRIGGER deployment_template_direct_rekeyed AFTER UPDATE OF code, version ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 45 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM deployment_template WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE deployment_template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_deployment refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE deployment_template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_customization refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER deployment_template_direct_delete BEFORE DELETE ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 45 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_deployment refer to this row.') WHERE EXISTS (SELECT 1 FROM client_deployment WHERE deployment_template_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_customization refer to this row.') WHERE EXISTS (SELECT 1 FROM client_customization WHERE deployment_template_id = OLD.id);
+END;
+
+CREATE TRIGGER deployment_template_audit_delete AFTER DELETE ON deployment_template BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"version":%s,"template_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.version),
+    json_quote(OLD.template_data),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER client_deployment_direct_insert BEFORE INSERT ON client_deployment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|client_deployment|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client_deployment|created_at|time|client_deployment.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client_deployment|updated_at|time|client_deployment.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(version) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|client_deployment|version|length|client_deployment.version must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(deployment_status IN ('pending', 'in_progress', 'completed', 'failed', 'rolled_back'), 1) THEN RAISE(ABORT, 'EK|client_deployment|deployment_status|choice|client_deployment.deployment_status must be one of: pending, in_progress, completed, failed, rolled_back.')
+    WHEN NOT ifnull(length(url) <= 500, 1) THEN RAISE(ABORT, 'EK|client_deployment|url|length|client_deployment.url has at most 500 characters.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|client_deployment|started_at|time|client_deployment.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|client_deployment|completed_at|time|client_deployment.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(started_at IS NOT NULL OR deployment_status IN ('pending', 'failed'), 1) THEN RAISE(ABORT, 'EK|client_deployment|started_at|required|client_deployment.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (deployment_status IN ('pending', 'in_progress')), 1) THEN RAISE(ABORT, 'EK|client_deployment|completed_at|required|client_deployment.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|client_deployment|completed_at|order|client_deployment.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.version AS version, ifnull(NEW.deployment_status, ('pending')) AS deployment_status, NEW.url AS url, NEW.started_at AS started_at, NEW.completed_at AS completed_at);
+  SELECT CASE
+    WHEN NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|client_deployment|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|reference|There is no environment with this environment_id.')
+    WHEN NEW.deployment_template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deployment_template WHERE id = NEW.deployment_template_id) THEN RAISE(ABORT, 'EK|client_deployment|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_deployment|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_deployment|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_deployment|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 46;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 46, x.id, format('{"client_id":%s,"environment_id":%s,"deployment_template_id":%s,"version":%s,"deployment_status":%s,"url":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.client_id,
+    x.environment_id,
+    ifnull(x.deployment_template_id, 'null'),
+    json_quote(x.version),
+    json_quote(x.deployment_status),
+    json_quote(x.url),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    json_quote(x.error_message),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client_deployment x WHERE x.id IN (SELECT NEW.id);
+END;
+
+CREATE TRIGGER client_deployment_audit_insert AFTER INSERT ON client_deployment BEGIN
+  DELETE FROM audit_pending WHERE table_id = 46 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER client_deployment_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON client_deployment WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|client_deployment|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER client_deployment_created_kept BEFORE UPDATE OF created_at, created_by ON client_deployment WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_deployment|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|client_deployment|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER client_deployment_audit_update AFTER UPDATE ON client_deployment WHEN NEW.client_id IS NOT OLD.client_id
+  OR NEW.environment_id IS NOT OLD.environment_id
+  OR NEW.deployment_template_id IS NOT OLD.deployment_template_id
+  OR NEW.version IS NOT OLD.version COLLATE BINARY
+  OR NEW.deployment_status IS NOT OLD.deployment_status COLLATE BINARY
+  OR NEW.url IS NOT OLD.url COLLATE BINARY
+  OR NEW.started_at IS NOT OLD.started_at COLLATE BINARY
+  OR NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY
+  OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 46 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.client_id IS NOT OLD.client_id THEN ',"client_id":[' || OLD.client_id || ',' || NEW.client_id || ']' END,
+    CASE WHEN NEW.environment_id IS NOT OLD.environment_id THEN ',"environment_id":[' || OLD.environment_id || ',' || NEW.environment_id || ']' END,
+    CASE WHEN NEW.deployment_template_id IS NOT OLD.deployment_template_id THEN ',"deployment_template_id":[' || ifnull(OLD.deployment_template_id, 'null') || ',' || ifnull(NEW.deployment_template_id, 'null') || ']' END,
+    CASE WHEN NEW.version IS NOT OLD.version COLLATE BINARY THEN ',"version":[' || json_quote(OLD.version) || ',' || json_quote(''||NEW.version) || ']' END,
+    CASE WHEN NEW.deployment_status IS NOT OLD.deployment_status COLLATE BINARY THEN ',"deployment_status":[' || json_quote(OLD.deployment_status) || ',' || json_quote(''||NEW.deployment_status) || ']' END,
+    CASE WHEN NEW.url IS NOT OLD.url COLLATE BINARY THEN ',"url":[' || json_quote(OLD.url) || ',' || json_quote(''||NEW.url) || ']' END,
+    CASE WHEN NEW.started_at IS NOT OLD.started_at COLLATE BINARY THEN ',"started_at":[' || json_quote(OLD.started_at) || ',' || json_quote(''||NEW.started_at) || ']' END,
+    CASE WHEN NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY THEN ',"completed_at":[' || json_quote(OLD.completed_at) || ',' || json_quote(''||NEW.completed_at) || ']' END,
+    CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE client_deployment SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER client_deployment_direct_update BEFORE UPDATE ON client_deployment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|client_deployment|updated_at|time|client_deployment.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(version) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|client_deployment|version|length|client_deployment.version must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(deployment_status IN ('pending', 'in_progress', 'completed', 'failed', 'rolled_back'), 1) THEN RAISE(ABORT, 'EK|client_deployment|deployment_status|choice|client_deployment.deployment_status must be one of: pending, in_progress, completed, failed, rolled_back.')
+    WHEN NOT ifnull(length(url) <= 500, 1) THEN RAISE(ABORT, 'EK|client_deployment|url|length|client_deployment.url has at most 500 characters.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|client_deployment|started_at|time|client_deployment.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|client_deployment|completed_at|time|client_deployment.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(started_at IS NOT NULL OR deployment_status IN ('pending', 'failed'), 1) THEN RAISE(ABORT, 'EK|client_deployment|started_at|required|client_deployment.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (deployment_status IN ('pending', 'in_progress')), 1) THEN RAISE(ABORT, 'EK|client_deployment|completed_at|required|client_deployment.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|client_deployment|completed_at|order|client_deployment.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.version AS version, ifnull(NEW.deployment_status, ('pending')) AS deployment_status, NEW.url AS url, NEW.started_at AS started_at, NEW.completed_at AS completed_at);
+  SELECT CASE
+    WHEN NEW.client_id IS NOT OLD.client_id AND NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|client_deployment|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.environment_id IS NOT OLD.environment_id AND NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|reference|There is no environment with this environment_id.')
+    WHEN NEW.deployment_template_id IS NOT OLD.deployment_template_id AND NEW.deployment_template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deployment_template WHERE id = NEW.deployment_template_id) THEN RAISE(ABORT, 'EK|client_deployment|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_deployment|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_deployment|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_deployment|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER client_deployment_direct_delete BEFORE DELETE ON client_deployment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 46 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER client_deployment_audit_delete AFTER DELETE ON client_deployment BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, OLD.id, 'D',
+    format('{"client_id":%s,"environment_id":%s,"deployment_template_id":%s,"version":%s,"deployment_status":%s,"url":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.client_id,
+    OLD.environment_id,
+    ifnull(OLD.deployment_template_id, 'null'),
+    json_quote(OLD.version),
+    json_quote(OLD.deployment_status),
+    json_quote(OLD.url),
+    json_quote(OLD.started_at),
+    json_quote(OLD.completed_at),
+    json_quote(OLD.error_message),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER client_customization_direct_insert BEFORE INSERT ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|client_customization|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client_customization|created_at|time|client_customization.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|client_customization|updated_at|time|client_customization.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(customization_data) THEN json_type(customization_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|client_customization|customization_data|json_object|client_customization.customization_data must be a JSON object.') END
+    FROM (SELECT NEW.customization_data AS customization_data);
+  SELECT CASE
+    WHEN NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|client_customization|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.deployment_template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deployment_template WHERE id = NEW.deployment_template_id) THEN RAISE(ABORT, 'EK|client_customization|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_customization|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_customization|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_customization|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 47;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 47, x.id, format('{"client_id":%s,"deployment_template_id":%s,"customization_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.client_id,
+    x.deployment_template_id,
+    json_quote(x.customization_data),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client_customization x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM client_customization WHERE client_id = NEW.client_id AND deployment_template_id = NEW.deployment_template_id);
+END;
+
+CREATE TRIGGER client_customization_audit_insert AFTER INSERT ON client_customization BEGIN
+  DELETE FROM audit_pending WHERE table_id = 47 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER client_customization_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON client_customization WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|client_customization|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER client_customization_created_kept BEFORE UPDATE OF created_at, created_by ON client_customization WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_customization|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|client_customization|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER client_customization_audit_update AFTER UPDATE ON client_customization WHEN NEW.client_id IS NOT OLD.client_id
+  OR NEW.deployment_template_id IS NOT OLD.deployment_template_id
+  OR NEW.customization_data IS NOT OLD.customization_data COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 47 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.client_id IS NOT OLD.client_id THEN ',"client_id":[' || OLD.client_id || ',' || NEW.client_id || ']' END,
+    CASE WHEN NEW.deployment_template_id IS NOT OLD.deployment_template_id THEN ',"deployment_template_id":[' || OLD.deployment_template_id || ',' || NEW.deployment_template_id || ']' END,
+    CASE WHEN NEW.customization_data IS NOT OLD.customization_data COLLATE BINARY THEN ',"customization_data":[' || json_quote(OLD.customization_data) || ',' || json_quote(''||NEW.customization_data) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE client_customization SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER client_customization_direct_update BEFORE UPDATE ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|client_customization|updated_at|time|client_customization.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(customization_data) THEN json_type(customization_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|client_customization|customization_data|json_object|client_customization.customization_data must be a JSON object.') END
+    FROM (SELECT NEW.customization_data AS customization_data);
+  SELECT CASE
+    WHEN NEW.client_id IS NOT OLD.client_id AND NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|client_customization|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.deployment_template_id IS NOT OLD.deployment_template_id AND NEW.deployment_template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deployment_template WHERE id = NEW.deployment_template_id) THEN RAISE(ABORT, 'EK|client_customization|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_customization|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_customization|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_customization|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER client_customization_direct_rekey BEFORE UPDATE OF client_id, deployment_template_id ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 47;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 47, x.id, format('{"client_id":%s,"deployment_template_id":%s,"customization_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.client_id,
+    x.deployment_template_id,
+    json_quote(x.customization_data),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM client_customization x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM client_customization WHERE client_id = NEW.client_id AND deployment_template_id = NEW.deployment_template_id);
+END;
+
+CREATE TRIGGER client_customization_direct_rekeyed AFTER UPDATE OF client_id, deployment_template_id ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 47 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM client_customization WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER client_customization_direct_delete BEFORE DELETE ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 47 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER client_customization_audit_delete AFTER DELETE ON client_customization BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, OLD.id, 'D',
+    format('{"client_id":%s,"deployment_template_id":%s,"customization_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.client_id,
+    OLD.deployment_template_id,
+    json_quote(OLD.customization_data),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER consultation_session_direct_insert BEFORE INSERT ON consultation_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|consultation_session|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|consultation_session|created_at|time|consultation_session.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|consultation_session|updated_at|time|consultation_session.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(lead_name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|consultation_session|lead_name|length|consultation_session.lead_name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(lead_email) <= 254, 1) THEN RAISE(ABORT, 'EK|consultation_session|lead_email|length|consultation_session.lead_email has at most 254 characters.')
+    WHEN NOT ifnull(length(lead_phone) <= 50, 1) THEN RAISE(ABORT, 'EK|consultation_session|lead_phone|length|consultation_session.lead_phone has at most 50 characters.')
+    WHEN NOT ifnull(length(lead_company) <= 200, 1) THEN RAISE(ABORT, 'EK|consultation_session|lead_company|length|consultation_session.lead_company has at most 200 characters.')
+    WHEN NOT ifnull(session_status IN ('scheduled', 'in_progress', 'completed', 'converted', 'cancelled'), 1) THEN RAISE(ABORT, 'EK|consultation_session|session_status|choice|consultation_session.session_status must be one of: scheduled, in_progress, completed, converted, cancelled.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|consultation_session|started_at|time|consultation_session.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|consultation_session|completed_at|time|consultation_session.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(client_id IS NOT NULL OR session_status <> 'converted', 1) THEN RAISE(ABORT, 'EK|consultation_session|client_id|required|consultation_session.client_id does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at IS NOT NULL OR session_status IN ('scheduled', 'cancelled'), 1) THEN RAISE(ABORT, 'EK|consultation_session|started_at|required|consultation_session.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (session_status IN ('scheduled', 'in_progress')), 1) THEN RAISE(ABORT, 'EK|consultation_session|completed_at|required|consultation_session.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|consultation_session|completed_at|order|consultation_session.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.client_id AS client_id, NEW.lead_name AS lead_name, NEW.lead_email AS lead_email, NEW.lead_phone AS lead_phone, NEW.lead_company AS lead_company, ifnull(NEW.session_status, ('scheduled')) AS session_status, NEW.started_at AS started_at, NEW.completed_at AS completed_at);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|consultation_session|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|consultation_session|client_id|reference|There is no client with this client_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|consultation_session|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|consultation_session|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|consultation_session|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 48;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 48, x.id, format('{"organization_id":%s,"client_id":%s,"lead_name":%s,"lead_email":%s,"lead_phone":%s,"lead_company":%s,"session_status":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.organization_id,
+    ifnull(x.client_id, 'null'),
+    json_quote(x.lead_name),
+    json_quote(x.lead_email),
+    json_quote(x.lead_phone),
+    json_quote(x.lead_company),
+    json_quote(x.session_status),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM consultation_session x WHERE x.id IN (SELECT NEW.id);
+END;
+
+CREATE TRIGGER consultation_session_audit_insert AFTER INSERT ON consultation_session BEGIN
+  DELETE FROM audit_pending WHERE table_id = 48 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE consultation_session_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|consultation_session|id|referenced|Rows of questionnaire_submission refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE consultation_session_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|consultation_session|id|referenced|Rows of consultation_generation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM consultation_analytics WHERE consultation_session_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|consultation_session|id|referenced|Rows of consultation_analytics refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER consultation_session_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON consultation_session WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|consultation_session|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER consultation_session_created_kept BEFORE UPDATE OF created_at, created_by ON consultation_session WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|consultation_session|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|consultation_session|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER consultation_session_audit_update AFTER UPDATE ON consultation_session WHEN NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.client_id IS NOT OLD.client_id
+  OR NEW.lead_name IS NOT OLD.lead_name COLLATE BINARY
+  OR NEW.lead_email IS NOT OLD.lead_email COLLATE BINARY
+  OR NEW.lead_phone IS NOT OLD.lead_phone COLLATE BINARY
+  OR NEW.lead_company IS NOT OLD.lead_company COLLATE BINARY
+  OR NEW.session_status IS NOT OLD.session_status COLLATE BINARY
+  OR NEW.started_at IS NOT OLD.started_at COLLATE BINARY
+  OR NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 48 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || OLD.organization_id || ',' || NEW.organization_id || ']' END,
+    CASE WHEN NEW.client_id IS NOT OLD.client_id THEN ',"client_id":[' || ifnull(OLD.client_id, 'null') || ',' || ifnull(NEW.client_id, 'null') || ']' END,
+    CASE WHEN NEW.lead_name IS NOT OLD.lead_name COLLATE BINARY THEN ',"lead_name":[' || json_quote(OLD.lead_name) || ',' || json_quote(''||NEW.lead_name) || ']' END,
+    CASE WHEN NEW.lead_email IS NOT OLD.lead_email COLLATE BINARY THEN ',"lead_email":[' || json_quote(OLD.lead_email) || ',' || json_quote(''||NEW.lead_email) || ']' END,
+    CASE WHEN NEW.lead_phone IS NOT OLD.lead_phone COLLATE BINARY THEN ',"lead_phone":[' || json_quote(OLD.lead_phone) || ',' || json_quote(''||NEW.lead_phone) || ']' END,
+    CASE WHEN NEW.lead_company IS NOT OLD.lead_company COLLATE BINARY THEN ',"lead_company":[' || json_quote(OLD.lead_company) || ',' || json_quote(''||NEW.lead_company) || ']' END,
+    CASE WHEN NEW.session_status IS NOT OLD.session_status COLLATE BINARY THEN ',"session_status":[' || json_quote(OLD.session_status) || ',' || json_quote(''||NEW.session_status) || ']' END,
+    CASE WHEN NEW.started_at IS NOT OLD.started_at COLLATE BINARY THEN ',"started_at":[' || json_quote(OLD.started_at) || ',' || json_quote(''||NEW.started_at) || ']' END,
+    CASE WHEN NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY THEN ',"completed_at":[' || json_quote(OLD.completed_at) || ',' || json_quote(''||NEW.completed_at) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE consultation_session SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER consultation_session_direct_update BEFORE UPDATE ON consultation_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|consultation_session|updated_at|time|consultation_session.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(lead_name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|consultation_session|lead_name|length|consultation_session.lead_name must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(lead_email) <= 254, 1) THEN RAISE(ABORT, 'EK|consultation_session|lead_email|length|consultation_session.lead_email has at most 254 characters.')
+    WHEN NOT ifnull(length(lead_phone) <= 50, 1) THEN RAISE(ABORT, 'EK|consultation_session|lead_phone|length|consultation_session.lead_phone has at most 50 characters.')
+    WHEN NOT ifnull(length(lead_company) <= 200, 1) THEN RAISE(ABORT, 'EK|consultation_session|lead_company|length|consultation_session.lead_company has at most 200 characters.')
+    WHEN NOT ifnull(session_status IN ('scheduled', 'in_progress', 'completed', 'converted', 'cancelled'), 1) THEN RAISE(ABORT, 'EK|consultation_session|session_status|choice|consultation_session.session_status must be one of: scheduled, in_progress, completed, converted, cancelled.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|consultation_session|started_at|time|consultation_session.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|consultation_session|completed_at|time|consultation_session.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(client_id IS NOT NULL OR session_status <> 'converted', 1) THEN RAISE(ABORT, 'EK|consultation_session|client_id|required|consultation_session.client_id does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at IS NOT NULL OR session_status IN ('scheduled', 'cancelled'), 1) THEN RAISE(ABORT, 'EK|consultation_session|started_at|required|consultation_session.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (session_status IN ('scheduled', 'in_progress')), 1) THEN RAISE(ABORT, 'EK|consultation_session|completed_at|required|consultation_session.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|consultation_session|completed_at|order|consultation_session.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.client_id AS client_id, NEW.lead_name AS lead_name, NEW.lead_email AS lead_email, NEW.lead_phone AS lead_phone, NEW.lead_company AS lead_company, ifnull(NEW.session_status, ('scheduled')) AS session_status, NEW.started_at AS started_at, NEW.completed_at AS completed_at);
+  SELECT CASE
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|consultation_session|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.client_id IS NOT OLD.client_id AND NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|consultation_session|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|consultation_session|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|consultation_session|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|consultation_session|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER consultation_session_direct_delete BEFORE DELETE ON consultation_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 48 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|consultation_session|id|referenced|Rows of questionnaire_submission refer to this row.') WHERE EXISTS (SELECT 1 FROM questionnaire_submission WHERE consultation_session_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|consultation_session|id|referenced|Rows of consultation_generation refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_generation WHERE consultation_session_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|consultation_session|id|referenced|Rows of consultation_analytics refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_analytics WHERE consultation_session_id = OLD.id);
+END;
+
+CREATE TRIGGER consultation_session_audit_delete AFTER DELETE ON consultation_session BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, OLD.id, 'D',
+    format('{"organization_id":%s,"client_id":%s,"lead_name":%s,"lead_email":%s,"lead_phone":%s,"lead_company":%s,"session_status":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.organization_id,
+    ifnull(OLD.client_id, 'null'),
+    json_quote(OLD.lead_name),
+    json_quote(OLD.lead_email),
+    json_quote(OLD.lead_phone),
+    json_quote(OLD.lead_company),
+    json_quote(OLD.session_status),
+    json_quote(OLD.started_at),
+    json_quote(OLD.completed_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER questionnaire_submission_direct_insert BEFORE INSERT ON questionnaire_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|questionnaire_submission|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|questionnaire_submission|created_at|time|questionnaire_submission.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|questionnaire_submission|updated_at|time|questionnaire_submission.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(questionnaire_code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|questionnaire_submission|questionnaire_code|length|questionnaire_submission.questionnaire_code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(questionnaire_version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|questionnaire_submission|questionnaire_version|length|questionnaire_submission.questionnaire_version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(answers) THEN json_type(answers) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|questionnaire_submission|answers|json_object|questionnaire_submission.answers must be a JSON object.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', submitted_at, '+0 days') IS submitted_at, 1) THEN RAISE(ABORT, 'EK|questionnaire_submission|submitted_at|time|questionnaire_submission.submitted_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.questionnaire_code AS questionnaire_code, NEW.questionnaire_version AS questionnaire_version, NEW.answers AS answers, ifnull(NEW.submitted_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS submitted_at);
+  SELECT CASE
+    WHEN NEW.consultation_session_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM consultation_session WHERE id = NEW.consultation_session_id) THEN RAISE(ABORT, 'EK|questionnaire_submission|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|questionnaire_submission|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|questionnaire_submission|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|questionnaire_submission|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 49;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 49, x.id, format('{"consultation_session_id":%s,"questionnaire_code":%s,"questionnaire_version":%s,"answers":%s,"submitted_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.consultation_session_id,
+    json_quote(x.questionnaire_code),
+    json_quote(x.questionnaire_version),
+    json_quote(x.answers),
+    json_quote(x.submitted_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM questionnaire_submission x WHERE x.id IN (SELECT NEW.id);
+END;
+
+CREATE TRIGGER questionnaire_submission_audit_insert AFTER INSERT ON questionnaire_submission BEGIN
+  DELETE FROM audit_pending WHERE table_id = 49 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE questionnaire_submission_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|questionnaire_submission|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER questionnaire_submission_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON questionnaire_submission WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|questionnaire_submission|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER questionnaire_submission_created_kept BEFORE UPDATE OF created_at, created_by ON questionnaire_submission WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|questionnaire_submission|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|questionnaire_submission|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER questionnaire_submission_audit_update AFTER UPDATE ON questionnaire_submission WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id
+  OR NEW.questionnaire_code IS NOT OLD.questionnaire_code COLLATE BINARY
+  OR NEW.questionnaire_version IS NOT OLD.questionnaire_version COLLATE BINARY
+  OR NEW.answers IS NOT OLD.answers COLLATE BINARY
+  OR NEW.submitted_at IS NOT OLD.submitted_at COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 49 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id THEN ',"consultation_session_id":[' || OLD.consultation_session_id || ',' || NEW.consultation_session_id || ']' END,
+    CASE WHEN NEW.questionnaire_code IS NOT OLD.questionnaire_code COLLATE BINARY THEN ',"questionnaire_code":[' || json_quote(OLD.questionnaire_code) || ',' || json_quote(''||NEW.questionnaire_code) || ']' END,
+    CASE WHEN NEW.questionnaire_version IS NOT OLD.questionnaire_version COLLATE BINARY THEN ',"questionnaire_version":[' || json_quote(OLD.questionnaire_version) || ',' || json_quote(''||NEW.questionnaire_version) || ']' END,
+    CASE WHEN NEW.answers IS NOT OLD.answers COLLATE BINARY THEN ',"answers":[' || json_quote(OLD.answers) || ',' || json_quote(''||NEW.answers) || ']' END,
+    CASE WHEN NEW.submitted_at IS NOT OLD.submitted_at COLLATE BINARY THEN ',"submitted_at":[' || json_quote(OLD.submitted_at) || ',' || json_quote(''||NEW.submitted_at) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE questionnaire_submission SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER questionnaire_submission_direct_update BEFORE UPDATE ON questionnaire_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|questionnaire_submission|updated_at|time|questionnaire_submission.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(questionnaire_code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|questionnaire_submission|questionnaire_code|length|questionnaire_submission.questionnaire_code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(questionnaire_version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|questionnaire_submission|questionnaire_version|length|questionnaire_submission.questionnaire_version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(answers) THEN json_type(answers) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|questionnaire_submission|answers|json_object|questionnaire_submission.answers must be a JSON object.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', submitted_at, '+0 days') IS submitted_at, 1) THEN RAISE(ABORT, 'EK|questionnaire_submission|submitted_at|time|questionnaire_submission.submitted_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.questionnaire_code AS questionnaire_code, NEW.questionnaire_version AS questionnaire_version, NEW.answers AS answers, ifnull(NEW.submitted_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS submitted_at);
+  SELECT CASE
+    WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id AND NEW.consultation_session_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM consultation_session WHERE id = NEW.consultation_session_id) THEN RAISE(ABORT, 'EK|questionnaire_submission|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|questionnaire_submission|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|questionnaire_submission|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|questionnaire_submission|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER questionnaire_submission_direct_delete BEFORE DELETE ON questionnaire_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 49 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|questionnaire_submission|id|referenced|Rows of consultation_generation refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_generation WHERE questionnaire_submission_id = OLD.id);
+END;
+
+CREATE TRIGGER questionnaire_submission_audit_delete AFTER DELETE ON questionnaire_submission BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, OLD.id, 'D',
+    format('{"consultation_session_id":%s,"questionnaire_code":%s,"questionnaire_version":%s,"answers":%s,"submitted_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.consultation_session_id,
+    json_quote(OLD.questionnaire_code),
+    json_quote(OLD.questionnaire_version),
+    json_quote(OLD.answers),
+    json_quote(OLD.submitted_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER consultation_generation_direct_insert BEFORE INSERT ON consultation_generation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|consultation_generation|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|consultation_generation|created_at|time|consultation_generation.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|consultation_generation|updated_at|time|consultation_generation.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(prompt) THEN json_type(prompt) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|consultation_generation|prompt|json_object|consultation_generation.prompt must be a JSON object.')
+    WHEN NOT ifnull(result IS NULL OR CASE WHEN json_valid(result) THEN json_type(result) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|consultation_generation|result|json_object|consultation_generation.result must be a JSON object.')
+    WHEN NOT ifnull(generation_status IN ('pending', 'running', 'completed', 'failed'), 1) THEN RAISE(ABORT, 'EK|consultation_generation|generation_status|choice|consultation_generation.generation_status must be one of: pending, running, completed, failed.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|consultation_generation|started_at|time|consultation_generation.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|consultation_generation|completed_at|time|consultation_generation.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((result IS NOT NULL) = (generation_status = 'completed'), 1) THEN RAISE(ABORT, 'EK|consultation_generation|result|required|consultation_generation.result does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (generation_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|consultation_generation|completed_at|required|consultation_generation.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|consultation_generation|completed_at|order|consultation_generation.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.prompt AS prompt, NEW.result AS result, ifnull(NEW.generation_status, ('pending')) AS generation_status, NEW.started_at AS started_at, NEW.completed_at AS completed_at);
+  SELECT CASE
+    WHEN NEW.consultation_session_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM consultation_session WHERE id = NEW.consultation_session_id) THEN RAISE(ABORT, 'EK|consultation_generation|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
+    WHEN NEW.questionnaire_submission_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM questionnaire_submission WHERE id = NEW.questionnaire_submission_id) THEN RAISE(ABORT, 'EK|consultation_generation|questionnaire_submission_id|reference|There is no questionnaire_submission with this questionnaire_submission_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|consultation_generation|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|consultation_generation|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|consultation_generation|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 50;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 50, x.id, format('{"consultation_session_id":%s,"questionnaire_submission_id":%s,"prompt":%s,"result":%s,"generation_status":%s,"error_message":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.consultation_session_id,
+    ifnull(x.questionnaire_submission_id, 'null'),
+    json_quote(x.prompt),
+    json_quote(x.result),
+    json_quote(x.generation_status),
+    json_quote(x.error_message),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM consultation_generation x WHERE x.id IN (SELECT NEW.id);
+END;
+
+CREATE TRIGGER consultation_generation_audit_insert AFTER INSERT ON consultation_generation BEGIN
+  DELETE FROM audit_pending WHERE table_id = 50 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER consultation_generation_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON consultation_generation WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|consultation_generation|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER consultation_generation_created_kept BEFORE UPDATE OF created_at, created_by ON consultation_generation WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|consultation_generation|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|consultation_generation|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER consultation_generation_audit_update AFTER UPDATE ON consultation_generation WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id
+  OR NEW.questionnaire_submission_id IS NOT OLD.questionnaire_submission_id
+  OR NEW.prompt IS NOT OLD.prompt COLLATE BINARY
+  OR NEW.result IS NOT OLD.result COLLATE BINARY
+  OR NEW.generation_status IS NOT OLD.generation_status COLLATE BINARY
+  OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.started_at IS NOT OLD.started_at COLLATE BINARY
+  OR NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 50 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id THEN ',"consultation_session_id":[' || OLD.consultation_session_id || ',' || NEW.consultation_session_id || ']' END,
+    CASE WHEN NEW.questionnaire_submission_id IS NOT OLD.questionnaire_submission_id THEN ',"questionnaire_submission_id":[' || ifnull(OLD.questionnaire_submission_id, 'null') || ',' || ifnull(NEW.questionnaire_submission_id, 'null') || ']' END,
+    CASE WHEN NEW.prompt IS NOT OLD.prompt COLLATE BINARY THEN ',"prompt":[' || json_quote(OLD.prompt) || ',' || json_quote(''||NEW.prompt) || ']' END,
+    CASE WHEN NEW.result IS NOT OLD.result COLLATE BINARY THEN ',"result":[' || json_quote(OLD.result) || ',' || json_quote(''||NEW.result) || ']' END,
+    CASE WHEN NEW.generation_status IS NOT OLD.generation_status COLLATE BINARY THEN ',"generation_status":[' || json_quote(OLD.generation_status) || ',' || json_quote(''||NEW.generation_status) || ']' END,
+    CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.started_at IS NOT OLD.started_at COLLATE BINARY THEN ',"started_at":[' || json_quote(OLD.started_at) || ',' || json_quote(''||NEW.started_at) || ']' END,
+    CASE WHEN NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY THEN ',"completed_at":[' || json_quote(OLD.completed_at) || ',' || json_quote(''||NEW.completed_at) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE consultation_generation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER consultation_generation_direct_update BEFORE UPDATE ON consultation_generation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|consultation_generation|updated_at|time|consultation_generation.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(prompt) THEN json_type(prompt) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|consultation_generation|prompt|json_object|consultation_generation.prompt must be a JSON object.')
+    WHEN NOT ifnull(result IS NULL OR CASE WHEN json_valid(result) THEN json_type(result) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|consultation_generation|result|json_object|consultation_generation.result must be a JSON object.')
+    WHEN NOT ifnull(generation_status IN ('pending', 'running', 'completed', 'failed'), 1) THEN RAISE(ABORT, 'EK|consultation_generation|generation_status|choice|consultation_generation.generation_status must be one of: pending, running, completed, failed.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|consultation_generation|started_at|time|consultation_generation.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|consultation_generation|completed_at|time|consultation_generation.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((result IS NOT NULL) = (generation_status = 'completed'), 1) THEN RAISE(ABORT, 'EK|consultation_generation|result|required|consultation_generation.result does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (generation_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|consultation_generation|completed_at|required|consultation_generation.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|consultation_generation|completed_at|order|consultation_generation.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.prompt AS prompt, NEW.result AS result, ifnull(NEW.generation_status, ('pending')) AS generation_status, NEW.started_at AS started_at, NEW.completed_at AS completed_at);
+  SELECT CASE
+    WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id AND NEW.consultation_session_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM consultation_session WHERE id = NEW.consultation_session_id) THEN RAISE(ABORT, 'EK|consultation_generation|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
+    WHEN NEW.questionnaire_submission_id IS NOT OLD.questionnaire_submission_id AND NEW.questionnaire_submission_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM questionnaire_submission WHERE id = NEW.questionnaire_submission_id) THEN RAISE(ABORT, 'EK|consultation_generation|questionnaire_submission_id|reference|There is no questionnaire_submission with this questionnaire_submission_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|consultation_generation|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|consultation_generation|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|consultation_generation|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER consultation_generation_direct_delete BEFORE DELETE ON consultation_generation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 50 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER consultation_generation_audit_delete AFTER DELETE ON consultation_generation BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, OLD.id, 'D',
+    format('{"consultation_session_id":%s,"questionnaire_submission_id":%s,"prompt":%s,"result":%s,"generation_status":%s,"error_message":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.consultation_session_id,
+    ifnull(OLD.questionnaire_submission_id, 'null'),
+    json_quote(OLD.prompt),
+    json_quote(OLD.result),
+    json_quote(OLD.generation_status),
+    json_quote(OLD.error_message),
+    json_quote(OLD.started_at),
+    json_quote(OLD.completed_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER consultation_analytics_direct_insert BEFORE INSERT ON consultation_analytics WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|consultation_analytics|id|range|Ids end at 9007199254740991.') END;
+  SELECT CASE WHEN NOT ifnull(length(metric_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|consultation_analytics|metric_name|length|consultation_analytics.metric_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', recorded_at, '+0 days') IS recorded_at, 1) THEN RAISE(ABORT, 'EK|consultation_analytics|recorded_at|time|consultation_analytics.recorded_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.metric_name AS metric_name, ifnull(NEW.recorded_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS recorded_at);
+  SELECT CASE
+    WHEN NEW.consultation_session_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM consultation_session WHERE id = NEW.consultation_session_id) THEN RAISE(ABORT, 'EK|consultation_analytics|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.') END;
+END;
+
+CREATE TRIGGER consultation_analytics_kept_insert BEFORE INSERT ON consultation_analytics WHEN EXISTS (SELECT id FROM consultation_analytics WHERE id = NEW.id) BEGIN
+  SELECT RAISE(ABORT, 'EK|consultation_analytics|*|append_only|Rows of consultation_analytics are only ever added.');
+END;
+
+CREATE TRIGGER consultation_analytics_kept_update BEFORE UPDATE ON consultation_analytics BEGIN
+  SELECT RAISE(ABORT, 'EK|consultation_analytics|*|append_only|Rows of consultation_analytics are only ever added.');
+END;
+
+CREATE TRIGGER consultation_analytics_kept_delete BEFORE DELETE ON consultation_analytics BEGIN
+  SELECT RAISE(ABORT, 'EK|consultation_analytics|*|append_only|Rows of consultation_analytics are only ever added.');
 END;

@@ -247,7 +247,7 @@ def break_trigger(shell: sqlite3.Connection, name: str) -> RuleError:
     key = put(shell, table, **sample(shell, table)) if table else 0
     *before, last = statements.split("; ")
     for statement in before:
-        shell.execute(statement, (key,))
+        shell.execute(statement, (key,) if "?1" in statement else ())
     return refused(shell, lambda: shell.execute(last, (key,) if "?1" in last else ()))
 
 

@@ -45,7 +45,13 @@ if TYPE_CHECKING:
 
     from edgekit.audit.shape import Table
 
-APPEND_ONLY = ("integration_log", "schema_migration", "validation_message", "vault_use_log")
+APPEND_ONLY = (
+    "consultation_analytics",
+    "integration_log",
+    "schema_migration",
+    "validation_message",
+    "vault_use_log",
+)
 """Tables that are only ever added to: they are logs themselves, so they are guarded and not audited."""
 
 LAST_OWN_ID = 999

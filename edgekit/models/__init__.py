@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit.models import core, parties  # noqa: F401 - every other row names a status and a user
 
 if TYPE_CHECKING:
+    from edgekit.models.clients import *  # noqa: F403
     from edgekit.models.core import *  # noqa: F403
     from edgekit.models.entities import *  # noqa: F403
     from edgekit.models.events import *  # noqa: F403
@@ -83,6 +84,19 @@ MODELS = {
         "IntegrationCheckpoint",
         "IntegrationLog",
         "DeadLetter",
+    ),
+    "clients": (
+        "ClientStatus",
+        "SubscriptionStatus",
+        "Client",
+        "ClientBillingInfo",
+        "DeploymentTemplate",
+        "ClientDeployment",
+        "ClientCustomization",
+        "ConsultationSession",
+        "QuestionnaireSubmission",
+        "ConsultationGeneration",
+        "ConsultationAnalytics",
     ),
 }
 """The models of each word, in the order of their tables."""
