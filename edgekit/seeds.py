@@ -32,8 +32,7 @@ def apply_core(connection: sqlite3.Connection, *, organization: str, environment
 
     The caller holds the open change.
     """
-    for path in _files():
-        _apply_file(connection, path)
+    add_missing(connection)
     row = connection.execute("SELECT id FROM environment WHERE code = ?", (environment,)).fetchone()
     if row is None:
         known = ", ".join(
@@ -50,6 +49,12 @@ def apply_core(connection: sqlite3.Connection, *, organization: str, environment
         (str(uuid.uuid4()), name[:100], row[0]),
     )
     connection.execute("INSERT INTO organization(id, code, name) VALUES (1, 'MAIN', ?)", (name,))
+
+
+def add_missing(connection: sqlite3.Connection) -> None:
+    """Put in the reference rows of edgekit that are missing; the caller holds the change."""
+    for path in _files():
+        _apply_file(connection, path)
 
 
 def apply(paths: list[str] | None = None) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import pytest
 
 import edgekit
 from edgekit import db, schema, sqlite
-from edgekit.errors import BusyError, CorruptError, EdgekitError, MigrationNeededError
-from edgekit.file import migrate as module
-from edgekit.file.migrate import Target, migrate, repair_triggers
+from edgekit.audit import generate, triggers
+from edgekit.errors import BusyError, CorruptError, EdgekitError, InvalidError, MigrationNeededError
+from edgekit.file import rebuild as module
+from edgekit.file.migrate import Target, migrate, repair_triggers, roll_back
 from edgekit.file.restore import restore
 from edgekit.file.verify import findings, verify
 
@@ -41,11 +43,14 @@ INSERT INTO status_new(id, code, name, description, is_active, created_by, updat
 DROP TABLE status;
 ALTER TABLE status_new RENAME TO status;
 CREATE TABLE remark (
-  id INTEGER PRIMARY KEY, status_id INTEGER NOT NULL REFERENCES status(id), text TEXT
+  id INTEGER PRIMARY KEY AUTOINCREMENT, status_id INTEGER NOT NULL REFERENCES status(id), text TEXT
 ) STRICT;
 CREATE INDEX remark_status ON remark(status_id);
 INSERT INTO remark(status_id, text) SELECT id, 'from ' || code FROM status;
 """
+BASE = schema.VERSION
+NEXT = BASE + 1
+STEP = f"{NEXT:04d}_step{NEXT}"
 VIEW = "CREATE VIEW remark_list AS SELECT r.id, s.code FROM remark r JOIN status s ON s.id = r.status_id"
 
 
@@ -53,7 +58,10 @@ def _target(tmp_path: Path, *scripts: str, version: int = 0) -> Target:
     """A program whose schema is ours, brought further by these migrations."""
     folder = tmp_path / "migrations"
     folder.mkdir(exist_ok=True)
-    for number, script in enumerate(scripts, 2):
+    real = schema.schema_folder() / "migrations"
+    for path in real.glob("*.sql") if real.is_dir() else ():
+        shutil.copy(path, folder)
+    for number, script in enumerate(scripts, NEXT):
         (folder / f"{number:04d}_step{number}.sql").write_text(script)
 
     def pristine() -> sqlite3.Connection:
@@ -68,7 +76,7 @@ def _target(tmp_path: Path, *scripts: str, version: int = 0) -> Target:
         connection.execute(VIEW)
         return connection
 
-    return Target(version or len(scripts) + 1, folder, pristine)
+    return Target(version or BASE + len(scripts), folder, pristine)
 
 
 def _dump(path: Path) -> list[str]:
@@ -89,23 +97,23 @@ def test_a_migration_brings_the_file_to_the_new_schema(edge_file: Path, tmp_path
     before = _dump(edge_file)
     target = _target(tmp_path, GOOD)
     steps = migrate(edge_file, target=target)
-    assert [step.name for step in steps[:2]] == ["0002_step2", "triggers and views"]
+    assert [step.name for step in steps[:2]] == [STEP, "triggers and views"]
     connection = sqlite.connect(edge_file)
     try:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (NEXT,)
         assert connection.execute("SELECT count(*) FROM remark_list").fetchone() == (4,)
         assert connection.execute(
             "SELECT name, length(sha256), app_version FROM schema_migration"
-        ).fetchall() == [("0002_step2", 64, edgekit.__version__)]
+        ).fetchall() == [(STEP, 64, edgekit.__version__)]
         entry = connection.execute(
             "SELECT l.action, l.changes, t.actor, t.reason, t.open_gate FROM audit_log l"
             " JOIN audit_transaction t ON t.id = l.txn_id ORDER BY seq DESC LIMIT 1"
         ).fetchone()
         assert entry == (
             "S",
-            '{"schema":[1,2],"migrations":["0002_step2"]}',
+            f'{{"schema":[{BASE},{NEXT}],"migrations":["{STEP}"]}}',
             "system",
-            "migrate 0002_step2",
+            f"migrate {STEP}",
             None,
         )
         assert findings(connection, with_catalogue=False) == []
@@ -145,7 +153,7 @@ def test_a_bad_statement_anywhere_leaves_the_file_as_it_was(
 ) -> None:
     before = _dump(edge_file)
     script = "\n".join([*STATEMENTS[:at], bad, *STATEMENTS[at:]])
-    with pytest.raises(CorruptError, match="0002_step2"):
+    with pytest.raises(CorruptError, match=STEP):
         migrate(edge_file, target=_target(tmp_path, script))
     assert _dump(edge_file) == before
     assert _backups(edge_file) == []
@@ -195,11 +203,13 @@ def test_a_kill_in_the_middle_leaves_the_file_as_it_was(edge_file: Path, tmp_pat
     target = _target(tmp_path, GOOD)
     code = (
         "import os, sys; from pathlib import Path; from edgekit import schema\n"
-        "from edgekit.file import migrate as m\n"
-        "m._put_up = lambda *a: os._exit(9)\n"
-        "m.migrate(sys.argv[1], target=m.Target(2, Path(sys.argv[2]), schema.pristine))"
+        "from edgekit.file import migrate as m, rebuild\n"
+        "rebuild._put_up = lambda *a: os._exit(9)\n"
+        "m.migrate(sys.argv[1], target=m.Target(int(sys.argv[3]), Path(sys.argv[2]), schema.pristine))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(edge_file), str(target.folder)], check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(edge_file), str(target.folder), str(NEXT)], check=False
+    )
     assert done.returncode == 9
     assert _dump(edge_file) == before
     assert verify(edge_file) == []
@@ -231,18 +241,18 @@ def test_a_view_a_migration_drops_stays_dropped(
 def test_a_newer_file_and_a_changed_migration_are_refused(edge_file: Path, tmp_path: Path) -> None:
     target = _target(tmp_path, GOOD)
     migrate(edge_file, target=target)
-    with pytest.raises(MigrationNeededError, match="knows schema 1"):
+    with pytest.raises(MigrationNeededError, match=f"knows schema {BASE}"):
         migrate(edge_file)
-    (target.folder / "0002_step2.sql").write_text(GOOD.replace("\n", "\r\n"), newline="")
+    (target.folder / f"{STEP}.sql").write_text(GOOD.replace("\n", "\r\n"), newline="")
     assert migrate(edge_file, target=target) == []  # line ends are not a change
-    (target.folder / "0002_step2.sql").write_text(GOOD + "-- changed")
+    (target.folder / f"{STEP}.sql").write_text(GOOD + "-- changed")
     with pytest.raises(CorruptError, match="knows otherwise"):
         migrate(edge_file, target=target)
 
 
 def test_a_gap_in_the_migrations_is_our_bug(edge_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(EdgekitError, match="do not lead to schema 3"):
-        migrate(edge_file, target=_target(tmp_path, GOOD, version=3))
+    with pytest.raises(EdgekitError, match=f"do not lead to schema {NEXT + 1}"):
+        migrate(edge_file, target=_target(tmp_path, GOOD, version=NEXT + 1))
 
 
 def test_a_busy_file_is_left_alone(
@@ -291,3 +301,79 @@ def test_a_table_that_differs_is_not_repaired_and_does_not_stand_in_the_way(
     shell.execute("DROP TRIGGER status_active_kept_bu")
     migrate(edge_file)
     assert [sentence for sentence in verify(edge_file) if "mine" not in sentence] == []
+
+
+# A way down for GOOD: what it brought goes, the notes by name, so that the log knows.
+BACK = """
+DROP VIEW remark_list;
+DROP TABLE remark;
+ALTER TABLE status DROP COLUMN colour;
+-- Rows:
+DELETE FROM remark;
+"""
+
+
+def _with_way_down(tmp_path: Path) -> Target:
+    target = _target(tmp_path, GOOD.replace("INSERT INTO remark", "-- Rows:\nINSERT INTO remark"))
+    (target.folder / f"{STEP}.down.sql").write_text(BACK)
+
+    def pristine() -> sqlite3.Connection:
+        connection = target.pristine()
+        script = triggers.schema_sql(connection, generate.previous())
+        for name in generate.trigger_names(generate.previous()):
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.executescript(script)
+        return connection
+
+    return Target(target.version, target.folder, pristine)
+
+
+def test_a_migration_goes_down_and_up_again(
+    edge_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "VERSION", NEXT)
+    target = _with_way_down(tmp_path)
+    migrate(edge_file, target=target)
+    shell = sqlite.connect(edge_file)
+    statuses = shell.execute("SELECT id, code, is_active FROM status").fetchall()
+    assert shell.execute("SELECT count(*) FROM remark").fetchone() == (4,)
+    shell.close()
+    steps = roll_back(edge_file, BASE, target=target)
+    assert [step.name for step in steps[:-1]] == [f"{STEP}.down"]
+    shell = sqlite.connect(edge_file)
+    assert shell.execute("SELECT 1 FROM sqlite_schema WHERE name LIKE 'remark%'").fetchall() == []
+    assert shell.execute("SELECT id, code, is_active FROM status").fetchall() == statuses
+    assert shell.execute("PRAGMA user_version").fetchone() == (BASE,)
+    with pytest.raises(sqlite3.IntegrityError, match=r"EK\|status\|id\|protected"):
+        shell.execute("UPDATE status SET is_active = 0 WHERE id = 1")
+    shell.execute("UPDATE status SET name = 'Resting' WHERE id = 2")
+    assert shell.execute("SELECT action FROM audit_log ORDER BY seq DESC LIMIT 1").fetchone() == ("U",)
+    shell.close()
+    migrate(edge_file, target=target)
+    shell = sqlite.connect(edge_file)
+    assert shell.execute("SELECT min(id), count(*) FROM remark").fetchone() == (5, 4), "ids are not reused"
+    assert findings(shell, with_catalogue=False) == []
+    shell.close()
+
+
+def test_without_a_way_down_the_backup_is_named(edge_file: Path, tmp_path: Path) -> None:
+    target = _target(tmp_path, GOOD)
+    migrate(edge_file, target=target)
+    before = _dump(edge_file)
+    with pytest.raises(InvalidError, match="has no way down"):
+        roll_back(edge_file, BASE, target=target)
+    for version in (0, NEXT + 1):
+        with pytest.raises(InvalidError, match="cannot go back to"):
+            roll_back(edge_file, version, target=target)
+    assert _dump(edge_file) == before
+    assert roll_back(edge_file, NEXT, target=target) == []
+
+
+def test_a_dry_run_of_the_way_down_writes_nothing(edge_file: Path, tmp_path: Path) -> None:
+    target = _with_way_down(tmp_path)
+    migrate(edge_file, target=target)
+    before = _dump(edge_file)
+    assert [step.what for step in roll_back(edge_file, BASE, dry_run=True, target=target)] == [
+        f"Take the schema from {NEXT} back to {BASE}."
+    ]
+    assert _dump(edge_file) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,23 @@ if TYPE_CHECKING:
 NAME = "99_audit.sql"
 
 
+def previous() -> str:
+    """Return what the file says now."""
+    return dict(schema.schema_scripts()).get(NAME, "")
+
+
+def trigger_names(text: str) -> list[str]:
+    """List the triggers that a text of this kind makes."""
+    return re.findall(r'^CREATE TRIGGER "?(\w+)"?', text, re.MULTILINE)
+
+
 def generated() -> str:
     """Return what the file should say: the tables of the other files, the table ids already given out."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    previous = ""
     for name, script in schema.schema_scripts():
-        if name == NAME:
-            previous = script
-        else:
+        if name != NAME:
             connection.executescript(script)
-    text = schema_sql(connection, previous)
+    text = schema_sql(connection, previous())
     connection.close()
     return text
 

@@ -136,13 +136,24 @@ def _restored(made: Any) -> dict[str, Any]:
 
 @click.command(cls=Command, example="edgekit --db agency.db migrate --dry-run")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option(
+    "--back-to", type=click.IntRange(1), metavar="VERSION",
+    help="Take the file back to an earlier schema: what came since goes, its rows with it.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask before going back.")
 @json_option
 @click.pass_obj
-def migrate(settings: Settings, dry_run: bool, as_json: bool) -> None:
+def migrate(settings: Settings, dry_run: bool, back_to: int | None, yes: bool, as_json: bool) -> None:
     """Bring the file to the schema of this program, behind a backup; repair what differs."""
     from edgekit.file.migrate import migrate as migrate_file
+    from edgekit.file.migrate import roll_back
 
-    steps = migrate_file(settings.db, dry_run=dry_run)
+    if back_to is None:
+        steps = migrate_file(settings.db, dry_run=dry_run)
+    else:
+        if not (dry_run or yes):
+            click.confirm("Rows of what came since will be gone. Go back?", abort=True, err=True)
+        steps = roll_back(settings.db, back_to, dry_run=dry_run)
     note = "Nothing was done: this was --dry-run." if dry_run and steps else None
     show(steps, as_json, empty=f"{settings.db} is up to date.", note=note)
 

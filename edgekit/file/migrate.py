@@ -3,63 +3,30 @@
 `schema/migrations/NNNN_what.sql` leads from schema NNNN-1 to NNNN. Triggers and views are code, not data:
 they are dropped before the first statement and made anew after the last, so a migration only speaks of
 tables, indexes and rows. It rebuilds a table by CREATE new, INSERT SELECT with named columns, DROP, RENAME.
-The way down is restoring the backup.
+What stands below the line `-- Rows:` runs after that, behind every trigger, and is logged like any change;
+the reference rows that are missing come before it. The way down is restoring the backup, or
+`NNNN_what.down.sql` where there is one, whose rows go first.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import re
-import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit import __version__, clock, rules, schema, sqlite
-from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
+from edgekit import clock, schema, sqlite
+from edgekit.audit import generate, triggers
+from edgekit.errors import CorruptError, EdgekitError, InvalidError, MigrationNeededError
 from edgekit.file import catalogue
-from edgekit.file.backup import SUFFIX, backup
-from edgekit.file.verify import integrity, lost_references
+from edgekit.file.rebuild import Script, Step, Target, exclusive, read_script, rebuild, run_tables
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
     from datetime import datetime
 
-
-_FORBIDDEN = re.compile(
-    r"(BEGIN|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|ATTACH|DETACH|VACUUM)\b", re.IGNORECASE
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing `migrate` does, or would do. `name` is the migration, trigger or view; `what` a sentence."""
-
-    name: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a file is to be brought: a schema number, the folder of migrations, and the schema itself."""
-
-    version: int
-    folder: Path
-    pristine: Callable[[], sqlite3.Connection]
-
-
-@dataclass(frozen=True, slots=True)
-class _Script:
-    number: int
-    name: str
-    sql: str
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.sql.encode()).hexdigest()
+__all__ = ["Step", "Target", "migrate", "repair_triggers", "roll_back"]
 
 
 def migrate(
@@ -72,28 +39,95 @@ def migrate(
     is written. Raise MigrationNeededError (a newer file), CorruptError (damaged, or a step failed) or
     BusyError; then the file is what it was. Views that users made stay, even where they no longer fit.
     """
-    path = Path(path)
-    target = target or Target(schema.VERSION, schema.schema_folder() / "migrations", schema.pristine)
-    connection = sqlite.connect(path)
-    try:
-        connection.execute("PRAGMA foreign_keys = OFF")  # means nothing inside a transaction
-        connection.execute("PRAGMA legacy_alter_table = ON")  # RENAME must not touch what refers to the table
-        connection.execute("BEGIN" if dry_run else "BEGIN EXCLUSIVE")
-        try:
-            steps = _plan(connection, path, target)
-            if steps and not dry_run:
-                steps.append(_carry_out(connection, path, target, now or clock.now()))
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        ours = rules.translate(error, connection)
-        if ours is None:
-            raise
-        raise type(ours)(f"{path}: {ours.message}", hint=ours.hint) from error
-    finally:
-        connection.close()
+    path, target = Path(path), target or _ours()
+    with exclusive(path, dry_run=dry_run) as connection:
+        scripts, steps = _plan(connection, path, target)
+        if steps and not dry_run:
+            steps.append(rebuild(connection, path, target, scripts, now or clock.now()))
     return steps
+
+
+def roll_back(
+    path: str | Path,
+    version: int,
+    *,
+    dry_run: bool = False,
+    target: Target | None = None,
+    now: datetime | None = None,
+) -> list[Step]:
+    """Take a file back to an earlier schema by the down path of each migration since; return what was done.
+
+    What the migrations brought goes, its rows with it (the log keeps them); all else stays as it is. A backup
+    is put beside the file first. Raise InvalidError where a migration has no down path: its way back is the
+    backup that was made before it. Raise as `migrate` otherwise.
+    """
+    path, target = Path(path), target or _ours()
+    with exclusive(path, dry_run=dry_run) as connection:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        scripts = list(reversed(_down_scripts(path, target, version, found)))
+        steps = [Step(s.name, f"Take the schema from {s.number} back to {s.number - 1}.") for s in scripts]
+        if steps and not dry_run:
+            below = Target(version, target.folder, _before(target, scripts), left=target.pristine)
+            steps.append(rebuild(connection, path, below, scripts, now or clock.now()))
+    return steps
+
+
+def _ours() -> Target:
+    return Target(schema.VERSION, schema.schema_folder() / "migrations", schema.pristine)
+
+
+def _down_scripts(path: Path, target: Target, version: int, found: int) -> list[Script]:
+    if found > target.version:
+        raise _newer(path, found, target)
+    if not 1 <= version <= found:
+        raise InvalidError(f"{path} has schema {found} and cannot go back to {version}.")
+    downs = []
+    for script in _scripts(target):
+        if version < script.number <= found:
+            down = target.folder / f"{script.name}.down.sql"
+            if not down.exists():
+                raise InvalidError(
+                    f"Migration {script.name} has no way down.",
+                    hint=f"Restore the backup made before it: {path.name}.pre-{script.number:04d}-…",
+                )
+            downs.append(read_script(down))
+    return downs
+
+
+def _before(target: Target, scripts: list[Script]) -> Callable[[], sqlite3.Connection]:
+    """Build the schema as it was before some migrations, by their down paths.
+
+    Triggers and views are ours of today, without those that a down path drops by name because they speak of
+    what is gone; the generated ones are made for the tables that are left.
+    """
+    gone = {name for script in scripts for name in _DROPPED.findall(script.tables)}
+
+    def pristine() -> sqlite3.Connection:
+        connection = target.pristine()
+        connection.execute("PRAGMA legacy_alter_table = ON")
+        code = connection.execute(
+            "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')"
+            " ORDER BY type DESC, rowid"
+        ).fetchall()
+        for kind, name, _ in sorted(code):
+            connection.execute(f"DROP {kind.upper()} IF EXISTS {quote_name(name)}")
+        for script in scripts:
+            run_tables(connection, script)
+        made = generate.previous()
+        ours = set(generate.trigger_names(made))
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        for kind, name, sql in code:
+            on = re.search(r"\bON\s+\"?(\w+)", sql)
+            is_left = kind == "view" or (on is not None and on[1] in tables)
+            if is_left and name not in gone | ours:
+                connection.execute(sql)
+        connection.executescript(triggers.schema_sql(connection, made))
+        return connection
+
+    return pristine
+
+
+_DROPPED = re.compile(r"^DROP (?:VIEW|TRIGGER) (?:IF EXISTS )?(\w+)", re.MULTILINE)
 
 
 def repair_triggers(path: str | Path, *, dry_run: bool = False) -> list[Step]:
@@ -109,23 +143,24 @@ def repair_triggers(path: str | Path, *, dry_run: bool = False) -> list[Step]:
     return migrate(path, dry_run=dry_run)
 
 
-def _plan(connection: sqlite3.Connection, path: Path, target: Target) -> list[Step]:
+def _newer(path: Path, version: int, target: Target) -> MigrationNeededError:
+    return MigrationNeededError(
+        f"{path} has schema {version}; this program knows schema {target.version}.",
+        hint="Install a newer edgekit.",
+    )
+
+
+def _plan(connection: sqlite3.Connection, path: Path, target: Target) -> tuple[list[Script], list[Step]]:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > target.version:
-        raise MigrationNeededError(
-            f"{path} has schema {version}; this program knows schema {target.version}.",
-            hint="Install a newer edgekit.",
-        )
+        raise _newer(path, version, target)
     scripts = _scripts(target)
     _check_history(connection, path, scripts)
-    steps = [
-        Step(s.name, f"Bring the schema from {s.number - 1} to {s.number}.")
-        for s in scripts
-        if s.number > version
-    ]
+    ahead = [script for script in scripts if script.number > version]
+    steps = [Step(s.name, f"Bring the schema from {s.number - 1} to {s.number}.") for s in ahead]
     if steps:
-        return [*steps, Step("triggers and views", "Drop all of ours and make them anew.")]
-    return _repairs(connection, target)
+        return ahead, [*steps, Step("triggers and views", "Drop all of ours and make them anew.")]
+    return [], _repairs(connection, target)
 
 
 def _repairs(connection: sqlite3.Connection, target: Target) -> list[Step]:
@@ -140,21 +175,18 @@ def _repairs(connection: sqlite3.Connection, target: Target) -> list[Step]:
     ]
 
 
-def _scripts(target: Target) -> list[_Script]:
-    found = []
-    for path in sorted(target.folder.glob("[0-9]*_*.sql")):
-        # Line ends may change on the way to a machine; the checksum must not.
-        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
-        for statement in schema.split_statements(text):
-            if _FORBIDDEN.match(catalogue.normalise(statement)):
-                raise EdgekitError(f"Migration {path.stem} must leave the transaction alone.")
-        found.append(_Script(int(path.name.split("_")[0]), path.stem, text))
+def _scripts(target: Target) -> list[Script]:
+    found = [
+        read_script(path)
+        for path in sorted(target.folder.glob("[0-9]*_*.sql"))
+        if not path.name.endswith(".down.sql")
+    ]
     if [script.number for script in found] != list(range(2, target.version + 1)):
         raise EdgekitError(f"The migrations of this program do not lead to schema {target.version}.")
     return found
 
 
-def _check_history(connection: sqlite3.Connection, path: Path, scripts: list[_Script]) -> None:
+def _check_history(connection: sqlite3.Connection, path: Path, scripts: list[Script]) -> None:
     known = {script.name: script.sha256 for script in scripts}
     for name, sha256 in connection.execute("SELECT name, sha256 FROM schema_migration ORDER BY id"):
         if known.get(name) != sha256:
@@ -162,133 +194,3 @@ def _check_history(connection: sqlite3.Connection, path: Path, scripts: list[_Sc
                 f"{path} went through migration {name}, which this program knows otherwise.",
                 hint="Install the edgekit that made this file, or a newer one.",
             )
-
-
-def _carry_out(connection: sqlite3.Connection, path: Path, target: Target, at: datetime) -> Step:
-    """Do the work in the open transaction and commit it. The lock is held: the backup misses nothing."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    scripts = [script for script in _scripts(target) if script.number > version]
-    number = scripts[-1].number if scripts else version
-    kept = path.with_name(f"{path.name}.pre-{number:04d}-{at:%Y-%m-%dT%H%M%SZ}{SUFFIX}")
-    backup(path, kept, now=at)
-    try:
-        before = set(_broken(connection))
-        users = _take_down(connection, target, "\n".join(script.sql for script in scripts))
-        for script in scripts:
-            _run(connection, script)
-        _put_up(connection, target, users)
-        _record(connection, version, scripts, target)
-        _check(connection, target, before, is_new_schema=bool(scripts))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-            with contextlib.suppress(OSError):  # the file is what it was
-                kept.unlink()
-        raise
-    return Step(kept.name, "Keep this backup until you know that all is well.")
-
-
-def _take_down(connection: sqlite3.Connection, target: Target, scripts: str) -> list[str]:
-    """Drop all triggers and views; return the SQL of those that users made for themselves.
-
-    A view is a user's if the new schema has none of its name and no migration names it to drop it; a trigger
-    if it is on a table or view of the user's.
-    """
-    pristine = target.pristine()
-    own = {name.lower() for (name,) in pristine.execute("SELECT name FROM sqlite_schema")}
-    pristine.close()
-    own |= {
-        name.lower()
-        for name in re.findall(r"DROP\s+VIEW\s+(?:IF\s+EXISTS\s+)?\"?(\w+)", scripts, re.IGNORECASE)
-    }
-    tracked = {name.lower() for name, _, _ in catalogue.tracked_tables(connection)}
-    rows = connection.execute(
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema"
-        " WHERE type IN ('trigger', 'view') ORDER BY type DESC, rowid"
-    ).fetchall()
-    users = [
-        sql for _, name, table, sql in rows if table.lower() not in own | tracked and name.lower() not in own
-    ]
-    for kind, name, _, _ in sorted(rows):  # triggers first: a view takes its own with it
-        connection.execute(f"DROP {kind.upper()} IF EXISTS {quote_name(name)}")
-    return users
-
-
-def _run(connection: sqlite3.Connection, script: _Script) -> None:
-    for statement in schema.split_statements(script.sql):
-        if re.match(r"DROP VIEW\b", catalogue.normalise(statement), re.IGNORECASE):
-            continue  # done with all the others
-        try:
-            connection.execute(statement)
-        except sqlite3.Error as error:
-            if isinstance(error, sqlite3.OperationalError) and rules.translate(error) is not None:
-                raise  # the disk is full, or the like
-            first = " ".join(statement.split())[:60]
-            raise CorruptError(
-                f"Migration {script.name} failed at “{first}”: {error}. The file is what it was.",
-                hint="Run: edgekit doctor",
-            ) from error
-
-
-def _put_up(connection: sqlite3.Connection, target: Target, users: list[str]) -> None:
-    """Make our triggers and views anew, then the users' own where they still fit."""
-    wanted = catalogue.expected(connection, target.pristine())
-    try:
-        for number, name in wanted.execute("SELECT id, name FROM audit_table"):
-            connection.execute("INSERT OR IGNORE INTO audit_table(id, name) VALUES (?, ?)", (number, name))
-        ours = wanted.execute(
-            "SELECT sql FROM sqlite_schema WHERE type IN ('trigger', 'view') ORDER BY type DESC, rowid"
-        ).fetchall()
-    finally:
-        wanted.close()
-    for (sql,) in ours:
-        connection.execute(sql)
-    for sql in users:
-        connection.execute(sql)
-
-
-def _record(connection: sqlite3.Connection, version: int, scripts: list[_Script], target: Target) -> None:
-    """Write the new number, and into the log that the schema changed."""
-    connection.execute(f"PRAGMA user_version = {target.version}")
-    names = [script.name for script in scripts]
-    change = sqlite.open_gate(
-        connection, sqlite.SYSTEM_USER, reason=f"migrate {', '.join(names) or 'triggers'}"
-    )
-    connection.executemany(
-        "INSERT INTO schema_migration(name, sha256, app_version) VALUES (?, ?, ?)",
-        [(script.name, script.sha256, __version__) for script in scripts],
-    )
-    changes = {"schema": [version, target.version], "migrations": names}
-    connection.execute(
-        "INSERT INTO audit_log(txn_id, table_id, record_key, action, changes)"
-        " VALUES (?, (SELECT id FROM audit_table WHERE name = 'system'), NULL, 'S', ?)",
-        (change.id, json.dumps(changes, separators=(",", ":"))),
-    )
-    sqlite.close_gate(connection, change)
-
-
-def _broken(connection: sqlite3.Connection) -> list[str]:
-    return [*integrity(connection), *lost_references(connection)]
-
-
-def _check(connection: sqlite3.Connection, target: Target, before: set[str], *, is_new_schema: bool) -> None:
-    """Look at the result before it counts. What was wrong with the rows before is not its fault."""
-    found = [sentence for sentence in _broken(connection) if sentence not in before]
-    wanted = catalogue.expected(connection, target.pristine())
-    try:
-        differences = catalogue.differences(connection, wanted)
-        views = wanted.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall()
-    finally:
-        wanted.close()
-    found += [d.sentence for d in differences if is_new_schema or d.kind != "table"]
-    for (name,) in views:
-        try:
-            connection.execute(f"SELECT * FROM {quote_name(name)} LIMIT 0")
-        except sqlite3.Error as error:
-            found.append(f"View {name} cannot be read: {error}.")
-    if found:
-        raise CorruptError(
-            f"The migration was undone: {found[0]}" + (f" ({len(found)} findings)" if len(found) > 1 else ""),
-            hint="Run: edgekit verify",
-        )
