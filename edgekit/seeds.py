@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _KEYS = {
     "user": ("username",),
+    "communication_type_channel": ("communication_type_id", "channel_id"),
     "integration_template": ("code", "version"),
     "deployment_template": ("code", "version"),
 }

@@ -40,6 +40,19 @@ CREATE TABLE relationship_type (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
 
+-- Columns default to RELATED by its id, and what a communication is mainly about is found by that of PRIMARY.
+CREATE TRIGGER relationship_type_kept_bi BEFORE INSERT ON relationship_type
+WHEN (NEW.id IN (1, 2) OR NEW.code IN ('PRIMARY', 'RELATED')) AND EXISTS (SELECT 1 FROM relationship_type WHERE id = 2) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|relationship_type|id|protected|Relationship types 1 and 2 are PRIMARY and RELATED and stay so.');
+END;
+CREATE TRIGGER relationship_type_kept_bu BEFORE UPDATE ON relationship_type
+WHEN CASE WHEN OLD.id IN (1, 2) THEN NEW.id IS NOT OLD.id OR NEW.code IS NOT OLD.code ELSE NEW.id IN (1, 2) OR NEW.code IN ('PRIMARY', 'RELATED') END BEGIN
+  SELECT RAISE(ABORT, 'EK|relationship_type|id|protected|Relationship types 1 and 2 are PRIMARY and RELATED and stay so.');
+END;
+CREATE TRIGGER relationship_type_kept_bd BEFORE DELETE ON relationship_type WHEN OLD.id IN (1, 2) BEGIN
+  SELECT RAISE(ABORT, 'EK|relationship_type|id|protected|Relationship types 1 and 2 are PRIMARY and RELATED and stay so.');
+END;
+
 -- One row is a direction data may travel in, seen from here.
 CREATE TABLE communication_direction (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

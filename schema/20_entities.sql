@@ -60,7 +60,7 @@ CREATE TABLE entity_reference_type (
   code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "entity_reference_type.code.length" CHECK (length(code) BETWEEN 1 AND 50),
   name TEXT NOT NULL CONSTRAINT "entity_reference_type.name.length" CHECK (length(name) BETWEEN 1 AND 100),
   description TEXT,
-  table_name TEXT NOT NULL CONSTRAINT "entity_reference_type.table_name.length" CHECK (length(table_name) BETWEEN 1 AND 100),
+  table_name TEXT NOT NULL CONSTRAINT "entity_reference_type.table_name.choice" CHECK (table_name IN ('system', 'user', 'entity', 'program', 'producer', 'organization', 'insured')),  -- the table an id of this type is looked up in
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),

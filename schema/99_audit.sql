@@ -54,6 +54,13 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (47, 'client_customization');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (48, 'consultation_session');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (49, 'questionnaire_submission');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (50, 'consultation_generation');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (51, 'communication_channel');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (52, 'communication_status');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (53, 'business_context_type');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (54, 'communication_type');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (55, 'communication_type_channel');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (56, 'communication');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (57, 'communication_business_context');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
@@ -117,6 +124,13 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_channel WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM business_context_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_type_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_business_context refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM template_category WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of template_category refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration refer to this row.')
@@ -234,6 +248,13 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_channel WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM business_context_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_type_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_business_context refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM template_category WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of template_category refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration refer to this row.')
@@ -291,6 +312,13 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.') WHERE EXISTS (SELECT 1 FROM encryption_key WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.') WHERE EXISTS (SELECT 1 FROM event_source WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_channel WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_status WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_type refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_type WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_type_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_type_channel WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_business_context WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_type refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_type WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of template_category refer to this row.') WHERE EXISTS (SELECT 1 FROM template_category WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE status_id = OLD.id);
@@ -1054,7 +1082,8 @@ CREATE TRIGGER relationship_type_audit_insert AFTER INSERT ON relationship_type 
   DELETE FROM audit_pending WHERE table_id = 7 AND CASE
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM relationship_type WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM relationship_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE relationship_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|relationship_type|id|referenced|Rows of communication_business_context refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, NEW.id, 'I', NULL);
 END;
 
@@ -1122,7 +1151,8 @@ END;
 CREATE TRIGGER relationship_type_direct_rekeyed AFTER UPDATE OF code ON relationship_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 7 AND CASE
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM relationship_type WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM relationship_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE relationship_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|relationship_type|id|referenced|Rows of communication_business_context refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER relationship_type_direct_delete BEFORE DELETE ON relationship_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1131,6 +1161,7 @@ CREATE TRIGGER relationship_type_direct_delete BEFORE DELETE ON relationship_typ
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 7 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|relationship_type|id|referenced|Rows of communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_business_context WHERE relationship_type_id = OLD.id);
 END;
 
 CREATE TRIGGER relationship_type_audit_delete AFTER DELETE ON relationship_type BEGIN
@@ -1179,7 +1210,8 @@ CREATE TRIGGER communication_direction_audit_insert AFTER INSERT ON communicatio
   DELETE FROM audit_pending WHERE table_id = 8 AND CASE
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM communication_direction WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM communication_direction WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE direction_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, NEW.id, 'I', NULL);
 END;
 
@@ -1247,7 +1279,8 @@ END;
 CREATE TRIGGER communication_direction_direct_rekeyed AFTER UPDATE OF code ON communication_direction WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 8 AND CASE
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM communication_direction WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM communication_direction WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE direction_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER communication_direction_direct_delete BEFORE DELETE ON communication_direction WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1256,6 +1289,7 @@ CREATE TRIGGER communication_direction_direct_delete BEFORE DELETE ON communicat
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 8 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE direction_id = OLD.id);
 END;
 
 CREATE TRIGGER communication_direction_audit_delete AFTER DELETE ON communication_direction BEGIN
@@ -1320,6 +1354,7 @@ CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
     WHEN EXISTS (SELECT 1 FROM claim WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.')
     WHEN EXISTS (SELECT 1 FROM entity WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.')
@@ -1416,6 +1451,7 @@ CREATE TRIGGER organization_direct_rekeyed AFTER UPDATE OF code ON organization 
     WHEN EXISTS (SELECT 1 FROM claim WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.')
     WHEN EXISTS (SELECT 1 FROM entity WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.')
@@ -1441,6 +1477,7 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.') WHERE EXISTS (SELECT 1 FROM claim WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.') WHERE EXISTS (SELECT 1 FROM entity WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = OLD.id);
@@ -1533,6 +1570,13 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM encryption_key WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_source WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_event WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_channel WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_channel WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM business_context_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM business_context_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_type_channel WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_type_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_business_context WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_business_context refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM template_category WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM template_category WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of template_category refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration refer to this row.')
@@ -1678,6 +1722,13 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM encryption_key WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_source WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_event WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_channel WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_channel WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM business_context_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM business_context_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_type_channel WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_type_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_business_context WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_business_context refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM template_category WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM template_category WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of template_category refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration refer to this row.')
@@ -1737,6 +1788,13 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.') WHERE EXISTS (SELECT 1 FROM encryption_key WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.') WHERE EXISTS (SELECT 1 FROM event_source WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_channel WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_status WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_type refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_type WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_type_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_type_channel WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_business_context WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_type refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_type WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of template_category refer to this row.') WHERE EXISTS (SELECT 1 FROM template_category WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE created_by = OLD.id OR updated_by = OLD.id);
@@ -4034,7 +4092,7 @@ CREATE TRIGGER entity_reference_type_direct_insert BEFORE INSERT ON entity_refer
     WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_reference_type|updated_at|time|entity_reference_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|code|length|entity_reference_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|name|length|entity_reference_type.name must not be empty and has at most 100 characters.')
-    WHEN NOT ifnull(length(table_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|table_name|length|entity_reference_type.table_name must not be empty and has at most 100 characters.') END
+    WHEN NOT ifnull(table_name IN ('system', 'user', 'entity', 'program', 'producer', 'organization', 'insured'), 1) THEN RAISE(ABORT, 'EK|entity_reference_type|table_name|choice|entity_reference_type.table_name must be one of: system, user, entity, program, producer, organization, insured.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.table_name AS table_name);
   SELECT CASE
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_reference_type|status_id|reference|There is no status with this status_id.')
@@ -4060,7 +4118,8 @@ CREATE TRIGGER entity_reference_type_audit_insert AFTER INSERT ON entity_referen
   DELETE FROM audit_pending WHERE table_id = 26 AND CASE
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM entity_reference_type WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM entity_reference_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE source_type_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication WHERE target_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity_reference_type|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, NEW.id, 'I', NULL);
 END;
 
@@ -4105,7 +4164,7 @@ CREATE TRIGGER entity_reference_type_direct_update BEFORE UPDATE ON entity_refer
   SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|entity_reference_type|updated_at|time|entity_reference_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|code|length|entity_reference_type.code must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|name|length|entity_reference_type.name must not be empty and has at most 100 characters.')
-    WHEN NOT ifnull(length(table_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|entity_reference_type|table_name|length|entity_reference_type.table_name must not be empty and has at most 100 characters.') END
+    WHEN NOT ifnull(table_name IN ('system', 'user', 'entity', 'program', 'producer', 'organization', 'insured'), 1) THEN RAISE(ABORT, 'EK|entity_reference_type|table_name|choice|entity_reference_type.table_name must be one of: system, user, entity, program, producer, organization, insured.') END
     FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.table_name AS table_name);
   SELECT CASE
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_reference_type|status_id|reference|There is no status with this status_id.')
@@ -4132,7 +4191,8 @@ END;
 CREATE TRIGGER entity_reference_type_direct_rekeyed AFTER UPDATE OF code ON entity_reference_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 26 AND CASE
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM entity_reference_type WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM entity_reference_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE source_type_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication WHERE target_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity_reference_type|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER entity_reference_type_direct_delete BEFORE DELETE ON entity_reference_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -4141,6 +4201,7 @@ CREATE TRIGGER entity_reference_type_direct_delete BEFORE DELETE ON entity_refer
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 26 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|entity_reference_type|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE source_type_id = OLD.id OR target_type_id = OLD.id);
 END;
 
 CREATE TRIGGER entity_reference_type_audit_delete AFTER DELETE ON entity_reference_type BEGIN
@@ -4656,6 +4717,1126 @@ CREATE TRIGGER integration_event_audit_delete AFTER DELETE ON integration_event 
     json_quote(OLD.correlation_id),
     json_quote(OLD.causation_id),
     ifnull(OLD.organization_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER communication_channel_direct_insert BEFORE INSERT ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|communication_channel|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_channel|created_at|time|communication_channel.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_channel|updated_at|time|communication_channel.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_channel|code|length|communication_channel.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_channel|name|length|communication_channel.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_real_time IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_channel|is_real_time|boolean|communication_channel.is_real_time must be 0 or 1.')
+    WHEN NOT ifnull(requires_authentication IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_channel|requires_authentication|boolean|communication_channel.requires_authentication must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_real_time, 0) AS is_real_time, ifnull(NEW.requires_authentication, 1) AS requires_authentication);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_channel|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_channel|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_channel|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 51;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 51, x.id, format('{"code":%s,"name":%s,"description":%s,"is_real_time":%s,"requires_authentication":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_real_time,
+    x.requires_authentication,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_channel x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM communication_channel WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER communication_channel_audit_insert AFTER INSERT ON communication_channel BEGIN
+  DELETE FROM audit_pending WHERE table_id = 51 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_channel WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE channel_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_channel|id|referenced|Rows of communication_type_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE channel_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_channel|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER communication_channel_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON communication_channel WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_channel|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER communication_channel_created_kept BEFORE UPDATE OF created_at, created_by ON communication_channel WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_channel|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|communication_channel|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER communication_channel_audit_update AFTER UPDATE ON communication_channel WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.is_real_time IS NOT OLD.is_real_time
+  OR NEW.requires_authentication IS NOT OLD.requires_authentication
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 51 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.is_real_time IS NOT OLD.is_real_time THEN ',"is_real_time":[' || OLD.is_real_time || ',' || NEW.is_real_time || ']' END,
+    CASE WHEN NEW.requires_authentication IS NOT OLD.requires_authentication THEN ',"requires_authentication":[' || OLD.requires_authentication || ',' || NEW.requires_authentication || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE communication_channel SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER communication_channel_direct_update BEFORE UPDATE ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|communication_channel|updated_at|time|communication_channel.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_channel|code|length|communication_channel.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_channel|name|length|communication_channel.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_real_time IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_channel|is_real_time|boolean|communication_channel.is_real_time must be 0 or 1.')
+    WHEN NOT ifnull(requires_authentication IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_channel|requires_authentication|boolean|communication_channel.requires_authentication must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_real_time, 0) AS is_real_time, ifnull(NEW.requires_authentication, 1) AS requires_authentication);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_channel|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_channel|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_channel|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER communication_channel_direct_rekey BEFORE UPDATE OF code ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 51;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 51, x.id, format('{"code":%s,"name":%s,"description":%s,"is_real_time":%s,"requires_authentication":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_real_time,
+    x.requires_authentication,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_channel x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM communication_channel WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER communication_channel_direct_rekeyed AFTER UPDATE OF code ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 51 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_channel WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE channel_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_channel|id|referenced|Rows of communication_type_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE channel_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_channel|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER communication_channel_direct_delete BEFORE DELETE ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 51 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|communication_channel|id|referenced|Rows of communication_type_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_type_channel WHERE channel_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|communication_channel|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE channel_id = OLD.id);
+END;
+
+CREATE TRIGGER communication_channel_audit_delete AFTER DELETE ON communication_channel BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"is_real_time":%s,"requires_authentication":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.is_real_time,
+    OLD.requires_authentication,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER communication_status_direct_insert BEFORE INSERT ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|communication_status|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_status|created_at|time|communication_status.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_status|updated_at|time|communication_status.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_status|code|length|communication_status.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_status|name|length|communication_status.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_final_state IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_status|is_final_state|boolean|communication_status.is_final_state must be 0 or 1.')
+    WHEN NOT ifnull(is_error_state IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_status|is_error_state|boolean|communication_status.is_error_state must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_final_state, 0) AS is_final_state, ifnull(NEW.is_error_state, 0) AS is_error_state);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_status|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_status|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_status|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 52;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 52, x.id, format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"is_error_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_final_state,
+    x.is_error_state,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_status x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM communication_status WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER communication_status_audit_insert AFTER INSERT ON communication_status BEGIN
+  DELETE FROM audit_pending WHERE table_id = 52 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_status WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE communication_status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_status|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER communication_status_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON communication_status WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_status|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER communication_status_created_kept BEFORE UPDATE OF created_at, created_by ON communication_status WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_status|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|communication_status|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER communication_status_audit_update AFTER UPDATE ON communication_status WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.is_final_state IS NOT OLD.is_final_state
+  OR NEW.is_error_state IS NOT OLD.is_error_state
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 52 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.is_final_state IS NOT OLD.is_final_state THEN ',"is_final_state":[' || OLD.is_final_state || ',' || NEW.is_final_state || ']' END,
+    CASE WHEN NEW.is_error_state IS NOT OLD.is_error_state THEN ',"is_error_state":[' || OLD.is_error_state || ',' || NEW.is_error_state || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE communication_status SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER communication_status_direct_update BEFORE UPDATE ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|communication_status|updated_at|time|communication_status.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_status|code|length|communication_status.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_status|name|length|communication_status.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_final_state IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_status|is_final_state|boolean|communication_status.is_final_state must be 0 or 1.')
+    WHEN NOT ifnull(is_error_state IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_status|is_error_state|boolean|communication_status.is_error_state must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_final_state, 0) AS is_final_state, ifnull(NEW.is_error_state, 0) AS is_error_state);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_status|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_status|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_status|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER communication_status_direct_rekey BEFORE UPDATE OF code ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 52;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 52, x.id, format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"is_error_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_final_state,
+    x.is_error_state,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_status x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM communication_status WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER communication_status_direct_rekeyed AFTER UPDATE OF code ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 52 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_status WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE communication_status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_status|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER communication_status_direct_delete BEFORE DELETE ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 52 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|communication_status|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE communication_status_id = OLD.id);
+END;
+
+CREATE TRIGGER communication_status_audit_delete AFTER DELETE ON communication_status BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"is_error_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.is_final_state,
+    OLD.is_error_state,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER business_context_type_direct_insert BEFORE INSERT ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|business_context_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|business_context_type|created_at|time|business_context_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|business_context_type|updated_at|time|business_context_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|business_context_type|code|length|business_context_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|business_context_type|name|length|business_context_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(table_name IN ('insured', 'quote', 'policy', 'driver', 'vehicle', 'claim', 'program', 'producer', 'entity'), 1) THEN RAISE(ABORT, 'EK|business_context_type|table_name|choice|business_context_type.table_name must be one of: insured, quote, policy, driver, vehicle, claim, program, producer, entity.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.table_name AS table_name);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|business_context_type|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|business_context_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|business_context_type|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 53;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 53, x.id, format('{"code":%s,"name":%s,"description":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.table_name),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM business_context_type x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM business_context_type WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER business_context_type_audit_insert AFTER INSERT ON business_context_type BEGIN
+  DELETE FROM audit_pending WHERE table_id = 53 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM business_context_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE business_context_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|business_context_type|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE context_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|business_context_type|id|referenced|Rows of communication_business_context refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER business_context_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON business_context_type WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|business_context_type|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER business_context_type_created_kept BEFORE UPDATE OF created_at, created_by ON business_context_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|business_context_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|business_context_type|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER business_context_type_audit_update AFTER UPDATE ON business_context_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.table_name IS NOT OLD.table_name COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 53 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.table_name IS NOT OLD.table_name COLLATE BINARY THEN ',"table_name":[' || json_quote(OLD.table_name) || ',' || json_quote(''||NEW.table_name) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE business_context_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER business_context_type_direct_update BEFORE UPDATE ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|business_context_type|updated_at|time|business_context_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|business_context_type|code|length|business_context_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|business_context_type|name|length|business_context_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(table_name IN ('insured', 'quote', 'policy', 'driver', 'vehicle', 'claim', 'program', 'producer', 'entity'), 1) THEN RAISE(ABORT, 'EK|business_context_type|table_name|choice|business_context_type.table_name must be one of: insured, quote, policy, driver, vehicle, claim, program, producer, entity.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.table_name AS table_name);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|business_context_type|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|business_context_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|business_context_type|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER business_context_type_direct_rekey BEFORE UPDATE OF code ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 53;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 53, x.id, format('{"code":%s,"name":%s,"description":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.table_name),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM business_context_type x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM business_context_type WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER business_context_type_direct_rekeyed AFTER UPDATE OF code ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 53 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM business_context_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE business_context_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|business_context_type|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE context_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|business_context_type|id|referenced|Rows of communication_business_context refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER business_context_type_direct_delete BEFORE DELETE ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 53 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|business_context_type|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_type_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|business_context_type|id|referenced|Rows of communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_business_context WHERE context_type_id = OLD.id);
+END;
+
+CREATE TRIGGER business_context_type_audit_delete AFTER DELETE ON business_context_type BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.table_name),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER communication_type_direct_insert BEFORE INSERT ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|communication_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_type|created_at|time|communication_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_type|updated_at|time|communication_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_type|code|length|communication_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_type|name|length|communication_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(request_schema IS NULL OR CASE WHEN json_valid(request_schema) THEN json_type(request_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication_type|request_schema|json_object|communication_type.request_schema must be a JSON object.')
+    WHEN NOT ifnull(response_schema IS NULL OR CASE WHEN json_valid(response_schema) THEN json_type(response_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication_type|response_schema|json_object|communication_type.response_schema must be a JSON object.')
+    WHEN NOT ifnull(metadata_schema IS NULL OR CASE WHEN json_valid(metadata_schema) THEN json_type(metadata_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication_type|metadata_schema|json_object|communication_type.metadata_schema must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.request_schema AS request_schema, NEW.response_schema AS response_schema, NEW.metadata_schema AS metadata_schema);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_type|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_type|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 54;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 54, x.id, format('{"code":%s,"name":%s,"description":%s,"request_schema":%s,"response_schema":%s,"metadata_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.request_schema),
+    json_quote(x.response_schema),
+    json_quote(x.metadata_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_type x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM communication_type WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER communication_type_audit_insert AFTER INSERT ON communication_type BEGIN
+  DELETE FROM audit_pending WHERE table_id = 54 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_type|id|referenced|Rows of communication_type_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE communication_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_type|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER communication_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON communication_type WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_type|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER communication_type_created_kept BEFORE UPDATE OF created_at, created_by ON communication_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|communication_type|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER communication_type_audit_update AFTER UPDATE ON communication_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.request_schema IS NOT OLD.request_schema COLLATE BINARY
+  OR NEW.response_schema IS NOT OLD.response_schema COLLATE BINARY
+  OR NEW.metadata_schema IS NOT OLD.metadata_schema COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 54 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.request_schema IS NOT OLD.request_schema COLLATE BINARY THEN ',"request_schema":[' || json_quote(OLD.request_schema) || ',' || json_quote(''||NEW.request_schema) || ']' END,
+    CASE WHEN NEW.response_schema IS NOT OLD.response_schema COLLATE BINARY THEN ',"response_schema":[' || json_quote(OLD.response_schema) || ',' || json_quote(''||NEW.response_schema) || ']' END,
+    CASE WHEN NEW.metadata_schema IS NOT OLD.metadata_schema COLLATE BINARY THEN ',"metadata_schema":[' || json_quote(OLD.metadata_schema) || ',' || json_quote(''||NEW.metadata_schema) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE communication_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER communication_type_direct_update BEFORE UPDATE ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|communication_type|updated_at|time|communication_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|communication_type|code|length|communication_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication_type|name|length|communication_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(request_schema IS NULL OR CASE WHEN json_valid(request_schema) THEN json_type(request_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication_type|request_schema|json_object|communication_type.request_schema must be a JSON object.')
+    WHEN NOT ifnull(response_schema IS NULL OR CASE WHEN json_valid(response_schema) THEN json_type(response_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication_type|response_schema|json_object|communication_type.response_schema must be a JSON object.')
+    WHEN NOT ifnull(metadata_schema IS NULL OR CASE WHEN json_valid(metadata_schema) THEN json_type(metadata_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication_type|metadata_schema|json_object|communication_type.metadata_schema must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.request_schema AS request_schema, NEW.response_schema AS response_schema, NEW.metadata_schema AS metadata_schema);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_type|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_type|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER communication_type_direct_rekey BEFORE UPDATE OF code ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 54;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 54, x.id, format('{"code":%s,"name":%s,"description":%s,"request_schema":%s,"response_schema":%s,"metadata_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.request_schema),
+    json_quote(x.response_schema),
+    json_quote(x.metadata_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_type x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM communication_type WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER communication_type_direct_rekeyed AFTER UPDATE OF code ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 54 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_type|id|referenced|Rows of communication_type_channel refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication WHERE communication_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_type|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER communication_type_direct_delete BEFORE DELETE ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 54 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|communication_type|id|referenced|Rows of communication_type_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|communication_type|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE communication_type_id = OLD.id);
+END;
+
+CREATE TRIGGER communication_type_audit_delete AFTER DELETE ON communication_type BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"request_schema":%s,"response_schema":%s,"metadata_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.request_schema),
+    json_quote(OLD.response_schema),
+    json_quote(OLD.metadata_schema),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER communication_type_channel_direct_insert BEFORE INSERT ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|communication_type_channel|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_type_channel|created_at|time|communication_type_channel.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_type_channel|updated_at|time|communication_type_channel.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(is_default IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_type_channel|is_default|boolean|communication_type_channel.is_default must be 0 or 1.')
+    WHEN NOT ifnull(configuration_schema IS NULL OR CASE WHEN json_valid(configuration_schema) THEN json_type(configuration_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication_type_channel|configuration_schema|json_object|communication_type_channel.configuration_schema must be a JSON object.') END
+    FROM (SELECT ifnull(NEW.is_default, 0) AS is_default, NEW.configuration_schema AS configuration_schema);
+  SELECT CASE
+    WHEN NEW.communication_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_type WHERE id = NEW.communication_type_id) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|reference|There is no communication_type with this communication_type_id.')
+    WHEN NEW.channel_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_channel WHERE id = NEW.channel_id) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|reference|There is no communication_channel with this channel_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_type_channel|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_type_channel|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_type_channel|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 55;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 55, x.id, format('{"communication_type_id":%s,"channel_id":%s,"is_default":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.communication_type_id,
+    x.channel_id,
+    x.is_default,
+    json_quote(x.configuration_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_type_channel x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM communication_type_channel WHERE communication_type_id = NEW.communication_type_id AND channel_id = NEW.channel_id
+      UNION ALL SELECT id FROM communication_type_channel WHERE (is_default = 1 AND status_id = 1) AND (communication_type_id) = (SELECT communication_type_id FROM (SELECT NEW.communication_type_id AS communication_type_id, ifnull(NEW.is_default, 0) AS is_default, ifnull(NEW.status_id, 1) AS status_id) WHERE is_default = 1 AND status_id = 1));
+END;
+
+CREATE TRIGGER communication_type_channel_audit_insert AFTER INSERT ON communication_type_channel BEGIN
+  DELETE FROM audit_pending WHERE table_id = 55 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER communication_type_channel_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON communication_type_channel WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_type_channel|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER communication_type_channel_created_kept BEFORE UPDATE OF created_at, created_by ON communication_type_channel WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_type_channel|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|communication_type_channel|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER communication_type_channel_audit_update AFTER UPDATE ON communication_type_channel WHEN NEW.communication_type_id IS NOT OLD.communication_type_id
+  OR NEW.channel_id IS NOT OLD.channel_id
+  OR NEW.is_default IS NOT OLD.is_default
+  OR NEW.configuration_schema IS NOT OLD.configuration_schema COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 55 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.communication_type_id IS NOT OLD.communication_type_id THEN ',"communication_type_id":[' || OLD.communication_type_id || ',' || NEW.communication_type_id || ']' END,
+    CASE WHEN NEW.channel_id IS NOT OLD.channel_id THEN ',"channel_id":[' || OLD.channel_id || ',' || NEW.channel_id || ']' END,
+    CASE WHEN NEW.is_default IS NOT OLD.is_default THEN ',"is_default":[' || OLD.is_default || ',' || NEW.is_default || ']' END,
+    CASE WHEN NEW.configuration_schema IS NOT OLD.configuration_schema COLLATE BINARY THEN ',"configuration_schema":[' || json_quote(OLD.configuration_schema) || ',' || json_quote(''||NEW.configuration_schema) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE communication_type_channel SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER communication_type_channel_direct_update BEFORE UPDATE ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|communication_type_channel|updated_at|time|communication_type_channel.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(is_default IN (0, 1), 1) THEN RAISE(ABORT, 'EK|communication_type_channel|is_default|boolean|communication_type_channel.is_default must be 0 or 1.')
+    WHEN NOT ifnull(configuration_schema IS NULL OR CASE WHEN json_valid(configuration_schema) THEN json_type(configuration_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication_type_channel|configuration_schema|json_object|communication_type_channel.configuration_schema must be a JSON object.') END
+    FROM (SELECT ifnull(NEW.is_default, 0) AS is_default, NEW.configuration_schema AS configuration_schema);
+  SELECT CASE
+    WHEN NEW.communication_type_id IS NOT OLD.communication_type_id AND NEW.communication_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_type WHERE id = NEW.communication_type_id) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|reference|There is no communication_type with this communication_type_id.')
+    WHEN NEW.channel_id IS NOT OLD.channel_id AND NEW.channel_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_channel WHERE id = NEW.channel_id) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|reference|There is no communication_channel with this channel_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_type_channel|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_type_channel|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_type_channel|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER communication_type_channel_direct_rekey BEFORE UPDATE OF communication_type_id, channel_id, is_default, status_id ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 55;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 55, x.id, format('{"communication_type_id":%s,"channel_id":%s,"is_default":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.communication_type_id,
+    x.channel_id,
+    x.is_default,
+    json_quote(x.configuration_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_type_channel x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM communication_type_channel WHERE communication_type_id = NEW.communication_type_id AND channel_id = NEW.channel_id
+      UNION ALL SELECT id FROM communication_type_channel WHERE (is_default = 1 AND status_id = 1) AND (communication_type_id) = (SELECT communication_type_id FROM (SELECT NEW.communication_type_id AS communication_type_id, ifnull(NEW.is_default, 0) AS is_default, ifnull(NEW.status_id, 1) AS status_id) WHERE is_default = 1 AND status_id = 1));
+END;
+
+CREATE TRIGGER communication_type_channel_direct_rekeyed AFTER UPDATE OF communication_type_id, channel_id, is_default, status_id ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 55 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_type_channel WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER communication_type_channel_direct_delete BEFORE DELETE ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 55 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER communication_type_channel_audit_delete AFTER DELETE ON communication_type_channel BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, OLD.id, 'D',
+    format('{"communication_type_id":%s,"channel_id":%s,"is_default":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.communication_type_id,
+    OLD.channel_id,
+    OLD.is_default,
+    json_quote(OLD.configuration_schema),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER communication_direct_insert BEFORE INSERT ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|communication|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication|created_at|time|communication.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication|updated_at|time|communication.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|communication|uuid|length|communication.uuid must have 36 characters.')
+    WHEN NOT ifnull(request_data IS NULL OR CASE WHEN json_valid(request_data) THEN json_type(request_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication|request_data|json_object|communication.request_data must be a JSON object.')
+    WHEN NOT ifnull(response_data IS NULL OR CASE WHEN json_valid(response_data) THEN json_type(response_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication|response_data|json_object|communication.response_data must be a JSON object.')
+    WHEN NOT ifnull(metadata IS NULL OR CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication|metadata|json_object|communication.metadata must be a JSON object.')
+    WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|communication|retry_count|range|communication.retry_count must not be negative.')
+    WHEN NOT ifnull(scheduled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', scheduled_at, '+0 days') IS scheduled_at, 1) THEN RAISE(ABORT, 'EK|communication|scheduled_at|time|communication.scheduled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|communication|started_at|time|communication.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|communication|completed_at|time|communication.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication|correlation_id|length|communication.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(idempotency_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|communication|idempotency_key|length|communication.idempotency_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(parent_communication_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|communication|parent_communication_id|cycle|communication.parent_communication_id must not lead back to the same row.')
+    WHEN NOT ifnull((business_context_type_id IS NULL) = (business_context_id IS NULL), 1) THEN RAISE(ABORT, 'EK|communication|business_context_id|required|communication.business_context_id does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|communication|completed_at|order|communication.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, NEW.business_context_type_id AS business_context_type_id, NEW.business_context_id AS business_context_id, NEW.request_data AS request_data, NEW.response_data AS response_data, NEW.metadata AS metadata, ifnull(NEW.retry_count, 0) AS retry_count, NEW.scheduled_at AS scheduled_at, NEW.started_at AS started_at, NEW.completed_at AS completed_at, NEW.correlation_id AS correlation_id, NEW.idempotency_key AS idempotency_key, NEW.parent_communication_id AS parent_communication_id);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|communication|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.communication_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_type WHERE id = NEW.communication_type_id) THEN RAISE(ABORT, 'EK|communication|communication_type_id|reference|There is no communication_type with this communication_type_id.')
+    WHEN NEW.source_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_reference_type WHERE id = NEW.source_type_id) THEN RAISE(ABORT, 'EK|communication|source_type_id|reference|There is no entity_reference_type with this source_type_id.')
+    WHEN NEW.target_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_reference_type WHERE id = NEW.target_type_id) THEN RAISE(ABORT, 'EK|communication|target_type_id|reference|There is no entity_reference_type with this target_type_id.')
+    WHEN NEW.channel_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_channel WHERE id = NEW.channel_id) THEN RAISE(ABORT, 'EK|communication|channel_id|reference|There is no communication_channel with this channel_id.')
+    WHEN NEW.direction_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_direction WHERE id = NEW.direction_id) THEN RAISE(ABORT, 'EK|communication|direction_id|reference|There is no communication_direction with this direction_id.')
+    WHEN NEW.business_context_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM business_context_type WHERE id = NEW.business_context_type_id) THEN RAISE(ABORT, 'EK|communication|business_context_type_id|reference|There is no business_context_type with this business_context_type_id.')
+    WHEN NEW.communication_status_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_status WHERE id = NEW.communication_status_id) THEN RAISE(ABORT, 'EK|communication|communication_status_id|reference|There is no communication_status with this communication_status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 56;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 56, x.id, format('{"uuid":%s,"organization_id":%s,"communication_type_id":%s,"source_type_id":%s,"source_id":%s,"target_type_id":%s,"target_id":%s,"channel_id":%s,"direction_id":%s,"business_context_type_id":%s,"business_context_id":%s,"request_data":%s,"response_data":%s,"metadata":%s,"communication_status_id":%s,"error_message":%s,"retry_count":%s,"scheduled_at":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"idempotency_key":%s,"parent_communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    x.organization_id,
+    x.communication_type_id,
+    x.source_type_id,
+    x.source_id,
+    x.target_type_id,
+    x.target_id,
+    x.channel_id,
+    x.direction_id,
+    ifnull(x.business_context_type_id, 'null'),
+    ifnull(x.business_context_id, 'null'),
+    json_quote(x.request_data),
+    json_quote(x.response_data),
+    json_quote(x.metadata),
+    x.communication_status_id,
+    json_quote(x.error_message),
+    x.retry_count,
+    json_quote(x.scheduled_at),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    json_quote(x.correlation_id),
+    json_quote(x.idempotency_key),
+    ifnull(x.parent_communication_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM communication WHERE uuid = NEW.uuid
+      UNION ALL SELECT id FROM communication WHERE idempotency_key = NEW.idempotency_key);
+END;
+
+CREATE TRIGGER communication_audit_insert AFTER INSERT ON communication BEGIN
+  DELETE FROM audit_pending WHERE table_id = 56 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE parent_communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication_business_context refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER communication_direct_inserted AFTER INSERT ON communication WHEN (NEW.parent_communication_id IS NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE
+    WHEN NEW.parent_communication_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication WHERE id = NEW.parent_communication_id) THEN RAISE(ABORT, 'EK|communication|parent_communication_id|reference|There is no communication with this parent_communication_id.') END;
+END;
+
+CREATE TRIGGER communication_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON communication WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER communication_created_kept BEFORE UPDATE OF created_at, created_by ON communication WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|communication|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER communication_audit_update AFTER UPDATE ON communication WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.communication_type_id IS NOT OLD.communication_type_id
+  OR NEW.source_type_id IS NOT OLD.source_type_id
+  OR NEW.source_id IS NOT OLD.source_id
+  OR NEW.target_type_id IS NOT OLD.target_type_id
+  OR NEW.target_id IS NOT OLD.target_id
+  OR NEW.channel_id IS NOT OLD.channel_id
+  OR NEW.direction_id IS NOT OLD.direction_id
+  OR NEW.business_context_type_id IS NOT OLD.business_context_type_id
+  OR NEW.business_context_id IS NOT OLD.business_context_id
+  OR NEW.request_data IS NOT OLD.request_data COLLATE BINARY
+  OR NEW.response_data IS NOT OLD.response_data COLLATE BINARY
+  OR NEW.metadata IS NOT OLD.metadata COLLATE BINARY
+  OR NEW.communication_status_id IS NOT OLD.communication_status_id
+  OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.retry_count IS NOT OLD.retry_count
+  OR NEW.scheduled_at IS NOT OLD.scheduled_at COLLATE BINARY
+  OR NEW.started_at IS NOT OLD.started_at COLLATE BINARY
+  OR NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY
+  OR NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY
+  OR NEW.idempotency_key IS NOT OLD.idempotency_key COLLATE BINARY
+  OR NEW.parent_communication_id IS NOT OLD.parent_communication_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 56 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY THEN ',"uuid":[' || json_quote(OLD.uuid) || ',' || json_quote(''||NEW.uuid) || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || OLD.organization_id || ',' || NEW.organization_id || ']' END,
+    CASE WHEN NEW.communication_type_id IS NOT OLD.communication_type_id THEN ',"communication_type_id":[' || OLD.communication_type_id || ',' || NEW.communication_type_id || ']' END,
+    CASE WHEN NEW.source_type_id IS NOT OLD.source_type_id THEN ',"source_type_id":[' || OLD.source_type_id || ',' || NEW.source_type_id || ']' END,
+    CASE WHEN NEW.source_id IS NOT OLD.source_id THEN ',"source_id":[' || OLD.source_id || ',' || NEW.source_id || ']' END,
+    CASE WHEN NEW.target_type_id IS NOT OLD.target_type_id THEN ',"target_type_id":[' || OLD.target_type_id || ',' || NEW.target_type_id || ']' END,
+    CASE WHEN NEW.target_id IS NOT OLD.target_id THEN ',"target_id":[' || OLD.target_id || ',' || NEW.target_id || ']' END,
+    CASE WHEN NEW.channel_id IS NOT OLD.channel_id THEN ',"channel_id":[' || OLD.channel_id || ',' || NEW.channel_id || ']' END,
+    CASE WHEN NEW.direction_id IS NOT OLD.direction_id THEN ',"direction_id":[' || OLD.direction_id || ',' || NEW.direction_id || ']' END,
+    CASE WHEN NEW.business_context_type_id IS NOT OLD.business_context_type_id THEN ',"business_context_type_id":[' || ifnull(OLD.business_context_type_id, 'null') || ',' || ifnull(NEW.business_context_type_id, 'null') || ']' END,
+    CASE WHEN NEW.business_context_id IS NOT OLD.business_context_id THEN ',"business_context_id":[' || ifnull(OLD.business_context_id, 'null') || ',' || ifnull(NEW.business_context_id, 'null') || ']' END,
+    CASE WHEN NEW.request_data IS NOT OLD.request_data COLLATE BINARY THEN ',"request_data":[' || json_quote(OLD.request_data) || ',' || json_quote(''||NEW.request_data) || ']' END,
+    CASE WHEN NEW.response_data IS NOT OLD.response_data COLLATE BINARY THEN ',"response_data":[' || json_quote(OLD.response_data) || ',' || json_quote(''||NEW.response_data) || ']' END,
+    CASE WHEN NEW.metadata IS NOT OLD.metadata COLLATE BINARY THEN ',"metadata":[' || json_quote(OLD.metadata) || ',' || json_quote(''||NEW.metadata) || ']' END,
+    CASE WHEN NEW.communication_status_id IS NOT OLD.communication_status_id THEN ',"communication_status_id":[' || OLD.communication_status_id || ',' || NEW.communication_status_id || ']' END,
+    CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.retry_count IS NOT OLD.retry_count THEN ',"retry_count":[' || OLD.retry_count || ',' || NEW.retry_count || ']' END,
+    CASE WHEN NEW.scheduled_at IS NOT OLD.scheduled_at COLLATE BINARY THEN ',"scheduled_at":[' || json_quote(OLD.scheduled_at) || ',' || json_quote(''||NEW.scheduled_at) || ']' END,
+    CASE WHEN NEW.started_at IS NOT OLD.started_at COLLATE BINARY THEN ',"started_at":[' || json_quote(OLD.started_at) || ',' || json_quote(''||NEW.started_at) || ']' END,
+    CASE WHEN NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY THEN ',"completed_at":[' || json_quote(OLD.completed_at) || ',' || json_quote(''||NEW.completed_at) || ']' END,
+    CASE WHEN NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY THEN ',"correlation_id":[' || json_quote(OLD.correlation_id) || ',' || json_quote(''||NEW.correlation_id) || ']' END,
+    CASE WHEN NEW.idempotency_key IS NOT OLD.idempotency_key COLLATE BINARY THEN ',"idempotency_key":[' || json_quote(OLD.idempotency_key) || ',' || json_quote(''||NEW.idempotency_key) || ']' END,
+    CASE WHEN NEW.parent_communication_id IS NOT OLD.parent_communication_id THEN ',"parent_communication_id":[' || ifnull(OLD.parent_communication_id, 'null') || ',' || ifnull(NEW.parent_communication_id, 'null') || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE communication SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER communication_direct_update BEFORE UPDATE ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|communication|updated_at|time|communication.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|communication|uuid|length|communication.uuid must have 36 characters.')
+    WHEN NOT ifnull(request_data IS NULL OR CASE WHEN json_valid(request_data) THEN json_type(request_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication|request_data|json_object|communication.request_data must be a JSON object.')
+    WHEN NOT ifnull(response_data IS NULL OR CASE WHEN json_valid(response_data) THEN json_type(response_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication|response_data|json_object|communication.response_data must be a JSON object.')
+    WHEN NOT ifnull(metadata IS NULL OR CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|communication|metadata|json_object|communication.metadata must be a JSON object.')
+    WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|communication|retry_count|range|communication.retry_count must not be negative.')
+    WHEN NOT ifnull(scheduled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', scheduled_at, '+0 days') IS scheduled_at, 1) THEN RAISE(ABORT, 'EK|communication|scheduled_at|time|communication.scheduled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|communication|started_at|time|communication.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|communication|completed_at|time|communication.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|communication|correlation_id|length|communication.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(idempotency_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|communication|idempotency_key|length|communication.idempotency_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(parent_communication_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|communication|parent_communication_id|cycle|communication.parent_communication_id must not lead back to the same row.')
+    WHEN NOT ifnull((business_context_type_id IS NULL) = (business_context_id IS NULL), 1) THEN RAISE(ABORT, 'EK|communication|business_context_id|required|communication.business_context_id does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|communication|completed_at|order|communication.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, NEW.business_context_type_id AS business_context_type_id, NEW.business_context_id AS business_context_id, NEW.request_data AS request_data, NEW.response_data AS response_data, NEW.metadata AS metadata, ifnull(NEW.retry_count, 0) AS retry_count, NEW.scheduled_at AS scheduled_at, NEW.started_at AS started_at, NEW.completed_at AS completed_at, NEW.correlation_id AS correlation_id, NEW.idempotency_key AS idempotency_key, NEW.parent_communication_id AS parent_communication_id);
+  SELECT CASE
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NOT EXISTS (SELECT 1 FROM organization WHERE id = ifnull(NEW.organization_id, 1)) THEN RAISE(ABORT, 'EK|communication|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.communication_type_id IS NOT OLD.communication_type_id AND NEW.communication_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_type WHERE id = NEW.communication_type_id) THEN RAISE(ABORT, 'EK|communication|communication_type_id|reference|There is no communication_type with this communication_type_id.')
+    WHEN NEW.source_type_id IS NOT OLD.source_type_id AND NEW.source_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_reference_type WHERE id = NEW.source_type_id) THEN RAISE(ABORT, 'EK|communication|source_type_id|reference|There is no entity_reference_type with this source_type_id.')
+    WHEN NEW.target_type_id IS NOT OLD.target_type_id AND NEW.target_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_reference_type WHERE id = NEW.target_type_id) THEN RAISE(ABORT, 'EK|communication|target_type_id|reference|There is no entity_reference_type with this target_type_id.')
+    WHEN NEW.channel_id IS NOT OLD.channel_id AND NEW.channel_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_channel WHERE id = NEW.channel_id) THEN RAISE(ABORT, 'EK|communication|channel_id|reference|There is no communication_channel with this channel_id.')
+    WHEN NEW.direction_id IS NOT OLD.direction_id AND NEW.direction_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_direction WHERE id = NEW.direction_id) THEN RAISE(ABORT, 'EK|communication|direction_id|reference|There is no communication_direction with this direction_id.')
+    WHEN NEW.business_context_type_id IS NOT OLD.business_context_type_id AND NEW.business_context_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM business_context_type WHERE id = NEW.business_context_type_id) THEN RAISE(ABORT, 'EK|communication|business_context_type_id|reference|There is no business_context_type with this business_context_type_id.')
+    WHEN NEW.communication_status_id IS NOT OLD.communication_status_id AND NEW.communication_status_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication_status WHERE id = NEW.communication_status_id) THEN RAISE(ABORT, 'EK|communication|communication_status_id|reference|There is no communication_status with this communication_status_id.')
+    WHEN NEW.parent_communication_id IS NOT OLD.parent_communication_id AND NEW.parent_communication_id IS NOT NULL AND NOT (NEW.id = NEW.parent_communication_id) AND NOT EXISTS (SELECT 1 FROM communication WHERE id = NEW.parent_communication_id) THEN RAISE(ABORT, 'EK|communication|parent_communication_id|reference|There is no communication with this parent_communication_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER communication_direct_rekey BEFORE UPDATE OF uuid, idempotency_key ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 56;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 56, x.id, format('{"uuid":%s,"organization_id":%s,"communication_type_id":%s,"source_type_id":%s,"source_id":%s,"target_type_id":%s,"target_id":%s,"channel_id":%s,"direction_id":%s,"business_context_type_id":%s,"business_context_id":%s,"request_data":%s,"response_data":%s,"metadata":%s,"communication_status_id":%s,"error_message":%s,"retry_count":%s,"scheduled_at":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"idempotency_key":%s,"parent_communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    x.organization_id,
+    x.communication_type_id,
+    x.source_type_id,
+    x.source_id,
+    x.target_type_id,
+    x.target_id,
+    x.channel_id,
+    x.direction_id,
+    ifnull(x.business_context_type_id, 'null'),
+    ifnull(x.business_context_id, 'null'),
+    json_quote(x.request_data),
+    json_quote(x.response_data),
+    json_quote(x.metadata),
+    x.communication_status_id,
+    json_quote(x.error_message),
+    x.retry_count,
+    json_quote(x.scheduled_at),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    json_quote(x.correlation_id),
+    json_quote(x.idempotency_key),
+    ifnull(x.parent_communication_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM communication WHERE uuid = NEW.uuid
+      UNION ALL SELECT id FROM communication WHERE idempotency_key = NEW.idempotency_key);
+END;
+
+CREATE TRIGGER communication_direct_rekeyed AFTER UPDATE OF uuid, idempotency_key ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 56 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM communication WHERE parent_communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication_business_context refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER communication_direct_delete BEFORE DELETE ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 56 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE (parent_communication_id = OLD.id) AND id IS NOT OLD.id);
+  SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_business_context WHERE communication_id = OLD.id);
+END;
+
+CREATE TRIGGER communication_audit_delete AFTER DELETE ON communication BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, OLD.id, 'D',
+    format('{"uuid":%s,"organization_id":%s,"communication_type_id":%s,"source_type_id":%s,"source_id":%s,"target_type_id":%s,"target_id":%s,"channel_id":%s,"direction_id":%s,"business_context_type_id":%s,"business_context_id":%s,"request_data":%s,"response_data":%s,"metadata":%s,"communication_status_id":%s,"error_message":%s,"retry_count":%s,"scheduled_at":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"idempotency_key":%s,"parent_communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    OLD.organization_id,
+    OLD.communication_type_id,
+    OLD.source_type_id,
+    OLD.source_id,
+    OLD.target_type_id,
+    OLD.target_id,
+    OLD.channel_id,
+    OLD.direction_id,
+    ifnull(OLD.business_context_type_id, 'null'),
+    ifnull(OLD.business_context_id, 'null'),
+    json_quote(OLD.request_data),
+    json_quote(OLD.response_data),
+    json_quote(OLD.metadata),
+    OLD.communication_status_id,
+    json_quote(OLD.error_message),
+    OLD.retry_count,
+    json_quote(OLD.scheduled_at),
+    json_quote(OLD.started_at),
+    json_quote(OLD.completed_at),
+    json_quote(OLD.correlation_id),
+    json_quote(OLD.idempotency_key),
+    ifnull(OLD.parent_communication_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER communication_business_context_direct_insert BEFORE INSERT ON communication_business_context WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|communication_business_context|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_business_context|created_at|time|communication_business_context.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|communication_business_context|updated_at|time|communication_business_context.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE
+    WHEN NEW.communication_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication WHERE id = NEW.communication_id) THEN RAISE(ABORT, 'EK|communication_business_context|communication_id|reference|There is no communication with this communication_id.')
+    WHEN NEW.context_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM business_context_type WHERE id = NEW.context_type_id) THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|reference|There is no business_context_type with this context_type_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM relationship_type WHERE id = ifnull(NEW.relationship_type_id, 2)) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|reference|There is no relationship_type with this relationship_type_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_business_context|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_business_context|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_business_context|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 57;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 57, x.id, format('{"communication_id":%s,"context_type_id":%s,"context_id":%s,"relationship_type_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.communication_id,
+    x.context_type_id,
+    x.context_id,
+    x.relationship_type_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_business_context x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM communication_business_context WHERE communication_id = NEW.communication_id AND context_type_id = NEW.context_type_id AND context_id = NEW.context_id);
+END;
+
+CREATE TRIGGER communication_business_context_audit_insert AFTER INSERT ON communication_business_context BEGIN
+  DELETE FROM audit_pending WHERE table_id = 57 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER communication_business_context_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON communication_business_context WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_business_context|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER communication_business_context_created_kept BEFORE UPDATE OF created_at, created_by ON communication_business_context WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_business_context|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|communication_business_context|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER communication_business_context_audit_update AFTER UPDATE ON communication_business_context WHEN NEW.communication_id IS NOT OLD.communication_id
+  OR NEW.context_type_id IS NOT OLD.context_type_id
+  OR NEW.context_id IS NOT OLD.context_id
+  OR NEW.relationship_type_id IS NOT OLD.relationship_type_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 57 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.communication_id IS NOT OLD.communication_id THEN ',"communication_id":[' || OLD.communication_id || ',' || NEW.communication_id || ']' END,
+    CASE WHEN NEW.context_type_id IS NOT OLD.context_type_id THEN ',"context_type_id":[' || OLD.context_type_id || ',' || NEW.context_type_id || ']' END,
+    CASE WHEN NEW.context_id IS NOT OLD.context_id THEN ',"context_id":[' || OLD.context_id || ',' || NEW.context_id || ']' END,
+    CASE WHEN NEW.relationship_type_id IS NOT OLD.relationship_type_id THEN ',"relationship_type_id":[' || OLD.relationship_type_id || ',' || NEW.relationship_type_id || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE communication_business_context SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER communication_business_context_direct_update BEFORE UPDATE ON communication_business_context WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|communication_business_context|updated_at|time|communication_business_context.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE
+    WHEN NEW.communication_id IS NOT OLD.communication_id AND NEW.communication_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication WHERE id = NEW.communication_id) THEN RAISE(ABORT, 'EK|communication_business_context|communication_id|reference|There is no communication with this communication_id.')
+    WHEN NEW.context_type_id IS NOT OLD.context_type_id AND NEW.context_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM business_context_type WHERE id = NEW.context_type_id) THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|reference|There is no business_context_type with this context_type_id.')
+    WHEN NEW.relationship_type_id IS NOT OLD.relationship_type_id AND NOT EXISTS (SELECT 1 FROM relationship_type WHERE id = ifnull(NEW.relationship_type_id, 2)) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|reference|There is no relationship_type with this relationship_type_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|communication_business_context|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|communication_business_context|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|communication_business_context|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER communication_business_context_direct_rekey BEFORE UPDATE OF communication_id, context_type_id, context_id ON communication_business_context WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 57;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 57, x.id, format('{"communication_id":%s,"context_type_id":%s,"context_id":%s,"relationship_type_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.communication_id,
+    x.context_type_id,
+    x.context_id,
+    x.relationship_type_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM communication_business_context x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM communication_business_context WHERE communication_id = NEW.communication_id AND context_type_id = NEW.context_type_id AND context_id = NEW.context_id);
+END;
+
+CREATE TRIGGER communication_business_context_direct_rekeyed AFTER UPDATE OF communication_id, context_type_id, context_id ON communication_business_context WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 57 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER communication_business_context_direct_delete BEFORE DELETE ON communication_business_context WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 57 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER communication_business_context_audit_delete AFTER DELETE ON communication_business_context BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, OLD.id, 'D',
+    format('{"communication_id":%s,"context_type_id":%s,"context_id":%s,"relationship_type_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.communication_id,
+    OLD.context_type_id,
+    OLD.context_id,
+    OLD.relationship_type_id,
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),

@@ -100,9 +100,25 @@ def sample(shell: sqlite3.Connection, table: str, **values: Any) -> dict[str, An
         (table, table),
     ).fetchall()
     for column, parent in required:
-        if column not in values:
+        if column not in values and column not in row:
             row[column] = put(shell, parent, **sample(shell, parent))
-    return {**row, **values}
+    row |= values
+    return {**row, **_targets(shell, table, row, required)}
+
+
+def _targets(
+    shell: sqlite3.Connection, table: str, row: dict[str, Any], required: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """Put in what required typed references point to: `x_id` in the table that `x_type_id` names."""
+    names = {name for (name,) in shell.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+    found = {}
+    for column, parent in required:
+        key = column.removesuffix("_type_id") + "_id"
+        if column.endswith("_type_id") and key in names - set(row):
+            sql = f"SELECT table_name FROM {parent} WHERE id = ?"
+            (target,) = shell.execute(sql, (row[column],)).fetchone()
+            found[key] = put(shell, target, **sample(shell, target))
+    return found
 
 
 def put(shell: sqlite3.Connection, table: str, **row: Any) -> int:

@@ -12,6 +12,7 @@ from edgekit.models import core, parties  # noqa: F401 - every other row names a
 
 if TYPE_CHECKING:
     from edgekit.models.clients import *  # noqa: F403
+    from edgekit.models.communications import *  # noqa: F403
     from edgekit.models.core import *  # noqa: F403
     from edgekit.models.entities import *  # noqa: F403
     from edgekit.models.events import *  # noqa: F403
@@ -68,6 +69,15 @@ MODELS = {
     "events": (
         "EventSource",
         "IntegrationEvent",
+    ),
+    "communications": (
+        "CommunicationChannel",
+        "CommunicationStatus",
+        "BusinessContextType",
+        "CommunicationType",
+        "CommunicationTypeChannel",
+        "Communication",
+        "CommunicationBusinessContext",
     ),
     "integrations": (
         "IntegrationType",

@@ -8,7 +8,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "entity_category": {"code": "C{n}", "name": "Category"},
     "entity_type": {"code": "T{n}", "name": "Type", "metadata_schema": "{{}}"},
     "entity": {"code": "E{n}", "name": "Service"},
-    "entity_reference_type": {"code": "R{n}", "name": "Kind", "table_name": "entity"},
+    "entity_reference_type": {"code": "R{n}", "name": "Kind", "table_name": "user"},
 }
 
 SPECIAL: dict[str, dict[str, Any]] = {

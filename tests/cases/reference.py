@@ -10,3 +10,21 @@ ROWS: dict[str, dict[str, Any]] = {
     "relationship_type": {"code": "R{n}", "name": "Relation"},
     "communication_direction": {"code": "D{n}", "name": "Direction"},
 }
+
+REFUSALS: dict[str, tuple[str | None, str, str]] = {
+    "relationship_type_kept_bi": (
+        None,
+        "REPLACE INTO relationship_type(code, name) VALUES ('related', 'x')",
+        "relationship_type.id.protected",
+    ),
+    "relationship_type_kept_bu": (
+        None,
+        "UPDATE OR REPLACE relationship_type SET code = 'PRIMARY' WHERE id = 3",
+        "relationship_type.id.protected",
+    ),
+    "relationship_type_kept_bd": (
+        None,
+        "DELETE FROM relationship_type WHERE id = 2",
+        "relationship_type.id.protected",
+    ),
+}
