@@ -24,6 +24,7 @@ _KEYS = {
     "communication_type_channel": ("communication_type_id", "channel_id"),
     "integration_template": ("code", "version"),
     "deployment_template": ("code", "version"),
+    "workflow_template": ("code", "version"),
 }
 """What identifies a row where it is not its `code`."""
 

@@ -61,6 +61,10 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (54, 'communication_type');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (55, 'communication_type_channel');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (56, 'communication');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (57, 'communication_business_context');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (58, 'workflow_type');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (59, 'workflow_template');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (60, 'orchestration_workflow');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (61, 'workflow_execution');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
@@ -151,7 +155,11 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM client_customization WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_customization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM consultation_session WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_session refer to this row.')
     WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of questionnaire_submission refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_generation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_template WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of orchestration_workflow refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'I', NULL);
 END;
 
@@ -275,7 +283,11 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM client_customization WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_customization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM consultation_session WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_session refer to this row.')
     WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of questionnaire_submission refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_generation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_template WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of orchestration_workflow refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -340,6 +352,10 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of questionnaire_submission refer to this row.') WHERE EXISTS (SELECT 1 FROM questionnaire_submission WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of consultation_generation refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_generation WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_type refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_type WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_template refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_template WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of orchestration_workflow refer to this row.') WHERE EXISTS (SELECT 1 FROM orchestration_workflow WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_execution WHERE status_id = OLD.id);
 END;
 
 CREATE TRIGGER status_audit_delete AFTER DELETE ON status BEGIN
@@ -1598,7 +1614,11 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM client_customization WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_customization WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_customization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM consultation_session WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_session WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_session refer to this row.')
     WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM questionnaire_submission WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of questionnaire_submission refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_generation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_generation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_generation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM orchestration_workflow WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of orchestration_workflow refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'I', NULL);
 END;
 
@@ -1750,7 +1770,11 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM client_customization WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_customization WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_customization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM consultation_session WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_session WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_session refer to this row.')
     WHEN EXISTS (SELECT 1 FROM questionnaire_submission WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM questionnaire_submission WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of questionnaire_submission refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_generation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM consultation_generation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_generation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM orchestration_workflow WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of orchestration_workflow refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1817,6 +1841,10 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of questionnaire_submission refer to this row.') WHERE EXISTS (SELECT 1 FROM questionnaire_submission WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of consultation_generation refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_generation WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_type refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_type WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_template refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_template WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of orchestration_workflow refer to this row.') WHERE EXISTS (SELECT 1 FROM orchestration_workflow WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_execution WHERE created_by = OLD.id OR updated_by = OLD.id);
 END;
 
 CREATE TRIGGER user_audit_delete AFTER DELETE ON user BEGIN
@@ -8158,7 +8186,8 @@ CREATE TRIGGER client_audit_insert AFTER INSERT ON client BEGIN
     WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_billing_info refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_deployment WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_deployment refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_customization WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_customization refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of consultation_session refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of orchestration_workflow refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'I', NULL);
 END;
 
@@ -8267,7 +8296,8 @@ CREATE TRIGGER client_direct_rekeyed AFTER UPDATE OF organization_id ON client W
     WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_billing_info refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_deployment WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_deployment refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_customization WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of client_customization refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of consultation_session refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE client_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|client|id|referenced|Rows of orchestration_workflow refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -8280,6 +8310,7 @@ CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of client_deployment refer to this row.') WHERE EXISTS (SELECT 1 FROM client_deployment WHERE client_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of client_customization refer to this row.') WHERE EXISTS (SELECT 1 FROM client_customization WHERE client_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE client_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of orchestration_workflow refer to this row.') WHERE EXISTS (SELECT 1 FROM orchestration_workflow WHERE client_id = OLD.id);
 END;
 
 CREATE TRIGGER client_audit_delete AFTER DELETE ON client BEGIN
@@ -9342,4 +9373,689 @@ END;
 
 CREATE TRIGGER consultation_analytics_kept_delete BEFORE DELETE ON consultation_analytics BEGIN
   SELECT RAISE(ABORT, 'EK|consultation_analytics|*|append_only|Rows of consultation_analytics are only ever added.');
+END;
+
+CREATE TRIGGER workflow_type_direct_insert BEFORE INSERT ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|workflow_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|workflow_type|created_at|time|workflow_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|workflow_type|updated_at|time|workflow_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|workflow_type|code|length|workflow_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|workflow_type|name|length|workflow_type.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|workflow_type|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|workflow_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|workflow_type|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 58;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 58, x.id, format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM workflow_type x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM workflow_type WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER workflow_type_audit_insert AFTER INSERT ON workflow_type BEGIN
+  DELETE FROM audit_pending WHERE table_id = 58 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM workflow_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM workflow_template WHERE workflow_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|workflow_type|id|referenced|Rows of workflow_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE workflow_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|workflow_type|id|referenced|Rows of orchestration_workflow refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER workflow_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON workflow_type WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|workflow_type|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER workflow_type_created_kept BEFORE UPDATE OF created_at, created_by ON workflow_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|workflow_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|workflow_type|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER workflow_type_audit_update AFTER UPDATE ON workflow_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 58 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE workflow_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER workflow_type_direct_update BEFORE UPDATE ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|workflow_type|updated_at|time|workflow_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|workflow_type|code|length|workflow_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|workflow_type|name|length|workflow_type.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|workflow_type|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|workflow_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|workflow_type|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER workflow_type_direct_rekey BEFORE UPDATE OF code ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 58;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 58, x.id, format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM workflow_type x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM workflow_type WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER workflow_type_direct_rekeyed AFTER UPDATE OF code ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 58 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM workflow_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM workflow_template WHERE workflow_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|workflow_type|id|referenced|Rows of workflow_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE workflow_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|workflow_type|id|referenced|Rows of orchestration_workflow refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER workflow_type_direct_delete BEFORE DELETE ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 58 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|workflow_type|id|referenced|Rows of workflow_template refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_template WHERE workflow_type_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|workflow_type|id|referenced|Rows of orchestration_workflow refer to this row.') WHERE EXISTS (SELECT 1 FROM orchestration_workflow WHERE workflow_type_id = OLD.id);
+END;
+
+CREATE TRIGGER workflow_type_audit_delete AFTER DELETE ON workflow_type BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER workflow_template_direct_insert BEFORE INSERT ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|workflow_template|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|workflow_template|created_at|time|workflow_template.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|workflow_template|updated_at|time|workflow_template.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|workflow_template|code|length|workflow_template.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|workflow_template|name|length|workflow_template.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|workflow_template|version|length|workflow_template.version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(definition) THEN json_type(definition) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|workflow_template|definition|json_object|workflow_template.definition must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.version AS version, NEW.definition AS definition);
+  SELECT CASE
+    WHEN NEW.workflow_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM workflow_type WHERE id = NEW.workflow_type_id) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|workflow_template|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|workflow_template|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|workflow_template|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 59;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 59, x.id, format('{"code":%s,"name":%s,"description":%s,"workflow_type_id":%s,"version":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.workflow_type_id,
+    json_quote(x.version),
+    json_quote(x.definition),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM workflow_template x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM workflow_template WHERE code COLLATE NOCASE = NEW.code AND version = NEW.version);
+END;
+
+CREATE TRIGGER workflow_template_audit_insert AFTER INSERT ON workflow_template BEGIN
+  DELETE FROM audit_pending WHERE table_id = 59 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM workflow_template WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE workflow_template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|workflow_template|id|referenced|Rows of orchestration_workflow refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER workflow_template_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON workflow_template WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|workflow_template|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER workflow_template_created_kept BEFORE UPDATE OF created_at, created_by ON workflow_template WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|workflow_template|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|workflow_template|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER workflow_template_audit_update AFTER UPDATE ON workflow_template WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.workflow_type_id IS NOT OLD.workflow_type_id
+  OR NEW.version IS NOT OLD.version COLLATE BINARY
+  OR NEW.definition IS NOT OLD.definition COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 59 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id THEN ',"workflow_type_id":[' || OLD.workflow_type_id || ',' || NEW.workflow_type_id || ']' END,
+    CASE WHEN NEW.version IS NOT OLD.version COLLATE BINARY THEN ',"version":[' || json_quote(OLD.version) || ',' || json_quote(''||NEW.version) || ']' END,
+    CASE WHEN NEW.definition IS NOT OLD.definition COLLATE BINARY THEN ',"definition":[' || json_quote(OLD.definition) || ',' || json_quote(''||NEW.definition) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE workflow_template SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER workflow_template_direct_update BEFORE UPDATE ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|workflow_template|updated_at|time|workflow_template.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|workflow_template|code|length|workflow_template.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|workflow_template|name|length|workflow_template.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|workflow_template|version|length|workflow_template.version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(definition) THEN json_type(definition) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|workflow_template|definition|json_object|workflow_template.definition must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.version AS version, NEW.definition AS definition);
+  SELECT CASE
+    WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND NEW.workflow_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM workflow_type WHERE id = NEW.workflow_type_id) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|workflow_template|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|workflow_template|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|workflow_template|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER workflow_template_direct_rekey BEFORE UPDATE OF code, version ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 59;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 59, x.id, format('{"code":%s,"name":%s,"description":%s,"workflow_type_id":%s,"version":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.workflow_type_id,
+    json_quote(x.version),
+    json_quote(x.definition),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM workflow_template x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM workflow_template WHERE code COLLATE NOCASE = NEW.code AND version = NEW.version);
+END;
+
+CREATE TRIGGER workflow_template_direct_rekeyed AFTER UPDATE OF code, version ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 59 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM workflow_template WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE workflow_template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|workflow_template|id|referenced|Rows of orchestration_workflow refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER workflow_template_direct_delete BEFORE DELETE ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 59 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|workflow_template|id|referenced|Rows of orchestration_workflow refer to this row.') WHERE EXISTS (SELECT 1 FROM orchestration_workflow WHERE workflow_template_id = OLD.id);
+END;
+
+CREATE TRIGGER workflow_template_audit_delete AFTER DELETE ON workflow_template BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"workflow_type_id":%s,"version":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.workflow_type_id,
+    json_quote(OLD.version),
+    json_quote(OLD.definition),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER orchestration_workflow_direct_insert BEFORE INSERT ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|orchestration_workflow|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|orchestration_workflow|created_at|time|orchestration_workflow.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|orchestration_workflow|updated_at|time|orchestration_workflow.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|uuid|length|orchestration_workflow.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(workflow_name) BETWEEN 1 AND 255, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_name|length|orchestration_workflow.workflow_name must not be empty and has at most 255 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(workflow_definition) THEN json_type(workflow_definition) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|json_object|orchestration_workflow.workflow_definition must be a JSON object.')
+    WHEN NOT ifnull(workflow_status IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled'), 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_status|choice|orchestration_workflow.workflow_status must be one of: pending, in_progress, completed, failed, cancelled.')
+    WHEN NOT ifnull(metadata IS NULL OR CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|metadata|json_object|orchestration_workflow.metadata must be a JSON object.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|started_at|time|orchestration_workflow.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|completed_at|time|orchestration_workflow.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|correlation_id|length|orchestration_workflow.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|error_code|length|orchestration_workflow.error_code has at most 50 characters.')
+    WHEN NOT ifnull(CASE workflow_status WHEN 'pending' THEN started_at IS NULL WHEN 'cancelled' THEN 1 ELSE started_at IS NOT NULL END, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|started_at|required|orchestration_workflow.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (workflow_status IN ('pending', 'in_progress')), 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|completed_at|required|orchestration_workflow.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|completed_at|order|orchestration_workflow.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.workflow_name AS workflow_name, NEW.workflow_definition AS workflow_definition, ifnull(NEW.workflow_status, ('pending')) AS workflow_status, NEW.metadata AS metadata, NEW.started_at AS started_at, NEW.completed_at AS completed_at, NEW.correlation_id AS correlation_id, NEW.error_code AS error_code);
+  SELECT CASE
+    WHEN NEW.workflow_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM workflow_type WHERE id = NEW.workflow_type_id) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.')
+    WHEN NEW.workflow_template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM workflow_template WHERE id = NEW.workflow_template_id) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_template_id|reference|There is no workflow_template with this workflow_template_id.')
+    WHEN NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|orchestration_workflow|client_id|reference|There is no client with this client_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|orchestration_workflow|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|orchestration_workflow|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|orchestration_workflow|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 60;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 60, x.id, format('{"uuid":%s,"workflow_name":%s,"workflow_type_id":%s,"workflow_template_id":%s,"client_id":%s,"workflow_definition":%s,"workflow_status":%s,"metadata":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    json_quote(x.workflow_name),
+    x.workflow_type_id,
+    ifnull(x.workflow_template_id, 'null'),
+    ifnull(x.client_id, 'null'),
+    json_quote(x.workflow_definition),
+    json_quote(x.workflow_status),
+    json_quote(x.metadata),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    json_quote(x.correlation_id),
+    json_quote(x.error_code),
+    json_quote(x.error_message),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM orchestration_workflow x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM orchestration_workflow WHERE uuid = NEW.uuid);
+END;
+
+CREATE TRIGGER orchestration_workflow_audit_insert AFTER INSERT ON orchestration_workflow BEGIN
+  DELETE FROM audit_pending WHERE table_id = 60 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE workflow_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|orchestration_workflow|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER orchestration_workflow_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON orchestration_workflow WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|orchestration_workflow|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER orchestration_workflow_created_kept BEFORE UPDATE OF created_at, created_by ON orchestration_workflow WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|orchestration_workflow|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|orchestration_workflow|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER orchestration_workflow_audit_update AFTER UPDATE ON orchestration_workflow WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
+  OR NEW.workflow_name IS NOT OLD.workflow_name COLLATE BINARY
+  OR NEW.workflow_type_id IS NOT OLD.workflow_type_id
+  OR NEW.workflow_template_id IS NOT OLD.workflow_template_id
+  OR NEW.client_id IS NOT OLD.client_id
+  OR NEW.workflow_definition IS NOT OLD.workflow_definition COLLATE BINARY
+  OR NEW.workflow_status IS NOT OLD.workflow_status COLLATE BINARY
+  OR NEW.metadata IS NOT OLD.metadata COLLATE BINARY
+  OR NEW.started_at IS NOT OLD.started_at COLLATE BINARY
+  OR NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY
+  OR NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY
+  OR NEW.error_code IS NOT OLD.error_code COLLATE BINARY
+  OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 60 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY THEN ',"uuid":[' || json_quote(OLD.uuid) || ',' || json_quote(''||NEW.uuid) || ']' END,
+    CASE WHEN NEW.workflow_name IS NOT OLD.workflow_name COLLATE BINARY THEN ',"workflow_name":[' || json_quote(OLD.workflow_name) || ',' || json_quote(''||NEW.workflow_name) || ']' END,
+    CASE WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id THEN ',"workflow_type_id":[' || OLD.workflow_type_id || ',' || NEW.workflow_type_id || ']' END,
+    CASE WHEN NEW.workflow_template_id IS NOT OLD.workflow_template_id THEN ',"workflow_template_id":[' || ifnull(OLD.workflow_template_id, 'null') || ',' || ifnull(NEW.workflow_template_id, 'null') || ']' END,
+    CASE WHEN NEW.client_id IS NOT OLD.client_id THEN ',"client_id":[' || ifnull(OLD.client_id, 'null') || ',' || ifnull(NEW.client_id, 'null') || ']' END,
+    CASE WHEN NEW.workflow_definition IS NOT OLD.workflow_definition COLLATE BINARY THEN ',"workflow_definition":[' || json_quote(OLD.workflow_definition) || ',' || json_quote(''||NEW.workflow_definition) || ']' END,
+    CASE WHEN NEW.workflow_status IS NOT OLD.workflow_status COLLATE BINARY THEN ',"workflow_status":[' || json_quote(OLD.workflow_status) || ',' || json_quote(''||NEW.workflow_status) || ']' END,
+    CASE WHEN NEW.metadata IS NOT OLD.metadata COLLATE BINARY THEN ',"metadata":[' || json_quote(OLD.metadata) || ',' || json_quote(''||NEW.metadata) || ']' END,
+    CASE WHEN NEW.started_at IS NOT OLD.started_at COLLATE BINARY THEN ',"started_at":[' || json_quote(OLD.started_at) || ',' || json_quote(''||NEW.started_at) || ']' END,
+    CASE WHEN NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY THEN ',"completed_at":[' || json_quote(OLD.completed_at) || ',' || json_quote(''||NEW.completed_at) || ']' END,
+    CASE WHEN NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY THEN ',"correlation_id":[' || json_quote(OLD.correlation_id) || ',' || json_quote(''||NEW.correlation_id) || ']' END,
+    CASE WHEN NEW.error_code IS NOT OLD.error_code COLLATE BINARY THEN ',"error_code":[' || json_quote(OLD.error_code) || ',' || json_quote(''||NEW.error_code) || ']' END,
+    CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE orchestration_workflow SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER orchestration_workflow_direct_update BEFORE UPDATE ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|orchestration_workflow|updated_at|time|orchestration_workflow.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|uuid|length|orchestration_workflow.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(workflow_name) BETWEEN 1 AND 255, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_name|length|orchestration_workflow.workflow_name must not be empty and has at most 255 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(workflow_definition) THEN json_type(workflow_definition) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|json_object|orchestration_workflow.workflow_definition must be a JSON object.')
+    WHEN NOT ifnull(workflow_status IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled'), 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_status|choice|orchestration_workflow.workflow_status must be one of: pending, in_progress, completed, failed, cancelled.')
+    WHEN NOT ifnull(metadata IS NULL OR CASE WHEN json_valid(metadata) THEN json_type(metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|metadata|json_object|orchestration_workflow.metadata must be a JSON object.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|started_at|time|orchestration_workflow.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|completed_at|time|orchestration_workflow.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|correlation_id|length|orchestration_workflow.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|error_code|length|orchestration_workflow.error_code has at most 50 characters.')
+    WHEN NOT ifnull(CASE workflow_status WHEN 'pending' THEN started_at IS NULL WHEN 'cancelled' THEN 1 ELSE started_at IS NOT NULL END, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|started_at|required|orchestration_workflow.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (workflow_status IN ('pending', 'in_progress')), 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|completed_at|required|orchestration_workflow.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|orchestration_workflow|completed_at|order|orchestration_workflow.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.workflow_name AS workflow_name, NEW.workflow_definition AS workflow_definition, ifnull(NEW.workflow_status, ('pending')) AS workflow_status, NEW.metadata AS metadata, NEW.started_at AS started_at, NEW.completed_at AS completed_at, NEW.correlation_id AS correlation_id, NEW.error_code AS error_code);
+  SELECT CASE
+    WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND NEW.workflow_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM workflow_type WHERE id = NEW.workflow_type_id) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.')
+    WHEN NEW.workflow_template_id IS NOT OLD.workflow_template_id AND NEW.workflow_template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM workflow_template WHERE id = NEW.workflow_template_id) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_template_id|reference|There is no workflow_template with this workflow_template_id.')
+    WHEN NEW.client_id IS NOT OLD.client_id AND NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|orchestration_workflow|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|orchestration_workflow|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|orchestration_workflow|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|orchestration_workflow|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER orchestration_workflow_direct_rekey BEFORE UPDATE OF uuid ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 60;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 60, x.id, format('{"uuid":%s,"workflow_name":%s,"workflow_type_id":%s,"workflow_template_id":%s,"client_id":%s,"workflow_definition":%s,"workflow_status":%s,"metadata":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    json_quote(x.workflow_name),
+    x.workflow_type_id,
+    ifnull(x.workflow_template_id, 'null'),
+    ifnull(x.client_id, 'null'),
+    json_quote(x.workflow_definition),
+    json_quote(x.workflow_status),
+    json_quote(x.metadata),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    json_quote(x.correlation_id),
+    json_quote(x.error_code),
+    json_quote(x.error_message),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM orchestration_workflow x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM orchestration_workflow WHERE uuid = NEW.uuid);
+END;
+
+CREATE TRIGGER orchestration_workflow_direct_rekeyed AFTER UPDATE OF uuid ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 60 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE workflow_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|orchestration_workflow|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER orchestration_workflow_direct_delete BEFORE DELETE ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 60 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  DELETE FROM workflow_execution WHERE workflow_id = OLD.id;
+END;
+
+CREATE TRIGGER orchestration_workflow_audit_delete AFTER DELETE ON orchestration_workflow BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, OLD.id, 'D',
+    format('{"uuid":%s,"workflow_name":%s,"workflow_type_id":%s,"workflow_template_id":%s,"client_id":%s,"workflow_definition":%s,"workflow_status":%s,"metadata":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    json_quote(OLD.workflow_name),
+    OLD.workflow_type_id,
+    ifnull(OLD.workflow_template_id, 'null'),
+    ifnull(OLD.client_id, 'null'),
+    json_quote(OLD.workflow_definition),
+    json_quote(OLD.workflow_status),
+    json_quote(OLD.metadata),
+    json_quote(OLD.started_at),
+    json_quote(OLD.completed_at),
+    json_quote(OLD.correlation_id),
+    json_quote(OLD.error_code),
+    json_quote(OLD.error_message),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER workflow_execution_direct_insert BEFORE INSERT ON workflow_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|workflow_execution|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|workflow_execution|created_at|time|workflow_execution.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|workflow_execution|updated_at|time|workflow_execution.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(step_name) BETWEEN 1 AND 255, 1) THEN RAISE(ABORT, 'EK|workflow_execution|step_name|length|workflow_execution.step_name must not be empty and has at most 255 characters.')
+    WHEN NOT ifnull(length(step_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|workflow_execution|step_type|length|workflow_execution.step_type must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(execution_order >= 1, 1) THEN RAISE(ABORT, 'EK|workflow_execution|execution_order|range|workflow_execution.execution_order must be at least 1.')
+    WHEN NOT ifnull(execution_status IN ('pending', 'running', 'completed', 'failed', 'skipped'), 1) THEN RAISE(ABORT, 'EK|workflow_execution|execution_status|choice|workflow_execution.execution_status must be one of: pending, running, completed, failed, skipped.')
+    WHEN NOT ifnull(input_data IS NULL OR CASE WHEN json_valid(input_data) THEN json_type(input_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|workflow_execution|input_data|json_object|workflow_execution.input_data must be a JSON object.')
+    WHEN NOT ifnull(output_data IS NULL OR CASE WHEN json_valid(output_data) THEN json_type(output_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|workflow_execution|output_data|json_object|workflow_execution.output_data must be a JSON object.')
+    WHEN NOT ifnull(error_data IS NULL OR CASE WHEN json_valid(error_data) THEN json_type(error_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|workflow_execution|error_data|json_object|workflow_execution.error_data must be a JSON object.')
+    WHEN NOT ifnull(execution_time_ms >= 0, 1) THEN RAISE(ABORT, 'EK|workflow_execution|execution_time_ms|range|workflow_execution.execution_time_ms must not be negative.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|workflow_execution|started_at|time|workflow_execution.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|workflow_execution|completed_at|time|workflow_execution.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retry_count BETWEEN 0 AND max_retries, 1) THEN RAISE(ABORT, 'EK|workflow_execution|retry_count|range|workflow_execution.retry_count must be between 0 and max_retries.')
+    WHEN NOT ifnull(started_at IS NOT NULL OR execution_status IN ('pending', 'skipped'), 1) THEN RAISE(ABORT, 'EK|workflow_execution|started_at|required|workflow_execution.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (execution_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|workflow_execution|completed_at|required|workflow_execution.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|workflow_execution|completed_at|order|workflow_execution.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.step_name AS step_name, NEW.step_type AS step_type, NEW.execution_order AS execution_order, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.input_data AS input_data, NEW.output_data AS output_data, NEW.error_data AS error_data, NEW.execution_time_ms AS execution_time_ms, NEW.started_at AS started_at, NEW.completed_at AS completed_at, ifnull(NEW.retry_count, 0) AS retry_count, ifnull(NEW.max_retries, 3) AS max_retries);
+  SELECT CASE
+    WHEN NEW.workflow_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orchestration_workflow WHERE id = NEW.workflow_id) THEN RAISE(ABORT, 'EK|workflow_execution|workflow_id|reference|There is no orchestration_workflow with this workflow_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|workflow_execution|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|workflow_execution|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|workflow_execution|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 61;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 61, x.id, format('{"workflow_id":%s,"step_name":%s,"step_type":%s,"execution_order":%s,"execution_status":%s,"input_data":%s,"output_data":%s,"error_data":%s,"execution_time_ms":%s,"started_at":%s,"completed_at":%s,"retry_count":%s,"max_retries":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.workflow_id,
+    json_quote(x.step_name),
+    json_quote(x.step_type),
+    x.execution_order,
+    json_quote(x.execution_status),
+    json_quote(x.input_data),
+    json_quote(x.output_data),
+    json_quote(x.error_data),
+    ifnull(x.execution_time_ms, 'null'),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    x.retry_count,
+    x.max_retries,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM workflow_execution x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM workflow_execution WHERE workflow_id = NEW.workflow_id AND execution_order = NEW.execution_order);
+END;
+
+CREATE TRIGGER workflow_execution_audit_insert AFTER INSERT ON workflow_execution BEGIN
+  DELETE FROM audit_pending WHERE table_id = 61 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER workflow_execution_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON workflow_execution WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|workflow_execution|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER workflow_execution_created_kept BEFORE UPDATE OF created_at, created_by ON workflow_execution WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|workflow_execution|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|workflow_execution|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER workflow_execution_audit_update AFTER UPDATE ON workflow_execution WHEN NEW.workflow_id IS NOT OLD.workflow_id
+  OR NEW.step_name IS NOT OLD.step_name COLLATE BINARY
+  OR NEW.step_type IS NOT OLD.step_type COLLATE BINARY
+  OR NEW.execution_order IS NOT OLD.execution_order
+  OR NEW.execution_status IS NOT OLD.execution_status COLLATE BINARY
+  OR NEW.input_data IS NOT OLD.input_data COLLATE BINARY
+  OR NEW.output_data IS NOT OLD.output_data COLLATE BINARY
+  OR NEW.error_data IS NOT OLD.error_data COLLATE BINARY
+  OR NEW.execution_time_ms IS NOT OLD.execution_time_ms
+  OR NEW.started_at IS NOT OLD.started_at COLLATE BINARY
+  OR NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY
+  OR NEW.retry_count IS NOT OLD.retry_count
+  OR NEW.max_retries IS NOT OLD.max_retries
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 61 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.workflow_id IS NOT OLD.workflow_id THEN ',"workflow_id":[' || OLD.workflow_id || ',' || NEW.workflow_id || ']' END,
+    CASE WHEN NEW.step_name IS NOT OLD.step_name COLLATE BINARY THEN ',"step_name":[' || json_quote(OLD.step_name) || ',' || json_quote(''||NEW.step_name) || ']' END,
+    CASE WHEN NEW.step_type IS NOT OLD.step_type COLLATE BINARY THEN ',"step_type":[' || json_quote(OLD.step_type) || ',' || json_quote(''||NEW.step_type) || ']' END,
+    CASE WHEN NEW.execution_order IS NOT OLD.execution_order THEN ',"execution_order":[' || OLD.execution_order || ',' || NEW.execution_order || ']' END,
+    CASE WHEN NEW.execution_status IS NOT OLD.execution_status COLLATE BINARY THEN ',"execution_status":[' || json_quote(OLD.execution_status) || ',' || json_quote(''||NEW.execution_status) || ']' END,
+    CASE WHEN NEW.input_data IS NOT OLD.input_data COLLATE BINARY THEN ',"input_data":[' || json_quote(OLD.input_data) || ',' || json_quote(''||NEW.input_data) || ']' END,
+    CASE WHEN NEW.output_data IS NOT OLD.output_data COLLATE BINARY THEN ',"output_data":[' || json_quote(OLD.output_data) || ',' || json_quote(''||NEW.output_data) || ']' END,
+    CASE WHEN NEW.error_data IS NOT OLD.error_data COLLATE BINARY THEN ',"error_data":[' || json_quote(OLD.error_data) || ',' || json_quote(''||NEW.error_data) || ']' END,
+    CASE WHEN NEW.execution_time_ms IS NOT OLD.execution_time_ms THEN ',"execution_time_ms":[' || ifnull(OLD.execution_time_ms, 'null') || ',' || ifnull(NEW.execution_time_ms, 'null') || ']' END,
+    CASE WHEN NEW.started_at IS NOT OLD.started_at COLLATE BINARY THEN ',"started_at":[' || json_quote(OLD.started_at) || ',' || json_quote(''||NEW.started_at) || ']' END,
+    CASE WHEN NEW.completed_at IS NOT OLD.completed_at COLLATE BINARY THEN ',"completed_at":[' || json_quote(OLD.completed_at) || ',' || json_quote(''||NEW.completed_at) || ']' END,
+    CASE WHEN NEW.retry_count IS NOT OLD.retry_count THEN ',"retry_count":[' || OLD.retry_count || ',' || NEW.retry_count || ']' END,
+    CASE WHEN NEW.max_retries IS NOT OLD.max_retries THEN ',"max_retries":[' || OLD.max_retries || ',' || NEW.max_retries || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE workflow_execution SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER workflow_execution_direct_update BEFORE UPDATE ON workflow_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|workflow_execution|updated_at|time|workflow_execution.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(step_name) BETWEEN 1 AND 255, 1) THEN RAISE(ABORT, 'EK|workflow_execution|step_name|length|workflow_execution.step_name must not be empty and has at most 255 characters.')
+    WHEN NOT ifnull(length(step_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|workflow_execution|step_type|length|workflow_execution.step_type must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(execution_order >= 1, 1) THEN RAISE(ABORT, 'EK|workflow_execution|execution_order|range|workflow_execution.execution_order must be at least 1.')
+    WHEN NOT ifnull(execution_status IN ('pending', 'running', 'completed', 'failed', 'skipped'), 1) THEN RAISE(ABORT, 'EK|workflow_execution|execution_status|choice|workflow_execution.execution_status must be one of: pending, running, completed, failed, skipped.')
+    WHEN NOT ifnull(input_data IS NULL OR CASE WHEN json_valid(input_data) THEN json_type(input_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|workflow_execution|input_data|json_object|workflow_execution.input_data must be a JSON object.')
+    WHEN NOT ifnull(output_data IS NULL OR CASE WHEN json_valid(output_data) THEN json_type(output_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|workflow_execution|output_data|json_object|workflow_execution.output_data must be a JSON object.')
+    WHEN NOT ifnull(error_data IS NULL OR CASE WHEN json_valid(error_data) THEN json_type(error_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|workflow_execution|error_data|json_object|workflow_execution.error_data must be a JSON object.')
+    WHEN NOT ifnull(execution_time_ms >= 0, 1) THEN RAISE(ABORT, 'EK|workflow_execution|execution_time_ms|range|workflow_execution.execution_time_ms must not be negative.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|workflow_execution|started_at|time|workflow_execution.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(completed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', completed_at, '+0 days') IS completed_at, 1) THEN RAISE(ABORT, 'EK|workflow_execution|completed_at|time|workflow_execution.completed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retry_count BETWEEN 0 AND max_retries, 1) THEN RAISE(ABORT, 'EK|workflow_execution|retry_count|range|workflow_execution.retry_count must be between 0 and max_retries.')
+    WHEN NOT ifnull(started_at IS NOT NULL OR execution_status IN ('pending', 'skipped'), 1) THEN RAISE(ABORT, 'EK|workflow_execution|started_at|required|workflow_execution.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull((completed_at IS NULL) = (execution_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|workflow_execution|completed_at|required|workflow_execution.completed_at does not fit the rest of the row.')
+    WHEN NOT ifnull(started_at <= completed_at, 1) THEN RAISE(ABORT, 'EK|workflow_execution|completed_at|order|workflow_execution.completed_at must not come before started_at.') END
+    FROM (SELECT NEW.step_name AS step_name, NEW.step_type AS step_type, NEW.execution_order AS execution_order, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.input_data AS input_data, NEW.output_data AS output_data, NEW.error_data AS error_data, NEW.execution_time_ms AS execution_time_ms, NEW.started_at AS started_at, NEW.completed_at AS completed_at, ifnull(NEW.retry_count, 0) AS retry_count, ifnull(NEW.max_retries, 3) AS max_retries);
+  SELECT CASE
+    WHEN NEW.workflow_id IS NOT OLD.workflow_id AND NEW.workflow_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orchestration_workflow WHERE id = NEW.workflow_id) THEN RAISE(ABORT, 'EK|workflow_execution|workflow_id|reference|There is no orchestration_workflow with this workflow_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|workflow_execution|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|workflow_execution|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|workflow_execution|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER workflow_execution_direct_rekey BEFORE UPDATE OF workflow_id, execution_order ON workflow_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 61;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 61, x.id, format('{"workflow_id":%s,"step_name":%s,"step_type":%s,"execution_order":%s,"execution_status":%s,"input_data":%s,"output_data":%s,"error_data":%s,"execution_time_ms":%s,"started_at":%s,"completed_at":%s,"retry_count":%s,"max_retries":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.workflow_id,
+    json_quote(x.step_name),
+    json_quote(x.step_type),
+    x.execution_order,
+    json_quote(x.execution_status),
+    json_quote(x.input_data),
+    json_quote(x.output_data),
+    json_quote(x.error_data),
+    ifnull(x.execution_time_ms, 'null'),
+    json_quote(x.started_at),
+    json_quote(x.completed_at),
+    x.retry_count,
+    x.max_retries,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM workflow_execution x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM workflow_execution WHERE workflow_id = NEW.workflow_id AND execution_order = NEW.execution_order);
+END;
+
+CREATE TRIGGER workflow_execution_direct_rekeyed AFTER UPDATE OF workflow_id, execution_order ON workflow_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 61 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER workflow_execution_direct_delete BEFORE DELETE ON workflow_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 61 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER workflow_execution_audit_delete AFTER DELETE ON workflow_execution BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, OLD.id, 'D',
+    format('{"workflow_id":%s,"step_name":%s,"step_type":%s,"execution_order":%s,"execution_status":%s,"input_data":%s,"output_data":%s,"error_data":%s,"execution_time_ms":%s,"started_at":%s,"completed_at":%s,"retry_count":%s,"max_retries":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.workflow_id,
+    json_quote(OLD.step_name),
+    json_quote(OLD.step_type),
+    OLD.execution_order,
+    json_quote(OLD.execution_status),
+    json_quote(OLD.input_data),
+    json_quote(OLD.output_data),
+    json_quote(OLD.error_data),
+    ifnull(OLD.execution_time_ms, 'null'),
+    json_quote(OLD.started_at),
+    json_quote(OLD.completed_at),
+    OLD.retry_count,
+    OLD.max_retries,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
 END;

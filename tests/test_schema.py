@@ -49,11 +49,13 @@ UPWARD = {"created_by", "updated_by"}
 CASCADES = {
     ("integration_mapping", "integration_id"),
     ("integration_checkpoint", "integration_id"),
+    ("workflow_execution", "workflow_id"),
 }
 REFERENCE_TABLES = [
     "environment", "role", "license_tier", "relationship_type", "communication_direction", "entity_category",
     "entity_reference_type", "event_source", "communication_channel", "communication_status",
     "business_context_type", "integration_type", "template_category", "client_status", "subscription_status",
+    "workflow_type",
 ]  # fmt: skip
 
 # Without the modifier SQLite 3.40 takes 30 February for a time.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgekit.models.reference import *  # noqa: F403
     from edgekit.models.runner import *  # noqa: F403
     from edgekit.models.vault import *  # noqa: F403
+    from edgekit.models.workflows import *  # noqa: F403
 
 MODELS = {
     "core": (
@@ -107,6 +108,12 @@ MODELS = {
         "QuestionnaireSubmission",
         "ConsultationGeneration",
         "ConsultationAnalytics",
+    ),
+    "workflows": (
+        "WorkflowType",
+        "WorkflowTemplate",
+        "OrchestrationWorkflow",
+        "WorkflowExecution",
     ),
 }
 """The models of each word, in the order of their tables."""
