@@ -194,7 +194,11 @@ def _up_to_bracket(text: str) -> str:
     return text
 
 
-_FORMATS = {"currency": "three capital letters such as USD", "color": "a colour such as #3366CC"}
+_FORMATS = {
+    "currency": "three capital letters such as USD",
+    "color": "a colour such as #3366CC",
+    "feature_key": "small letters, digits and _ with dots between, such as integration.mail",
+}
 
 
 def _figures(code: str, condition: str) -> str | None:
@@ -289,8 +293,9 @@ def explain_statement(connection: sqlite3.Connection, sql: str, params: Sequence
             if named := explain_reference(connection, match[1], values):
                 return named
     elif match := _PEEWEE_UPDATE.match(sql):
-        columns = re.findall(r'"([^"]+)" = \?', match[2])
-        return explain_reference(connection, match[1], dict(zip(columns, params, strict=False)))
+        places = re.finditer(r'"([^"]+)" = \?|\?', match[2])  # version = version + ? takes a place too
+        values = {place[1]: value for place, value in zip(places, params, strict=False) if place[1]}
+        return explain_reference(connection, match[1], values)
     elif match := _PEEWEE_DELETE.match(sql):
         return explain_referrers(connection, match[1] or match[2], params[0])
     return None

@@ -1,7 +1,8 @@
 """Reference rows: put into a file what every file needs, and never touch what somebody has changed.
 
 `seeds/NN_word.json` is {"table": [row, …]}. A reference to another table is written as that row's code; an
-object or list becomes JSON text. A row that is there already (by its key) is left alone, so applying twice
+object or list becomes JSON text. An id without a declared table, as of a scope, names the table too:
+`{"scope_id": {"program": "AUTO"}}`. A row that is there already (by its key) is left alone, so applying twice
 changes nothing.
 """
 
@@ -19,12 +20,20 @@ from edgekit.schema import quote_name
 if TYPE_CHECKING:
     import sqlite3
 
+_SCOPE = ("scope_type_id", "scope_id", "organization_id")
 _KEYS = {
     "user": ("username",),
     "communication_type_channel": ("communication_type_id", "channel_id"),
     "integration_template": ("code", "version"),
     "deployment_template": ("code", "version"),
     "workflow_template": ("code", "version"),
+    "feature_dependency": ("feature_id", "depends_on_feature_id"),
+    "license_tier_feature": ("license_tier_id", "feature_id"),
+    "entity_type_feature": ("entity_type_id", "feature_id"),
+    "entity_feature": ("entity_id", "feature_id"),
+    "model_registry": ("provider", "model_id"),
+    "feature_license": ("feature_id", *_SCOPE),
+    "configuration": ("configuration_type_id", *_SCOPE),
 }
 """What identifies a row where it is not its `code`."""
 
@@ -107,11 +116,11 @@ def _apply_rows(connection: sqlite3.Connection, path: Path, table: str, rows: li
             column: _value(connection, path, column, value, references) for column, value in row.items()
         }
         keys = _KEYS.get(table, ("code",))
-        if missing := [key for key in keys if key not in values]:
+        if missing := [key for key in keys if key not in values and key not in _SCOPE[1:]]:
             raise InvalidError(f"{path}: a row of {table} has no {missing[0]}.")
-        where = " AND ".join(f"{quote_name(key)} = ?" for key in keys)
+        where = " AND ".join(f"{quote_name(key)} IS ?" for key in keys)
         found = connection.execute(
-            f"SELECT 1 FROM {quote_name(table)} WHERE {where}", [values[key] for key in keys]
+            f"SELECT 1 FROM {quote_name(table)} WHERE {where}", [values.get(key) for key in keys]
         )
         if found.fetchone() is None:
             names = ", ".join(quote_name(column) for column in values)
@@ -126,14 +135,29 @@ def _apply_rows(connection: sqlite3.Connection, path: Path, table: str, rows: li
 def _value(
     connection: sqlite3.Connection, path: Path, column: str, value: Any, references: dict[str, str]
 ) -> Any:
+    if isinstance(value, dict) and column.endswith("_id"):
+        if column not in references and len(value) == 1:
+            ((parent, code),) = value.items()
+            return _id_of(connection, path, column, parent, code)
+        raise InvalidError(f"{path}: {column} must name one row.")
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if isinstance(value, bool):
         return int(value)
     if column in references and isinstance(value, str):
-        parent = references[column]
-        row = connection.execute(f"SELECT id FROM {quote_name(parent)} WHERE code = ?", (value,)).fetchone()
-        if row is None:
-            raise InvalidError(f"{path}: {column} names {value}, which is no code of {parent}.")
-        return row[0]
+        return _id_of(connection, path, column, references[column], value)
     return value
+
+
+def _id_of(connection: sqlite3.Connection, path: Path, column: str, parent: str, code: Any) -> int:
+    """Find a row by its code, or what identifies it instead; among organizations the first is meant."""
+    key = _KEYS.get(parent, ("code",))[0]
+    known = connection.execute("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (parent, key)).fetchone()
+    if known is None:
+        raise InvalidError(f"{path}: {column} names {parent}, which has no rows with a {key}.")
+    row = connection.execute(
+        f"SELECT id FROM {quote_name(parent)} WHERE {quote_name(key)} = ? ORDER BY id", (code,)
+    ).fetchone()
+    if row is None:
+        raise InvalidError(f"{path}: {column} names {code}, which is no {key} of {parent}.")
+    return int(row[0])

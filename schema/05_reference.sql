@@ -65,3 +65,18 @@ CREATE TABLE communication_direction (
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
+
+-- One row is a level at which something may be set. The narrower level (the higher number) wins over the wider ones.
+CREATE TABLE scope_type (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "scope_type.code.length" CHECK (length(code) BETWEEN 1 AND 50),
+  name TEXT NOT NULL CONSTRAINT "scope_type.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  description TEXT,
+  hierarchy_level INTEGER NOT NULL UNIQUE CONSTRAINT "scope_type.hierarchy_level.range" CHECK (hierarchy_level >= 1),
+  table_name TEXT CONSTRAINT "scope_type.table_name.choice" CHECK (table_name IN ('program', 'producer', 'entity', 'user')),  -- where `scope_id` points to; NULL: the whole file, without an id
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;

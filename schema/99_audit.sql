@@ -65,6 +65,19 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (58, 'workflow_type');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (59, 'workflow_template');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (60, 'orchestration_workflow');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (61, 'workflow_execution');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (62, 'scope_type');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (63, 'feature_type');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (64, 'feature');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (65, 'feature_dependency');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (66, 'license_tier_feature');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (67, 'vendor_key');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (68, 'license_file');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (69, 'feature_license');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (70, 'feature_usage');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (71, 'entity_type_feature');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (72, 'entity_feature');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (73, 'model_registry');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (74, 'component_registry');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
@@ -107,6 +120,7 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier refer to this row.')
     WHEN EXISTS (SELECT 1 FROM relationship_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of relationship_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_direction WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_direction refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM scope_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of scope_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM organization WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of organization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM user WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of user refer to this row.')
     WHEN EXISTS (SELECT 1 FROM program WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of program refer to this row.')
@@ -128,6 +142,18 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_dependency refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM vendor_key WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of vendor_key refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_file WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of license_file refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_type_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of model_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM component_registry WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of component_registry refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_channel WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM business_context_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.')
@@ -235,6 +261,7 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier refer to this row.')
     WHEN EXISTS (SELECT 1 FROM relationship_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of relationship_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_direction WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_direction refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM scope_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of scope_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM organization WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of organization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM user WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of user refer to this row.')
     WHEN EXISTS (SELECT 1 FROM program WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of program refer to this row.')
@@ -256,6 +283,18 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_dependency refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM vendor_key WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of vendor_key refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_file WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of license_file refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_type_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of model_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM component_registry WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of component_registry refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_channel WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM business_context_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.')
@@ -303,6 +342,7 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier refer to this row.') WHERE EXISTS (SELECT 1 FROM license_tier WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of relationship_type refer to this row.') WHERE EXISTS (SELECT 1 FROM relationship_type WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_direction refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_direction WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of scope_type refer to this row.') WHERE EXISTS (SELECT 1 FROM scope_type WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of organization refer to this row.') WHERE EXISTS (SELECT 1 FROM organization WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of user refer to this row.') WHERE EXISTS (SELECT 1 FROM user WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of program refer to this row.') WHERE EXISTS (SELECT 1 FROM program WHERE status_id = OLD.id);
@@ -324,6 +364,18 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.') WHERE EXISTS (SELECT 1 FROM encryption_key WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.') WHERE EXISTS (SELECT 1 FROM event_source WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_type refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_type WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of feature refer to this row.') WHERE EXISTS (SELECT 1 FROM feature WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_dependency refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_dependency WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM license_tier_feature WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of vendor_key refer to this row.') WHERE EXISTS (SELECT 1 FROM vendor_key WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of license_file refer to this row.') WHERE EXISTS (SELECT 1 FROM license_file WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_usage refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_usage WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_type_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_type_feature WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_feature WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of model_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM model_registry WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of component_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM component_registry WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_channel WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_status WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type WHERE status_id = OLD.id);
@@ -961,6 +1013,8 @@ CREATE TRIGGER license_tier_audit_insert AFTER INSERT ON license_tier BEGIN
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM organization WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of organization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM user WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of user refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of license_tier_feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, NEW.id, 'I', NULL);
 END;
@@ -1037,6 +1091,8 @@ CREATE TRIGGER license_tier_direct_rekeyed AFTER UPDATE OF code, tier_rank ON li
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM organization WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of organization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM user WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of user refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of license_tier_feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE license_tier_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
 END;
 
@@ -1048,6 +1104,8 @@ CREATE TRIGGER license_tier_direct_delete BEFORE DELETE ON license_tier WHEN (SE
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of organization refer to this row.') WHERE EXISTS (SELECT 1 FROM organization WHERE license_tier_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of user refer to this row.') WHERE EXISTS (SELECT 1 FROM user WHERE license_tier_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of feature refer to this row.') WHERE EXISTS (SELECT 1 FROM feature WHERE license_tier_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of license_tier_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM license_tier_feature WHERE license_tier_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE license_tier_id = OLD.id);
 END;
 
@@ -1321,6 +1379,153 @@ CREATE TRIGGER communication_direction_audit_delete AFTER DELETE ON communicatio
     json_quote(OLD.updated_at)));
 END;
 
+CREATE TRIGGER scope_type_direct_insert BEFORE INSERT ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|scope_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|scope_type|created_at|time|scope_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|scope_type|updated_at|time|scope_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|scope_type|code|length|scope_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|scope_type|name|length|scope_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(hierarchy_level >= 1, 1) THEN RAISE(ABORT, 'EK|scope_type|hierarchy_level|range|scope_type.hierarchy_level must be at least 1.')
+    WHEN NOT ifnull(table_name IN ('program', 'producer', 'entity', 'user'), 1) THEN RAISE(ABORT, 'EK|scope_type|table_name|choice|scope_type.table_name must be one of: program, producer, entity, user.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.hierarchy_level AS hierarchy_level, NEW.table_name AS table_name);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|scope_type|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|scope_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|scope_type|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 62;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 62, x.id, format('{"code":%s,"name":%s,"description":%s,"hierarchy_level":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.hierarchy_level,
+    json_quote(x.table_name),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM scope_type x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM scope_type WHERE code COLLATE NOCASE = NEW.code
+      UNION ALL SELECT id FROM scope_type WHERE hierarchy_level = NEW.hierarchy_level);
+END;
+
+CREATE TRIGGER scope_type_audit_insert AFTER INSERT ON scope_type BEGIN
+  DELETE FROM audit_pending WHERE table_id = 62 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM scope_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_usage refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER scope_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON scope_type WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|scope_type|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER scope_type_created_kept BEFORE UPDATE OF created_at, created_by ON scope_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|scope_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|scope_type|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER scope_type_audit_update AFTER UPDATE ON scope_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.hierarchy_level IS NOT OLD.hierarchy_level
+  OR NEW.table_name IS NOT OLD.table_name COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 62 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.hierarchy_level IS NOT OLD.hierarchy_level THEN ',"hierarchy_level":[' || OLD.hierarchy_level || ',' || NEW.hierarchy_level || ']' END,
+    CASE WHEN NEW.table_name IS NOT OLD.table_name COLLATE BINARY THEN ',"table_name":[' || json_quote(OLD.table_name) || ',' || json_quote(''||NEW.table_name) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE scope_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER scope_type_direct_update BEFORE UPDATE ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|scope_type|updated_at|time|scope_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|scope_type|code|length|scope_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|scope_type|name|length|scope_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(hierarchy_level >= 1, 1) THEN RAISE(ABORT, 'EK|scope_type|hierarchy_level|range|scope_type.hierarchy_level must be at least 1.')
+    WHEN NOT ifnull(table_name IN ('program', 'producer', 'entity', 'user'), 1) THEN RAISE(ABORT, 'EK|scope_type|table_name|choice|scope_type.table_name must be one of: program, producer, entity, user.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.hierarchy_level AS hierarchy_level, NEW.table_name AS table_name);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|scope_type|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|scope_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|scope_type|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER scope_type_direct_rekey BEFORE UPDATE OF code, hierarchy_level ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 62;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 62, x.id, format('{"code":%s,"name":%s,"description":%s,"hierarchy_level":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.hierarchy_level,
+    json_quote(x.table_name),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM scope_type x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM scope_type WHERE code COLLATE NOCASE = NEW.code
+      UNION ALL SELECT id FROM scope_type WHERE hierarchy_level = NEW.hierarchy_level);
+END;
+
+CREATE TRIGGER scope_type_direct_rekeyed AFTER UPDATE OF code, hierarchy_level ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 62 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM scope_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_usage refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER scope_type_direct_delete BEFORE DELETE ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 62 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE scope_type_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_usage refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_usage WHERE scope_type_id = OLD.id);
+END;
+
+CREATE TRIGGER scope_type_audit_delete AFTER DELETE ON scope_type BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"hierarchy_level":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.hierarchy_level,
+    json_quote(OLD.table_name),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
 CREATE TRIGGER organization_direct_insert BEFORE INSERT ON organization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
@@ -1370,6 +1575,8 @@ CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
     WHEN EXISTS (SELECT 1 FROM claim WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.')
     WHEN EXISTS (SELECT 1 FROM entity WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
@@ -1467,6 +1674,8 @@ CREATE TRIGGER organization_direct_rekeyed AFTER UPDATE OF code ON organization 
     WHEN EXISTS (SELECT 1 FROM claim WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.')
     WHEN EXISTS (SELECT 1 FROM entity WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
@@ -1493,6 +1702,8 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.') WHERE EXISTS (SELECT 1 FROM claim WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.') WHERE EXISTS (SELECT 1 FROM entity WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template WHERE organization_id = OLD.id);
@@ -1565,6 +1776,7 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM license_tier WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier refer to this row.')
     WHEN EXISTS (SELECT 1 FROM relationship_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM relationship_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of relationship_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_direction WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_direction WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_direction refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM scope_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM scope_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of scope_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM organization WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM organization WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of organization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM user WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM user WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of user refer to this row.')
     WHEN EXISTS (SELECT 1 FROM program WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM program WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of program refer to this row.')
@@ -1586,6 +1798,18 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM encryption_key WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_source WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_event WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_dependency WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_dependency refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM license_tier_feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM vendor_key WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM vendor_key WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of vendor_key refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_file WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM license_file WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of license_file refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_license WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_usage WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM entity_type_feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_type_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM entity_feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM model_registry WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of model_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM component_registry WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM component_registry WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of component_registry refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_channel WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_channel WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM business_context_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM business_context_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.')
@@ -1721,6 +1945,7 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM license_tier WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier refer to this row.')
     WHEN EXISTS (SELECT 1 FROM relationship_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM relationship_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of relationship_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_direction WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_direction WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_direction refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM scope_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM scope_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of scope_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM organization WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM organization WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of organization refer to this row.')
     WHEN EXISTS (SELECT 1 FROM user WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM user WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of user refer to this row.')
     WHEN EXISTS (SELECT 1 FROM program WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM program WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of program refer to this row.')
@@ -1742,6 +1967,18 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM encryption_key WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_source WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_event WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_dependency WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_dependency refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM license_tier_feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM vendor_key WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM vendor_key WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of vendor_key refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_file WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM license_file WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of license_file refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_license WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_usage WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM entity_type_feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_type_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM entity_feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM model_registry WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of model_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM component_registry WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM component_registry WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of component_registry refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_channel WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_channel WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM business_context_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM business_context_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.')
@@ -1791,6 +2028,7 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier refer to this row.') WHERE EXISTS (SELECT 1 FROM license_tier WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of relationship_type refer to this row.') WHERE EXISTS (SELECT 1 FROM relationship_type WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_direction refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_direction WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of scope_type refer to this row.') WHERE EXISTS (SELECT 1 FROM scope_type WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of organization refer to this row.') WHERE EXISTS (SELECT 1 FROM organization WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of user refer to this row.') WHERE EXISTS (SELECT 1 FROM user WHERE (created_by = OLD.id OR updated_by = OLD.id) AND id IS NOT OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of program refer to this row.') WHERE EXISTS (SELECT 1 FROM program WHERE created_by = OLD.id OR updated_by = OLD.id);
@@ -1812,6 +2050,18 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.') WHERE EXISTS (SELECT 1 FROM encryption_key WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.') WHERE EXISTS (SELECT 1 FROM event_source WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_type refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_type WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of feature refer to this row.') WHERE EXISTS (SELECT 1 FROM feature WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_dependency refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_dependency WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM license_tier_feature WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of vendor_key refer to this row.') WHERE EXISTS (SELECT 1 FROM vendor_key WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of license_file refer to this row.') WHERE EXISTS (SELECT 1 FROM license_file WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_usage refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_usage WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_type_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_type_feature WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_feature WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of model_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM model_registry WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of component_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM component_registry WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_channel WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_status WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type WHERE created_by = OLD.id OR updated_by = OLD.id);
@@ -3834,7 +4084,8 @@ CREATE TRIGGER entity_type_audit_insert AFTER INSERT ON entity_type BEGIN
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM entity_type WHERE id = audit_pending.record_key) THEN 0
-    WHEN EXISTS (SELECT 1 FROM entity WHERE entity_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM entity WHERE entity_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE entity_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity_type_feature refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, NEW.id, 'I', NULL);
 END;
 
@@ -3923,7 +4174,8 @@ CREATE TRIGGER entity_type_direct_rekeyed AFTER UPDATE OF code ON entity_type WH
   DELETE FROM audit_pending WHERE table_id = 24 AND CASE
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM entity_type WHERE id = audit_pending.record_key) THEN 0
-    WHEN EXISTS (SELECT 1 FROM entity WHERE entity_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM entity WHERE entity_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE entity_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity_type_feature refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER entity_type_direct_delete BEFORE DELETE ON entity_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -3933,6 +4185,7 @@ CREATE TRIGGER entity_type_direct_delete BEFORE DELETE ON entity_type WHEN (SELE
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 24 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity refer to this row.') WHERE EXISTS (SELECT 1 FROM entity WHERE entity_type_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity_type_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_type_feature WHERE entity_type_id = OLD.id);
 END;
 
 CREATE TRIGGER entity_type_audit_delete AFTER DELETE ON entity_type BEGIN
@@ -3996,6 +4249,7 @@ CREATE TRIGGER entity_audit_insert AFTER INSERT ON entity BEGIN
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM entity WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE entity_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity|id|referenced|Rows of entity_feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE entity_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity|id|referenced|Rows of integration refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, NEW.id, 'I', NULL);
 END;
@@ -4082,6 +4336,7 @@ CREATE TRIGGER entity_direct_rekeyed AFTER UPDATE OF code ON entity WHEN (SELECT
   DELETE FROM audit_pending WHERE table_id = 25 AND CASE
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM entity WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE entity_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity|id|referenced|Rows of entity_feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE entity_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|entity|id|referenced|Rows of integration refer to this row.') ELSE 1 END;
 END;
 
@@ -4091,6 +4346,7 @@ CREATE TRIGGER entity_direct_delete BEFORE DELETE ON entity WHEN (SELECT open_ga
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 25 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|entity|id|referenced|Rows of entity_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_feature WHERE entity_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|entity|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE entity_id = OLD.id);
 END;
 
@@ -4291,6 +4547,7 @@ CREATE TRIGGER encryption_key_audit_insert AFTER INSERT ON encryption_key BEGIN
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of feature_license refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'I', NULL);
@@ -4380,6 +4637,7 @@ CREATE TRIGGER encryption_key_direct_rekeyed AFTER UPDATE OF uuid, purpose, reti
   DELETE FROM audit_pending WHERE table_id = 27 AND CASE
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of feature_license refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
 END;
@@ -4390,6 +4648,7 @@ CREATE TRIGGER encryption_key_direct_delete BEFORE DELETE ON encryption_key WHEN
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 27 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE encryption_key_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = OLD.id);
 END;
@@ -4745,6 +5004,1832 @@ CREATE TRIGGER integration_event_audit_delete AFTER DELETE ON integration_event 
     json_quote(OLD.correlation_id),
     json_quote(OLD.causation_id),
     ifnull(OLD.organization_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER feature_type_direct_insert BEFORE INSERT ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|feature_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature_type|created_at|time|feature_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature_type|updated_at|time|feature_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|feature_type|code|length|feature_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|feature_type|name|length|feature_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_core IN (0, 1), 1) THEN RAISE(ABORT, 'EK|feature_type|is_core|boolean|feature_type.is_core must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_core, 0) AS is_core);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature_type|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature_type|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 63;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 63, x.id, format('{"code":%s,"name":%s,"description":%s,"is_core":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_core,
+    x.sort_order,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature_type x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM feature_type WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER feature_type_audit_insert AFTER INSERT ON feature_type BEGIN
+  DELETE FROM audit_pending WHERE table_id = 63 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature WHERE feature_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature_type|id|referenced|Rows of feature refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER feature_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON feature_type WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_type|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER feature_type_created_kept BEFORE UPDATE OF created_at, created_by ON feature_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|feature_type|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER feature_type_audit_update AFTER UPDATE ON feature_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.is_core IS NOT OLD.is_core
+  OR NEW.sort_order IS NOT OLD.sort_order
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 63 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.is_core IS NOT OLD.is_core THEN ',"is_core":[' || OLD.is_core || ',' || NEW.is_core || ']' END,
+    CASE WHEN NEW.sort_order IS NOT OLD.sort_order THEN ',"sort_order":[' || OLD.sort_order || ',' || NEW.sort_order || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE feature_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER feature_type_direct_update BEFORE UPDATE ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|feature_type|updated_at|time|feature_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|feature_type|code|length|feature_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|feature_type|name|length|feature_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(is_core IN (0, 1), 1) THEN RAISE(ABORT, 'EK|feature_type|is_core|boolean|feature_type.is_core must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, ifnull(NEW.is_core, 0) AS is_core);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature_type|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature_type|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER feature_type_direct_rekey BEFORE UPDATE OF code ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 63;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 63, x.id, format('{"code":%s,"name":%s,"description":%s,"is_core":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.is_core,
+    x.sort_order,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature_type x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM feature_type WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER feature_type_direct_rekeyed AFTER UPDATE OF code ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 63 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature WHERE feature_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature_type|id|referenced|Rows of feature refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER feature_type_direct_delete BEFORE DELETE ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 63 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|feature_type|id|referenced|Rows of feature refer to this row.') WHERE EXISTS (SELECT 1 FROM feature WHERE feature_type_id = OLD.id);
+END;
+
+CREATE TRIGGER feature_type_audit_delete AFTER DELETE ON feature_type BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"is_core":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.is_core,
+    OLD.sort_order,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER feature_direct_insert BEFORE INSERT ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|feature|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature|created_at|time|feature.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature|updated_at|time|feature.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|feature|code|length|feature.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|feature|name|length|feature.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(feature_key) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|feature|feature_key|length|feature.feature_key must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(feature_key GLOB '[a-z]*.?*' AND feature_key NOT GLOB '*[^a-z0-9_.]*' AND feature_key NOT GLOB '*..*' AND feature_key NOT GLOB '*.', 1) THEN RAISE(ABORT, 'EK|feature|feature_key|format|feature.feature_key must be small letters, digits and _ with dots between, such as integration.mail.')
+    WHEN NOT ifnull(value_type IN ('boolean', 'integer', 'number', 'string', 'json'), 1) THEN RAISE(ABORT, 'EK|feature|value_type|choice|feature.value_type must be one of: boolean, integer, number, string, json.')
+    WHEN NOT ifnull(default_value IS NULL OR CASE WHEN json_valid(default_value) THEN json_type(default_value) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|feature|default_value|json_object|feature.default_value must be a JSON object.')
+    WHEN NOT ifnull(is_addon IN (0, 1), 1) THEN RAISE(ABORT, 'EK|feature|is_addon|boolean|feature.is_addon must be 0 or 1.')
+    WHEN NOT ifnull(configuration_schema IS NULL OR CASE WHEN json_valid(configuration_schema) THEN json_type(configuration_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|feature|configuration_schema|json_object|feature.configuration_schema must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.feature_key AS feature_key, ifnull(NEW.value_type, ('boolean')) AS value_type, NEW.default_value AS default_value, ifnull(NEW.is_addon, 0) AS is_addon, NEW.configuration_schema AS configuration_schema);
+  SELECT CASE
+    WHEN NEW.feature_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id) THEN RAISE(ABORT, 'EK|feature|feature_type_id|reference|There is no feature_type with this feature_type_id.')
+    WHEN NEW.license_tier_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_tier WHERE id = NEW.license_tier_id) THEN RAISE(ABORT, 'EK|feature|license_tier_id|reference|There is no license_tier with this license_tier_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 64;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 64, x.id, format('{"code":%s,"name":%s,"description":%s,"feature_key":%s,"feature_type_id":%s,"value_type":%s,"default_value":%s,"license_tier_id":%s,"is_addon":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.feature_key),
+    x.feature_type_id,
+    json_quote(x.value_type),
+    json_quote(x.default_value),
+    x.license_tier_id,
+    x.is_addon,
+    json_quote(x.configuration_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM feature WHERE code COLLATE NOCASE = NEW.code
+      UNION ALL SELECT id FROM feature WHERE feature_key = NEW.feature_key);
+END;
+
+CREATE TRIGGER feature_audit_insert AFTER INSERT ON feature BEGIN
+  DELETE FROM audit_pending WHERE table_id = 64 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE feature_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_dependency WHERE depends_on_feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_dependency refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of license_tier_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of entity_type_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of entity_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of model_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM component_registry WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of component_registry refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER feature_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON feature WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|feature|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER feature_created_kept BEFORE UPDATE OF created_at, created_by ON feature WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|feature|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER feature_audit_update AFTER UPDATE ON feature WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.feature_key IS NOT OLD.feature_key COLLATE BINARY
+  OR NEW.feature_type_id IS NOT OLD.feature_type_id
+  OR NEW.value_type IS NOT OLD.value_type COLLATE BINARY
+  OR NEW.default_value IS NOT OLD.default_value COLLATE BINARY
+  OR NEW.license_tier_id IS NOT OLD.license_tier_id
+  OR NEW.is_addon IS NOT OLD.is_addon
+  OR NEW.configuration_schema IS NOT OLD.configuration_schema COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 64 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.feature_key IS NOT OLD.feature_key COLLATE BINARY THEN ',"feature_key":[' || json_quote(OLD.feature_key) || ',' || json_quote(''||NEW.feature_key) || ']' END,
+    CASE WHEN NEW.feature_type_id IS NOT OLD.feature_type_id THEN ',"feature_type_id":[' || OLD.feature_type_id || ',' || NEW.feature_type_id || ']' END,
+    CASE WHEN NEW.value_type IS NOT OLD.value_type COLLATE BINARY THEN ',"value_type":[' || json_quote(OLD.value_type) || ',' || json_quote(''||NEW.value_type) || ']' END,
+    CASE WHEN NEW.default_value IS NOT OLD.default_value COLLATE BINARY THEN ',"default_value":[' || json_quote(OLD.default_value) || ',' || json_quote(''||NEW.default_value) || ']' END,
+    CASE WHEN NEW.license_tier_id IS NOT OLD.license_tier_id THEN ',"license_tier_id":[' || OLD.license_tier_id || ',' || NEW.license_tier_id || ']' END,
+    CASE WHEN NEW.is_addon IS NOT OLD.is_addon THEN ',"is_addon":[' || OLD.is_addon || ',' || NEW.is_addon || ']' END,
+    CASE WHEN NEW.configuration_schema IS NOT OLD.configuration_schema COLLATE BINARY THEN ',"configuration_schema":[' || json_quote(OLD.configuration_schema) || ',' || json_quote(''||NEW.configuration_schema) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE feature SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER feature_direct_update BEFORE UPDATE ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|feature|updated_at|time|feature.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|feature|code|length|feature.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|feature|name|length|feature.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(feature_key) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|feature|feature_key|length|feature.feature_key must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(feature_key GLOB '[a-z]*.?*' AND feature_key NOT GLOB '*[^a-z0-9_.]*' AND feature_key NOT GLOB '*..*' AND feature_key NOT GLOB '*.', 1) THEN RAISE(ABORT, 'EK|feature|feature_key|format|feature.feature_key must be small letters, digits and _ with dots between, such as integration.mail.')
+    WHEN NOT ifnull(value_type IN ('boolean', 'integer', 'number', 'string', 'json'), 1) THEN RAISE(ABORT, 'EK|feature|value_type|choice|feature.value_type must be one of: boolean, integer, number, string, json.')
+    WHEN NOT ifnull(default_value IS NULL OR CASE WHEN json_valid(default_value) THEN json_type(default_value) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|feature|default_value|json_object|feature.default_value must be a JSON object.')
+    WHEN NOT ifnull(is_addon IN (0, 1), 1) THEN RAISE(ABORT, 'EK|feature|is_addon|boolean|feature.is_addon must be 0 or 1.')
+    WHEN NOT ifnull(configuration_schema IS NULL OR CASE WHEN json_valid(configuration_schema) THEN json_type(configuration_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|feature|configuration_schema|json_object|feature.configuration_schema must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.feature_key AS feature_key, ifnull(NEW.value_type, ('boolean')) AS value_type, NEW.default_value AS default_value, ifnull(NEW.is_addon, 0) AS is_addon, NEW.configuration_schema AS configuration_schema);
+  SELECT CASE
+    WHEN NEW.feature_type_id IS NOT OLD.feature_type_id AND NEW.feature_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id) THEN RAISE(ABORT, 'EK|feature|feature_type_id|reference|There is no feature_type with this feature_type_id.')
+    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND NEW.license_tier_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_tier WHERE id = NEW.license_tier_id) THEN RAISE(ABORT, 'EK|feature|license_tier_id|reference|There is no license_tier with this license_tier_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER feature_direct_rekey BEFORE UPDATE OF code, feature_key ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 64;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 64, x.id, format('{"code":%s,"name":%s,"description":%s,"feature_key":%s,"feature_type_id":%s,"value_type":%s,"default_value":%s,"license_tier_id":%s,"is_addon":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.feature_key),
+    x.feature_type_id,
+    json_quote(x.value_type),
+    json_quote(x.default_value),
+    x.license_tier_id,
+    x.is_addon,
+    json_quote(x.configuration_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM feature WHERE code COLLATE NOCASE = NEW.code
+      UNION ALL SELECT id FROM feature WHERE feature_key = NEW.feature_key);
+END;
+
+CREATE TRIGGER feature_direct_rekeyed AFTER UPDATE OF code, feature_key ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 64 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE feature_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_dependency WHERE depends_on_feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_dependency refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of license_tier_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_license refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of entity_type_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of entity_feature refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of model_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM component_registry WHERE feature_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|feature|id|referenced|Rows of component_registry refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER feature_direct_delete BEFORE DELETE ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 64 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_dependency refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_dependency WHERE feature_id = OLD.id OR depends_on_feature_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of license_tier_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM license_tier_feature WHERE feature_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE feature_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of feature_usage refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_usage WHERE feature_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of entity_type_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_type_feature WHERE feature_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of entity_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_feature WHERE feature_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of model_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM model_registry WHERE feature_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of component_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM component_registry WHERE feature_id = OLD.id);
+END;
+
+CREATE TRIGGER feature_audit_delete AFTER DELETE ON feature BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"feature_key":%s,"feature_type_id":%s,"value_type":%s,"default_value":%s,"license_tier_id":%s,"is_addon":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.feature_key),
+    OLD.feature_type_id,
+    json_quote(OLD.value_type),
+    json_quote(OLD.default_value),
+    OLD.license_tier_id,
+    OLD.is_addon,
+    json_quote(OLD.configuration_schema),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER feature_dependency_direct_insert BEFORE INSERT ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|feature_dependency|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature_dependency|created_at|time|feature_dependency.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature_dependency|updated_at|time|feature_dependency.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(depends_on_feature_id IS NOT feature_id, 1) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|cycle|feature_dependency.depends_on_feature_id must not lead back to the same row.') END
+    FROM (SELECT NEW.feature_id AS feature_id, NEW.depends_on_feature_id AS depends_on_feature_id);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.depends_on_feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.depends_on_feature_id) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|reference|There is no feature with this depends_on_feature_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature_dependency|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature_dependency|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature_dependency|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 65;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 65, x.id, format('{"feature_id":%s,"depends_on_feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.feature_id,
+    x.depends_on_feature_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature_dependency x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM feature_dependency WHERE feature_id = NEW.feature_id AND depends_on_feature_id = NEW.depends_on_feature_id);
+END;
+
+CREATE TRIGGER feature_dependency_audit_insert AFTER INSERT ON feature_dependency BEGIN
+  DELETE FROM audit_pending WHERE table_id = 65 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER feature_dependency_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON feature_dependency WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_dependency|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER feature_dependency_created_kept BEFORE UPDATE OF created_at, created_by ON feature_dependency WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature_dependency|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|feature_dependency|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER feature_dependency_audit_update AFTER UPDATE ON feature_dependency WHEN NEW.feature_id IS NOT OLD.feature_id
+  OR NEW.depends_on_feature_id IS NOT OLD.depends_on_feature_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 65 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s',
+    CASE WHEN NEW.feature_id IS NOT OLD.feature_id THEN ',"feature_id":[' || OLD.feature_id || ',' || NEW.feature_id || ']' END,
+    CASE WHEN NEW.depends_on_feature_id IS NOT OLD.depends_on_feature_id THEN ',"depends_on_feature_id":[' || OLD.depends_on_feature_id || ',' || NEW.depends_on_feature_id || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE feature_dependency SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER feature_dependency_direct_update BEFORE UPDATE ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|feature_dependency|updated_at|time|feature_dependency.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(depends_on_feature_id IS NOT feature_id, 1) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|cycle|feature_dependency.depends_on_feature_id must not lead back to the same row.') END
+    FROM (SELECT NEW.feature_id AS feature_id, NEW.depends_on_feature_id AS depends_on_feature_id);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.depends_on_feature_id IS NOT OLD.depends_on_feature_id AND NEW.depends_on_feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.depends_on_feature_id) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|reference|There is no feature with this depends_on_feature_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature_dependency|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature_dependency|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature_dependency|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER feature_dependency_direct_rekey BEFORE UPDATE OF feature_id, depends_on_feature_id ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 65;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 65, x.id, format('{"feature_id":%s,"depends_on_feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.feature_id,
+    x.depends_on_feature_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature_dependency x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM feature_dependency WHERE feature_id = NEW.feature_id AND depends_on_feature_id = NEW.depends_on_feature_id);
+END;
+
+CREATE TRIGGER feature_dependency_direct_rekeyed AFTER UPDATE OF feature_id, depends_on_feature_id ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 65 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER feature_dependency_direct_delete BEFORE DELETE ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 65 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER feature_dependency_audit_delete AFTER DELETE ON feature_dependency BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, OLD.id, 'D',
+    format('{"feature_id":%s,"depends_on_feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.feature_id,
+    OLD.depends_on_feature_id,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER license_tier_feature_direct_insert BEFORE INSERT ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|license_tier_feature|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|license_tier_feature|created_at|time|license_tier_feature.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|license_tier_feature|updated_at|time|license_tier_feature.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(feature_value) THEN json_type(feature_value) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_value|json_object|license_tier_feature.feature_value must be a JSON object.') END
+    FROM (SELECT NEW.feature_value AS feature_value);
+  SELECT CASE
+    WHEN NEW.license_tier_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_tier WHERE id = NEW.license_tier_id) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|reference|There is no license_tier with this license_tier_id.')
+    WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|license_tier_feature|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|license_tier_feature|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|license_tier_feature|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 66;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 66, x.id, format('{"license_tier_id":%s,"feature_id":%s,"feature_value":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.license_tier_id,
+    x.feature_id,
+    json_quote(x.feature_value),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM license_tier_feature x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM license_tier_feature WHERE license_tier_id = NEW.license_tier_id AND feature_id = NEW.feature_id);
+END;
+
+CREATE TRIGGER license_tier_feature_audit_insert AFTER INSERT ON license_tier_feature BEGIN
+  DELETE FROM audit_pending WHERE table_id = 66 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER license_tier_feature_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON license_tier_feature WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER license_tier_feature_created_kept BEFORE UPDATE OF created_at, created_by ON license_tier_feature WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|license_tier_feature|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|license_tier_feature|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER license_tier_feature_audit_update AFTER UPDATE ON license_tier_feature WHEN NEW.license_tier_id IS NOT OLD.license_tier_id
+  OR NEW.feature_id IS NOT OLD.feature_id
+  OR NEW.feature_value IS NOT OLD.feature_value COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 66 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.license_tier_id IS NOT OLD.license_tier_id THEN ',"license_tier_id":[' || OLD.license_tier_id || ',' || NEW.license_tier_id || ']' END,
+    CASE WHEN NEW.feature_id IS NOT OLD.feature_id THEN ',"feature_id":[' || OLD.feature_id || ',' || NEW.feature_id || ']' END,
+    CASE WHEN NEW.feature_value IS NOT OLD.feature_value COLLATE BINARY THEN ',"feature_value":[' || json_quote(OLD.feature_value) || ',' || json_quote(''||NEW.feature_value) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE license_tier_feature SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER license_tier_feature_direct_update BEFORE UPDATE ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|license_tier_feature|updated_at|time|license_tier_feature.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(feature_value) THEN json_type(feature_value) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_value|json_object|license_tier_feature.feature_value must be a JSON object.') END
+    FROM (SELECT NEW.feature_value AS feature_value);
+  SELECT CASE
+    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND NEW.license_tier_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_tier WHERE id = NEW.license_tier_id) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|reference|There is no license_tier with this license_tier_id.')
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|license_tier_feature|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|license_tier_feature|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|license_tier_feature|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER license_tier_feature_direct_rekey BEFORE UPDATE OF license_tier_id, feature_id ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 66;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 66, x.id, format('{"license_tier_id":%s,"feature_id":%s,"feature_value":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.license_tier_id,
+    x.feature_id,
+    json_quote(x.feature_value),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM license_tier_feature x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM license_tier_feature WHERE license_tier_id = NEW.license_tier_id AND feature_id = NEW.feature_id);
+END;
+
+CREATE TRIGGER license_tier_feature_direct_rekeyed AFTER UPDATE OF license_tier_id, feature_id ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 66 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM license_tier_feature WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER license_tier_feature_direct_delete BEFORE DELETE ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 66 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER license_tier_feature_audit_delete AFTER DELETE ON license_tier_feature BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, OLD.id, 'D',
+    format('{"license_tier_id":%s,"feature_id":%s,"feature_value":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.license_tier_id,
+    OLD.feature_id,
+    json_quote(OLD.feature_value),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER vendor_key_direct_insert BEFORE INSERT ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|vendor_key|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|vendor_key|created_at|time|vendor_key.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|vendor_key|updated_at|time|vendor_key.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(vendor_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|vendor_key|vendor_name|length|vendor_key.vendor_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(public_key) = 44, 1) THEN RAISE(ABORT, 'EK|vendor_key|public_key|length|vendor_key.public_key must have 44 characters.')
+    WHEN NOT ifnull(statement IS NULL OR CASE WHEN json_valid(statement) THEN json_type(statement) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|vendor_key|statement|json_object|vendor_key.statement must be a JSON object.')
+    WHEN NOT ifnull(length(statement_signature) = 88, 1) THEN RAISE(ABORT, 'EK|vendor_key|statement_signature|length|vendor_key.statement_signature must have 88 characters.')
+    WHEN NOT ifnull((previous_vendor_key_id IS NULL) = (statement IS NULL) AND (statement IS NULL) = (statement_signature IS NULL), 1) THEN RAISE(ABORT, 'EK|vendor_key|statement|required|vendor_key.statement does not fit the rest of the row.') END
+    FROM (SELECT NEW.vendor_name AS vendor_name, NEW.public_key AS public_key, NEW.previous_vendor_key_id AS previous_vendor_key_id, NEW.statement AS statement, NEW.statement_signature AS statement_signature);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|vendor_key|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|vendor_key|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|vendor_key|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 67;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 67, x.id, format('{"vendor_name":%s,"public_key":%s,"previous_vendor_key_id":%s,"statement":%s,"statement_signature":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.vendor_name),
+    json_quote(x.public_key),
+    ifnull(x.previous_vendor_key_id, 'null'),
+    json_quote(x.statement),
+    json_quote(x.statement_signature),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM vendor_key x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM vendor_key WHERE public_key = NEW.public_key
+      UNION ALL SELECT id FROM vendor_key WHERE previous_vendor_key_id = NEW.previous_vendor_key_id);
+END;
+
+CREATE TRIGGER vendor_key_audit_insert AFTER INSERT ON vendor_key BEGIN
+  DELETE FROM audit_pending WHERE table_id = 67 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM vendor_key WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM vendor_key WHERE previous_vendor_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|vendor_key|id|referenced|Rows of vendor_key refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_file WHERE vendor_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|vendor_key|id|referenced|Rows of license_file refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER vendor_key_direct_inserted AFTER INSERT ON vendor_key WHEN (NEW.previous_vendor_key_id IS NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE
+    WHEN NEW.previous_vendor_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vendor_key WHERE id = NEW.previous_vendor_key_id) THEN RAISE(ABORT, 'EK|vendor_key|previous_vendor_key_id|reference|There is no vendor_key with this previous_vendor_key_id.') END;
+END;
+
+CREATE TRIGGER vendor_key_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON vendor_key WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|vendor_key|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER vendor_key_created_kept BEFORE UPDATE OF created_at, created_by ON vendor_key WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|vendor_key|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|vendor_key|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER vendor_key_audit_update AFTER UPDATE ON vendor_key WHEN NEW.vendor_name IS NOT OLD.vendor_name COLLATE BINARY
+  OR NEW.public_key IS NOT OLD.public_key COLLATE BINARY
+  OR NEW.previous_vendor_key_id IS NOT OLD.previous_vendor_key_id
+  OR NEW.statement IS NOT OLD.statement COLLATE BINARY
+  OR NEW.statement_signature IS NOT OLD.statement_signature COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 67 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.vendor_name IS NOT OLD.vendor_name COLLATE BINARY THEN ',"vendor_name":[' || json_quote(OLD.vendor_name) || ',' || json_quote(''||NEW.vendor_name) || ']' END,
+    CASE WHEN NEW.public_key IS NOT OLD.public_key COLLATE BINARY THEN ',"public_key":[' || json_quote(OLD.public_key) || ',' || json_quote(''||NEW.public_key) || ']' END,
+    CASE WHEN NEW.previous_vendor_key_id IS NOT OLD.previous_vendor_key_id THEN ',"previous_vendor_key_id":[' || ifnull(OLD.previous_vendor_key_id, 'null') || ',' || ifnull(NEW.previous_vendor_key_id, 'null') || ']' END,
+    CASE WHEN NEW.statement IS NOT OLD.statement COLLATE BINARY THEN ',"statement":[' || json_quote(OLD.statement) || ',' || json_quote(''||NEW.statement) || ']' END,
+    CASE WHEN NEW.statement_signature IS NOT OLD.statement_signature COLLATE BINARY THEN ',"statement_signature":[' || json_quote(OLD.statement_signature) || ',' || json_quote(''||NEW.statement_signature) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE vendor_key SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER vendor_key_direct_update BEFORE UPDATE ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|vendor_key|updated_at|time|vendor_key.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(vendor_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|vendor_key|vendor_name|length|vendor_key.vendor_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(public_key) = 44, 1) THEN RAISE(ABORT, 'EK|vendor_key|public_key|length|vendor_key.public_key must have 44 characters.')
+    WHEN NOT ifnull(statement IS NULL OR CASE WHEN json_valid(statement) THEN json_type(statement) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|vendor_key|statement|json_object|vendor_key.statement must be a JSON object.')
+    WHEN NOT ifnull(length(statement_signature) = 88, 1) THEN RAISE(ABORT, 'EK|vendor_key|statement_signature|length|vendor_key.statement_signature must have 88 characters.')
+    WHEN NOT ifnull((previous_vendor_key_id IS NULL) = (statement IS NULL) AND (statement IS NULL) = (statement_signature IS NULL), 1) THEN RAISE(ABORT, 'EK|vendor_key|statement|required|vendor_key.statement does not fit the rest of the row.') END
+    FROM (SELECT NEW.vendor_name AS vendor_name, NEW.public_key AS public_key, NEW.previous_vendor_key_id AS previous_vendor_key_id, NEW.statement AS statement, NEW.statement_signature AS statement_signature);
+  SELECT CASE
+    WHEN NEW.previous_vendor_key_id IS NOT OLD.previous_vendor_key_id AND NEW.previous_vendor_key_id IS NOT NULL AND NOT (NEW.id = NEW.previous_vendor_key_id) AND NOT EXISTS (SELECT 1 FROM vendor_key WHERE id = NEW.previous_vendor_key_id) THEN RAISE(ABORT, 'EK|vendor_key|previous_vendor_key_id|reference|There is no vendor_key with this previous_vendor_key_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|vendor_key|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|vendor_key|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|vendor_key|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER vendor_key_direct_rekey BEFORE UPDATE OF public_key, previous_vendor_key_id ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 67;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 67, x.id, format('{"vendor_name":%s,"public_key":%s,"previous_vendor_key_id":%s,"statement":%s,"statement_signature":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.vendor_name),
+    json_quote(x.public_key),
+    ifnull(x.previous_vendor_key_id, 'null'),
+    json_quote(x.statement),
+    json_quote(x.statement_signature),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM vendor_key x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM vendor_key WHERE public_key = NEW.public_key
+      UNION ALL SELECT id FROM vendor_key WHERE previous_vendor_key_id = NEW.previous_vendor_key_id);
+END;
+
+CREATE TRIGGER vendor_key_direct_rekeyed AFTER UPDATE OF public_key, previous_vendor_key_id ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 67 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM vendor_key WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM vendor_key WHERE previous_vendor_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|vendor_key|id|referenced|Rows of vendor_key refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM license_file WHERE vendor_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|vendor_key|id|referenced|Rows of license_file refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER vendor_key_direct_delete BEFORE DELETE ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 67 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|vendor_key|id|referenced|Rows of vendor_key refer to this row.') WHERE EXISTS (SELECT 1 FROM vendor_key WHERE (previous_vendor_key_id = OLD.id) AND id IS NOT OLD.id);
+  SELECT RAISE(ABORT, 'EK|vendor_key|id|referenced|Rows of license_file refer to this row.') WHERE EXISTS (SELECT 1 FROM license_file WHERE vendor_key_id = OLD.id);
+END;
+
+CREATE TRIGGER vendor_key_audit_delete AFTER DELETE ON vendor_key BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, OLD.id, 'D',
+    format('{"vendor_name":%s,"public_key":%s,"previous_vendor_key_id":%s,"statement":%s,"statement_signature":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.vendor_name),
+    json_quote(OLD.public_key),
+    ifnull(OLD.previous_vendor_key_id, 'null'),
+    json_quote(OLD.statement),
+    json_quote(OLD.statement_signature),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER license_file_direct_insert BEFORE INSERT ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|license_file|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|license_file|created_at|time|license_file.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|license_file|updated_at|time|license_file.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(serial) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|license_file|serial|length|license_file.serial must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(document) THEN json_type(document) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|license_file|document|json_object|license_file.document must be a JSON object.')
+    WHEN NOT ifnull(length(signature) = 88, 1) THEN RAISE(ABORT, 'EK|license_file|signature|length|license_file.signature must have 88 characters.')
+    WHEN NOT ifnull(license_mode IN ('advise', 'warn', 'block'), 1) THEN RAISE(ABORT, 'EK|license_file|license_mode|choice|license_file.license_mode must be one of: advise, warn, block.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', starts_at, '+0 days') IS starts_at, 1) THEN RAISE(ABORT, 'EK|license_file|starts_at|time|license_file.starts_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(expires_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', expires_at, '+0 days') IS expires_at, 1) THEN RAISE(ABORT, 'EK|license_file|expires_at|time|license_file.expires_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(grace_days >= 0, 1) THEN RAISE(ABORT, 'EK|license_file|grace_days|range|license_file.grace_days must not be negative.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', installed_at, '+0 days') IS installed_at, 1) THEN RAISE(ABORT, 'EK|license_file|installed_at|time|license_file.installed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(revoked_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', revoked_at, '+0 days') IS revoked_at, 1) THEN RAISE(ABORT, 'EK|license_file|revoked_at|time|license_file.revoked_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(revocation_reason) <= 200, 1) THEN RAISE(ABORT, 'EK|license_file|revocation_reason|length|license_file.revocation_reason has at most 200 characters.')
+    WHEN NOT ifnull(starts_at < expires_at, 1) THEN RAISE(ABORT, 'EK|license_file|expires_at|order|license_file.expires_at must come after starts_at.')
+    WHEN NOT ifnull(revoked_at IS NOT NULL OR revocation_reason IS NULL, 1) THEN RAISE(ABORT, 'EK|license_file|revoked_at|required|license_file.revoked_at does not fit the rest of the row.') END
+    FROM (SELECT NEW.serial AS serial, NEW.document AS document, NEW.signature AS signature, ifnull(NEW.license_mode, ('advise')) AS license_mode, NEW.starts_at AS starts_at, NEW.expires_at AS expires_at, ifnull(NEW.grace_days, 0) AS grace_days, ifnull(NEW.installed_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS installed_at, NEW.revoked_at AS revoked_at, NEW.revocation_reason AS revocation_reason);
+  SELECT CASE
+    WHEN NEW.vendor_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vendor_key WHERE id = NEW.vendor_key_id) THEN RAISE(ABORT, 'EK|license_file|vendor_key_id|reference|There is no vendor_key with this vendor_key_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|license_file|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|license_file|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|license_file|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 68;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 68, x.id, format('{"serial":%s,"vendor_key_id":%s,"document":%s,"signature":%s,"license_mode":%s,"starts_at":%s,"expires_at":%s,"grace_days":%s,"installed_at":%s,"revoked_at":%s,"revocation_reason":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.serial),
+    x.vendor_key_id,
+    json_quote(x.document),
+    json_quote(x.signature),
+    json_quote(x.license_mode),
+    json_quote(x.starts_at),
+    json_quote(x.expires_at),
+    x.grace_days,
+    json_quote(x.installed_at),
+    json_quote(x.revoked_at),
+    json_quote(x.revocation_reason),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM license_file x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM license_file WHERE serial = NEW.serial);
+END;
+
+CREATE TRIGGER license_file_audit_insert AFTER INSERT ON license_file BEGIN
+  DELETE FROM audit_pending WHERE table_id = 68 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM license_file WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE license_file_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_file|id|referenced|Rows of feature_license refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER license_file_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON license_file WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|license_file|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER license_file_created_kept BEFORE UPDATE OF created_at, created_by ON license_file WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|license_file|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|license_file|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER license_file_audit_update AFTER UPDATE ON license_file WHEN NEW.serial IS NOT OLD.serial COLLATE BINARY
+  OR NEW.vendor_key_id IS NOT OLD.vendor_key_id
+  OR NEW.document IS NOT OLD.document COLLATE BINARY
+  OR NEW.signature IS NOT OLD.signature COLLATE BINARY
+  OR NEW.license_mode IS NOT OLD.license_mode COLLATE BINARY
+  OR NEW.starts_at IS NOT OLD.starts_at COLLATE BINARY
+  OR NEW.expires_at IS NOT OLD.expires_at COLLATE BINARY
+  OR NEW.grace_days IS NOT OLD.grace_days
+  OR NEW.installed_at IS NOT OLD.installed_at COLLATE BINARY
+  OR NEW.revoked_at IS NOT OLD.revoked_at COLLATE BINARY
+  OR NEW.revocation_reason IS NOT OLD.revocation_reason COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 68 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.serial IS NOT OLD.serial COLLATE BINARY THEN ',"serial":[' || json_quote(OLD.serial) || ',' || json_quote(''||NEW.serial) || ']' END,
+    CASE WHEN NEW.vendor_key_id IS NOT OLD.vendor_key_id THEN ',"vendor_key_id":[' || OLD.vendor_key_id || ',' || NEW.vendor_key_id || ']' END,
+    CASE WHEN NEW.document IS NOT OLD.document COLLATE BINARY THEN ',"document":[' || json_quote(OLD.document) || ',' || json_quote(''||NEW.document) || ']' END,
+    CASE WHEN NEW.signature IS NOT OLD.signature COLLATE BINARY THEN ',"signature":[' || json_quote(OLD.signature) || ',' || json_quote(''||NEW.signature) || ']' END,
+    CASE WHEN NEW.license_mode IS NOT OLD.license_mode COLLATE BINARY THEN ',"license_mode":[' || json_quote(OLD.license_mode) || ',' || json_quote(''||NEW.license_mode) || ']' END,
+    CASE WHEN NEW.starts_at IS NOT OLD.starts_at COLLATE BINARY THEN ',"starts_at":[' || json_quote(OLD.starts_at) || ',' || json_quote(''||NEW.starts_at) || ']' END,
+    CASE WHEN NEW.expires_at IS NOT OLD.expires_at COLLATE BINARY THEN ',"expires_at":[' || json_quote(OLD.expires_at) || ',' || json_quote(''||NEW.expires_at) || ']' END,
+    CASE WHEN NEW.grace_days IS NOT OLD.grace_days THEN ',"grace_days":[' || OLD.grace_days || ',' || NEW.grace_days || ']' END,
+    CASE WHEN NEW.installed_at IS NOT OLD.installed_at COLLATE BINARY THEN ',"installed_at":[' || json_quote(OLD.installed_at) || ',' || json_quote(''||NEW.installed_at) || ']' END,
+    CASE WHEN NEW.revoked_at IS NOT OLD.revoked_at COLLATE BINARY THEN ',"revoked_at":[' || json_quote(OLD.revoked_at) || ',' || json_quote(''||NEW.revoked_at) || ']' END,
+    CASE WHEN NEW.revocation_reason IS NOT OLD.revocation_reason COLLATE BINARY THEN ',"revocation_reason":[' || json_quote(OLD.revocation_reason) || ',' || json_quote(''||NEW.revocation_reason) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE license_file SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER license_file_direct_update BEFORE UPDATE ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|license_file|updated_at|time|license_file.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(serial) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|license_file|serial|length|license_file.serial must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(document) THEN json_type(document) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|license_file|document|json_object|license_file.document must be a JSON object.')
+    WHEN NOT ifnull(length(signature) = 88, 1) THEN RAISE(ABORT, 'EK|license_file|signature|length|license_file.signature must have 88 characters.')
+    WHEN NOT ifnull(license_mode IN ('advise', 'warn', 'block'), 1) THEN RAISE(ABORT, 'EK|license_file|license_mode|choice|license_file.license_mode must be one of: advise, warn, block.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', starts_at, '+0 days') IS starts_at, 1) THEN RAISE(ABORT, 'EK|license_file|starts_at|time|license_file.starts_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(expires_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', expires_at, '+0 days') IS expires_at, 1) THEN RAISE(ABORT, 'EK|license_file|expires_at|time|license_file.expires_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(grace_days >= 0, 1) THEN RAISE(ABORT, 'EK|license_file|grace_days|range|license_file.grace_days must not be negative.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', installed_at, '+0 days') IS installed_at, 1) THEN RAISE(ABORT, 'EK|license_file|installed_at|time|license_file.installed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(revoked_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', revoked_at, '+0 days') IS revoked_at, 1) THEN RAISE(ABORT, 'EK|license_file|revoked_at|time|license_file.revoked_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(revocation_reason) <= 200, 1) THEN RAISE(ABORT, 'EK|license_file|revocation_reason|length|license_file.revocation_reason has at most 200 characters.')
+    WHEN NOT ifnull(starts_at < expires_at, 1) THEN RAISE(ABORT, 'EK|license_file|expires_at|order|license_file.expires_at must come after starts_at.')
+    WHEN NOT ifnull(revoked_at IS NOT NULL OR revocation_reason IS NULL, 1) THEN RAISE(ABORT, 'EK|license_file|revoked_at|required|license_file.revoked_at does not fit the rest of the row.') END
+    FROM (SELECT NEW.serial AS serial, NEW.document AS document, NEW.signature AS signature, ifnull(NEW.license_mode, ('advise')) AS license_mode, NEW.starts_at AS starts_at, NEW.expires_at AS expires_at, ifnull(NEW.grace_days, 0) AS grace_days, ifnull(NEW.installed_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS installed_at, NEW.revoked_at AS revoked_at, NEW.revocation_reason AS revocation_reason);
+  SELECT CASE
+    WHEN NEW.vendor_key_id IS NOT OLD.vendor_key_id AND NEW.vendor_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vendor_key WHERE id = NEW.vendor_key_id) THEN RAISE(ABORT, 'EK|license_file|vendor_key_id|reference|There is no vendor_key with this vendor_key_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|license_file|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|license_file|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|license_file|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER license_file_direct_rekey BEFORE UPDATE OF serial ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 68;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 68, x.id, format('{"serial":%s,"vendor_key_id":%s,"document":%s,"signature":%s,"license_mode":%s,"starts_at":%s,"expires_at":%s,"grace_days":%s,"installed_at":%s,"revoked_at":%s,"revocation_reason":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.serial),
+    x.vendor_key_id,
+    json_quote(x.document),
+    json_quote(x.signature),
+    json_quote(x.license_mode),
+    json_quote(x.starts_at),
+    json_quote(x.expires_at),
+    x.grace_days,
+    json_quote(x.installed_at),
+    json_quote(x.revoked_at),
+    json_quote(x.revocation_reason),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM license_file x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM license_file WHERE serial = NEW.serial);
+END;
+
+CREATE TRIGGER license_file_direct_rekeyed AFTER UPDATE OF serial ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 68 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM license_file WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE license_file_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|license_file|id|referenced|Rows of feature_license refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER license_file_direct_delete BEFORE DELETE ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 68 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|license_file|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE license_file_id = OLD.id);
+END;
+
+CREATE TRIGGER license_file_audit_delete AFTER DELETE ON license_file BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, OLD.id, 'D',
+    format('{"serial":%s,"vendor_key_id":%s,"document":%s,"signature":%s,"license_mode":%s,"starts_at":%s,"expires_at":%s,"grace_days":%s,"installed_at":%s,"revoked_at":%s,"revocation_reason":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.serial),
+    OLD.vendor_key_id,
+    json_quote(OLD.document),
+    json_quote(OLD.signature),
+    json_quote(OLD.license_mode),
+    json_quote(OLD.starts_at),
+    json_quote(OLD.expires_at),
+    OLD.grace_days,
+    json_quote(OLD.installed_at),
+    json_quote(OLD.revoked_at),
+    json_quote(OLD.revocation_reason),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER feature_license_direct_insert BEFORE INSERT ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|feature_license|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature_license|created_at|time|feature_license.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature_license|updated_at|time|feature_license.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|feature_license|uuid|length|feature_license.uuid must have 36 characters.')
+    WHEN NOT ifnull(feature_value IS NULL OR CASE WHEN json_valid(feature_value) THEN json_type(feature_value) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|feature_license|feature_value|json_object|feature_license.feature_value must be a JSON object.')
+    WHEN NOT ifnull(feature_configuration IS NULL OR CASE WHEN json_valid(feature_configuration) THEN json_type(feature_configuration) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|feature_license|feature_configuration|json_object|feature_license.feature_configuration must be a JSON object.')
+    WHEN NOT ifnull(licensed_quantity >= 1, 1) THEN RAISE(ABORT, 'EK|feature_license|licensed_quantity|range|feature_license.licensed_quantity must be at least 1.')
+    WHEN NOT ifnull(license_expires_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', license_expires_at, '+0 days') IS license_expires_at, 1) THEN RAISE(ABORT, 'EK|feature_license|license_expires_at|time|feature_license.license_expires_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(license_key_ciphertext) BETWEEN 29 AND 4096, 1) THEN RAISE(ABORT, 'EK|feature_license|license_key_ciphertext|length|feature_license.license_key_ciphertext must be between 29 and 4096 characters.')
+    WHEN NOT ifnull(length(license_key_hash) = 64, 1) THEN RAISE(ABORT, 'EK|feature_license|license_key_hash|length|feature_license.license_key_hash must have 64 characters.')
+    WHEN NOT ifnull((license_key_ciphertext IS NULL) = (encryption_key_id IS NULL) AND (license_key_ciphertext IS NULL) = (license_key_hash IS NULL), 1) THEN RAISE(ABORT, 'EK|feature_license|license_key_ciphertext|required|feature_license.license_key_ciphertext does not fit the rest of the row.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.feature_value AS feature_value, NEW.feature_configuration AS feature_configuration, ifnull(NEW.licensed_quantity, 1) AS licensed_quantity, NEW.license_expires_at AS license_expires_at, NEW.license_key_ciphertext AS license_key_ciphertext, NEW.license_key_hash AS license_key_hash, NEW.encryption_key_id AS encryption_key_id);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|feature_license|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.scope_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scope_type WHERE id = NEW.scope_type_id) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|reference|There is no scope_type with this scope_type_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|feature_license|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.license_file_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_file WHERE id = NEW.license_file_id) THEN RAISE(ABORT, 'EK|feature_license|license_file_id|reference|There is no license_file with this license_file_id.')
+    WHEN NEW.encryption_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM encryption_key WHERE id = NEW.encryption_key_id) THEN RAISE(ABORT, 'EK|feature_license|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature_license|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature_license|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature_license|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 69;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 69, x.id, format('{"uuid":%s,"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"feature_value":%s,"feature_configuration":%s,"licensed_quantity":%s,"license_expires_at":%s,"license_file_id":%s,"license_key_ciphertext":%s,"license_key_hash":%s,"encryption_key_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    x.feature_id,
+    x.scope_type_id,
+    ifnull(x.scope_id, 'null'),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.feature_value),
+    json_quote(x.feature_configuration),
+    x.licensed_quantity,
+    json_quote(x.license_expires_at),
+    ifnull(x.license_file_id, 'null'),
+    iif(x.license_key_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    iif(x.license_key_hash IS NULL, 'null', '{"$secret":true}'),
+    ifnull(x.encryption_key_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature_license x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM feature_license WHERE uuid = NEW.uuid
+      UNION ALL SELECT id FROM feature_license WHERE license_key_hash = NEW.license_key_hash
+      UNION ALL SELECT id FROM feature_license WHERE (feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0)) = (SELECT feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0) FROM (SELECT NEW.feature_id AS feature_id, NEW.scope_type_id AS scope_type_id, NEW.scope_id AS scope_id, NEW.organization_id AS organization_id)));
+END;
+
+CREATE TRIGGER feature_license_audit_insert AFTER INSERT ON feature_license BEGIN
+  DELETE FROM audit_pending WHERE table_id = 69 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER feature_license_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON feature_license WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER feature_license_created_kept BEFORE UPDATE OF created_at, created_by ON feature_license WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature_license|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|feature_license|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER feature_license_audit_update AFTER UPDATE ON feature_license WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
+  OR NEW.feature_id IS NOT OLD.feature_id
+  OR NEW.scope_type_id IS NOT OLD.scope_type_id
+  OR NEW.scope_id IS NOT OLD.scope_id
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.feature_value IS NOT OLD.feature_value COLLATE BINARY
+  OR NEW.feature_configuration IS NOT OLD.feature_configuration COLLATE BINARY
+  OR NEW.licensed_quantity IS NOT OLD.licensed_quantity
+  OR NEW.license_expires_at IS NOT OLD.license_expires_at COLLATE BINARY
+  OR NEW.license_file_id IS NOT OLD.license_file_id
+  OR NEW.license_key_ciphertext IS NOT OLD.license_key_ciphertext
+  OR NEW.license_key_hash IS NOT OLD.license_key_hash COLLATE BINARY
+  OR NEW.encryption_key_id IS NOT OLD.encryption_key_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 69 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY THEN ',"uuid":[' || json_quote(OLD.uuid) || ',' || json_quote(''||NEW.uuid) || ']' END,
+    CASE WHEN NEW.feature_id IS NOT OLD.feature_id THEN ',"feature_id":[' || OLD.feature_id || ',' || NEW.feature_id || ']' END,
+    CASE WHEN NEW.scope_type_id IS NOT OLD.scope_type_id THEN ',"scope_type_id":[' || OLD.scope_type_id || ',' || NEW.scope_type_id || ']' END,
+    CASE WHEN NEW.scope_id IS NOT OLD.scope_id THEN ',"scope_id":[' || ifnull(OLD.scope_id, 'null') || ',' || ifnull(NEW.scope_id, 'null') || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.feature_value IS NOT OLD.feature_value COLLATE BINARY THEN ',"feature_value":[' || json_quote(OLD.feature_value) || ',' || json_quote(''||NEW.feature_value) || ']' END,
+    CASE WHEN NEW.feature_configuration IS NOT OLD.feature_configuration COLLATE BINARY THEN ',"feature_configuration":[' || json_quote(OLD.feature_configuration) || ',' || json_quote(''||NEW.feature_configuration) || ']' END,
+    CASE WHEN NEW.licensed_quantity IS NOT OLD.licensed_quantity THEN ',"licensed_quantity":[' || OLD.licensed_quantity || ',' || NEW.licensed_quantity || ']' END,
+    CASE WHEN NEW.license_expires_at IS NOT OLD.license_expires_at COLLATE BINARY THEN ',"license_expires_at":[' || json_quote(OLD.license_expires_at) || ',' || json_quote(''||NEW.license_expires_at) || ']' END,
+    CASE WHEN NEW.license_file_id IS NOT OLD.license_file_id THEN ',"license_file_id":[' || ifnull(OLD.license_file_id, 'null') || ',' || ifnull(NEW.license_file_id, 'null') || ']' END,
+    CASE WHEN NEW.license_key_ciphertext IS NOT OLD.license_key_ciphertext THEN ',"license_key_ciphertext":[' || iif(OLD.license_key_ciphertext IS NULL, 'null', '{"$secret":true}') || ',' || iif(NEW.license_key_ciphertext IS NULL, 'null', '{"$secret":true}') || ']' END,
+    CASE WHEN NEW.license_key_hash IS NOT OLD.license_key_hash COLLATE BINARY THEN ',"license_key_hash":[' || iif(OLD.license_key_hash IS NULL, 'null', '{"$secret":true}') || ',' || iif(NEW.license_key_hash IS NULL, 'null', '{"$secret":true}') || ']' END,
+    CASE WHEN NEW.encryption_key_id IS NOT OLD.encryption_key_id THEN ',"encryption_key_id":[' || ifnull(OLD.encryption_key_id, 'null') || ',' || ifnull(NEW.encryption_key_id, 'null') || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE feature_license SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER feature_license_direct_update BEFORE UPDATE ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|feature_license|updated_at|time|feature_license.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|feature_license|uuid|length|feature_license.uuid must have 36 characters.')
+    WHEN NOT ifnull(feature_value IS NULL OR CASE WHEN json_valid(feature_value) THEN json_type(feature_value) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|feature_license|feature_value|json_object|feature_license.feature_value must be a JSON object.')
+    WHEN NOT ifnull(feature_configuration IS NULL OR CASE WHEN json_valid(feature_configuration) THEN json_type(feature_configuration) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|feature_license|feature_configuration|json_object|feature_license.feature_configuration must be a JSON object.')
+    WHEN NOT ifnull(licensed_quantity >= 1, 1) THEN RAISE(ABORT, 'EK|feature_license|licensed_quantity|range|feature_license.licensed_quantity must be at least 1.')
+    WHEN NOT ifnull(license_expires_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', license_expires_at, '+0 days') IS license_expires_at, 1) THEN RAISE(ABORT, 'EK|feature_license|license_expires_at|time|feature_license.license_expires_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(license_key_ciphertext) BETWEEN 29 AND 4096, 1) THEN RAISE(ABORT, 'EK|feature_license|license_key_ciphertext|length|feature_license.license_key_ciphertext must be between 29 and 4096 characters.')
+    WHEN NOT ifnull(length(license_key_hash) = 64, 1) THEN RAISE(ABORT, 'EK|feature_license|license_key_hash|length|feature_license.license_key_hash must have 64 characters.')
+    WHEN NOT ifnull((license_key_ciphertext IS NULL) = (encryption_key_id IS NULL) AND (license_key_ciphertext IS NULL) = (license_key_hash IS NULL), 1) THEN RAISE(ABORT, 'EK|feature_license|license_key_ciphertext|required|feature_license.license_key_ciphertext does not fit the rest of the row.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.feature_value AS feature_value, NEW.feature_configuration AS feature_configuration, ifnull(NEW.licensed_quantity, 1) AS licensed_quantity, NEW.license_expires_at AS license_expires_at, NEW.license_key_ciphertext AS license_key_ciphertext, NEW.license_key_hash AS license_key_hash, NEW.encryption_key_id AS encryption_key_id);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|feature_license|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND NEW.scope_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scope_type WHERE id = NEW.scope_type_id) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|reference|There is no scope_type with this scope_type_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|feature_license|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.license_file_id IS NOT OLD.license_file_id AND NEW.license_file_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM license_file WHERE id = NEW.license_file_id) THEN RAISE(ABORT, 'EK|feature_license|license_file_id|reference|There is no license_file with this license_file_id.')
+    WHEN NEW.encryption_key_id IS NOT OLD.encryption_key_id AND NEW.encryption_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM encryption_key WHERE id = NEW.encryption_key_id) THEN RAISE(ABORT, 'EK|feature_license|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature_license|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature_license|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature_license|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER feature_license_direct_rekey BEFORE UPDATE OF uuid, license_key_hash, feature_id, scope_type_id, scope_id, organization_id ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 69;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 69, x.id, format('{"uuid":%s,"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"feature_value":%s,"feature_configuration":%s,"licensed_quantity":%s,"license_expires_at":%s,"license_file_id":%s,"license_key_ciphertext":%s,"license_key_hash":%s,"encryption_key_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    x.feature_id,
+    x.scope_type_id,
+    ifnull(x.scope_id, 'null'),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.feature_value),
+    json_quote(x.feature_configuration),
+    x.licensed_quantity,
+    json_quote(x.license_expires_at),
+    ifnull(x.license_file_id, 'null'),
+    iif(x.license_key_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    iif(x.license_key_hash IS NULL, 'null', '{"$secret":true}'),
+    ifnull(x.encryption_key_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature_license x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM feature_license WHERE uuid = NEW.uuid
+      UNION ALL SELECT id FROM feature_license WHERE license_key_hash = NEW.license_key_hash
+      UNION ALL SELECT id FROM feature_license WHERE (feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0)) = (SELECT feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0) FROM (SELECT NEW.feature_id AS feature_id, NEW.scope_type_id AS scope_type_id, NEW.scope_id AS scope_id, NEW.organization_id AS organization_id)));
+END;
+
+CREATE TRIGGER feature_license_direct_rekeyed AFTER UPDATE OF uuid, license_key_hash, feature_id, scope_type_id, scope_id, organization_id ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 69 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature_license WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER feature_license_direct_delete BEFORE DELETE ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 69 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER feature_license_audit_delete AFTER DELETE ON feature_license BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, OLD.id, 'D',
+    format('{"uuid":%s,"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"feature_value":%s,"feature_configuration":%s,"licensed_quantity":%s,"license_expires_at":%s,"license_file_id":%s,"license_key_ciphertext":%s,"license_key_hash":%s,"encryption_key_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    OLD.feature_id,
+    OLD.scope_type_id,
+    ifnull(OLD.scope_id, 'null'),
+    ifnull(OLD.organization_id, 'null'),
+    json_quote(OLD.feature_value),
+    json_quote(OLD.feature_configuration),
+    OLD.licensed_quantity,
+    json_quote(OLD.license_expires_at),
+    ifnull(OLD.license_file_id, 'null'),
+    iif(OLD.license_key_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    iif(OLD.license_key_hash IS NULL, 'null', '{"$secret":true}'),
+    ifnull(OLD.encryption_key_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER feature_usage_direct_insert BEFORE INSERT ON feature_usage WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|feature_usage|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature_usage|created_at|time|feature_usage.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|feature_usage|updated_at|time|feature_usage.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(usage_period IN ('total', 'hour', 'day', 'month', 'year'), 1) THEN RAISE(ABORT, 'EK|feature_usage|usage_period|choice|feature_usage.usage_period must be one of: total, hour, day, month, year.')
+    WHEN NOT ifnull(period_starts_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', period_starts_at, '+0 days') IS period_starts_at, 1) THEN RAISE(ABORT, 'EK|feature_usage|period_starts_at|time|feature_usage.period_starts_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(used_quantity >= 0, 1) THEN RAISE(ABORT, 'EK|feature_usage|used_quantity|range|feature_usage.used_quantity must not be negative.')
+    WHEN NOT ifnull((usage_period = 'total') = (period_starts_at IS NULL), 1) THEN RAISE(ABORT, 'EK|feature_usage|period_starts_at|required|feature_usage.period_starts_at does not fit the rest of the row.') END
+    FROM (SELECT ifnull(NEW.usage_period, ('total')) AS usage_period, NEW.period_starts_at AS period_starts_at, ifnull(NEW.used_quantity, 0) AS used_quantity);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|feature_usage|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.scope_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scope_type WHERE id = NEW.scope_type_id) THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|reference|There is no scope_type with this scope_type_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|feature_usage|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature_usage|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature_usage|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature_usage|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 70;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 70, x.id, format('{"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"usage_period":%s,"period_starts_at":%s,"used_quantity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.feature_id,
+    x.scope_type_id,
+    ifnull(x.scope_id, 'null'),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.usage_period),
+    json_quote(x.period_starts_at),
+    x.used_quantity,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature_usage x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM feature_usage WHERE (feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0), usage_period, COALESCE(period_starts_at, '')) = (SELECT feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0), usage_period, COALESCE(period_starts_at, '') FROM (SELECT NEW.feature_id AS feature_id, NEW.scope_type_id AS scope_type_id, NEW.scope_id AS scope_id, NEW.organization_id AS organization_id, ifnull(NEW.usage_period, ('total')) AS usage_period, NEW.period_starts_at AS period_starts_at)));
+END;
+
+CREATE TRIGGER feature_usage_audit_insert AFTER INSERT ON feature_usage BEGIN
+  DELETE FROM audit_pending WHERE table_id = 70 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER feature_usage_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON feature_usage WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_usage|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER feature_usage_created_kept BEFORE UPDATE OF created_at, created_by ON feature_usage WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature_usage|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|feature_usage|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER feature_usage_audit_update AFTER UPDATE ON feature_usage WHEN NEW.feature_id IS NOT OLD.feature_id
+  OR NEW.scope_type_id IS NOT OLD.scope_type_id
+  OR NEW.scope_id IS NOT OLD.scope_id
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.usage_period IS NOT OLD.usage_period COLLATE BINARY
+  OR NEW.period_starts_at IS NOT OLD.period_starts_at COLLATE BINARY
+  OR NEW.used_quantity IS NOT OLD.used_quantity
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 70 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.feature_id IS NOT OLD.feature_id THEN ',"feature_id":[' || OLD.feature_id || ',' || NEW.feature_id || ']' END,
+    CASE WHEN NEW.scope_type_id IS NOT OLD.scope_type_id THEN ',"scope_type_id":[' || OLD.scope_type_id || ',' || NEW.scope_type_id || ']' END,
+    CASE WHEN NEW.scope_id IS NOT OLD.scope_id THEN ',"scope_id":[' || ifnull(OLD.scope_id, 'null') || ',' || ifnull(NEW.scope_id, 'null') || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.usage_period IS NOT OLD.usage_period COLLATE BINARY THEN ',"usage_period":[' || json_quote(OLD.usage_period) || ',' || json_quote(''||NEW.usage_period) || ']' END,
+    CASE WHEN NEW.period_starts_at IS NOT OLD.period_starts_at COLLATE BINARY THEN ',"period_starts_at":[' || json_quote(OLD.period_starts_at) || ',' || json_quote(''||NEW.period_starts_at) || ']' END,
+    CASE WHEN NEW.used_quantity IS NOT OLD.used_quantity THEN ',"used_quantity":[' || OLD.used_quantity || ',' || NEW.used_quantity || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE feature_usage SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER feature_usage_direct_update BEFORE UPDATE ON feature_usage WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|feature_usage|updated_at|time|feature_usage.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(usage_period IN ('total', 'hour', 'day', 'month', 'year'), 1) THEN RAISE(ABORT, 'EK|feature_usage|usage_period|choice|feature_usage.usage_period must be one of: total, hour, day, month, year.')
+    WHEN NOT ifnull(period_starts_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', period_starts_at, '+0 days') IS period_starts_at, 1) THEN RAISE(ABORT, 'EK|feature_usage|period_starts_at|time|feature_usage.period_starts_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(used_quantity >= 0, 1) THEN RAISE(ABORT, 'EK|feature_usage|used_quantity|range|feature_usage.used_quantity must not be negative.')
+    WHEN NOT ifnull((usage_period = 'total') = (period_starts_at IS NULL), 1) THEN RAISE(ABORT, 'EK|feature_usage|period_starts_at|required|feature_usage.period_starts_at does not fit the rest of the row.') END
+    FROM (SELECT ifnull(NEW.usage_period, ('total')) AS usage_period, NEW.period_starts_at AS period_starts_at, ifnull(NEW.used_quantity, 0) AS used_quantity);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|feature_usage|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND NEW.scope_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scope_type WHERE id = NEW.scope_type_id) THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|reference|There is no scope_type with this scope_type_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|feature_usage|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|feature_usage|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|feature_usage|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|feature_usage|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER feature_usage_direct_rekey BEFORE UPDATE OF feature_id, scope_type_id, scope_id, organization_id, usage_period, period_starts_at ON feature_usage WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 70;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 70, x.id, format('{"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"usage_period":%s,"period_starts_at":%s,"used_quantity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.feature_id,
+    x.scope_type_id,
+    ifnull(x.scope_id, 'null'),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.usage_period),
+    json_quote(x.period_starts_at),
+    x.used_quantity,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM feature_usage x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM feature_usage WHERE (feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0), usage_period, COALESCE(period_starts_at, '')) = (SELECT feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0), usage_period, COALESCE(period_starts_at, '') FROM (SELECT NEW.feature_id AS feature_id, NEW.scope_type_id AS scope_type_id, NEW.scope_id AS scope_id, NEW.organization_id AS organization_id, ifnull(NEW.usage_period, ('total')) AS usage_period, NEW.period_starts_at AS period_starts_at)));
+END;
+
+CREATE TRIGGER feature_usage_direct_rekeyed AFTER UPDATE OF feature_id, scope_type_id, scope_id, organization_id, usage_period, period_starts_at ON feature_usage WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 70 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER feature_usage_direct_delete BEFORE DELETE ON feature_usage WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 70 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER feature_usage_audit_delete AFTER DELETE ON feature_usage BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, OLD.id, 'D',
+    format('{"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"usage_period":%s,"period_starts_at":%s,"used_quantity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.feature_id,
+    OLD.scope_type_id,
+    ifnull(OLD.scope_id, 'null'),
+    ifnull(OLD.organization_id, 'null'),
+    json_quote(OLD.usage_period),
+    json_quote(OLD.period_starts_at),
+    OLD.used_quantity,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER entity_type_feature_direct_insert BEFORE INSERT ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|entity_type_feature|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_type_feature|created_at|time|entity_type_feature.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_type_feature|updated_at|time|entity_type_feature.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(is_required IN (0, 1), 1) THEN RAISE(ABORT, 'EK|entity_type_feature|is_required|boolean|entity_type_feature.is_required must be 0 or 1.')
+    WHEN NOT ifnull(configuration_schema IS NULL OR CASE WHEN json_valid(configuration_schema) THEN json_type(configuration_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity_type_feature|configuration_schema|json_object|entity_type_feature.configuration_schema must be a JSON object.') END
+    FROM (SELECT ifnull(NEW.is_required, 0) AS is_required, NEW.configuration_schema AS configuration_schema);
+  SELECT CASE
+    WHEN NEW.entity_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_type WHERE id = NEW.entity_type_id) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|reference|There is no entity_type with this entity_type_id.')
+    WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_type_feature|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|entity_type_feature|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|entity_type_feature|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 71;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 71, x.id, format('{"entity_type_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.entity_type_id,
+    x.feature_id,
+    x.is_required,
+    json_quote(x.configuration_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM entity_type_feature x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM entity_type_feature WHERE entity_type_id = NEW.entity_type_id AND feature_id = NEW.feature_id);
+END;
+
+CREATE TRIGGER entity_type_feature_audit_insert AFTER INSERT ON entity_type_feature BEGIN
+  DELETE FROM audit_pending WHERE table_id = 71 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER entity_type_feature_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON entity_type_feature WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|entity_type_feature|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER entity_type_feature_created_kept BEFORE UPDATE OF created_at, created_by ON entity_type_feature WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_type_feature|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|entity_type_feature|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER entity_type_feature_audit_update AFTER UPDATE ON entity_type_feature WHEN NEW.entity_type_id IS NOT OLD.entity_type_id
+  OR NEW.feature_id IS NOT OLD.feature_id
+  OR NEW.is_required IS NOT OLD.is_required
+  OR NEW.configuration_schema IS NOT OLD.configuration_schema COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 71 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.entity_type_id IS NOT OLD.entity_type_id THEN ',"entity_type_id":[' || OLD.entity_type_id || ',' || NEW.entity_type_id || ']' END,
+    CASE WHEN NEW.feature_id IS NOT OLD.feature_id THEN ',"feature_id":[' || OLD.feature_id || ',' || NEW.feature_id || ']' END,
+    CASE WHEN NEW.is_required IS NOT OLD.is_required THEN ',"is_required":[' || OLD.is_required || ',' || NEW.is_required || ']' END,
+    CASE WHEN NEW.configuration_schema IS NOT OLD.configuration_schema COLLATE BINARY THEN ',"configuration_schema":[' || json_quote(OLD.configuration_schema) || ',' || json_quote(''||NEW.configuration_schema) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE entity_type_feature SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER entity_type_feature_direct_update BEFORE UPDATE ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|entity_type_feature|updated_at|time|entity_type_feature.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(is_required IN (0, 1), 1) THEN RAISE(ABORT, 'EK|entity_type_feature|is_required|boolean|entity_type_feature.is_required must be 0 or 1.')
+    WHEN NOT ifnull(configuration_schema IS NULL OR CASE WHEN json_valid(configuration_schema) THEN json_type(configuration_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity_type_feature|configuration_schema|json_object|entity_type_feature.configuration_schema must be a JSON object.') END
+    FROM (SELECT ifnull(NEW.is_required, 0) AS is_required, NEW.configuration_schema AS configuration_schema);
+  SELECT CASE
+    WHEN NEW.entity_type_id IS NOT OLD.entity_type_id AND NEW.entity_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity_type WHERE id = NEW.entity_type_id) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|reference|There is no entity_type with this entity_type_id.')
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_type_feature|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|entity_type_feature|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|entity_type_feature|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER entity_type_feature_direct_rekey BEFORE UPDATE OF entity_type_id, feature_id ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 71;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 71, x.id, format('{"entity_type_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.entity_type_id,
+    x.feature_id,
+    x.is_required,
+    json_quote(x.configuration_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM entity_type_feature x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM entity_type_feature WHERE entity_type_id = NEW.entity_type_id AND feature_id = NEW.feature_id);
+END;
+
+CREATE TRIGGER entity_type_feature_direct_rekeyed AFTER UPDATE OF entity_type_id, feature_id ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 71 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM entity_type_feature WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER entity_type_feature_direct_delete BEFORE DELETE ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 71 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER entity_type_feature_audit_delete AFTER DELETE ON entity_type_feature BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, OLD.id, 'D',
+    format('{"entity_type_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.entity_type_id,
+    OLD.feature_id,
+    OLD.is_required,
+    json_quote(OLD.configuration_schema),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER entity_feature_direct_insert BEFORE INSERT ON entity_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|entity_feature|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_feature|created_at|time|entity_feature.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|entity_feature|updated_at|time|entity_feature.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(is_required IN (0, 1), 1) THEN RAISE(ABORT, 'EK|entity_feature|is_required|boolean|entity_feature.is_required must be 0 or 1.')
+    WHEN NOT ifnull(configuration_schema IS NULL OR CASE WHEN json_valid(configuration_schema) THEN json_type(configuration_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity_feature|configuration_schema|json_object|entity_feature.configuration_schema must be a JSON object.') END
+    FROM (SELECT ifnull(NEW.is_required, 0) AS is_required, NEW.configuration_schema AS configuration_schema);
+  SELECT CASE
+    WHEN NEW.entity_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity WHERE id = NEW.entity_id) THEN RAISE(ABORT, 'EK|entity_feature|entity_id|reference|There is no entity with this entity_id.')
+    WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|entity_feature|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_feature|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|entity_feature|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|entity_feature|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 72;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 72, x.id, format('{"entity_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.entity_id,
+    x.feature_id,
+    x.is_required,
+    json_quote(x.configuration_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM entity_feature x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM entity_feature WHERE entity_id = NEW.entity_id AND feature_id = NEW.feature_id);
+END;
+
+CREATE TRIGGER entity_feature_audit_insert AFTER INSERT ON entity_feature BEGIN
+  DELETE FROM audit_pending WHERE table_id = 72 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER entity_feature_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON entity_feature WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|entity_feature|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER entity_feature_created_kept BEFORE UPDATE OF created_at, created_by ON entity_feature WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_feature|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|entity_feature|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER entity_feature_audit_update AFTER UPDATE ON entity_feature WHEN NEW.entity_id IS NOT OLD.entity_id
+  OR NEW.feature_id IS NOT OLD.feature_id
+  OR NEW.is_required IS NOT OLD.is_required
+  OR NEW.configuration_schema IS NOT OLD.configuration_schema COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 72 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.entity_id IS NOT OLD.entity_id THEN ',"entity_id":[' || OLD.entity_id || ',' || NEW.entity_id || ']' END,
+    CASE WHEN NEW.feature_id IS NOT OLD.feature_id THEN ',"feature_id":[' || OLD.feature_id || ',' || NEW.feature_id || ']' END,
+    CASE WHEN NEW.is_required IS NOT OLD.is_required THEN ',"is_required":[' || OLD.is_required || ',' || NEW.is_required || ']' END,
+    CASE WHEN NEW.configuration_schema IS NOT OLD.configuration_schema COLLATE BINARY THEN ',"configuration_schema":[' || json_quote(OLD.configuration_schema) || ',' || json_quote(''||NEW.configuration_schema) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE entity_feature SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER entity_feature_direct_update BEFORE UPDATE ON entity_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|entity_feature|updated_at|time|entity_feature.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(is_required IN (0, 1), 1) THEN RAISE(ABORT, 'EK|entity_feature|is_required|boolean|entity_feature.is_required must be 0 or 1.')
+    WHEN NOT ifnull(configuration_schema IS NULL OR CASE WHEN json_valid(configuration_schema) THEN json_type(configuration_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|entity_feature|configuration_schema|json_object|entity_feature.configuration_schema must be a JSON object.') END
+    FROM (SELECT ifnull(NEW.is_required, 0) AS is_required, NEW.configuration_schema AS configuration_schema);
+  SELECT CASE
+    WHEN NEW.entity_id IS NOT OLD.entity_id AND NEW.entity_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entity WHERE id = NEW.entity_id) THEN RAISE(ABORT, 'EK|entity_feature|entity_id|reference|There is no entity with this entity_id.')
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|entity_feature|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|entity_feature|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|entity_feature|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|entity_feature|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER entity_feature_direct_rekey BEFORE UPDATE OF entity_id, feature_id ON entity_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 72;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 72, x.id, format('{"entity_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.entity_id,
+    x.feature_id,
+    x.is_required,
+    json_quote(x.configuration_schema),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM entity_feature x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM entity_feature WHERE entity_id = NEW.entity_id AND feature_id = NEW.feature_id);
+END;
+
+CREATE TRIGGER entity_feature_direct_rekeyed AFTER UPDATE OF entity_id, feature_id ON entity_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 72 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM entity_feature WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER entity_feature_direct_delete BEFORE DELETE ON entity_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 72 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER entity_feature_audit_delete AFTER DELETE ON entity_feature BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, OLD.id, 'D',
+    format('{"entity_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.entity_id,
+    OLD.feature_id,
+    OLD.is_required,
+    json_quote(OLD.configuration_schema),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER model_registry_direct_insert BEFORE INSERT ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|model_registry|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|model_registry|created_at|time|model_registry.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|model_registry|updated_at|time|model_registry.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(provider) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|model_registry|provider|length|model_registry.provider must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(model_id) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|model_registry|model_id|length|model_registry.model_id must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(model_name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|model_registry|model_name|length|model_registry.model_name must not be empty and has at most 200 characters.') END
+    FROM (SELECT NEW.provider AS provider, NEW.model_id AS model_id, NEW.model_name AS model_name);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|model_registry|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|model_registry|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|model_registry|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|model_registry|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 73;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 73, x.id, format('{"provider":%s,"model_id":%s,"model_name":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.provider),
+    json_quote(x.model_id),
+    json_quote(x.model_name),
+    x.feature_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM model_registry x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM model_registry WHERE provider COLLATE NOCASE = NEW.provider AND model_id = NEW.model_id);
+END;
+
+CREATE TRIGGER model_registry_audit_insert AFTER INSERT ON model_registry BEGIN
+  DELETE FROM audit_pending WHERE table_id = 73 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER model_registry_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON model_registry WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|model_registry|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER model_registry_created_kept BEFORE UPDATE OF created_at, created_by ON model_registry WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|model_registry|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|model_registry|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER model_registry_audit_update AFTER UPDATE ON model_registry WHEN NEW.provider IS NOT OLD.provider COLLATE BINARY
+  OR NEW.model_id IS NOT OLD.model_id COLLATE BINARY
+  OR NEW.model_name IS NOT OLD.model_name COLLATE BINARY
+  OR NEW.feature_id IS NOT OLD.feature_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 73 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.provider IS NOT OLD.provider COLLATE BINARY THEN ',"provider":[' || json_quote(OLD.provider) || ',' || json_quote(''||NEW.provider) || ']' END,
+    CASE WHEN NEW.model_id IS NOT OLD.model_id COLLATE BINARY THEN ',"model_id":[' || json_quote(OLD.model_id) || ',' || json_quote(''||NEW.model_id) || ']' END,
+    CASE WHEN NEW.model_name IS NOT OLD.model_name COLLATE BINARY THEN ',"model_name":[' || json_quote(OLD.model_name) || ',' || json_quote(''||NEW.model_name) || ']' END,
+    CASE WHEN NEW.feature_id IS NOT OLD.feature_id THEN ',"feature_id":[' || OLD.feature_id || ',' || NEW.feature_id || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE model_registry SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER model_registry_direct_update BEFORE UPDATE ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|model_registry|updated_at|time|model_registry.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(provider) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|model_registry|provider|length|model_registry.provider must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(model_id) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|model_registry|model_id|length|model_registry.model_id must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(model_name) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|model_registry|model_name|length|model_registry.model_name must not be empty and has at most 200 characters.') END
+    FROM (SELECT NEW.provider AS provider, NEW.model_id AS model_id, NEW.model_name AS model_name);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|model_registry|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|model_registry|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|model_registry|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|model_registry|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER model_registry_direct_rekey BEFORE UPDATE OF provider, model_id ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 73;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 73, x.id, format('{"provider":%s,"model_id":%s,"model_name":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.provider),
+    json_quote(x.model_id),
+    json_quote(x.model_name),
+    x.feature_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM model_registry x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM model_registry WHERE provider COLLATE NOCASE = NEW.provider AND model_id = NEW.model_id);
+END;
+
+CREATE TRIGGER model_registry_direct_rekeyed AFTER UPDATE OF provider, model_id ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 73 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER model_registry_direct_delete BEFORE DELETE ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 73 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER model_registry_audit_delete AFTER DELETE ON model_registry BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, OLD.id, 'D',
+    format('{"provider":%s,"model_id":%s,"model_name":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.provider),
+    json_quote(OLD.model_id),
+    json_quote(OLD.model_name),
+    OLD.feature_id,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER component_registry_direct_insert BEFORE INSERT ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|component_registry|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|component_registry|created_at|time|component_registry.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|component_registry|updated_at|time|component_registry.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|component_registry|code|length|component_registry.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|component_registry|name|length|component_registry.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|component_registry|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|component_registry|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|component_registry|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|component_registry|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 74;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 74, x.id, format('{"code":%s,"name":%s,"description":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.feature_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM component_registry x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM component_registry WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER component_registry_audit_insert AFTER INSERT ON component_registry BEGIN
+  DELETE FROM audit_pending WHERE table_id = 74 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM component_registry WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER component_registry_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON component_registry WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|component_registry|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER component_registry_created_kept BEFORE UPDATE OF created_at, created_by ON component_registry WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|component_registry|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|component_registry|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER component_registry_audit_update AFTER UPDATE ON component_registry WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.feature_id IS NOT OLD.feature_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 74 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.feature_id IS NOT OLD.feature_id THEN ',"feature_id":[' || OLD.feature_id || ',' || NEW.feature_id || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE component_registry SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER component_registry_direct_update BEFORE UPDATE ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|component_registry|updated_at|time|component_registry.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|component_registry|code|length|component_registry.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|component_registry|name|length|component_registry.name must not be empty and has at most 100 characters.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name);
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM feature WHERE id = NEW.feature_id) THEN RAISE(ABORT, 'EK|component_registry|feature_id|reference|There is no feature with this feature_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|component_registry|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|component_registry|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|component_registry|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER component_registry_direct_rekey BEFORE UPDATE OF code ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 74;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 74, x.id, format('{"code":%s,"name":%s,"description":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    x.feature_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM component_registry x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM component_registry WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER component_registry_direct_rekeyed AFTER UPDATE OF code ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 74 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM component_registry WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER component_registry_direct_delete BEFORE DELETE ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 74 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER component_registry_audit_delete AFTER DELETE ON component_registry BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.feature_id,
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),

@@ -51,6 +51,10 @@ CHECK = re.compile(
     r'CONSTRAINT "(\w+\.[\w*]+\.\w+)" CHECK \((.*?)\)(?:,?$|,?\s+--| CONSTRAINT)', re.MULTILINE
 )
 NUMBERS = itertools.count(1)
+ONE = {name for case in CASES for name in getattr(case, "ONE", ())}
+"""Tables whose second row is of another making than the first: references share the one row."""
+KEPT = {name for case in CASES for name in getattr(case, "KEPT", ())}
+"""Tables where a trigger answers before a unique index does."""
 
 
 def _hand_written() -> str:
@@ -101,7 +105,7 @@ def sample(shell: sqlite3.Connection, table: str, **values: Any) -> dict[str, An
     ).fetchall()
     for column, parent in required:
         if column not in values and column not in row:
-            row[column] = put(shell, parent, **sample(shell, parent))
+            row[column] = the_one(shell, parent) or put(shell, parent, **sample(shell, parent))
     row |= values
     return {**row, **_targets(shell, table, row, required)}
 
@@ -117,8 +121,14 @@ def _targets(
         if column.endswith("_type_id") and key in names - set(row):
             sql = f"SELECT table_name FROM {parent} WHERE id = ?"
             (target,) = shell.execute(sql, (row[column],)).fetchone()
-            found[key] = put(shell, target, **sample(shell, target))
+            if target:
+                found[key] = put(shell, target, **sample(shell, target))
     return found
+
+
+def the_one(shell: sqlite3.Connection, table: str) -> int:
+    found = shell.execute(f'SELECT id FROM "{table}"').fetchone() if table in ONE else None
+    return found[0] if found else 0
 
 
 def put(shell: sqlite3.Connection, table: str, **row: Any) -> int:
@@ -237,9 +247,9 @@ def test_a_unique_index_refuses_a_second(shell: sqlite3.Connection, table: str, 
             strict=True,
         )
     )
-    second = {**sample(shell, table), **stored}
+    second = {**sample(shell, table), **SAME.get(index, {}), **stored}
     error = refused(shell, lambda: put(shell, table, **second))
-    if table == "encryption_key":
+    if table in KEPT:
         assert error.code == "protected", "its own trigger answers first"
         return
     assert (error.table, error.code) == (table, "unique")

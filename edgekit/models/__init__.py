@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgekit.models.events import *  # noqa: F403
     from edgekit.models.insurance import *  # noqa: F403
     from edgekit.models.integrations import *  # noqa: F403
+    from edgekit.models.licensing import *  # noqa: F403
     from edgekit.models.parties import *  # noqa: F403
     from edgekit.models.reference import *  # noqa: F403
     from edgekit.models.runner import *  # noqa: F403
@@ -38,6 +39,7 @@ MODELS = {
         "LicenseTier",
         "RelationshipType",
         "CommunicationDirection",
+        "ScopeType",
     ),
     "parties": (
         "Organization",
@@ -70,6 +72,20 @@ MODELS = {
     "events": (
         "EventSource",
         "IntegrationEvent",
+    ),
+    "licensing": (
+        "FeatureType",
+        "Feature",
+        "FeatureDependency",
+        "LicenseTierFeature",
+        "VendorKey",
+        "LicenseFile",
+        "FeatureLicense",
+        "FeatureUsage",
+        "EntityTypeFeature",
+        "EntityFeature",
+        "ModelRegistry",
+        "ComponentRegistry",
     ),
     "communications": (
         "CommunicationChannel",

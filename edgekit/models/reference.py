@@ -25,3 +25,10 @@ class RelationshipType(ReferenceRow):
 
 class CommunicationDirection(ReferenceRow):
     """A direction data may travel in, seen from here."""
+
+
+class ScopeType(ReferenceRow):
+    """A level at which something may be set. The narrower level wins over the wider ones."""
+
+    hierarchy_level: Any = peewee.IntegerField(unique=True)
+    table_name: Any = peewee.TextField(null=True)

@@ -9,6 +9,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "license_tier": {"code": "T{n}", "name": "Tier", "tier_rank": "1{n}"},
     "relationship_type": {"code": "R{n}", "name": "Relation"},
     "communication_direction": {"code": "D{n}", "name": "Direction"},
+    "scope_type": {"code": "S{n}", "name": "Level", "hierarchy_level": "1{n}"},
 }
 
 REFUSALS: dict[str, tuple[str | None, str, str]] = {

@@ -43,3 +43,6 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
 }
 
 SAME: dict[str, dict[str, Any]] = {"encryption_key_active": {"retired_at": None}}
+
+KEPT = {"encryption_key"}
+"""Tables where a trigger answers before a unique index does."""
