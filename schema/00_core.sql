@@ -46,7 +46,7 @@ CREATE TABLE system (
   uuid TEXT NOT NULL UNIQUE CONSTRAINT "system.uuid.length" CHECK (length(uuid) = 36),
   name TEXT NOT NULL CONSTRAINT "system.name.length" CHECK (length(name) BETWEEN 1 AND 100),
   environment_id INTEGER NOT NULL REFERENCES environment(id),
-  durability TEXT NOT NULL DEFAULT 'normal' CONSTRAINT "system.durability.choice" CHECK (durability IN ('normal', 'full')),  -- full: every commit survives a power cut
+  durability TEXT NOT NULL DEFAULT 'normal' CONSTRAINT "system.durability.choice" CHECK (durability IN ('normal', 'full')),  -- normal: a power cut may cost the last commits, never the file; full: every commit survives a power cut
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),
@@ -101,9 +101,12 @@ CREATE INDEX validation_message_record ON validation_message(table_name, record_
 -- The audit log. One `audit_transaction` is one change: who, why, when. The last one *is* the open change while its
 -- gate is set; the gate is a deferred reference to a row that cannot exist, so no commit leaves it set. A write by any
 -- other tool makes its own row with actor NULL and reason 'direct'.
+
+-- The one row is what no open change may refer to when it commits.
 CREATE TABLE audit_gate (id INTEGER PRIMARY KEY CHECK (id = 0)) STRICT;
 INSERT INTO audit_gate VALUES (0);
 
+-- One row is one change: who, why and when; one with its gate set is the change that is open.
 CREATE TABLE audit_transaction (
   id INTEGER PRIMARY KEY CHECK (id > 0),  -- SQLite chooses no other; -1 would get past the trigger below
   open_gate INTEGER REFERENCES audit_gate(id) DEFERRABLE INITIALLY DEFERRED,

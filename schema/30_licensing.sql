@@ -28,7 +28,7 @@ CREATE TABLE feature (
     CONSTRAINT "feature.feature_key.length" CHECK (length(feature_key) BETWEEN 1 AND 100)
     CONSTRAINT "feature.feature_key.format" CHECK (feature_key GLOB '[a-z]*.?*' AND feature_key NOT GLOB '*[^a-z0-9_.]*' AND feature_key NOT GLOB '*..*' AND feature_key NOT GLOB '*.'),  -- as programs ask for it, such as integration.api_integrations
   feature_type_id INTEGER NOT NULL REFERENCES feature_type(id),
-  value_type TEXT NOT NULL DEFAULT 'boolean' CONSTRAINT "feature.value_type.choice" CHECK (value_type IN ('boolean', 'integer', 'number', 'string', 'json')),  -- what `value` of a feature value is: boolean: true or false; integer: a whole number; number: any number; string: text; json: anything
+  value_type TEXT NOT NULL DEFAULT 'boolean' CONSTRAINT "feature.value_type.choice" CHECK (value_type IN ('boolean', 'integer', 'number', 'string', 'json')),  -- what a value of the feature is; boolean: true or false; integer: a whole number; number: any number; string: text; json: anything
   default_value TEXT CONSTRAINT "feature.default_value.json_object" CHECK (default_value IS NULL OR CASE WHEN json_valid(default_value) THEN json_type(default_value) = 'object' ELSE 0 END),  -- a feature value; NULL: off unless a tier or licence grants it
   license_tier_id INTEGER NOT NULL REFERENCES license_tier(id),  -- the lowest tier that covers it
   is_addon INTEGER NOT NULL DEFAULT 0 CONSTRAINT "feature.is_addon.boolean" CHECK (is_addon IN (0, 1)),  -- no tier covers it, it needs a licence of its own

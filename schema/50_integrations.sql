@@ -37,7 +37,7 @@ CREATE TABLE integration (
   organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- NULL: shared by all
   entity_id INTEGER REFERENCES entity(id),  -- the outside service it talks to
   connection_config TEXT NOT NULL CONSTRAINT "integration.connection_config.json_object" CHECK (CASE WHEN json_valid(connection_config) THEN json_type(connection_config) = 'object' ELSE 0 END),  -- the connector's settings, and `table`, `key`, `create` of the target
-  health_status TEXT CONSTRAINT "integration.health_status.choice" CHECK (health_status IN ('healthy', 'degraded', 'unhealthy')),  -- NULL: not known
+  health_status TEXT CONSTRAINT "integration.health_status.choice" CHECK (health_status IN ('healthy', 'degraded', 'unhealthy')),  -- healthy: the other side answers as it should; degraded: it answers late or only in part; unhealthy: it does not answer; NULL: not known
   last_health_check_at TEXT CONSTRAINT "integration.last_health_check_at.time" CHECK (last_health_check_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_health_check_at, '+0 days') IS last_health_check_at),
   version INTEGER NOT NULL DEFAULT 1 CONSTRAINT "integration.version.range" CHECK (version >= 1),
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
@@ -104,7 +104,7 @@ CREATE TABLE integration_mapping (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   integration_id INTEGER NOT NULL REFERENCES integration(id) ON DELETE CASCADE,
   mapping_name TEXT NOT NULL CONSTRAINT "integration_mapping.mapping_name.length" CHECK (length(mapping_name) BETWEEN 1 AND 100),
-  mapping_type TEXT NOT NULL DEFAULT 'field' CONSTRAINT "integration_mapping.mapping_type.choice" CHECK (mapping_type IN ('field', 'object', 'array', 'custom')),
+  mapping_type TEXT NOT NULL DEFAULT 'field' CONSTRAINT "integration_mapping.mapping_type.choice" CHECK (mapping_type IN ('field', 'object', 'array', 'custom')),  -- field: one value; object: a whole object; array: each item of a list; custom: what its rules make
   source_path TEXT NOT NULL CONSTRAINT "integration_mapping.source_path.length" CHECK (length(source_path) BETWEEN 1 AND 500),  -- JSONPath, or a field path
   target_path TEXT NOT NULL CONSTRAINT "integration_mapping.target_path.length" CHECK (length(target_path) BETWEEN 1 AND 200),
   source_data_type TEXT CONSTRAINT "integration_mapping.source_data_type.length" CHECK (length(source_data_type) <= 20),
@@ -113,7 +113,7 @@ CREATE TABLE integration_mapping (
   default_value TEXT,
   transformation_rules TEXT CONSTRAINT "integration_mapping.transformation_rules.json_object" CHECK (transformation_rules IS NULL OR CASE WHEN json_valid(transformation_rules) THEN json_type(transformation_rules) = 'object' ELSE 0 END),
   validation_rules TEXT CONSTRAINT "integration_mapping.validation_rules.json_object" CHECK (validation_rules IS NULL OR CASE WHEN json_valid(validation_rules) THEN json_type(validation_rules) = 'object' ELSE 0 END),
-  mapping_direction TEXT NOT NULL DEFAULT 'inbound' CONSTRAINT "integration_mapping.mapping_direction.choice" CHECK (mapping_direction IN ('inbound', 'outbound', 'bidirectional')),
+  mapping_direction TEXT NOT NULL DEFAULT 'inbound' CONSTRAINT "integration_mapping.mapping_direction.choice" CHECK (mapping_direction IN ('inbound', 'outbound', 'bidirectional')),  -- inbound: from the source to us; outbound: from us to the other side; bidirectional: both ways
   error_handling TEXT NOT NULL DEFAULT 'fail' CONSTRAINT "integration_mapping.error_handling.choice" CHECK (error_handling IN ('fail', 'skip', 'default', 'null')),  -- fail: reject the record; skip: leave the field out; default: write the default; null: write null
   mapping_notes TEXT,
   test_coverage REAL CONSTRAINT "integration_mapping.test_coverage.range" CHECK (test_coverage BETWEEN 0 AND 100),  -- per cent
@@ -163,7 +163,7 @@ CREATE TABLE integration_pipeline_definition (
   pipeline_name TEXT NOT NULL CONSTRAINT "integration_pipeline_definition.pipeline_name.length" CHECK (length(pipeline_name) BETWEEN 1 AND 100),
   description TEXT,
   integration_id INTEGER NOT NULL REFERENCES integration(id),
-  pipeline_type TEXT NOT NULL DEFAULT 'linear' CONSTRAINT "integration_pipeline_definition.pipeline_type.choice" CHECK (pipeline_type IN ('linear', 'conditional', 'parallel', 'hybrid')),
+  pipeline_type TEXT NOT NULL DEFAULT 'linear' CONSTRAINT "integration_pipeline_definition.pipeline_type.choice" CHECK (pipeline_type IN ('linear', 'conditional', 'parallel', 'hybrid')),  -- linear: one step after the other; conditional: steps that run only for some records; parallel: steps that do not wait for each other; hybrid: both of these
   pipeline_steps TEXT NOT NULL CONSTRAINT "integration_pipeline_definition.pipeline_steps.json_object" CHECK (CASE WHEN json_valid(pipeline_steps) THEN json_type(pipeline_steps) = 'object' ELSE 0 END),  -- {"steps": [{"name", "type": "validate" | "map", "schema"?}]}
   error_handling_strategy TEXT NOT NULL DEFAULT 'dead_letter' CONSTRAINT "integration_pipeline_definition.error_handling_strategy.choice" CHECK (error_handling_strategy IN ('fail_fast', 'continue_on_error', 'dead_letter', 'retry')),  -- fail_fast: the first bad record fails the run; continue_on_error: count it and go on; dead_letter: keep it for replay and go on; retry: try it again, then keep it
   dead_letter_config TEXT CONSTRAINT "integration_pipeline_definition.dead_letter_config.json_object" CHECK (dead_letter_config IS NULL OR CASE WHEN json_valid(dead_letter_config) THEN json_type(dead_letter_config) = 'object' ELSE 0 END),  -- {"max_count", "max_percent"}: over either the run fails

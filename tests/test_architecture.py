@@ -29,6 +29,7 @@ ORDER = [
     {"jsonpath", "validate"},
     {"mapping"},
     {"rules"},
+    {"dictionary"},
     {"sqlite"},
     {"db"},
     {"models", "bulk"},
