@@ -98,6 +98,52 @@ CREATE TABLE validation_message (
 ) STRICT;
 CREATE INDEX validation_message_record ON validation_message(table_name, record_key);
 
+-- One row is something to be done later: a run, a delivery, a step, a bundle. `kind` says who does it. A crash leaves it where it was.
+CREATE TABLE job (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid TEXT NOT NULL UNIQUE CONSTRAINT "job.uuid.length" CHECK (length(uuid) = 36),
+  kind TEXT NOT NULL CONSTRAINT "job.kind.length" CHECK (length(kind) BETWEEN 1 AND 100),  -- the handler a word has registered
+  payload TEXT NOT NULL DEFAULT '{}' CONSTRAINT "job.payload.json_object" CHECK (CASE WHEN json_valid(payload) THEN json_type(payload) = 'object' ELSE 0 END),  -- what the handler is given
+  job_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "job.job_status.choice" CHECK (job_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted')),  -- pending: waits for its time; running: has a living runner; completed: done; failed: given up after the last attempt; cancelled: by a person; interrupted: its process died, it is to be taken up again
+  run_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "job.run_at.time" CHECK (run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', run_at, '+0 days') IS run_at),  -- not before
+  priority INTEGER NOT NULL DEFAULT 5 CONSTRAINT "job.priority.range" CHECK (priority BETWEEN 0 AND 9),  -- of what is due, 0 goes first
+  attempts INTEGER NOT NULL DEFAULT 0 CONSTRAINT "job.attempts.range" CHECK (attempts >= 0),
+  max_attempts INTEGER NOT NULL DEFAULT 1 CONSTRAINT "job.max_attempts.range" CHECK (max_attempts >= 1),
+  runner_id TEXT CONSTRAINT "job.runner_id.length" CHECK (length(runner_id) <= 100),  -- the process that may write for it
+  claimed_at TEXT CONSTRAINT "job.claimed_at.time" CHECK (claimed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', claimed_at, '+0 days') IS claimed_at),
+  lease_ends_at TEXT CONSTRAINT "job.lease_ends_at.time" CHECK (lease_ends_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', lease_ends_at, '+0 days') IS lease_ends_at),  -- a runner that has said nothing by then has lost it
+  ended_at TEXT CONSTRAINT "job.ended_at.time" CHECK (ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at),
+  dedupe_key TEXT CONSTRAINT "job.dedupe_key.length" CHECK (length(dedupe_key) BETWEEN 1 AND 200),  -- while a job with it is open, there is no other of its kind
+  correlation_id TEXT NOT NULL CONSTRAINT "job.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
+  error_code TEXT CONSTRAINT "job.error_code.length" CHECK (length(error_code) <= 50),
+  error_message TEXT,
+  result TEXT CONSTRAINT "job.result.json_object" CHECK (result IS NULL OR CASE WHEN json_valid(result) THEN json_type(result) = 'object' ELSE 0 END),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "job.runner_id.required" CHECK (job_status <> 'running' OR (runner_id IS NOT NULL AND claimed_at IS NOT NULL)),
+  CONSTRAINT "job.ended_at.required" CHECK ((ended_at IS NULL) = (job_status IN ('pending', 'running'))),
+  CONSTRAINT "job.error_message.required" CHECK (job_status <> 'failed' OR error_message IS NOT NULL)
+) STRICT;
+CREATE UNIQUE INDEX job_dedupe ON job(kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted');
+CREATE INDEX job_due ON job(priority, run_at) WHERE job_status = 'pending';
+CREATE INDEX job_running ON job(lease_ends_at) WHERE job_status = 'running';
+CREATE INDEX job_correlation ON job(correlation_id);
+
+CREATE TRIGGER job_transition_bi BEFORE INSERT ON job BEGIN  -- by REPLACE
+  SELECT CASE WHEN job_status IN ('completed', 'failed', 'cancelled') THEN RAISE(ABORT, 'EK|job|job_status|final|A job that has ended does not change its state again.')
+    ELSE RAISE(ABORT, 'EK|job|job_status|transition|A job does not go from its state to this one.') END
+  FROM job WHERE (id = NEW.id OR uuid = NEW.uuid) AND job_status <> ifnull(NEW.job_status, 'pending')
+    AND job_status || '>' || ifnull(NEW.job_status, 'pending') NOT IN ('pending>running', 'pending>cancelled', 'running>pending', 'running>completed', 'running>failed', 'running>cancelled', 'running>interrupted', 'interrupted>pending', 'interrupted>running', 'interrupted>failed', 'interrupted>cancelled');
+END;
+CREATE TRIGGER job_transition_bu BEFORE UPDATE OF job_status ON job
+WHEN OLD.job_status <> ifnull(NEW.job_status, 'pending') AND OLD.job_status || '>' || ifnull(NEW.job_status, 'pending') NOT IN ('pending>running', 'pending>cancelled', 'running>pending', 'running>completed', 'running>failed', 'running>cancelled', 'running>interrupted', 'interrupted>pending', 'interrupted>running', 'interrupted>failed', 'interrupted>cancelled') BEGIN
+  SELECT CASE WHEN OLD.job_status IN ('completed', 'failed', 'cancelled') THEN RAISE(ABORT, 'EK|job|job_status|final|A job that has ended does not change its state again.')
+    ELSE RAISE(ABORT, 'EK|job|job_status|transition|A job does not go from its state to this one.') END;
+END;
+
 -- The audit log. One `audit_transaction` is one change: who, why, when. The last one *is* the open change while its
 -- gate is set; the gate is a deferred reference to a row that cannot exist, so no commit leaves it set. A write by any
 -- other tool makes its own row with actor NULL and reason 'direct'.

@@ -78,6 +78,9 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (71, 'entity_type_feature');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (72, 'entity_feature');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (73, 'model_registry');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (74, 'component_registry');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (75, 'job');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (76, 'event_subscription');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (77, 'event_delivery');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
@@ -116,6 +119,7 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM environment WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of environment refer to this row.')
     WHEN EXISTS (SELECT 1 FROM system WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of system refer to this row.')
     WHEN EXISTS (SELECT 1 FROM tracked_table WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of tracked_table refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM job WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of job refer to this row.')
     WHEN EXISTS (SELECT 1 FROM role WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of role refer to this row.')
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier refer to this row.')
     WHEN EXISTS (SELECT 1 FROM relationship_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of relationship_type refer to this row.')
@@ -142,6 +146,8 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_subscription refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_delivery refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_dependency refer to this row.')
@@ -257,6 +263,7 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM environment WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of environment refer to this row.')
     WHEN EXISTS (SELECT 1 FROM system WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of system refer to this row.')
     WHEN EXISTS (SELECT 1 FROM tracked_table WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of tracked_table refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM job WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of job refer to this row.')
     WHEN EXISTS (SELECT 1 FROM role WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of role refer to this row.')
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier refer to this row.')
     WHEN EXISTS (SELECT 1 FROM relationship_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of relationship_type refer to this row.')
@@ -283,6 +290,8 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_subscription refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of event_delivery refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_dependency refer to this row.')
@@ -338,6 +347,7 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of environment refer to this row.') WHERE EXISTS (SELECT 1 FROM environment WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of system refer to this row.') WHERE EXISTS (SELECT 1 FROM system WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of tracked_table refer to this row.') WHERE EXISTS (SELECT 1 FROM tracked_table WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of job refer to this row.') WHERE EXISTS (SELECT 1 FROM job WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of role refer to this row.') WHERE EXISTS (SELECT 1 FROM role WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of license_tier refer to this row.') WHERE EXISTS (SELECT 1 FROM license_tier WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of relationship_type refer to this row.') WHERE EXISTS (SELECT 1 FROM relationship_type WHERE status_id = OLD.id);
@@ -364,6 +374,8 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of encryption_key refer to this row.') WHERE EXISTS (SELECT 1 FROM encryption_key WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of event_source refer to this row.') WHERE EXISTS (SELECT 1 FROM event_source WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of event_subscription refer to this row.') WHERE EXISTS (SELECT 1 FROM event_subscription WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of event_delivery refer to this row.') WHERE EXISTS (SELECT 1 FROM event_delivery WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_type refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_type WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of feature refer to this row.') WHERE EXISTS (SELECT 1 FROM feature WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of feature_dependency refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_dependency WHERE status_id = OLD.id);
@@ -844,6 +856,237 @@ END;
 
 CREATE TRIGGER validation_message_kept_delete BEFORE DELETE ON validation_message BEGIN
   SELECT RAISE(ABORT, 'EK|validation_message|*|append_only|Rows of validation_message are only ever added.');
+END;
+
+CREATE TRIGGER job_direct_insert BEFORE INSERT ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|job|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|job|created_at|time|job.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|job|updated_at|time|job.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|job|uuid|length|job.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(kind) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|job|kind|length|job.kind must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(payload) THEN json_type(payload) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|job|payload|json_object|job.payload must be a JSON object.')
+    WHEN NOT ifnull(job_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted'), 1) THEN RAISE(ABORT, 'EK|job|job_status|choice|job.job_status must be one of: pending, running, completed, failed, cancelled, interrupted.')
+    WHEN NOT ifnull(run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', run_at, '+0 days') IS run_at, 1) THEN RAISE(ABORT, 'EK|job|run_at|time|job.run_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(priority BETWEEN 0 AND 9, 1) THEN RAISE(ABORT, 'EK|job|priority|range|job.priority must be between 0 and 9.')
+    WHEN NOT ifnull(attempts >= 0, 1) THEN RAISE(ABORT, 'EK|job|attempts|range|job.attempts must not be negative.')
+    WHEN NOT ifnull(max_attempts >= 1, 1) THEN RAISE(ABORT, 'EK|job|max_attempts|range|job.max_attempts must be at least 1.')
+    WHEN NOT ifnull(length(runner_id) <= 100, 1) THEN RAISE(ABORT, 'EK|job|runner_id|length|job.runner_id has at most 100 characters.')
+    WHEN NOT ifnull(claimed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', claimed_at, '+0 days') IS claimed_at, 1) THEN RAISE(ABORT, 'EK|job|claimed_at|time|job.claimed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(lease_ends_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', lease_ends_at, '+0 days') IS lease_ends_at, 1) THEN RAISE(ABORT, 'EK|job|lease_ends_at|time|job.lease_ends_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at, 1) THEN RAISE(ABORT, 'EK|job|ended_at|time|job.ended_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(dedupe_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|job|dedupe_key|length|job.dedupe_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|job|correlation_id|length|job.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|job|error_code|length|job.error_code has at most 50 characters.')
+    WHEN NOT ifnull(result IS NULL OR CASE WHEN json_valid(result) THEN json_type(result) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|job|result|json_object|job.result must be a JSON object.')
+    WHEN NOT ifnull(job_status <> 'running' OR (runner_id IS NOT NULL AND claimed_at IS NOT NULL), 1) THEN RAISE(ABORT, 'EK|job|runner_id|required|job.runner_id does not fit the rest of the row.')
+    WHEN NOT ifnull((ended_at IS NULL) = (job_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|job|ended_at|required|job.ended_at does not fit the rest of the row.')
+    WHEN NOT ifnull(job_status <> 'failed' OR error_message IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|job|error_message|required|job.error_message does not fit the rest of the row.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.kind AS kind, ifnull(NEW.payload, ('{}')) AS payload, ifnull(NEW.job_status, ('pending')) AS job_status, ifnull(NEW.run_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS run_at, ifnull(NEW.priority, 5) AS priority, ifnull(NEW.attempts, 0) AS attempts, ifnull(NEW.max_attempts, 1) AS max_attempts, NEW.runner_id AS runner_id, NEW.claimed_at AS claimed_at, NEW.lease_ends_at AS lease_ends_at, NEW.ended_at AS ended_at, NEW.dedupe_key AS dedupe_key, NEW.correlation_id AS correlation_id, NEW.error_code AS error_code, NEW.error_message AS error_message, NEW.result AS result);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|job|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|job|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|job|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 75;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 75, x.id, format('{"uuid":%s,"kind":%s,"payload":%s,"job_status":%s,"run_at":%s,"priority":%s,"attempts":%s,"max_attempts":%s,"runner_id":%s,"claimed_at":%s,"lease_ends_at":%s,"ended_at":%s,"dedupe_key":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"result":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    json_quote(x.kind),
+    json_quote(x.payload),
+    json_quote(x.job_status),
+    json_quote(x.run_at),
+    x.priority,
+    x.attempts,
+    x.max_attempts,
+    json_quote(x.runner_id),
+    json_quote(x.claimed_at),
+    json_quote(x.lease_ends_at),
+    json_quote(x.ended_at),
+    json_quote(x.dedupe_key),
+    json_quote(x.correlation_id),
+    json_quote(x.error_code),
+    json_quote(x.error_message),
+    json_quote(x.result),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM job x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM job WHERE uuid = NEW.uuid
+      UNION ALL SELECT id FROM job WHERE (dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted')) AND (kind, dedupe_key) = (SELECT kind, dedupe_key FROM (SELECT NEW.kind AS kind, ifnull(NEW.job_status, ('pending')) AS job_status, NEW.dedupe_key AS dedupe_key) WHERE dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted')));
+END;
+
+CREATE TRIGGER job_audit_insert AFTER INSERT ON job BEGIN
+  DELETE FROM audit_pending WHERE table_id = 75 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM job WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER job_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON job WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|job|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER job_created_kept BEFORE UPDATE OF created_at, created_by ON job WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|job|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|job|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER job_audit_update AFTER UPDATE ON job WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
+  OR NEW.kind IS NOT OLD.kind COLLATE BINARY
+  OR NEW.payload IS NOT OLD.payload COLLATE BINARY
+  OR NEW.job_status IS NOT OLD.job_status COLLATE BINARY
+  OR NEW.run_at IS NOT OLD.run_at COLLATE BINARY
+  OR NEW.priority IS NOT OLD.priority
+  OR NEW.attempts IS NOT OLD.attempts
+  OR NEW.max_attempts IS NOT OLD.max_attempts
+  OR NEW.runner_id IS NOT OLD.runner_id COLLATE BINARY
+  OR NEW.claimed_at IS NOT OLD.claimed_at COLLATE BINARY
+  OR NEW.lease_ends_at IS NOT OLD.lease_ends_at COLLATE BINARY
+  OR NEW.ended_at IS NOT OLD.ended_at COLLATE BINARY
+  OR NEW.dedupe_key IS NOT OLD.dedupe_key COLLATE BINARY
+  OR NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY
+  OR NEW.error_code IS NOT OLD.error_code COLLATE BINARY
+  OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.result IS NOT OLD.result COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 75 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY THEN ',"uuid":[' || json_quote(OLD.uuid) || ',' || json_quote(''||NEW.uuid) || ']' END,
+    CASE WHEN NEW.kind IS NOT OLD.kind COLLATE BINARY THEN ',"kind":[' || json_quote(OLD.kind) || ',' || json_quote(''||NEW.kind) || ']' END,
+    CASE WHEN NEW.payload IS NOT OLD.payload COLLATE BINARY THEN ',"payload":[' || json_quote(OLD.payload) || ',' || json_quote(''||NEW.payload) || ']' END,
+    CASE WHEN NEW.job_status IS NOT OLD.job_status COLLATE BINARY THEN ',"job_status":[' || json_quote(OLD.job_status) || ',' || json_quote(''||NEW.job_status) || ']' END,
+    CASE WHEN NEW.run_at IS NOT OLD.run_at COLLATE BINARY THEN ',"run_at":[' || json_quote(OLD.run_at) || ',' || json_quote(''||NEW.run_at) || ']' END,
+    CASE WHEN NEW.priority IS NOT OLD.priority THEN ',"priority":[' || OLD.priority || ',' || NEW.priority || ']' END,
+    CASE WHEN NEW.attempts IS NOT OLD.attempts THEN ',"attempts":[' || OLD.attempts || ',' || NEW.attempts || ']' END,
+    CASE WHEN NEW.max_attempts IS NOT OLD.max_attempts THEN ',"max_attempts":[' || OLD.max_attempts || ',' || NEW.max_attempts || ']' END,
+    CASE WHEN NEW.runner_id IS NOT OLD.runner_id COLLATE BINARY THEN ',"runner_id":[' || json_quote(OLD.runner_id) || ',' || json_quote(''||NEW.runner_id) || ']' END,
+    CASE WHEN NEW.claimed_at IS NOT OLD.claimed_at COLLATE BINARY THEN ',"claimed_at":[' || json_quote(OLD.claimed_at) || ',' || json_quote(''||NEW.claimed_at) || ']' END,
+    CASE WHEN NEW.lease_ends_at IS NOT OLD.lease_ends_at COLLATE BINARY THEN ',"lease_ends_at":[' || json_quote(OLD.lease_ends_at) || ',' || json_quote(''||NEW.lease_ends_at) || ']' END,
+    CASE WHEN NEW.ended_at IS NOT OLD.ended_at COLLATE BINARY THEN ',"ended_at":[' || json_quote(OLD.ended_at) || ',' || json_quote(''||NEW.ended_at) || ']' END,
+    CASE WHEN NEW.dedupe_key IS NOT OLD.dedupe_key COLLATE BINARY THEN ',"dedupe_key":[' || json_quote(OLD.dedupe_key) || ',' || json_quote(''||NEW.dedupe_key) || ']' END,
+    CASE WHEN NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY THEN ',"correlation_id":[' || json_quote(OLD.correlation_id) || ',' || json_quote(''||NEW.correlation_id) || ']' END,
+    CASE WHEN NEW.error_code IS NOT OLD.error_code COLLATE BINARY THEN ',"error_code":[' || json_quote(OLD.error_code) || ',' || json_quote(''||NEW.error_code) || ']' END,
+    CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.result IS NOT OLD.result COLLATE BINARY THEN ',"result":[' || json_quote(OLD.result) || ',' || json_quote(''||NEW.result) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE job SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER job_direct_update BEFORE UPDATE ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|job|updated_at|time|job.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|job|uuid|length|job.uuid must have 36 characters.')
+    WHEN NOT ifnull(length(kind) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|job|kind|length|job.kind must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(payload) THEN json_type(payload) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|job|payload|json_object|job.payload must be a JSON object.')
+    WHEN NOT ifnull(job_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted'), 1) THEN RAISE(ABORT, 'EK|job|job_status|choice|job.job_status must be one of: pending, running, completed, failed, cancelled, interrupted.')
+    WHEN NOT ifnull(run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', run_at, '+0 days') IS run_at, 1) THEN RAISE(ABORT, 'EK|job|run_at|time|job.run_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(priority BETWEEN 0 AND 9, 1) THEN RAISE(ABORT, 'EK|job|priority|range|job.priority must be between 0 and 9.')
+    WHEN NOT ifnull(attempts >= 0, 1) THEN RAISE(ABORT, 'EK|job|attempts|range|job.attempts must not be negative.')
+    WHEN NOT ifnull(max_attempts >= 1, 1) THEN RAISE(ABORT, 'EK|job|max_attempts|range|job.max_attempts must be at least 1.')
+    WHEN NOT ifnull(length(runner_id) <= 100, 1) THEN RAISE(ABORT, 'EK|job|runner_id|length|job.runner_id has at most 100 characters.')
+    WHEN NOT ifnull(claimed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', claimed_at, '+0 days') IS claimed_at, 1) THEN RAISE(ABORT, 'EK|job|claimed_at|time|job.claimed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(lease_ends_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', lease_ends_at, '+0 days') IS lease_ends_at, 1) THEN RAISE(ABORT, 'EK|job|lease_ends_at|time|job.lease_ends_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at, 1) THEN RAISE(ABORT, 'EK|job|ended_at|time|job.ended_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(dedupe_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|job|dedupe_key|length|job.dedupe_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|job|correlation_id|length|job.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|job|error_code|length|job.error_code has at most 50 characters.')
+    WHEN NOT ifnull(result IS NULL OR CASE WHEN json_valid(result) THEN json_type(result) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|job|result|json_object|job.result must be a JSON object.')
+    WHEN NOT ifnull(job_status <> 'running' OR (runner_id IS NOT NULL AND claimed_at IS NOT NULL), 1) THEN RAISE(ABORT, 'EK|job|runner_id|required|job.runner_id does not fit the rest of the row.')
+    WHEN NOT ifnull((ended_at IS NULL) = (job_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|job|ended_at|required|job.ended_at does not fit the rest of the row.')
+    WHEN NOT ifnull(job_status <> 'failed' OR error_message IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|job|error_message|required|job.error_message does not fit the rest of the row.') END
+    FROM (SELECT NEW.uuid AS uuid, NEW.kind AS kind, ifnull(NEW.payload, ('{}')) AS payload, ifnull(NEW.job_status, ('pending')) AS job_status, ifnull(NEW.run_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS run_at, ifnull(NEW.priority, 5) AS priority, ifnull(NEW.attempts, 0) AS attempts, ifnull(NEW.max_attempts, 1) AS max_attempts, NEW.runner_id AS runner_id, NEW.claimed_at AS claimed_at, NEW.lease_ends_at AS lease_ends_at, NEW.ended_at AS ended_at, NEW.dedupe_key AS dedupe_key, NEW.correlation_id AS correlation_id, NEW.error_code AS error_code, NEW.error_message AS error_message, NEW.result AS result);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|job|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|job|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|job|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER job_direct_rekey BEFORE UPDATE OF uuid, kind, job_status, dedupe_key ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 75;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 75, x.id, format('{"uuid":%s,"kind":%s,"payload":%s,"job_status":%s,"run_at":%s,"priority":%s,"attempts":%s,"max_attempts":%s,"runner_id":%s,"claimed_at":%s,"lease_ends_at":%s,"ended_at":%s,"dedupe_key":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"result":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.uuid),
+    json_quote(x.kind),
+    json_quote(x.payload),
+    json_quote(x.job_status),
+    json_quote(x.run_at),
+    x.priority,
+    x.attempts,
+    x.max_attempts,
+    json_quote(x.runner_id),
+    json_quote(x.claimed_at),
+    json_quote(x.lease_ends_at),
+    json_quote(x.ended_at),
+    json_quote(x.dedupe_key),
+    json_quote(x.correlation_id),
+    json_quote(x.error_code),
+    json_quote(x.error_message),
+    json_quote(x.result),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM job x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM job WHERE uuid = NEW.uuid
+      UNION ALL SELECT id FROM job WHERE (dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted')) AND (kind, dedupe_key) = (SELECT kind, dedupe_key FROM (SELECT NEW.kind AS kind, ifnull(NEW.job_status, ('pending')) AS job_status, NEW.dedupe_key AS dedupe_key) WHERE dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted')));
+END;
+
+CREATE TRIGGER job_direct_rekeyed AFTER UPDATE OF uuid, kind, job_status, dedupe_key ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 75 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM job WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER job_direct_delete BEFORE DELETE ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 75 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER job_audit_delete AFTER DELETE ON job BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, OLD.id, 'D',
+    format('{"uuid":%s,"kind":%s,"payload":%s,"job_status":%s,"run_at":%s,"priority":%s,"attempts":%s,"max_attempts":%s,"runner_id":%s,"claimed_at":%s,"lease_ends_at":%s,"ended_at":%s,"dedupe_key":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"result":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    json_quote(OLD.kind),
+    json_quote(OLD.payload),
+    json_quote(OLD.job_status),
+    json_quote(OLD.run_at),
+    OLD.priority,
+    OLD.attempts,
+    OLD.max_attempts,
+    json_quote(OLD.runner_id),
+    json_quote(OLD.claimed_at),
+    json_quote(OLD.lease_ends_at),
+    json_quote(OLD.ended_at),
+    json_quote(OLD.dedupe_key),
+    json_quote(OLD.correlation_id),
+    json_quote(OLD.error_code),
+    json_quote(OLD.error_message),
+    json_quote(OLD.result),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
 END;
 
 CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1575,6 +1818,7 @@ CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
     WHEN EXISTS (SELECT 1 FROM claim WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.')
     WHEN EXISTS (SELECT 1 FROM entity WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of event_subscription refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_license WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
@@ -1674,6 +1918,7 @@ CREATE TRIGGER organization_direct_rekeyed AFTER UPDATE OF code ON organization 
     WHEN EXISTS (SELECT 1 FROM claim WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.')
     WHEN EXISTS (SELECT 1 FROM entity WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of event_subscription refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_license WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
@@ -1702,6 +1947,7 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of claim refer to this row.') WHERE EXISTS (SELECT 1 FROM claim WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of entity refer to this row.') WHERE EXISTS (SELECT 1 FROM entity WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of event_subscription refer to this row.') WHERE EXISTS (SELECT 1 FROM event_subscription WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE organization_id = OLD.id);
@@ -1772,6 +2018,7 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM environment WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM environment WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of environment refer to this row.')
     WHEN EXISTS (SELECT 1 FROM system WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM system WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of system refer to this row.')
     WHEN EXISTS (SELECT 1 FROM tracked_table WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM tracked_table WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of tracked_table refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM job WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM job WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of job refer to this row.')
     WHEN EXISTS (SELECT 1 FROM role WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM role WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of role refer to this row.')
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM license_tier WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier refer to this row.')
     WHEN EXISTS (SELECT 1 FROM relationship_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM relationship_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of relationship_type refer to this row.')
@@ -1798,6 +2045,8 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM encryption_key WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_source WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_event WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_subscription WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_subscription refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_delivery WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_delivery refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_dependency WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_dependency refer to this row.')
@@ -1941,6 +2190,7 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM environment WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM environment WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of environment refer to this row.')
     WHEN EXISTS (SELECT 1 FROM system WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM system WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of system refer to this row.')
     WHEN EXISTS (SELECT 1 FROM tracked_table WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM tracked_table WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of tracked_table refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM job WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM job WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of job refer to this row.')
     WHEN EXISTS (SELECT 1 FROM role WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM role WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of role refer to this row.')
     WHEN EXISTS (SELECT 1 FROM license_tier WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM license_tier WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier refer to this row.')
     WHEN EXISTS (SELECT 1 FROM relationship_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM relationship_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of relationship_type refer to this row.')
@@ -1967,6 +2217,8 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM encryption_key WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.')
     WHEN EXISTS (SELECT 1 FROM event_source WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_source WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_event WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_event WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_subscription WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_subscription refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM event_delivery WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of event_delivery refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_dependency WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM feature_dependency WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_dependency refer to this row.')
@@ -2024,6 +2276,7 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of environment refer to this row.') WHERE EXISTS (SELECT 1 FROM environment WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of system refer to this row.') WHERE EXISTS (SELECT 1 FROM system WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of tracked_table refer to this row.') WHERE EXISTS (SELECT 1 FROM tracked_table WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of job refer to this row.') WHERE EXISTS (SELECT 1 FROM job WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of role refer to this row.') WHERE EXISTS (SELECT 1 FROM role WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of license_tier refer to this row.') WHERE EXISTS (SELECT 1 FROM license_tier WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of relationship_type refer to this row.') WHERE EXISTS (SELECT 1 FROM relationship_type WHERE created_by = OLD.id OR updated_by = OLD.id);
@@ -2050,6 +2303,8 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of encryption_key refer to this row.') WHERE EXISTS (SELECT 1 FROM encryption_key WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of event_source refer to this row.') WHERE EXISTS (SELECT 1 FROM event_source WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of event_subscription refer to this row.') WHERE EXISTS (SELECT 1 FROM event_subscription WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of event_delivery refer to this row.') WHERE EXISTS (SELECT 1 FROM event_delivery WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_type refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_type WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of feature refer to this row.') WHERE EXISTS (SELECT 1 FROM feature WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of feature_dependency refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_dependency WHERE created_by = OLD.id OR updated_by = OLD.id);
@@ -4727,7 +4982,8 @@ CREATE TRIGGER event_source_audit_insert AFTER INSERT ON event_source BEGIN
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM event_source WHERE id = audit_pending.record_key) THEN 0
-    WHEN EXISTS (SELECT 1 FROM integration_event WHERE event_source_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|event_source|id|referenced|Rows of integration_event refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_event WHERE event_source_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|event_source|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE event_source_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|event_source|id|referenced|Rows of event_subscription refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, NEW.id, 'I', NULL);
 END;
 
@@ -4796,7 +5052,8 @@ CREATE TRIGGER event_source_direct_rekeyed AFTER UPDATE OF code ON event_source 
   DELETE FROM audit_pending WHERE table_id = 28 AND CASE
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM event_source WHERE id = audit_pending.record_key) THEN 0
-    WHEN EXISTS (SELECT 1 FROM integration_event WHERE event_source_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|event_source|id|referenced|Rows of integration_event refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_event WHERE event_source_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|event_source|id|referenced|Rows of integration_event refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE event_source_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|event_source|id|referenced|Rows of event_subscription refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER event_source_direct_delete BEFORE DELETE ON event_source WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -4806,6 +5063,7 @@ CREATE TRIGGER event_source_direct_delete BEFORE DELETE ON event_source WHEN (SE
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 28 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|event_source|id|referenced|Rows of integration_event refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_event WHERE event_source_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|event_source|id|referenced|Rows of event_subscription refer to this row.') WHERE EXISTS (SELECT 1 FROM event_subscription WHERE event_source_id = OLD.id);
 END;
 
 CREATE TRIGGER event_source_audit_delete AFTER DELETE ON event_source BEGIN
@@ -4832,13 +5090,13 @@ CREATE TRIGGER integration_event_direct_insert BEFORE INSERT ON integration_even
     WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_type|length|integration_event.event_type must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(event_target) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_target|length|integration_event.event_target has at most 100 characters.')
     WHEN NOT ifnull(CASE WHEN json_valid(event_payload) THEN json_type(event_payload) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_payload|json_object|integration_event.event_payload must be a JSON object.')
-    WHEN NOT ifnull(event_metadata IS NULL OR CASE WHEN json_valid(event_metadata) THEN json_type(event_metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_metadata|json_object|integration_event.event_metadata must be a JSON object.')
+    WHEN NOT ifnull(CASE WHEN json_valid(event_metadata) THEN json_type(event_metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_metadata|json_object|integration_event.event_metadata must be a JSON object.')
     WHEN NOT ifnull(processing_status IN ('pending', 'processing', 'processed', 'failed'), 1) THEN RAISE(ABORT, 'EK|integration_event|processing_status|choice|integration_event.processing_status must be one of: pending, processing, processed, failed.')
     WHEN NOT ifnull(processed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', processed_at, '+0 days') IS processed_at, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|time|integration_event.processed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|correlation_id|length|integration_event.correlation_id must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(causation_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|causation_id|length|integration_event.causation_id has at most 100 characters.')
     WHEN NOT ifnull(processing_status <> 'processed' OR processed_at IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|required|integration_event.processed_at does not fit the rest of the row.') END
-    FROM (SELECT NEW.uuid AS uuid, NEW.event_type AS event_type, NEW.event_target AS event_target, NEW.event_payload AS event_payload, NEW.event_metadata AS event_metadata, ifnull(NEW.processing_status, ('pending')) AS processing_status, NEW.processed_at AS processed_at, NEW.correlation_id AS correlation_id, NEW.causation_id AS causation_id);
+    FROM (SELECT NEW.uuid AS uuid, NEW.event_type AS event_type, NEW.event_target AS event_target, NEW.event_payload AS event_payload, ifnull(NEW.event_metadata, ('{}')) AS event_metadata, ifnull(NEW.processing_status, ('pending')) AS processing_status, NEW.processed_at AS processed_at, NEW.correlation_id AS correlation_id, NEW.causation_id AS causation_id);
   SELECT CASE
     WHEN NEW.event_source_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_source WHERE id = NEW.event_source_id) THEN RAISE(ABORT, 'EK|integration_event|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_event|organization_id|reference|There is no organization with this organization_id.')
@@ -4873,7 +5131,8 @@ CREATE TRIGGER integration_event_audit_insert AFTER INSERT ON integration_event 
   DELETE FROM audit_pending WHERE table_id = 29 AND CASE
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM integration_event WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_event WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE event_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_event|id|referenced|Rows of event_delivery refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, NEW.id, 'I', NULL);
 END;
 
@@ -4936,13 +5195,13 @@ CREATE TRIGGER integration_event_direct_update BEFORE UPDATE ON integration_even
     WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_type|length|integration_event.event_type must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(event_target) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|event_target|length|integration_event.event_target has at most 100 characters.')
     WHEN NOT ifnull(CASE WHEN json_valid(event_payload) THEN json_type(event_payload) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_payload|json_object|integration_event.event_payload must be a JSON object.')
-    WHEN NOT ifnull(event_metadata IS NULL OR CASE WHEN json_valid(event_metadata) THEN json_type(event_metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_metadata|json_object|integration_event.event_metadata must be a JSON object.')
+    WHEN NOT ifnull(CASE WHEN json_valid(event_metadata) THEN json_type(event_metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_event|event_metadata|json_object|integration_event.event_metadata must be a JSON object.')
     WHEN NOT ifnull(processing_status IN ('pending', 'processing', 'processed', 'failed'), 1) THEN RAISE(ABORT, 'EK|integration_event|processing_status|choice|integration_event.processing_status must be one of: pending, processing, processed, failed.')
     WHEN NOT ifnull(processed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', processed_at, '+0 days') IS processed_at, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|time|integration_event.processed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_event|correlation_id|length|integration_event.correlation_id must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(causation_id) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_event|causation_id|length|integration_event.causation_id has at most 100 characters.')
     WHEN NOT ifnull(processing_status <> 'processed' OR processed_at IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_event|processed_at|required|integration_event.processed_at does not fit the rest of the row.') END
-    FROM (SELECT NEW.uuid AS uuid, NEW.event_type AS event_type, NEW.event_target AS event_target, NEW.event_payload AS event_payload, NEW.event_metadata AS event_metadata, ifnull(NEW.processing_status, ('pending')) AS processing_status, NEW.processed_at AS processed_at, NEW.correlation_id AS correlation_id, NEW.causation_id AS causation_id);
+    FROM (SELECT NEW.uuid AS uuid, NEW.event_type AS event_type, NEW.event_target AS event_target, NEW.event_payload AS event_payload, ifnull(NEW.event_metadata, ('{}')) AS event_metadata, ifnull(NEW.processing_status, ('pending')) AS processing_status, NEW.processed_at AS processed_at, NEW.correlation_id AS correlation_id, NEW.causation_id AS causation_id);
   SELECT CASE
     WHEN NEW.event_source_id IS NOT OLD.event_source_id AND NEW.event_source_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_source WHERE id = NEW.event_source_id) THEN RAISE(ABORT, 'EK|integration_event|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_event|organization_id|reference|There is no organization with this organization_id.')
@@ -4978,7 +5237,8 @@ END;
 CREATE TRIGGER integration_event_direct_rekeyed AFTER UPDATE OF uuid ON integration_event WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 29 AND CASE
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM integration_event WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_event WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE event_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_event|id|referenced|Rows of event_delivery refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER integration_event_direct_delete BEFORE DELETE ON integration_event WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -4987,6 +5247,7 @@ CREATE TRIGGER integration_event_direct_delete BEFORE DELETE ON integration_even
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 29 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|integration_event|id|referenced|Rows of event_delivery refer to this row.') WHERE EXISTS (SELECT 1 FROM event_delivery WHERE event_id = OLD.id);
 END;
 
 CREATE TRIGGER integration_event_audit_delete AFTER DELETE ON integration_event BEGIN
@@ -5004,6 +5265,349 @@ CREATE TRIGGER integration_event_audit_delete AFTER DELETE ON integration_event 
     json_quote(OLD.correlation_id),
     json_quote(OLD.causation_id),
     ifnull(OLD.organization_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER event_subscription_direct_insert BEFORE INSERT ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|event_subscription|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|event_subscription|created_at|time|event_subscription.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|event_subscription|updated_at|time|event_subscription.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|event_subscription|code|length|event_subscription.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_subscription|name|length|event_subscription.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_subscription|event_type|length|event_subscription.event_type must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(handler_kind) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_subscription|handler_kind|length|event_subscription.handler_kind must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(handler_config IS NULL OR CASE WHEN json_valid(handler_config) THEN json_type(handler_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|event_subscription|handler_config|json_object|event_subscription.handler_config must be a JSON object.')
+    WHEN NOT ifnull(max_attempts >= 1, 1) THEN RAISE(ABORT, 'EK|event_subscription|max_attempts|range|event_subscription.max_attempts must be at least 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.event_type AS event_type, NEW.handler_kind AS handler_kind, NEW.handler_config AS handler_config, NEW.max_attempts AS max_attempts);
+  SELECT CASE
+    WHEN NEW.event_source_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_source WHERE id = NEW.event_source_id) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|reference|There is no event_source with this event_source_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|event_subscription|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|event_subscription|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|event_subscription|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|event_subscription|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 76;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 76, x.id, format('{"code":%s,"name":%s,"description":%s,"event_type":%s,"event_source_id":%s,"organization_id":%s,"handler_kind":%s,"handler_config":%s,"max_attempts":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.event_type),
+    ifnull(x.event_source_id, 'null'),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.handler_kind),
+    json_quote(x.handler_config),
+    ifnull(x.max_attempts, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM event_subscription x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM event_subscription WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER event_subscription_audit_insert AFTER INSERT ON event_subscription BEGIN
+  DELETE FROM audit_pending WHERE table_id = 76 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE subscription_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|event_subscription|id|referenced|Rows of event_delivery refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER event_subscription_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON event_subscription WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|event_subscription|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER event_subscription_created_kept BEFORE UPDATE OF created_at, created_by ON event_subscription WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|event_subscription|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|event_subscription|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER event_subscription_audit_update AFTER UPDATE ON event_subscription WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.event_type IS NOT OLD.event_type COLLATE BINARY
+  OR NEW.event_source_id IS NOT OLD.event_source_id
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.handler_kind IS NOT OLD.handler_kind COLLATE BINARY
+  OR NEW.handler_config IS NOT OLD.handler_config COLLATE BINARY
+  OR NEW.max_attempts IS NOT OLD.max_attempts
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 76 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.event_type IS NOT OLD.event_type COLLATE BINARY THEN ',"event_type":[' || json_quote(OLD.event_type) || ',' || json_quote(''||NEW.event_type) || ']' END,
+    CASE WHEN NEW.event_source_id IS NOT OLD.event_source_id THEN ',"event_source_id":[' || ifnull(OLD.event_source_id, 'null') || ',' || ifnull(NEW.event_source_id, 'null') || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.handler_kind IS NOT OLD.handler_kind COLLATE BINARY THEN ',"handler_kind":[' || json_quote(OLD.handler_kind) || ',' || json_quote(''||NEW.handler_kind) || ']' END,
+    CASE WHEN NEW.handler_config IS NOT OLD.handler_config COLLATE BINARY THEN ',"handler_config":[' || json_quote(OLD.handler_config) || ',' || json_quote(''||NEW.handler_config) || ']' END,
+    CASE WHEN NEW.max_attempts IS NOT OLD.max_attempts THEN ',"max_attempts":[' || ifnull(OLD.max_attempts, 'null') || ',' || ifnull(NEW.max_attempts, 'null') || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE event_subscription SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER event_subscription_direct_update BEFORE UPDATE ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|event_subscription|updated_at|time|event_subscription.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|event_subscription|code|length|event_subscription.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_subscription|name|length|event_subscription.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_subscription|event_type|length|event_subscription.event_type must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(handler_kind) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|event_subscription|handler_kind|length|event_subscription.handler_kind must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(handler_config IS NULL OR CASE WHEN json_valid(handler_config) THEN json_type(handler_config) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|event_subscription|handler_config|json_object|event_subscription.handler_config must be a JSON object.')
+    WHEN NOT ifnull(max_attempts >= 1, 1) THEN RAISE(ABORT, 'EK|event_subscription|max_attempts|range|event_subscription.max_attempts must be at least 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.event_type AS event_type, NEW.handler_kind AS handler_kind, NEW.handler_config AS handler_config, NEW.max_attempts AS max_attempts);
+  SELECT CASE
+    WHEN NEW.event_source_id IS NOT OLD.event_source_id AND NEW.event_source_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_source WHERE id = NEW.event_source_id) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|reference|There is no event_source with this event_source_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|event_subscription|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|event_subscription|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|event_subscription|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|event_subscription|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER event_subscription_direct_rekey BEFORE UPDATE OF code ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 76;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 76, x.id, format('{"code":%s,"name":%s,"description":%s,"event_type":%s,"event_source_id":%s,"organization_id":%s,"handler_kind":%s,"handler_config":%s,"max_attempts":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.event_type),
+    ifnull(x.event_source_id, 'null'),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.handler_kind),
+    json_quote(x.handler_config),
+    ifnull(x.max_attempts, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM event_subscription x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM event_subscription WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER event_subscription_direct_rekeyed AFTER UPDATE OF code ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 76 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM event_subscription WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE subscription_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|event_subscription|id|referenced|Rows of event_delivery refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER event_subscription_direct_delete BEFORE DELETE ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 76 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|event_subscription|id|referenced|Rows of event_delivery refer to this row.') WHERE EXISTS (SELECT 1 FROM event_delivery WHERE subscription_id = OLD.id);
+END;
+
+CREATE TRIGGER event_subscription_audit_delete AFTER DELETE ON event_subscription BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"event_type":%s,"event_source_id":%s,"organization_id":%s,"handler_kind":%s,"handler_config":%s,"max_attempts":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.event_type),
+    ifnull(OLD.event_source_id, 'null'),
+    ifnull(OLD.organization_id, 'null'),
+    json_quote(OLD.handler_kind),
+    json_quote(OLD.handler_config),
+    ifnull(OLD.max_attempts, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER event_delivery_direct_insert BEFORE INSERT ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|event_delivery|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|event_delivery|created_at|time|event_delivery.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|event_delivery|updated_at|time|event_delivery.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(idempotency_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|event_delivery|idempotency_key|length|event_delivery.idempotency_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(delivery_status IN ('pending', 'delivering', 'delivered', 'failed', 'discarded'), 1) THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|choice|event_delivery.delivery_status must be one of: pending, delivering, delivered, failed, discarded.')
+    WHEN NOT ifnull(attempts >= 0, 1) THEN RAISE(ABORT, 'EK|event_delivery|attempts|range|event_delivery.attempts must not be negative.')
+    WHEN NOT ifnull(next_attempt_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', next_attempt_at, '+0 days') IS next_attempt_at, 1) THEN RAISE(ABORT, 'EK|event_delivery|next_attempt_at|time|event_delivery.next_attempt_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at, 1) THEN RAISE(ABORT, 'EK|event_delivery|settled_at|time|event_delivery.settled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|event_delivery|error_code|length|event_delivery.error_code has at most 50 characters.')
+    WHEN NOT ifnull((settled_at IS NULL) = (delivery_status IN ('pending', 'delivering')), 1) THEN RAISE(ABORT, 'EK|event_delivery|settled_at|required|event_delivery.settled_at does not fit the rest of the row.')
+    WHEN NOT ifnull(delivery_status <> 'failed' OR error_message IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|event_delivery|error_message|required|event_delivery.error_message does not fit the rest of the row.') END
+    FROM (SELECT NEW.idempotency_key AS idempotency_key, ifnull(NEW.delivery_status, ('pending')) AS delivery_status, ifnull(NEW.attempts, 0) AS attempts, ifnull(NEW.next_attempt_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS next_attempt_at, NEW.settled_at AS settled_at, NEW.error_code AS error_code, NEW.error_message AS error_message);
+  SELECT CASE
+    WHEN NEW.event_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_event WHERE id = NEW.event_id) THEN RAISE(ABORT, 'EK|event_delivery|event_id|reference|There is no integration_event with this event_id.')
+    WHEN NEW.subscription_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_subscription WHERE id = NEW.subscription_id) THEN RAISE(ABORT, 'EK|event_delivery|subscription_id|reference|There is no event_subscription with this subscription_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|event_delivery|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|event_delivery|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|event_delivery|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 77;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 77, x.id, format('{"event_id":%s,"subscription_id":%s,"idempotency_key":%s,"delivery_status":%s,"attempts":%s,"next_attempt_at":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.event_id,
+    x.subscription_id,
+    json_quote(x.idempotency_key),
+    json_quote(x.delivery_status),
+    x.attempts,
+    json_quote(x.next_attempt_at),
+    json_quote(x.settled_at),
+    json_quote(x.error_code),
+    json_quote(x.error_message),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM event_delivery x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM event_delivery WHERE idempotency_key = NEW.idempotency_key
+      UNION ALL SELECT id FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id);
+END;
+
+CREATE TRIGGER event_delivery_audit_insert AFTER INSERT ON event_delivery BEGIN
+  DELETE FROM audit_pending WHERE table_id = 77 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER event_delivery_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON event_delivery WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|event_delivery|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER event_delivery_created_kept BEFORE UPDATE OF created_at, created_by ON event_delivery WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|event_delivery|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|event_delivery|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER event_delivery_audit_update AFTER UPDATE ON event_delivery WHEN NEW.event_id IS NOT OLD.event_id
+  OR NEW.subscription_id IS NOT OLD.subscription_id
+  OR NEW.idempotency_key IS NOT OLD.idempotency_key COLLATE BINARY
+  OR NEW.delivery_status IS NOT OLD.delivery_status COLLATE BINARY
+  OR NEW.attempts IS NOT OLD.attempts
+  OR NEW.next_attempt_at IS NOT OLD.next_attempt_at COLLATE BINARY
+  OR NEW.settled_at IS NOT OLD.settled_at COLLATE BINARY
+  OR NEW.error_code IS NOT OLD.error_code COLLATE BINARY
+  OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 77 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.event_id IS NOT OLD.event_id THEN ',"event_id":[' || OLD.event_id || ',' || NEW.event_id || ']' END,
+    CASE WHEN NEW.subscription_id IS NOT OLD.subscription_id THEN ',"subscription_id":[' || OLD.subscription_id || ',' || NEW.subscription_id || ']' END,
+    CASE WHEN NEW.idempotency_key IS NOT OLD.idempotency_key COLLATE BINARY THEN ',"idempotency_key":[' || json_quote(OLD.idempotency_key) || ',' || json_quote(''||NEW.idempotency_key) || ']' END,
+    CASE WHEN NEW.delivery_status IS NOT OLD.delivery_status COLLATE BINARY THEN ',"delivery_status":[' || json_quote(OLD.delivery_status) || ',' || json_quote(''||NEW.delivery_status) || ']' END,
+    CASE WHEN NEW.attempts IS NOT OLD.attempts THEN ',"attempts":[' || OLD.attempts || ',' || NEW.attempts || ']' END,
+    CASE WHEN NEW.next_attempt_at IS NOT OLD.next_attempt_at COLLATE BINARY THEN ',"next_attempt_at":[' || json_quote(OLD.next_attempt_at) || ',' || json_quote(''||NEW.next_attempt_at) || ']' END,
+    CASE WHEN NEW.settled_at IS NOT OLD.settled_at COLLATE BINARY THEN ',"settled_at":[' || json_quote(OLD.settled_at) || ',' || json_quote(''||NEW.settled_at) || ']' END,
+    CASE WHEN NEW.error_code IS NOT OLD.error_code COLLATE BINARY THEN ',"error_code":[' || json_quote(OLD.error_code) || ',' || json_quote(''||NEW.error_code) || ']' END,
+    CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE event_delivery SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER event_delivery_direct_update BEFORE UPDATE ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|event_delivery|updated_at|time|event_delivery.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(idempotency_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|event_delivery|idempotency_key|length|event_delivery.idempotency_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(delivery_status IN ('pending', 'delivering', 'delivered', 'failed', 'discarded'), 1) THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|choice|event_delivery.delivery_status must be one of: pending, delivering, delivered, failed, discarded.')
+    WHEN NOT ifnull(attempts >= 0, 1) THEN RAISE(ABORT, 'EK|event_delivery|attempts|range|event_delivery.attempts must not be negative.')
+    WHEN NOT ifnull(next_attempt_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', next_attempt_at, '+0 days') IS next_attempt_at, 1) THEN RAISE(ABORT, 'EK|event_delivery|next_attempt_at|time|event_delivery.next_attempt_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at, 1) THEN RAISE(ABORT, 'EK|event_delivery|settled_at|time|event_delivery.settled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|event_delivery|error_code|length|event_delivery.error_code has at most 50 characters.')
+    WHEN NOT ifnull((settled_at IS NULL) = (delivery_status IN ('pending', 'delivering')), 1) THEN RAISE(ABORT, 'EK|event_delivery|settled_at|required|event_delivery.settled_at does not fit the rest of the row.')
+    WHEN NOT ifnull(delivery_status <> 'failed' OR error_message IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|event_delivery|error_message|required|event_delivery.error_message does not fit the rest of the row.') END
+    FROM (SELECT NEW.idempotency_key AS idempotency_key, ifnull(NEW.delivery_status, ('pending')) AS delivery_status, ifnull(NEW.attempts, 0) AS attempts, ifnull(NEW.next_attempt_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS next_attempt_at, NEW.settled_at AS settled_at, NEW.error_code AS error_code, NEW.error_message AS error_message);
+  SELECT CASE
+    WHEN NEW.event_id IS NOT OLD.event_id AND NEW.event_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_event WHERE id = NEW.event_id) THEN RAISE(ABORT, 'EK|event_delivery|event_id|reference|There is no integration_event with this event_id.')
+    WHEN NEW.subscription_id IS NOT OLD.subscription_id AND NEW.subscription_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event_subscription WHERE id = NEW.subscription_id) THEN RAISE(ABORT, 'EK|event_delivery|subscription_id|reference|There is no event_subscription with this subscription_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|event_delivery|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|event_delivery|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|event_delivery|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER event_delivery_direct_rekey BEFORE UPDATE OF idempotency_key, event_id, subscription_id ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 77;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 77, x.id, format('{"event_id":%s,"subscription_id":%s,"idempotency_key":%s,"delivery_status":%s,"attempts":%s,"next_attempt_at":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.event_id,
+    x.subscription_id,
+    json_quote(x.idempotency_key),
+    json_quote(x.delivery_status),
+    x.attempts,
+    json_quote(x.next_attempt_at),
+    json_quote(x.settled_at),
+    json_quote(x.error_code),
+    json_quote(x.error_message),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM event_delivery x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM event_delivery WHERE idempotency_key = NEW.idempotency_key
+      UNION ALL SELECT id FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id);
+END;
+
+CREATE TRIGGER event_delivery_direct_rekeyed AFTER UPDATE OF idempotency_key, event_id, subscription_id ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 77 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM event_delivery WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER event_delivery_direct_delete BEFORE DELETE ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 77 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER event_delivery_audit_delete AFTER DELETE ON event_delivery BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, OLD.id, 'D',
+    format('{"event_id":%s,"subscription_id":%s,"idempotency_key":%s,"delivery_status":%s,"attempts":%s,"next_attempt_at":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.event_id,
+    OLD.subscription_id,
+    json_quote(OLD.idempotency_key),
+    json_quote(OLD.delivery_status),
+    OLD.attempts,
+    json_quote(OLD.next_attempt_at),
+    json_quote(OLD.settled_at),
+    json_quote(OLD.error_code),
+    json_quote(OLD.error_message),
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),

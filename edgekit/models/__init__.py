@@ -33,6 +33,7 @@ MODELS = {
         "SchemaMigration",
         "TrackedTable",
         "ValidationMessage",
+        "Job",
     ),
     "reference": (
         "Role",
@@ -72,6 +73,8 @@ MODELS = {
     "events": (
         "EventSource",
         "IntegrationEvent",
+        "EventSubscription",
+        "EventDelivery",
     ),
     "licensing": (
         "FeatureType",

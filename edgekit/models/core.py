@@ -6,7 +6,16 @@ from typing import Any
 
 import peewee
 
-from edgekit.models.base import BusinessRow, EditedRow, ReferenceRow, Row, TimeField, now, reference
+from edgekit.models.base import (
+    BusinessRow,
+    EditedRow,
+    JsonField,
+    ReferenceRow,
+    Row,
+    TimeField,
+    now,
+    reference,
+)
 
 
 class Status(EditedRow):
@@ -58,3 +67,25 @@ class ValidationMessage(Row):
     code: Any = peewee.TextField()
     message: Any = peewee.TextField()
     created_at: Any = TimeField(default=now)
+
+
+class Job(BusinessRow):
+    """Something to be done later, by the handler a word has registered for its kind."""
+
+    uuid: Any = peewee.TextField(unique=True)
+    kind: Any = peewee.TextField()
+    payload: Any = JsonField(default=dict)
+    job_status: Any = peewee.TextField(default="pending")
+    run_at: Any = TimeField(default=now)
+    priority: Any = peewee.IntegerField(default=5)
+    attempts: Any = peewee.IntegerField(default=0)
+    max_attempts: Any = peewee.IntegerField(default=1)
+    runner_id: Any = peewee.TextField(null=True)
+    claimed_at: Any = TimeField(null=True)
+    lease_ends_at: Any = TimeField(null=True)
+    ended_at: Any = TimeField(null=True)
+    dedupe_key: Any = peewee.TextField(null=True)
+    correlation_id: Any = peewee.TextField()
+    error_code: Any = peewee.TextField(null=True)
+    error_message: Any = peewee.TextField(null=True)
+    result: Any = JsonField(null=True)

@@ -9,15 +9,32 @@ ROWS: dict[str, dict[str, Any]] = {
     "environment": {"code": "E{n}", "name": "Place"},
     "tracked_table": {"name": "own_{n}", "create_sql": "CREATE TABLE own_{n}(id INTEGER PRIMARY KEY)"},
     "schema_migration": {"name": "m{n}", "sha256": "{n:064d}", "app_version": "1"},
+    "job": {"uuid": "{n:036d}", "kind": "k", "dedupe_key": "d{n}", "correlation_id": "c"},
     "validation_message": {"table_name": "t", "record_key": "1", "code": "c", "message": "m"},
 }
 
 SPECIAL: dict[str, dict[str, Any]] = {
+    "job.priority.range": {"priority": 10},
+    "job.runner_id.required": {"job_status": "running"},
+    "job.ended_at.required": {"job_status": "completed"},
+    "job.error_message.required": {"job_status": "failed", "ended_at": "2026-01-01T00:00:00.000Z"},
     "system.id.single": {"id": 2},
     "system.uuid.length": {"uuid": "short"},
 }
 
+CLAIM = "UPDATE job SET job_status = 'running', runner_id = 'r', claimed_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1"
+DONE = "UPDATE job SET job_status = 'completed', ended_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1"
+
 REFUSALS: dict[str, tuple[str | None, str, str]] = {
+    "job_transition_bi": (
+        "job",
+        (
+            f"{CLAIM}; {DONE}; REPLACE INTO job(uuid, kind, correlation_id, job_status)"
+            " SELECT uuid, kind, correlation_id, NULL FROM job WHERE id = ?1"
+        ),
+        "job.job_status.final",
+    ),
+    "job_transition_bu": ("job", DONE, "job.job_status.transition"),
     "status_active_kept_bi": (
         None,
         "INSERT OR REPLACE INTO status(id, code, name) VALUES (1, 'ACTIVE', 'x')",
