@@ -81,6 +81,8 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (74, 'component_registry');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (75, 'job');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (76, 'event_subscription');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (77, 'event_delivery');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (78, 'configuration_type');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (79, 'configuration');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
@@ -160,6 +162,8 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM entity_feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM model_registry WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of model_registry refer to this row.')
     WHEN EXISTS (SELECT 1 FROM component_registry WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of component_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of configuration_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of configuration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_channel WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM business_context_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.')
@@ -304,6 +308,8 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM entity_feature WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM model_registry WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of model_registry refer to this row.')
     WHEN EXISTS (SELECT 1 FROM component_registry WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of component_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of configuration_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of configuration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_channel WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM business_context_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.')
@@ -388,6 +394,8 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of entity_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_feature WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of model_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM model_registry WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of component_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM component_registry WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of configuration_type refer to this row.') WHERE EXISTS (SELECT 1 FROM configuration_type WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of configuration refer to this row.') WHERE EXISTS (SELECT 1 FROM configuration WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_channel WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of communication_status refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_status WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of business_context_type refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type WHERE status_id = OLD.id);
@@ -1662,7 +1670,8 @@ CREATE TRIGGER scope_type_audit_insert AFTER INSERT ON scope_type BEGIN
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM scope_type WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM feature_license WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_license refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_usage refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of configuration refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'I', NULL);
 END;
 
@@ -1741,7 +1750,8 @@ CREATE TRIGGER scope_type_direct_rekeyed AFTER UPDATE OF code, hierarchy_level O
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM scope_type WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM feature_license WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_license refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_usage refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM feature_usage WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE scope_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of configuration refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER scope_type_direct_delete BEFORE DELETE ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1752,6 +1762,7 @@ CREATE TRIGGER scope_type_direct_delete BEFORE DELETE ON scope_type WHEN (SELECT
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE scope_type_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_usage refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_usage WHERE scope_type_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of configuration refer to this row.') WHERE EXISTS (SELECT 1 FROM configuration WHERE scope_type_id = OLD.id);
 END;
 
 CREATE TRIGGER scope_type_audit_delete AFTER DELETE ON scope_type BEGIN
@@ -1821,6 +1832,7 @@ CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
     WHEN EXISTS (SELECT 1 FROM event_subscription WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of event_subscription refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_license WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of configuration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
@@ -1921,6 +1933,7 @@ CREATE TRIGGER organization_direct_rekeyed AFTER UPDATE OF code ON organization 
     WHEN EXISTS (SELECT 1 FROM event_subscription WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of event_subscription refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_license WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.')
     WHEN EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of configuration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
@@ -1950,6 +1963,7 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of event_subscription refer to this row.') WHERE EXISTS (SELECT 1 FROM event_subscription WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of feature_usage refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_usage WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of configuration refer to this row.') WHERE EXISTS (SELECT 1 FROM configuration WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template WHERE organization_id = OLD.id);
@@ -2059,6 +2073,8 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM entity_feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM entity_feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM model_registry WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM model_registry WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of model_registry refer to this row.')
     WHEN EXISTS (SELECT 1 FROM component_registry WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM component_registry WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of component_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM configuration_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of configuration_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM configuration WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of configuration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_channel WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_channel WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM business_context_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM business_context_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.')
@@ -2231,6 +2247,8 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM entity_feature WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM entity_feature WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_feature refer to this row.')
     WHEN EXISTS (SELECT 1 FROM model_registry WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM model_registry WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of model_registry refer to this row.')
     WHEN EXISTS (SELECT 1 FROM component_registry WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM component_registry WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of component_registry refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM configuration_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of configuration_type refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM configuration WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of configuration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_channel WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_channel WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM communication_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM business_context_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM business_context_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.')
@@ -2317,6 +2335,8 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of entity_feature refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_feature WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of model_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM model_registry WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of component_registry refer to this row.') WHERE EXISTS (SELECT 1 FROM component_registry WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of configuration_type refer to this row.') WHERE EXISTS (SELECT 1 FROM configuration_type WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of configuration refer to this row.') WHERE EXISTS (SELECT 1 FROM configuration WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_channel refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_channel WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of communication_status refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_status WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of business_context_type refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type WHERE created_by = OLD.id OR updated_by = OLD.id);
@@ -7434,6 +7454,338 @@ CREATE TRIGGER component_registry_audit_delete AFTER DELETE ON component_registr
     json_quote(OLD.name),
     json_quote(OLD.description),
     OLD.feature_id,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER configuration_type_direct_insert BEFORE INSERT ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|configuration_type|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|configuration_type|created_at|time|configuration_type.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|configuration_type|updated_at|time|configuration_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|configuration_type|code|length|configuration_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|configuration_type|name|length|configuration_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(schema_definition IS NULL OR CASE WHEN json_valid(schema_definition) THEN json_type(schema_definition) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|configuration_type|schema_definition|json_object|configuration_type.schema_definition must be a JSON object.')
+    WHEN NOT ifnull(applies_to_system IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_system|boolean|configuration_type.applies_to_system must be 0 or 1.')
+    WHEN NOT ifnull(applies_to_program IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_program|boolean|configuration_type.applies_to_program must be 0 or 1.')
+    WHEN NOT ifnull(applies_to_producer IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_producer|boolean|configuration_type.applies_to_producer must be 0 or 1.')
+    WHEN NOT ifnull(applies_to_entity IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_entity|boolean|configuration_type.applies_to_entity must be 0 or 1.')
+    WHEN NOT ifnull(applies_to_user IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_user|boolean|configuration_type.applies_to_user must be 0 or 1.')
+    WHEN NOT ifnull(is_default IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|is_default|boolean|configuration_type.is_default must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.schema_definition AS schema_definition, ifnull(NEW.applies_to_system, 0) AS applies_to_system, ifnull(NEW.applies_to_program, 0) AS applies_to_program, ifnull(NEW.applies_to_producer, 0) AS applies_to_producer, ifnull(NEW.applies_to_entity, 0) AS applies_to_entity, ifnull(NEW.applies_to_user, 0) AS applies_to_user, ifnull(NEW.is_default, 0) AS is_default);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|configuration_type|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|configuration_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|configuration_type|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 78;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 78, x.id, format('{"code":%s,"name":%s,"description":%s,"schema_definition":%s,"applies_to_system":%s,"applies_to_program":%s,"applies_to_producer":%s,"applies_to_entity":%s,"applies_to_user":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.schema_definition),
+    x.applies_to_system,
+    x.applies_to_program,
+    x.applies_to_producer,
+    x.applies_to_entity,
+    x.applies_to_user,
+    x.is_default,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM configuration_type x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM configuration_type WHERE code COLLATE NOCASE = NEW.code
+      UNION ALL SELECT id FROM configuration_type WHERE (is_default = 1) AND (is_default) = (SELECT is_default FROM (SELECT ifnull(NEW.is_default, 0) AS is_default) WHERE is_default = 1));
+END;
+
+CREATE TRIGGER configuration_type_audit_insert AFTER INSERT ON configuration_type BEGIN
+  DELETE FROM audit_pending WHERE table_id = 78 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM configuration_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE configuration_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|configuration_type|id|referenced|Rows of configuration refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER configuration_type_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON configuration_type WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration_type|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER configuration_type_created_kept BEFORE UPDATE OF created_at, created_by ON configuration_type WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|configuration_type|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|configuration_type|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER configuration_type_audit_update AFTER UPDATE ON configuration_type WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.schema_definition IS NOT OLD.schema_definition COLLATE BINARY
+  OR NEW.applies_to_system IS NOT OLD.applies_to_system
+  OR NEW.applies_to_program IS NOT OLD.applies_to_program
+  OR NEW.applies_to_producer IS NOT OLD.applies_to_producer
+  OR NEW.applies_to_entity IS NOT OLD.applies_to_entity
+  OR NEW.applies_to_user IS NOT OLD.applies_to_user
+  OR NEW.is_default IS NOT OLD.is_default
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 78 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.schema_definition IS NOT OLD.schema_definition COLLATE BINARY THEN ',"schema_definition":[' || json_quote(OLD.schema_definition) || ',' || json_quote(''||NEW.schema_definition) || ']' END,
+    CASE WHEN NEW.applies_to_system IS NOT OLD.applies_to_system THEN ',"applies_to_system":[' || OLD.applies_to_system || ',' || NEW.applies_to_system || ']' END,
+    CASE WHEN NEW.applies_to_program IS NOT OLD.applies_to_program THEN ',"applies_to_program":[' || OLD.applies_to_program || ',' || NEW.applies_to_program || ']' END,
+    CASE WHEN NEW.applies_to_producer IS NOT OLD.applies_to_producer THEN ',"applies_to_producer":[' || OLD.applies_to_producer || ',' || NEW.applies_to_producer || ']' END,
+    CASE WHEN NEW.applies_to_entity IS NOT OLD.applies_to_entity THEN ',"applies_to_entity":[' || OLD.applies_to_entity || ',' || NEW.applies_to_entity || ']' END,
+    CASE WHEN NEW.applies_to_user IS NOT OLD.applies_to_user THEN ',"applies_to_user":[' || OLD.applies_to_user || ',' || NEW.applies_to_user || ']' END,
+    CASE WHEN NEW.is_default IS NOT OLD.is_default THEN ',"is_default":[' || OLD.is_default || ',' || NEW.is_default || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE configuration_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER configuration_type_direct_update BEFORE UPDATE ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|configuration_type|updated_at|time|configuration_type.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|configuration_type|code|length|configuration_type.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|configuration_type|name|length|configuration_type.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(schema_definition IS NULL OR CASE WHEN json_valid(schema_definition) THEN json_type(schema_definition) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|configuration_type|schema_definition|json_object|configuration_type.schema_definition must be a JSON object.')
+    WHEN NOT ifnull(applies_to_system IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_system|boolean|configuration_type.applies_to_system must be 0 or 1.')
+    WHEN NOT ifnull(applies_to_program IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_program|boolean|configuration_type.applies_to_program must be 0 or 1.')
+    WHEN NOT ifnull(applies_to_producer IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_producer|boolean|configuration_type.applies_to_producer must be 0 or 1.')
+    WHEN NOT ifnull(applies_to_entity IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_entity|boolean|configuration_type.applies_to_entity must be 0 or 1.')
+    WHEN NOT ifnull(applies_to_user IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|applies_to_user|boolean|configuration_type.applies_to_user must be 0 or 1.')
+    WHEN NOT ifnull(is_default IN (0, 1), 1) THEN RAISE(ABORT, 'EK|configuration_type|is_default|boolean|configuration_type.is_default must be 0 or 1.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.schema_definition AS schema_definition, ifnull(NEW.applies_to_system, 0) AS applies_to_system, ifnull(NEW.applies_to_program, 0) AS applies_to_program, ifnull(NEW.applies_to_producer, 0) AS applies_to_producer, ifnull(NEW.applies_to_entity, 0) AS applies_to_entity, ifnull(NEW.applies_to_user, 0) AS applies_to_user, ifnull(NEW.is_default, 0) AS is_default);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|configuration_type|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|configuration_type|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|configuration_type|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER configuration_type_direct_rekey BEFORE UPDATE OF code, is_default ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 78;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 78, x.id, format('{"code":%s,"name":%s,"description":%s,"schema_definition":%s,"applies_to_system":%s,"applies_to_program":%s,"applies_to_producer":%s,"applies_to_entity":%s,"applies_to_user":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.schema_definition),
+    x.applies_to_system,
+    x.applies_to_program,
+    x.applies_to_producer,
+    x.applies_to_entity,
+    x.applies_to_user,
+    x.is_default,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM configuration_type x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM configuration_type WHERE code COLLATE NOCASE = NEW.code
+      UNION ALL SELECT id FROM configuration_type WHERE (is_default = 1) AND (is_default) = (SELECT is_default FROM (SELECT ifnull(NEW.is_default, 0) AS is_default) WHERE is_default = 1));
+END;
+
+CREATE TRIGGER configuration_type_direct_rekeyed AFTER UPDATE OF code, is_default ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 78 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM configuration_type WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE configuration_type_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|configuration_type|id|referenced|Rows of configuration refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER configuration_type_direct_delete BEFORE DELETE ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 78 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|configuration_type|id|referenced|Rows of configuration refer to this row.') WHERE EXISTS (SELECT 1 FROM configuration WHERE configuration_type_id = OLD.id);
+END;
+
+CREATE TRIGGER configuration_type_audit_delete AFTER DELETE ON configuration_type BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"schema_definition":%s,"applies_to_system":%s,"applies_to_program":%s,"applies_to_producer":%s,"applies_to_entity":%s,"applies_to_user":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.schema_definition),
+    OLD.applies_to_system,
+    OLD.applies_to_program,
+    OLD.applies_to_producer,
+    OLD.applies_to_entity,
+    OLD.applies_to_user,
+    OLD.is_default,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER configuration_direct_insert BEFORE INSERT ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|configuration|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|configuration|created_at|time|configuration.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|configuration|updated_at|time|configuration.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(config_data) THEN json_type(config_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|configuration|config_data|json_object|configuration.config_data must be a JSON object.')
+    WHEN NOT ifnull(config_metadata IS NULL OR CASE WHEN json_valid(config_metadata) THEN json_type(config_metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|configuration|config_metadata|json_object|configuration.config_metadata must be a JSON object.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|configuration|version|range|configuration.version must be at least 1.') END
+    FROM (SELECT NEW.config_data AS config_data, NEW.config_metadata AS config_metadata, ifnull(NEW.version, 1) AS version);
+  SELECT CASE
+    WHEN NEW.configuration_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM configuration_type WHERE id = NEW.configuration_type_id) THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|reference|There is no configuration_type with this configuration_type_id.')
+    WHEN NEW.scope_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scope_type WHERE id = NEW.scope_type_id) THEN RAISE(ABORT, 'EK|configuration|scope_type_id|reference|There is no scope_type with this scope_type_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|configuration|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|configuration|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|configuration|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|configuration|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 79;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 79, x.id, format('{"configuration_type_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"config_data":%s,"config_metadata":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.configuration_type_id,
+    x.scope_type_id,
+    ifnull(x.scope_id, 'null'),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.config_data),
+    json_quote(x.config_metadata),
+    x.version,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM configuration x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM configuration WHERE (status_id = 1) AND (configuration_type_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0)) = (SELECT configuration_type_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0) FROM (SELECT NEW.configuration_type_id AS configuration_type_id, NEW.scope_type_id AS scope_type_id, NEW.scope_id AS scope_id, NEW.organization_id AS organization_id, ifnull(NEW.status_id, 1) AS status_id) WHERE status_id = 1));
+END;
+
+CREATE TRIGGER configuration_audit_insert AFTER INSERT ON configuration BEGIN
+  DELETE FROM audit_pending WHERE table_id = 79 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER configuration_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON configuration WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER configuration_created_kept BEFORE UPDATE OF created_at, created_by ON configuration WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|configuration|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|configuration|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER configuration_audit_update AFTER UPDATE ON configuration WHEN NEW.configuration_type_id IS NOT OLD.configuration_type_id
+  OR NEW.scope_type_id IS NOT OLD.scope_type_id
+  OR NEW.scope_id IS NOT OLD.scope_id
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.config_data IS NOT OLD.config_data COLLATE BINARY
+  OR NEW.config_metadata IS NOT OLD.config_metadata COLLATE BINARY
+  OR NEW.version IS NOT OLD.version
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 79 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.configuration_type_id IS NOT OLD.configuration_type_id THEN ',"configuration_type_id":[' || OLD.configuration_type_id || ',' || NEW.configuration_type_id || ']' END,
+    CASE WHEN NEW.scope_type_id IS NOT OLD.scope_type_id THEN ',"scope_type_id":[' || OLD.scope_type_id || ',' || NEW.scope_type_id || ']' END,
+    CASE WHEN NEW.scope_id IS NOT OLD.scope_id THEN ',"scope_id":[' || ifnull(OLD.scope_id, 'null') || ',' || ifnull(NEW.scope_id, 'null') || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.config_data IS NOT OLD.config_data COLLATE BINARY THEN ',"config_data":[' || json_quote(OLD.config_data) || ',' || json_quote(''||NEW.config_data) || ']' END,
+    CASE WHEN NEW.config_metadata IS NOT OLD.config_metadata COLLATE BINARY THEN ',"config_metadata":[' || json_quote(OLD.config_metadata) || ',' || json_quote(''||NEW.config_metadata) || ']' END,
+    CASE WHEN NEW.version IS NOT OLD.version THEN ',"version":[' || OLD.version || ',' || NEW.version || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE configuration SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER configuration_direct_update BEFORE UPDATE ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|configuration|updated_at|time|configuration.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(CASE WHEN json_valid(config_data) THEN json_type(config_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|configuration|config_data|json_object|configuration.config_data must be a JSON object.')
+    WHEN NOT ifnull(config_metadata IS NULL OR CASE WHEN json_valid(config_metadata) THEN json_type(config_metadata) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|configuration|config_metadata|json_object|configuration.config_metadata must be a JSON object.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|configuration|version|range|configuration.version must be at least 1.') END
+    FROM (SELECT NEW.config_data AS config_data, NEW.config_metadata AS config_metadata, ifnull(NEW.version, 1) AS version);
+  SELECT CASE
+    WHEN NEW.configuration_type_id IS NOT OLD.configuration_type_id AND NEW.configuration_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM configuration_type WHERE id = NEW.configuration_type_id) THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|reference|There is no configuration_type with this configuration_type_id.')
+    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND NEW.scope_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM scope_type WHERE id = NEW.scope_type_id) THEN RAISE(ABORT, 'EK|configuration|scope_type_id|reference|There is no scope_type with this scope_type_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|configuration|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|configuration|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|configuration|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|configuration|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER configuration_direct_rekey BEFORE UPDATE OF configuration_type_id, scope_type_id, scope_id, organization_id, status_id ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 79;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 79, x.id, format('{"configuration_type_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"config_data":%s,"config_metadata":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.configuration_type_id,
+    x.scope_type_id,
+    ifnull(x.scope_id, 'null'),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.config_data),
+    json_quote(x.config_metadata),
+    x.version,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM configuration x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM configuration WHERE (status_id = 1) AND (configuration_type_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0)) = (SELECT configuration_type_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0) FROM (SELECT NEW.configuration_type_id AS configuration_type_id, NEW.scope_type_id AS scope_type_id, NEW.scope_id AS scope_id, NEW.organization_id AS organization_id, ifnull(NEW.status_id, 1) AS status_id) WHERE status_id = 1));
+END;
+
+CREATE TRIGGER configuration_direct_rekeyed AFTER UPDATE OF configuration_type_id, scope_type_id, scope_id, organization_id, status_id ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 79 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER configuration_direct_delete BEFORE DELETE ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 79 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER configuration_audit_delete AFTER DELETE ON configuration BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, OLD.id, 'D',
+    format('{"configuration_type_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"config_data":%s,"config_metadata":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.configuration_type_id,
+    OLD.scope_type_id,
+    ifnull(OLD.scope_id, 'null'),
+    ifnull(OLD.organization_id, 'null'),
+    json_quote(OLD.config_data),
+    json_quote(OLD.config_metadata),
+    OLD.version,
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),

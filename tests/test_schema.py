@@ -56,7 +56,7 @@ REFERENCE_TABLES = [
     "entity_reference_type", "event_source", "communication_channel", "communication_status",
     "business_context_type", "integration_type", "template_category", "client_status", "subscription_status",
     "workflow_type",
-    "scope_type", "feature_type", "feature", "component_registry",
+    "scope_type", "feature_type", "feature", "component_registry", "configuration_type",
 ]  # fmt: skip
 
 # Without the modifier SQLite 3.40 takes 30 February for a time.

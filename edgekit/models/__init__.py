@@ -13,6 +13,7 @@ from edgekit.models import core, parties  # noqa: F401 - every other row names a
 if TYPE_CHECKING:
     from edgekit.models.clients import *  # noqa: F403
     from edgekit.models.communications import *  # noqa: F403
+    from edgekit.models.configuration import *  # noqa: F403
     from edgekit.models.core import *  # noqa: F403
     from edgekit.models.entities import *  # noqa: F403
     from edgekit.models.events import *  # noqa: F403
@@ -89,6 +90,10 @@ MODELS = {
         "EntityFeature",
         "ModelRegistry",
         "ComponentRegistry",
+    ),
+    "configuration": (
+        "ConfigurationType",
+        "Configuration",
     ),
     "communications": (
         "CommunicationChannel",
