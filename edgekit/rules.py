@@ -198,6 +198,9 @@ _FORMATS = {
     "currency": "three capital letters such as USD",
     "color": "a colour such as #3366CC",
     "feature_key": "small letters, digits and _ with dots between, such as integration.mail",
+    "cron_expression": "five fields such as 30 6 * * 1-5: minute, hour, day, month, weekday",
+    "time_of_day": "a time of day such as 06:30",
+    "timezone": "a time zone as IANA names it, such as America/New_York",
 }
 
 

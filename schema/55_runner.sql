@@ -1,10 +1,131 @@
--- Runner: what ran, how far it came, and what was set aside.
+-- Runner: when to run, what ran, how far it came, and what was set aside.
+
+-- One row says when an integration runs. The runner works out `next_run_at`; NULL makes it do so anew.
+CREATE TABLE integration_schedule (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  schedule_name TEXT NOT NULL COLLATE NOCASE CONSTRAINT "integration_schedule.schedule_name.length" CHECK (length(schedule_name) BETWEEN 1 AND 100),
+  integration_id INTEGER NOT NULL REFERENCES integration(id) ON DELETE CASCADE,
+  schedule_type TEXT NOT NULL CONSTRAINT "integration_schedule.schedule_type.choice" CHECK (schedule_type IN ('cron', 'interval', 'fixed_time', 'event_based', 'manual')),  -- cron: when cron_expression matches; interval: every interval_minutes; fixed_time: at its times of day; event_based: when an event of event_type comes; manual: by command only
+  cron_expression TEXT
+    CONSTRAINT "integration_schedule.cron_expression.length" CHECK (length(cron_expression) <= 200)
+    CONSTRAINT "integration_schedule.cron_expression.format" CHECK (cron_expression GLOB '?* ?* ?* ?* ?*' AND cron_expression NOT GLOB '*[^-A-Za-z0-9*/,? #]*'),  -- minute hour day month weekday
+  interval_minutes INTEGER CONSTRAINT "integration_schedule.interval_minutes.range" CHECK (interval_minutes BETWEEN 1 AND 527040),
+  event_type TEXT CONSTRAINT "integration_schedule.event_type.length" CHECK (length(event_type) BETWEEN 1 AND 100),  -- NULL: any event that names the integration
+  timezone TEXT NOT NULL DEFAULT 'UTC'
+    CONSTRAINT "integration_schedule.timezone.length" CHECK (length(timezone) BETWEEN 1 AND 64)
+    CONSTRAINT "integration_schedule.timezone.format" CHECK (timezone GLOB '[A-Z]*' AND timezone NOT GLOB '*[^-A-Za-z0-9_+/]*'),  -- as IANA names it; times and days are of this zone
+  start_date TEXT CONSTRAINT "integration_schedule.start_date.date" CHECK (start_date IS NULL OR date(start_date, '+0 days') IS start_date),  -- no run before this day
+  end_date TEXT CONSTRAINT "integration_schedule.end_date.date" CHECK (end_date IS NULL OR date(end_date, '+0 days') IS end_date),  -- none after it
+  next_run_at TEXT CONSTRAINT "integration_schedule.next_run_at.time" CHECK (next_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', next_run_at, '+0 days') IS next_run_at),
+  last_run_at TEXT CONSTRAINT "integration_schedule.last_run_at.time" CHECK (last_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_run_at, '+0 days') IS last_run_at),
+  retry_policy TEXT CONSTRAINT "integration_schedule.retry_policy.json_object" CHECK (retry_policy IS NULL OR CASE WHEN json_valid(retry_policy) THEN json_type(retry_policy) = 'object' ELSE 0 END),  -- {"attempts", "delay_seconds", "multiplier"}; what is missing comes from the configuration
+  execution_timeout_seconds INTEGER NOT NULL DEFAULT 300 CONSTRAINT "integration_schedule.execution_timeout_seconds.range" CHECK (execution_timeout_seconds BETWEEN 1 AND 604800),
+  overlap_policy TEXT NOT NULL DEFAULT 'skip' CONSTRAINT "integration_schedule.overlap_policy.choice" CHECK (overlap_policy IN ('skip', 'queue', 'allow')),  -- while an earlier run still runs: skip: the slot is not run; queue: it waits; allow: both run
+  missed_execution_policy TEXT NOT NULL DEFAULT 'skip' CONSTRAINT "integration_schedule.missed_execution_policy.choice" CHECK (missed_execution_policy IN ('run_once', 'run_all', 'skip')),  -- of slots that passed while no runner ran: run_once: one run for all; run_all: one run each, in order; skip: none
+  is_failure_notified INTEGER NOT NULL DEFAULT 1 CONSTRAINT "integration_schedule.is_failure_notified.boolean" CHECK (is_failure_notified IN (0, 1)),  -- do the recipients hear of a final failure?
+  execution_parameters TEXT CONSTRAINT "integration_schedule.execution_parameters.json_object" CHECK (execution_parameters IS NULL OR CASE WHEN json_valid(execution_parameters) THEN json_type(execution_parameters) = 'object' ELSE 0 END),  -- settings for these runs only
+  organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_schedule.cron_expression.required" CHECK (schedule_type <> 'cron' OR cron_expression IS NOT NULL),
+  CONSTRAINT "integration_schedule.interval_minutes.required" CHECK (schedule_type <> 'interval' OR interval_minutes IS NOT NULL),
+  CONSTRAINT "integration_schedule.next_run_at.required" CHECK (next_run_at IS NULL OR schedule_type NOT IN ('event_based', 'manual')),
+  CONSTRAINT "integration_schedule.end_date.order" CHECK (start_date <= end_date)
+) STRICT;
+CREATE UNIQUE INDEX integration_schedule_name ON integration_schedule(COALESCE(organization_id, 0), schedule_name);
+CREATE INDEX integration_schedule_due ON integration_schedule(next_run_at) WHERE status_id = 1;
+CREATE INDEX integration_schedule_integration ON integration_schedule(integration_id);
+CREATE INDEX integration_schedule_organization ON integration_schedule(organization_id);
+CREATE INDEX integration_schedule_retry ON integration_schedule(json_extract(retry_policy, '$.attempts'));
+
+CREATE TRIGGER integration_schedule_organization_bi BEFORE INSERT ON integration_schedule BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|organization_id|organization|A row belongs to the organization of its integration.')
+  FROM integration WHERE id = NEW.integration_id AND organization_id IS NOT NEW.organization_id;
+END;
+CREATE TRIGGER integration_schedule_organization_bu BEFORE UPDATE OF integration_id, organization_id ON integration_schedule BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|organization_id|organization|A row belongs to the organization of its integration.')
+  FROM integration WHERE id = NEW.integration_id AND organization_id IS NOT NEW.organization_id;
+END;
+
+CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE OF execution_parameters ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+-- A next run worked out for other times would be wrong.
+CREATE TRIGGER integration_schedule_next_run_at_bu BEFORE UPDATE OF schedule_type, cron_expression, interval_minutes, timezone ON integration_schedule
+WHEN NEW.next_run_at IS NOT NULL AND NEW.next_run_at IS OLD.next_run_at AND (NEW.schedule_type IS NOT OLD.schedule_type
+  OR NEW.cron_expression IS NOT OLD.cron_expression OR NEW.interval_minutes IS NOT OLD.interval_minutes OR NEW.timezone IS NOT OLD.timezone) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|next_run_at|stale|The next run was worked out for the former times: set next_run_at to NULL with them, and the runner does it anew.');
+END;
+
+-- One row is a time of day at which a schedule runs.
+CREATE TABLE integration_schedule_time (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  schedule_id INTEGER NOT NULL REFERENCES integration_schedule(id) ON DELETE CASCADE,
+  time_of_day TEXT NOT NULL CONSTRAINT "integration_schedule_time.time_of_day.format" CHECK (time_of_day GLOB '[0-2][0-9]:[0-5][0-9]' AND time_of_day < '24:00'),  -- hours and minutes in the zone of the schedule
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_schedule_time.time_of_day.unique" UNIQUE (schedule_id, time_of_day)
+) STRICT;
+
+-- A schedule at fixed times is made inactive (status 2), given its times, and then made active.
+CREATE TRIGGER integration_schedule_times_ai AFTER INSERT ON integration_schedule WHEN NEW.schedule_type = 'fixed_time' AND NEW.status_id = 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|schedule_type|times|A schedule at fixed times needs one before it is active: add it with status 2, then its times, then set status 1.')
+  WHERE NOT EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = NEW.id AND status_id = 1);
+END;
+CREATE TRIGGER integration_schedule_times_bu BEFORE UPDATE OF schedule_type, status_id ON integration_schedule WHEN NEW.schedule_type = 'fixed_time' AND NEW.status_id = 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|schedule_type|times|A schedule at fixed times needs one before it is active: add its times first, then set status 1.')
+  WHERE NOT EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = NEW.id AND status_id = 1);
+END;
+CREATE TRIGGER integration_schedule_time_kept_ai AFTER INSERT ON integration_schedule_time BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|times|An active schedule at fixed times keeps at least one: pause it first.')
+  FROM integration_schedule s WHERE s.status_id = 1 AND s.schedule_type = 'fixed_time' AND NOT EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = s.id AND status_id = 1);
+END;
+CREATE TRIGGER integration_schedule_time_kept_au AFTER UPDATE OF schedule_id, time_of_day, status_id ON integration_schedule_time BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|times|An active schedule at fixed times keeps at least one: pause it first.')
+  FROM integration_schedule s WHERE s.status_id = 1 AND s.schedule_type = 'fixed_time' AND NOT EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = s.id AND status_id = 1);
+END;
+CREATE TRIGGER integration_schedule_time_kept_ad AFTER DELETE ON integration_schedule_time BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|times|An active schedule at fixed times keeps at least one: pause it first.')
+  FROM integration_schedule s WHERE s.id = OLD.schedule_id AND s.status_id = 1 AND s.schedule_type = 'fixed_time' AND NOT EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = s.id AND status_id = 1);
+END;
+
+-- One row is a user who hears of a schedule's final failures.
+CREATE TABLE integration_schedule_recipient (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  schedule_id INTEGER NOT NULL REFERENCES integration_schedule(id) ON DELETE CASCADE,
+  user_id INTEGER NOT NULL REFERENCES user(id),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_schedule_recipient.user_id.unique" UNIQUE (schedule_id, user_id)
+) STRICT;
+CREATE INDEX integration_schedule_recipient_user ON integration_schedule_recipient(user_id);
 
 -- One row is one run of an integration.
 CREATE TABLE integration_execution (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uuid TEXT NOT NULL UNIQUE CONSTRAINT "integration_execution.uuid.length" CHECK (length(uuid) = 36),
   integration_id INTEGER NOT NULL REFERENCES integration(id),
+  pipeline_id INTEGER REFERENCES integration_pipeline_definition(id),  -- the way its records took
   trigger_kind TEXT NOT NULL DEFAULT 'manual' CONSTRAINT "integration_execution.trigger_kind.choice" CHECK (trigger_kind IN ('manual', 'schedule', 'event', 'replay')),  -- manual: by a person or a script; schedule: by the clock; event: by what happened; replay: to try records again
   execution_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "integration_execution.execution_status.choice" CHECK (execution_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted')),  -- pending: not begun; running: has a living runner; completed: to the end; failed: stopped by an error; cancelled: by a person; interrupted: its process died or was stopped, the next run goes on from its checkpoint
   runner_id TEXT CONSTRAINT "integration_execution.runner_id.length" CHECK (length(runner_id) <= 100),  -- the process that may write for this run
@@ -19,8 +140,9 @@ CREATE TABLE integration_execution (
   retry_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.retry_count.range" CHECK (retry_count >= 0),
   error_code TEXT CONSTRAINT "integration_execution.error_code.length" CHECK (length(error_code) <= 50),
   error_message TEXT,
+  error_data TEXT CONSTRAINT "integration_execution.error_data.json_object" CHECK (error_data IS NULL OR CASE WHEN json_valid(error_data) THEN json_type(error_data) = 'object' ELSE 0 END),  -- what else is known of the error
   correlation_id TEXT NOT NULL CONSTRAINT "integration_execution.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
-  organization_id INTEGER REFERENCES organization(id),
+  organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),
@@ -32,6 +154,7 @@ CREATE TABLE integration_execution (
 CREATE UNIQUE INDEX integration_execution_running ON integration_execution(integration_id) WHERE execution_status = 'running';
 CREATE INDEX integration_execution_correlation ON integration_execution(correlation_id);
 CREATE INDEX integration_execution_integration ON integration_execution(integration_id);
+CREATE INDEX integration_execution_pipeline ON integration_execution(pipeline_id);
 CREATE INDEX integration_execution_resumed_from ON integration_execution(resumed_from_id);
 CREATE INDEX integration_execution_organization ON integration_execution(organization_id);
 
@@ -42,6 +165,94 @@ END;
 CREATE TRIGGER integration_execution_final_bu BEFORE UPDATE OF execution_status ON integration_execution
 WHEN OLD.execution_status NOT IN ('pending', 'running') AND NEW.execution_status IS NOT OLD.execution_status BEGIN
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|final|A run that has ended does not change its state again.');
+END;
+CREATE TRIGGER integration_execution_begun_bi BEFORE INSERT ON integration_execution BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|transition|A run is pending, then running, then ended; it never goes back.')
+  FROM integration_execution WHERE (id = NEW.id OR uuid = NEW.uuid) AND execution_status || '>' || ifnull(NEW.execution_status, 'pending') IN ('running>pending', 'pending>completed', 'pending>interrupted');
+END;
+CREATE TRIGGER integration_execution_begun_bu BEFORE UPDATE OF execution_status ON integration_execution
+WHEN OLD.execution_status || '>' || NEW.execution_status IN ('running>pending', 'pending>completed', 'pending>interrupted') BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|transition|A run is pending, then running, then ended; it never goes back.');
+END;
+
+CREATE TRIGGER integration_execution_organization_bi BEFORE INSERT ON integration_execution BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_execution|organization_id|organization|A row belongs to the organization of its integration.')
+  FROM integration WHERE id = NEW.integration_id AND organization_id IS NOT NEW.organization_id;
+END;
+CREATE TRIGGER integration_execution_organization_bu BEFORE UPDATE OF integration_id, organization_id ON integration_execution BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_execution|organization_id|organization|A row belongs to the organization of its integration.')
+  FROM integration WHERE id = NEW.integration_id AND organization_id IS NOT NEW.organization_id;
+END;
+
+-- One row is a due time of a schedule, or a span of them, and what became of it.
+CREATE TABLE integration_schedule_execution (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  schedule_id INTEGER NOT NULL REFERENCES integration_schedule(id) ON DELETE CASCADE,
+  execution_id INTEGER REFERENCES integration_execution(id),  -- the run it became, the last one if it was retried
+  scheduled_at TEXT NOT NULL CONSTRAINT "integration_schedule_execution.scheduled_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', scheduled_at, '+0 days') IS scheduled_at),
+  span_ended_at TEXT CONSTRAINT "integration_schedule_execution.span_ended_at.time" CHECK (span_ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', span_ended_at, '+0 days') IS span_ended_at),  -- the last due time the row stands for; NULL: scheduled_at alone
+  slot_count INTEGER NOT NULL DEFAULT 1 CONSTRAINT "integration_schedule_execution.slot_count.range" CHECK (slot_count >= 1),  -- how many due times it stands for
+  started_at TEXT CONSTRAINT "integration_schedule_execution.started_at.time" CHECK (started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at),
+  ended_at TEXT CONSTRAINT "integration_schedule_execution.ended_at.time" CHECK (ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at),
+  execution_status TEXT NOT NULL DEFAULT 'scheduled' CONSTRAINT "integration_schedule_execution.execution_status.choice" CHECK (execution_status IN ('scheduled', 'running', 'completed', 'failed', 'cancelled', 'skipped')),  -- scheduled: waits to be started; running: its run runs or is retried; completed: to the end; failed: the last try failed; cancelled: by a person; skipped: not run, see reason
+  reason TEXT CONSTRAINT "integration_schedule_execution.reason.choice" CHECK (reason IN ('overlap', 'missed', 'coalesced', 'paused', 'timeout')),  -- overlap: an earlier run still ran; missed: no runner ran; coalesced: a later run stands for it; paused: the schedule or its integration was off; timeout: stopped because it took too long
+  records_processed INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_schedule_execution.records_processed.range" CHECK (records_processed >= 0),
+  error_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_schedule_execution.error_count.range" CHECK (error_count >= 0),
+  warning_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_schedule_execution.warning_count.range" CHECK (warning_count >= 0),
+  execution_notes TEXT,
+  correlation_id TEXT NOT NULL CONSTRAINT "integration_schedule_execution.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
+  organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its schedule's
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_schedule_execution.scheduled_at.unique" UNIQUE (schedule_id, scheduled_at),
+  CONSTRAINT "integration_schedule_execution.span_ended_at.order" CHECK (scheduled_at <= span_ended_at),
+  CONSTRAINT "integration_schedule_execution.started_at.required" CHECK (started_at IS NOT NULL OR execution_status NOT IN ('running', 'completed')),
+  CONSTRAINT "integration_schedule_execution.ended_at.required" CHECK (ended_at IS NOT NULL OR execution_status NOT IN ('completed', 'failed')),
+  CONSTRAINT "integration_schedule_execution.reason.required" CHECK (reason IS NOT NULL OR execution_status <> 'skipped')
+) STRICT;
+CREATE INDEX integration_schedule_execution_status ON integration_schedule_execution(schedule_id, execution_status, scheduled_at DESC);
+CREATE INDEX integration_schedule_execution_execution ON integration_schedule_execution(execution_id);
+CREATE INDEX integration_schedule_execution_correlation ON integration_schedule_execution(correlation_id);
+CREATE INDEX integration_schedule_execution_organization ON integration_schedule_execution(organization_id);
+
+CREATE TRIGGER integration_schedule_execution_final_bi BEFORE INSERT ON integration_schedule_execution BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|final|A slot that is settled does not change its state again.')
+  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
+    AND execution_status NOT IN ('scheduled', 'running') AND execution_status IS NOT NEW.execution_status;
+END;
+CREATE TRIGGER integration_schedule_execution_final_bu BEFORE UPDATE OF execution_status ON integration_schedule_execution
+WHEN OLD.execution_status NOT IN ('scheduled', 'running') AND NEW.execution_status IS NOT OLD.execution_status BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|final|A slot that is settled does not change its state again.');
+END;
+CREATE TRIGGER integration_schedule_execution_begun_bi BEFORE INSERT ON integration_schedule_execution BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|transition|A slot is scheduled, then running or skipped, then settled; it never goes back.')
+  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
+    AND execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') IN ('running>scheduled', 'running>skipped', 'scheduled>completed');
+END;
+CREATE TRIGGER integration_schedule_execution_begun_bu BEFORE UPDATE OF execution_status ON integration_schedule_execution
+WHEN OLD.execution_status || '>' || NEW.execution_status IN ('running>scheduled', 'running>skipped', 'scheduled>completed') BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|transition|A slot is scheduled, then running or skipped, then settled; it never goes back.');
+END;
+
+CREATE TRIGGER integration_schedule_execution_organization_bi BEFORE INSERT ON integration_schedule_execution BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_execution|organization_id|organization|A row belongs to the organization of its schedule.')
+  FROM integration_schedule WHERE id = NEW.schedule_id AND organization_id IS NOT NEW.organization_id;
+END;
+CREATE TRIGGER integration_schedule_execution_organization_bu BEFORE UPDATE OF schedule_id, organization_id ON integration_schedule_execution BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_execution|organization_id|organization|A row belongs to the organization of its schedule.')
+  FROM integration_schedule WHERE id = NEW.schedule_id AND organization_id IS NOT NEW.organization_id;
+END;
+
+CREATE TRIGGER integration_schedule_owner_bi BEFORE INSERT ON integration_schedule BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_schedule|organization_id|organization|A schedule that has run stays in its organization.')
+  WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+END;
+CREATE TRIGGER integration_schedule_owner_bu BEFORE UPDATE OF organization_id ON integration_schedule WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|organization_id|organization|A schedule that has run stays in its organization.')
+  WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.id AND organization_id IS NOT NEW.organization_id);
 END;
 
 -- One row is how far an integration has come: what the connector needs to go on.
@@ -65,6 +276,8 @@ CREATE TABLE integration_log (
   execution_id INTEGER REFERENCES integration_execution(id),
   request_type TEXT NOT NULL CONSTRAINT "integration_log.request_type.length" CHECK (length(request_type) BETWEEN 1 AND 50),
   request_url TEXT CONSTRAINT "integration_log.request_url.length" CHECK (length(request_url) <= 500),  -- secrets masked
+  request_data TEXT CONSTRAINT "integration_log.request_data.json_object" CHECK (request_data IS NULL OR CASE WHEN json_valid(request_data) THEN json_type(request_data) = 'object' ELSE 0 END),  -- secrets masked: ***
+  response_data TEXT CONSTRAINT "integration_log.response_data.json_object" CHECK (response_data IS NULL OR CASE WHEN json_valid(response_data) THEN json_type(response_data) = 'object' ELSE 0 END),  -- secrets masked: ***
   response_code INTEGER CONSTRAINT "integration_log.response_code.range" CHECK (response_code BETWEEN 100 AND 999),  -- of HTTP
   response_time_ms INTEGER CONSTRAINT "integration_log.response_time_ms.range" CHECK (response_time_ms >= 0),
   is_success INTEGER NOT NULL DEFAULT 1 CONSTRAINT "integration_log.is_success.boolean" CHECK (is_success IN (0, 1)),
@@ -72,6 +285,7 @@ CREATE TABLE integration_log (
   retry_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_log.retry_count.range" CHECK (retry_count >= 0),
   correlation_id TEXT NOT NULL CONSTRAINT "integration_log.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
   external_reference TEXT CONSTRAINT "integration_log.external_reference.length" CHECK (length(external_reference) <= 100),  -- the provider's own id of the exchange
+  organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
@@ -80,6 +294,25 @@ CREATE INDEX integration_log_created ON integration_log(created_at);
 CREATE INDEX integration_log_integration ON integration_log(integration_id);
 CREATE INDEX integration_log_execution ON integration_log(execution_id);
 CREATE INDEX integration_log_created_by ON integration_log(created_by);
+CREATE INDEX integration_log_organization ON integration_log(organization_id);
+
+CREATE TRIGGER integration_log_organization_bi BEFORE INSERT ON integration_log BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_log|organization_id|organization|A row belongs to the organization of its integration.')
+  FROM integration WHERE id = NEW.integration_id AND organization_id IS NOT NEW.organization_id;
+END;
+CREATE TRIGGER integration_log_request_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.request_data IS NOT NULL AND json_valid(NEW.request_data) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_log|request_data|secret|What is logged must have its secrets masked: ***.')
+  FROM json_tree(NEW.request_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real') AND atom <> '***';
+END;
+
+CREATE TRIGGER integration_log_response_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.response_data IS NOT NULL AND json_valid(NEW.response_data) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_log|response_data|secret|What is logged must have its secrets masked: ***.')
+  FROM json_tree(NEW.response_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real') AND atom <> '***';
+END;
 
 -- One row is a record that could not be used, kept as it came until it is replayed or discarded.
 CREATE TABLE dead_letter (
@@ -107,3 +340,60 @@ CREATE TABLE dead_letter (
 ) STRICT;
 CREATE INDEX dead_letter_pending ON dead_letter(integration_id) WHERE replay_status = 'pending';
 CREATE INDEX dead_letter_execution ON dead_letter(execution_id);
+
+-- One row is the breaker between an integration and a place it calls: after failures it is left alone for a while.
+CREATE TABLE circuit_breaker (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  integration_id INTEGER NOT NULL REFERENCES integration(id) ON DELETE CASCADE,
+  target TEXT NOT NULL CONSTRAINT "circuit_breaker.target.length" CHECK (length(target) BETWEEN 1 AND 200),  -- scheme://host:port
+  breaker_status TEXT NOT NULL DEFAULT 'closed' CONSTRAINT "circuit_breaker.breaker_status.choice" CHECK (breaker_status IN ('closed', 'open', 'half_open')),  -- closed: calls pass; open: none passes before retry_at; half_open: one passes, to try
+  failure_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "circuit_breaker.failure_count.range" CHECK (failure_count >= 0),  -- in a row
+  opened_at TEXT CONSTRAINT "circuit_breaker.opened_at.time" CHECK (opened_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', opened_at, '+0 days') IS opened_at),
+  retry_at TEXT CONSTRAINT "circuit_breaker.retry_at.time" CHECK (retry_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retry_at, '+0 days') IS retry_at),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "circuit_breaker.target.unique" UNIQUE (integration_id, target),
+  CONSTRAINT "circuit_breaker.opened_at.required" CHECK ((opened_at IS NULL) = (breaker_status = 'closed')),
+  CONSTRAINT "circuit_breaker.retry_at.required" CHECK (retry_at IS NOT NULL OR breaker_status <> 'open'),
+  CONSTRAINT "circuit_breaker.retry_at.order" CHECK (opened_at <= retry_at)
+) STRICT;
+
+CREATE TRIGGER circuit_breaker_state_bi BEFORE INSERT ON circuit_breaker BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|circuit_breaker|breaker_status|transition|A breaker is half open after it was open, not before.')
+  FROM circuit_breaker WHERE (id = NEW.id OR (integration_id = NEW.integration_id AND target = NEW.target)) AND breaker_status = 'closed' AND NEW.breaker_status = 'half_open';
+END;
+CREATE TRIGGER circuit_breaker_state_bu BEFORE UPDATE OF breaker_status ON circuit_breaker WHEN OLD.breaker_status = 'closed' AND NEW.breaker_status = 'half_open' BEGIN
+  SELECT RAISE(ABORT, 'EK|circuit_breaker|breaker_status|transition|A breaker is half open after it was open, not before.');
+END;
+
+-- One row is how much of a limit is used up in its current window, by all processes together.
+CREATE TABLE rate_limit_window (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  limiter_key TEXT NOT NULL CONSTRAINT "rate_limit_window.limiter_key.length" CHECK (length(limiter_key) BETWEEN 1 AND 200),  -- what is limited, such as integration/7
+  window_seconds INTEGER NOT NULL CONSTRAINT "rate_limit_window.window_seconds.range" CHECK (window_seconds BETWEEN 1 AND 31622400),
+  window_started_at TEXT NOT NULL CONSTRAINT "rate_limit_window.window_started_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', window_started_at, '+0 days') IS window_started_at),
+  used_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "rate_limit_window.used_count.range" CHECK (used_count >= 0),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "rate_limit_window.window_seconds.unique" UNIQUE (limiter_key, window_seconds)
+) STRICT;
+
+-- What was run for an integration carries its organization.
+CREATE TRIGGER integration_run_organization_bi BEFORE INSERT ON integration BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration|organization_id|organization|An integration that has a schedule, a run or a log stays in its organization.')
+  WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+END;
+CREATE TRIGGER integration_run_organization_bu BEFORE UPDATE OF organization_id ON integration WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration|organization_id|organization|An integration that has a schedule, a run or a log stays in its organization.')
+  WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+END;

@@ -83,6 +83,16 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (76, 'event_subscription');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (77, 'event_delivery');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (78, 'configuration_type');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (79, 'configuration');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (80, 'integration_mapping_test');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (81, 'integration_transformation');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (82, 'integration_template_prerequisite');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (83, 'integration_template_operation');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (84, 'integration_schedule');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (85, 'integration_schedule_time');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (86, 'integration_schedule_recipient');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (87, 'integration_schedule_execution');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (88, 'circuit_breaker');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (89, 'rate_limit_window');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
@@ -176,12 +186,22 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM integration WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_credential WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_credential refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_mapping refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_mapping_test refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_pipeline_definition refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_transformation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_transformation refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_prerequisite refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_operation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_operation refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_instance refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_time WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_time refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_recipient refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM dead_letter WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of circuit_breaker refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM rate_limit_window WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of rate_limit_window refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM subscription_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of subscription_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client refer to this row.')
@@ -322,12 +342,22 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM integration WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_credential WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_credential refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_mapping refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_mapping_test refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_pipeline_definition refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_transformation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_transformation refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_prerequisite refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_operation WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_operation refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_instance refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_time WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_time refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_recipient refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM dead_letter WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of circuit_breaker refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM rate_limit_window WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of rate_limit_window refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM subscription_status WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of subscription_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of client refer to this row.')
@@ -408,12 +438,22 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_credential refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_credential WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_mapping refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_mapping WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_mapping_test refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_mapping_test WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_pipeline_definition refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_transformation refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_transformation WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_prerequisite refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_operation refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_operation WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_template_instance refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_instance WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_time refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule_time WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_recipient refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_schedule_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of integration_checkpoint refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_checkpoint WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM dead_letter WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of circuit_breaker refer to this row.') WHERE EXISTS (SELECT 1 FROM circuit_breaker WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of rate_limit_window refer to this row.') WHERE EXISTS (SELECT 1 FROM rate_limit_window WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of client_status refer to this row.') WHERE EXISTS (SELECT 1 FROM client_status WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of subscription_status refer to this row.') WHERE EXISTS (SELECT 1 FROM subscription_status WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of client refer to this row.') WHERE EXISTS (SELECT 1 FROM client WHERE status_id = OLD.id);
@@ -1536,7 +1576,8 @@ CREATE TRIGGER communication_direction_audit_insert AFTER INSERT ON communicatio
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM communication_direction WHERE id = audit_pending.record_key) THEN 0
-    WHEN EXISTS (SELECT 1 FROM communication WHERE direction_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM communication WHERE direction_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE communication_direction_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of integration_mapping refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, NEW.id, 'I', NULL);
 END;
 
@@ -1605,7 +1646,8 @@ CREATE TRIGGER communication_direction_direct_rekeyed AFTER UPDATE OF code ON co
   DELETE FROM audit_pending WHERE table_id = 8 AND CASE
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM communication_direction WHERE id = audit_pending.record_key) THEN 0
-    WHEN EXISTS (SELECT 1 FROM communication WHERE direction_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM communication WHERE direction_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE communication_direction_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of integration_mapping refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER communication_direction_direct_delete BEFORE DELETE ON communication_direction WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1615,6 +1657,7 @@ CREATE TRIGGER communication_direction_direct_delete BEFORE DELETE ON communicat
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 8 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE direction_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of integration_mapping refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_mapping WHERE communication_direction_id = OLD.id);
 END;
 
 CREATE TRIGGER communication_direction_audit_delete AFTER DELETE ON communication_direction BEGIN
@@ -1835,8 +1878,16 @@ CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
     WHEN EXISTS (SELECT 1 FROM configuration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of configuration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_mapping refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_mapping_test refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_pipeline_definition refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_transformation WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_transformation refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template_instance refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_schedule refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_schedule_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_log WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.')
     WHEN EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'I', NULL);
@@ -1936,8 +1987,16 @@ CREATE TRIGGER organization_direct_rekeyed AFTER UPDATE OF code ON organization 
     WHEN EXISTS (SELECT 1 FROM configuration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of configuration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM communication WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_mapping refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_mapping_test refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_pipeline_definition refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_transformation WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_transformation refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template_instance refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_schedule refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_schedule_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_log WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.')
     WHEN EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
 END;
@@ -1966,8 +2025,16 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of configuration refer to this row.') WHERE EXISTS (SELECT 1 FROM configuration WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_mapping refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_mapping WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_mapping_test refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_mapping_test WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_pipeline_definition refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_transformation refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_transformation WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_template_instance refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_instance WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_schedule refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_schedule_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_log refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_log WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.') WHERE EXISTS (SELECT 1 FROM client WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = OLD.id);
 END;
@@ -2087,13 +2154,25 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM integration WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_credential WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_credential WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_credential refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_mapping WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_mapping refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_mapping_test WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_mapping_test refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_pipeline_definition refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM integration_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_transformation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_transformation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_transformation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_transformation_run WHERE created_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_transformation_run refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template WHERE certified_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_prerequisite refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_operation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template_operation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_operation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM approval WHERE decided_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of approval refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE deployed_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_instance refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_time WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule_time WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_time refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE user_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_recipient refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_checkpoint WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE created_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM dead_letter WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM dead_letter WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM circuit_breaker WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of circuit_breaker refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM rate_limit_window WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM rate_limit_window WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of rate_limit_window refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM subscription_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM subscription_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of subscription_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client WHERE assigned_manager_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client refer to this row.')
@@ -2261,13 +2340,25 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM integration WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_credential WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_credential WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_credential refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_mapping WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_mapping refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_mapping_test WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_mapping_test refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_pipeline_definition refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM integration_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_transformation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_transformation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_transformation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_transformation_run WHERE created_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_transformation_run refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template WHERE certified_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_prerequisite refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_operation WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template_operation WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_operation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM approval WHERE decided_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of approval refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE deployed_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_instance refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_time WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule_time WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_time refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE user_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_recipient refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM integration_checkpoint WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE created_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM dead_letter WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM dead_letter WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM circuit_breaker WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of circuit_breaker refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM rate_limit_window WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM rate_limit_window WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of rate_limit_window refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM subscription_status WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM subscription_status WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of subscription_status refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client WHERE assigned_manager_id = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM client WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of client refer to this row.')
@@ -2349,13 +2440,25 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration refer to this row.') WHERE EXISTS (SELECT 1 FROM integration WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_credential refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_credential WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_mapping refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_mapping WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_mapping_test refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_mapping_test WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_pipeline_definition refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE created_by = OLD.id OR updated_by = OLD.id);
-  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_transformation refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_transformation WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_transformation_run refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_transformation_run WHERE created_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template WHERE certified_by = OLD.id OR created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_prerequisite refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_operation refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_operation WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of approval refer to this row.') WHERE EXISTS (SELECT 1 FROM approval WHERE decided_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_template_instance refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_instance WHERE deployed_by = OLD.id OR created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_time refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule_time WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_recipient refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE user_id = OLD.id OR created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_schedule_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_checkpoint refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_checkpoint WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of integration_log refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_log WHERE created_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM dead_letter WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of circuit_breaker refer to this row.') WHERE EXISTS (SELECT 1 FROM circuit_breaker WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of rate_limit_window refer to this row.') WHERE EXISTS (SELECT 1 FROM rate_limit_window WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of client_status refer to this row.') WHERE EXISTS (SELECT 1 FROM client_status WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of subscription_status refer to this row.') WHERE EXISTS (SELECT 1 FROM subscription_status WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of client refer to this row.') WHERE EXISTS (SELECT 1 FROM client WHERE assigned_manager_id = OLD.id OR created_by = OLD.id OR updated_by = OLD.id);
@@ -9218,7 +9321,7 @@ CREATE TRIGGER integration_direct_insert BEFORE INSERT ON integration WHEN (SELE
     json_quote(x.created_at),
     json_quote(x.updated_at))
     FROM integration x WHERE x.id IN (SELECT NEW.id
-      UNION ALL SELECT id FROM integration WHERE (COALESCE(organization_id, 0), integration_name COLLATE NOCASE) = (SELECT COALESCE(organization_id, 0), integration_name FROM (SELECT NEW.integration_name AS integration_name, NEW.organization_id AS organization_id))
+      UNION ALL SELECT id FROM integration WHERE (COALESCE(organization_id, 0), integration_type_id, integration_name COLLATE NOCASE) = (SELECT COALESCE(organization_id, 0), integration_type_id, integration_name FROM (SELECT NEW.integration_name AS integration_name, NEW.integration_type_id AS integration_type_id, NEW.organization_id AS organization_id))
       UNION ALL SELECT id FROM integration WHERE entity_id = NEW.entity_id);
 END;
 
@@ -9231,10 +9334,12 @@ CREATE TRIGGER integration_audit_insert AFTER INSERT ON integration BEGIN
     WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_mapping refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_pipeline_definition refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_template_instance refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_schedule refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_log refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of circuit_breaker refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, NEW.id, 'I', NULL);
 END;
 
@@ -9300,7 +9405,7 @@ CREATE TRIGGER integration_direct_update BEFORE UPDATE ON integration WHEN (SELE
     WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration|updated_by|reference|There is no user with this updated_by.') END;
 END;
 
-CREATE TRIGGER integration_direct_rekey BEFORE UPDATE OF integration_name, organization_id, entity_id ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_direct_rekey BEFORE UPDATE OF integration_name, integration_type_id, organization_id, entity_id ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 32;
   DELETE FROM audit_pending WHERE table_id IS NULL;
   INSERT INTO audit_pending SELECT 32, x.id, format('{"integration_name":%s,"integration_type_id":%s,"organization_id":%s,"entity_id":%s,"connection_config":%s,"health_status":%s,"last_health_check_at":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
@@ -9317,11 +9422,11 @@ CREATE TRIGGER integration_direct_rekey BEFORE UPDATE OF integration_name, organ
     ifnull(x.updated_by, 'null'),
     json_quote(x.created_at),
     json_quote(x.updated_at))
-    FROM integration x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration WHERE (COALESCE(organization_id, 0), integration_name COLLATE NOCASE) = (SELECT COALESCE(organization_id, 0), integration_name FROM (SELECT NEW.integration_name AS integration_name, NEW.organization_id AS organization_id))
+    FROM integration x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration WHERE (COALESCE(organization_id, 0), integration_type_id, integration_name COLLATE NOCASE) = (SELECT COALESCE(organization_id, 0), integration_type_id, integration_name FROM (SELECT NEW.integration_name AS integration_name, NEW.integration_type_id AS integration_type_id, NEW.organization_id AS organization_id))
       UNION ALL SELECT id FROM integration WHERE entity_id = NEW.entity_id);
 END;
 
-CREATE TRIGGER integration_direct_rekeyed AFTER UPDATE OF integration_name, organization_id, entity_id ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_direct_rekeyed AFTER UPDATE OF integration_name, integration_type_id, organization_id, entity_id ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 32 AND CASE
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM integration WHERE id = audit_pending.record_key) THEN 0
@@ -9329,10 +9434,12 @@ CREATE TRIGGER integration_direct_rekeyed AFTER UPDATE OF integration_name, orga
     WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_mapping refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_pipeline_definition refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_template_instance refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_schedule refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_log refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of circuit_breaker refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -9348,7 +9455,9 @@ CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELE
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_log refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_log WHERE integration_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = OLD.id);
   DELETE FROM integration_mapping WHERE integration_id = OLD.id;
+  DELETE FROM integration_schedule WHERE integration_id = OLD.id;
   DELETE FROM integration_checkpoint WHERE integration_id = OLD.id;
+  DELETE FROM circuit_breaker WHERE integration_id = OLD.id;
 END;
 
 CREATE TRIGGER integration_audit_delete AFTER DELETE ON integration BEGIN
@@ -9384,7 +9493,7 @@ CREATE TRIGGER integration_credential_direct_insert BEFORE INSERT ON integration
     FROM (SELECT NEW.uuid AS uuid, NEW.credential_key AS credential_key, NEW.value_ciphertext AS value_ciphertext, NEW.expires_at AS expires_at, NEW.last_rotated_at AS last_rotated_at);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_credential|integration_id|reference|There is no integration with this integration_id.')
-    WHEN NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|reference|There is no environment with this environment_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM environment WHERE id = ifnull(NEW.environment_id, 1)) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|reference|There is no environment with this environment_id.')
     WHEN NEW.encryption_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM encryption_key WHERE id = NEW.encryption_key_id) THEN RAISE(ABORT, 'EK|integration_credential|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_credential|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_credential|created_by|reference|There is no user with this created_by.')
@@ -9407,7 +9516,7 @@ CREATE TRIGGER integration_credential_direct_insert BEFORE INSERT ON integration
     json_quote(x.updated_at))
     FROM integration_credential x WHERE x.id IN (SELECT NEW.id
       UNION ALL SELECT id FROM integration_credential WHERE uuid = NEW.uuid
-      UNION ALL SELECT id FROM integration_credential WHERE integration_id = NEW.integration_id AND environment_id = NEW.environment_id AND credential_key COLLATE NOCASE = NEW.credential_key);
+      UNION ALL SELECT id FROM integration_credential WHERE integration_id = NEW.integration_id AND environment_id = ifnull(NEW.environment_id, 1) AND credential_key COLLATE NOCASE = NEW.credential_key);
 END;
 
 CREATE TRIGGER integration_credential_audit_insert AFTER INSERT ON integration_credential BEGIN
@@ -9473,7 +9582,7 @@ CREATE TRIGGER integration_credential_direct_update BEFORE UPDATE ON integration
     FROM (SELECT NEW.uuid AS uuid, NEW.credential_key AS credential_key, NEW.value_ciphertext AS value_ciphertext, NEW.expires_at AS expires_at, NEW.last_rotated_at AS last_rotated_at);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_credential|integration_id|reference|There is no integration with this integration_id.')
-    WHEN NEW.environment_id IS NOT OLD.environment_id AND NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|reference|There is no environment with this environment_id.')
+    WHEN NEW.environment_id IS NOT OLD.environment_id AND NOT EXISTS (SELECT 1 FROM environment WHERE id = ifnull(NEW.environment_id, 1)) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|reference|There is no environment with this environment_id.')
     WHEN NEW.encryption_key_id IS NOT OLD.encryption_key_id AND NEW.encryption_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM encryption_key WHERE id = NEW.encryption_key_id) THEN RAISE(ABORT, 'EK|integration_credential|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_credential|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_credential|created_by|reference|There is no user with this created_by.')
@@ -9498,7 +9607,7 @@ CREATE TRIGGER integration_credential_direct_rekey BEFORE UPDATE OF uuid, integr
     json_quote(x.created_at),
     json_quote(x.updated_at))
     FROM integration_credential x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_credential WHERE uuid = NEW.uuid
-      UNION ALL SELECT id FROM integration_credential WHERE integration_id = NEW.integration_id AND environment_id = NEW.environment_id AND credential_key COLLATE NOCASE = NEW.credential_key);
+      UNION ALL SELECT id FROM integration_credential WHERE integration_id = NEW.integration_id AND environment_id = ifnull(NEW.environment_id, 1) AND credential_key COLLATE NOCASE = NEW.credential_key);
 END;
 
 CREATE TRIGGER integration_credential_direct_rekeyed AFTER UPDATE OF uuid, integration_id, environment_id, credential_key ON integration_credential WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -9549,19 +9658,21 @@ CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_ma
     WHEN NOT ifnull(is_required IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_mapping|is_required|boolean|integration_mapping.is_required must be 0 or 1.')
     WHEN NOT ifnull(transformation_rules IS NULL OR CASE WHEN json_valid(transformation_rules) THEN json_type(transformation_rules) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping|transformation_rules|json_object|integration_mapping.transformation_rules must be a JSON object.')
     WHEN NOT ifnull(validation_rules IS NULL OR CASE WHEN json_valid(validation_rules) THEN json_type(validation_rules) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping|validation_rules|json_object|integration_mapping.validation_rules must be a JSON object.')
-    WHEN NOT ifnull(mapping_direction IN ('inbound', 'outbound', 'bidirectional'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_direction|choice|integration_mapping.mapping_direction must be one of: inbound, outbound, bidirectional.')
     WHEN NOT ifnull(error_handling IN ('fail', 'skip', 'default', 'null'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|error_handling|choice|integration_mapping.error_handling must be one of: fail, skip, default, null.')
+    WHEN NOT ifnull(change_reason IN ('new_integration', 'field_change', 'model_update', 'optimization', 'troubleshooting'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|change_reason|choice|integration_mapping.change_reason must be one of: new_integration, field_change, model_update, optimization, troubleshooting.')
     WHEN NOT ifnull(test_coverage BETWEEN 0 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping|test_coverage|range|integration_mapping.test_coverage must be between 0 and 100.')
     WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_mapping|version|range|integration_mapping.version must be at least 1.') END
-    FROM (SELECT NEW.mapping_name AS mapping_name, ifnull(NEW.mapping_type, ('field')) AS mapping_type, NEW.source_path AS source_path, NEW.target_path AS target_path, NEW.source_data_type AS source_data_type, NEW.target_data_type AS target_data_type, ifnull(NEW.is_required, 0) AS is_required, NEW.transformation_rules AS transformation_rules, NEW.validation_rules AS validation_rules, ifnull(NEW.mapping_direction, ('inbound')) AS mapping_direction, ifnull(NEW.error_handling, ('fail')) AS error_handling, NEW.test_coverage AS test_coverage, ifnull(NEW.version, 1) AS version);
+    FROM (SELECT NEW.mapping_name AS mapping_name, ifnull(NEW.mapping_type, ('field')) AS mapping_type, NEW.source_path AS source_path, NEW.target_path AS target_path, NEW.source_data_type AS source_data_type, NEW.target_data_type AS target_data_type, ifnull(NEW.is_required, 0) AS is_required, NEW.transformation_rules AS transformation_rules, NEW.validation_rules AS validation_rules, ifnull(NEW.error_handling, ('fail')) AS error_handling, ifnull(NEW.change_reason, ('new_integration')) AS change_reason, NEW.test_coverage AS test_coverage, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_mapping|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM communication_direction WHERE id = ifnull(NEW.communication_direction_id, 1)) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|reference|There is no communication_direction with this communication_direction_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_mapping|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_mapping|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_mapping|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_mapping|updated_by|reference|There is no user with this updated_by.') END;
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 34;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 34, x.id, format('{"integration_id":%s,"mapping_name":%s,"mapping_type":%s,"source_path":%s,"target_path":%s,"source_data_type":%s,"target_data_type":%s,"is_required":%s,"default_value":%s,"transformation_rules":%s,"validation_rules":%s,"mapping_direction":%s,"error_handling":%s,"mapping_notes":%s,"test_coverage":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 34, x.id, format('{"integration_id":%s,"mapping_name":%s,"mapping_type":%s,"source_path":%s,"target_path":%s,"source_data_type":%s,"target_data_type":%s,"is_required":%s,"default_value":%s,"transformation_rules":%s,"validation_rules":%s,"communication_direction_id":%s,"error_handling":%s,"mapping_notes":%s,"change_reason":%s,"test_coverage":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     x.integration_id,
     json_quote(x.mapping_name),
     json_quote(x.mapping_type),
@@ -9573,10 +9684,12 @@ CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_ma
     json_quote(x.default_value),
     json_quote(x.transformation_rules),
     json_quote(x.validation_rules),
-    json_quote(x.mapping_direction),
+    x.communication_direction_id,
     json_quote(x.error_handling),
     json_quote(x.mapping_notes),
+    json_quote(x.change_reason),
     CASE WHEN x.test_coverage IS NULL THEN 'null' ELSE CASE WHEN abs(x.test_coverage) > 1.7976931348623157e308 THEN iif(x.test_coverage > 0, '9e999', '-9e999') ELSE format(iif(abs(x.test_coverage) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.test_coverage) END END,
+    ifnull(x.organization_id, 'null'),
     x.version,
     x.status_id,
     x.created_by,
@@ -9584,14 +9697,17 @@ CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_ma
     json_quote(x.created_at),
     json_quote(x.updated_at))
     FROM integration_mapping x WHERE x.id IN (SELECT NEW.id
-      UNION ALL SELECT id FROM integration_mapping WHERE integration_id = NEW.integration_id AND mapping_direction = ifnull(NEW.mapping_direction, ('inbound')) AND target_path = NEW.target_path);
+      UNION ALL SELECT id FROM integration_mapping WHERE integration_id = NEW.integration_id AND mapping_name = NEW.mapping_name
+      UNION ALL SELECT id FROM integration_mapping WHERE integration_id = NEW.integration_id AND communication_direction_id = ifnull(NEW.communication_direction_id, 1) AND target_path = NEW.target_path);
 END;
 
 CREATE TRIGGER integration_mapping_audit_insert AFTER INSERT ON integration_mapping BEGIN
   DELETE FROM audit_pending WHERE table_id = 34 AND CASE
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE mapping_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_mapping|id|referenced|Rows of integration_mapping_test refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM approval WHERE mapping_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_mapping|id|referenced|Rows of approval refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'I', NULL);
 END;
 
@@ -9614,10 +9730,12 @@ CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapp
   OR NEW.default_value IS NOT OLD.default_value COLLATE BINARY
   OR NEW.transformation_rules IS NOT OLD.transformation_rules COLLATE BINARY
   OR NEW.validation_rules IS NOT OLD.validation_rules COLLATE BINARY
-  OR NEW.mapping_direction IS NOT OLD.mapping_direction COLLATE BINARY
+  OR NEW.communication_direction_id IS NOT OLD.communication_direction_id
   OR NEW.error_handling IS NOT OLD.error_handling COLLATE BINARY
   OR NEW.mapping_notes IS NOT OLD.mapping_notes COLLATE BINARY
+  OR NEW.change_reason IS NOT OLD.change_reason COLLATE BINARY
   OR NEW.test_coverage IS NOT OLD.test_coverage
+  OR NEW.organization_id IS NOT OLD.organization_id
   OR NEW.version IS NOT OLD.version
   OR NEW.status_id IS NOT OLD.status_id
   OR NEW.created_by IS NOT OLD.created_by
@@ -9627,7 +9745,7 @@ CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapp
     SELECT CASE WHEN table_id = 34 AND record_key = NEW.id AND action = 'U'
       THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
     FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
     CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || OLD.integration_id || ',' || NEW.integration_id || ']' END,
     CASE WHEN NEW.mapping_name IS NOT OLD.mapping_name COLLATE BINARY THEN ',"mapping_name":[' || json_quote(OLD.mapping_name) || ',' || json_quote(''||NEW.mapping_name) || ']' END,
     CASE WHEN NEW.mapping_type IS NOT OLD.mapping_type COLLATE BINARY THEN ',"mapping_type":[' || json_quote(OLD.mapping_type) || ',' || json_quote(''||NEW.mapping_type) || ']' END,
@@ -9639,10 +9757,12 @@ CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapp
     CASE WHEN NEW.default_value IS NOT OLD.default_value COLLATE BINARY THEN ',"default_value":[' || json_quote(OLD.default_value) || ',' || json_quote(''||NEW.default_value) || ']' END,
     CASE WHEN NEW.transformation_rules IS NOT OLD.transformation_rules COLLATE BINARY THEN ',"transformation_rules":[' || json_quote(OLD.transformation_rules) || ',' || json_quote(''||NEW.transformation_rules) || ']' END,
     CASE WHEN NEW.validation_rules IS NOT OLD.validation_rules COLLATE BINARY THEN ',"validation_rules":[' || json_quote(OLD.validation_rules) || ',' || json_quote(''||NEW.validation_rules) || ']' END,
-    CASE WHEN NEW.mapping_direction IS NOT OLD.mapping_direction COLLATE BINARY THEN ',"mapping_direction":[' || json_quote(OLD.mapping_direction) || ',' || json_quote(''||NEW.mapping_direction) || ']' END,
+    CASE WHEN NEW.communication_direction_id IS NOT OLD.communication_direction_id THEN ',"communication_direction_id":[' || OLD.communication_direction_id || ',' || NEW.communication_direction_id || ']' END,
     CASE WHEN NEW.error_handling IS NOT OLD.error_handling COLLATE BINARY THEN ',"error_handling":[' || json_quote(OLD.error_handling) || ',' || json_quote(''||NEW.error_handling) || ']' END,
     CASE WHEN NEW.mapping_notes IS NOT OLD.mapping_notes COLLATE BINARY THEN ',"mapping_notes":[' || json_quote(OLD.mapping_notes) || ',' || json_quote(''||NEW.mapping_notes) || ']' END,
+    CASE WHEN NEW.change_reason IS NOT OLD.change_reason COLLATE BINARY THEN ',"change_reason":[' || json_quote(OLD.change_reason) || ',' || json_quote(''||NEW.change_reason) || ']' END,
     CASE WHEN NEW.test_coverage IS NOT OLD.test_coverage THEN ',"test_coverage":[' || CASE WHEN OLD.test_coverage IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.test_coverage) > 1.7976931348623157e308 THEN iif(OLD.test_coverage > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.test_coverage) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.test_coverage) END END || ',' || CASE WHEN NEW.test_coverage IS NULL THEN 'null' ELSE CASE WHEN abs(NEW.test_coverage) > 1.7976931348623157e308 THEN iif(NEW.test_coverage > 0, '9e999', '-9e999') ELSE format(iif(abs(NEW.test_coverage) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), NEW.test_coverage) END END || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
     CASE WHEN NEW.version IS NOT OLD.version THEN ',"version":[' || OLD.version || ',' || NEW.version || ']' END,
     CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
     CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
@@ -9667,22 +9787,24 @@ CREATE TRIGGER integration_mapping_direct_update BEFORE UPDATE ON integration_ma
     WHEN NOT ifnull(is_required IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_mapping|is_required|boolean|integration_mapping.is_required must be 0 or 1.')
     WHEN NOT ifnull(transformation_rules IS NULL OR CASE WHEN json_valid(transformation_rules) THEN json_type(transformation_rules) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping|transformation_rules|json_object|integration_mapping.transformation_rules must be a JSON object.')
     WHEN NOT ifnull(validation_rules IS NULL OR CASE WHEN json_valid(validation_rules) THEN json_type(validation_rules) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping|validation_rules|json_object|integration_mapping.validation_rules must be a JSON object.')
-    WHEN NOT ifnull(mapping_direction IN ('inbound', 'outbound', 'bidirectional'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|mapping_direction|choice|integration_mapping.mapping_direction must be one of: inbound, outbound, bidirectional.')
     WHEN NOT ifnull(error_handling IN ('fail', 'skip', 'default', 'null'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|error_handling|choice|integration_mapping.error_handling must be one of: fail, skip, default, null.')
+    WHEN NOT ifnull(change_reason IN ('new_integration', 'field_change', 'model_update', 'optimization', 'troubleshooting'), 1) THEN RAISE(ABORT, 'EK|integration_mapping|change_reason|choice|integration_mapping.change_reason must be one of: new_integration, field_change, model_update, optimization, troubleshooting.')
     WHEN NOT ifnull(test_coverage BETWEEN 0 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping|test_coverage|range|integration_mapping.test_coverage must be between 0 and 100.')
     WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_mapping|version|range|integration_mapping.version must be at least 1.') END
-    FROM (SELECT NEW.mapping_name AS mapping_name, ifnull(NEW.mapping_type, ('field')) AS mapping_type, NEW.source_path AS source_path, NEW.target_path AS target_path, NEW.source_data_type AS source_data_type, NEW.target_data_type AS target_data_type, ifnull(NEW.is_required, 0) AS is_required, NEW.transformation_rules AS transformation_rules, NEW.validation_rules AS validation_rules, ifnull(NEW.mapping_direction, ('inbound')) AS mapping_direction, ifnull(NEW.error_handling, ('fail')) AS error_handling, NEW.test_coverage AS test_coverage, ifnull(NEW.version, 1) AS version);
+    FROM (SELECT NEW.mapping_name AS mapping_name, ifnull(NEW.mapping_type, ('field')) AS mapping_type, NEW.source_path AS source_path, NEW.target_path AS target_path, NEW.source_data_type AS source_data_type, NEW.target_data_type AS target_data_type, ifnull(NEW.is_required, 0) AS is_required, NEW.transformation_rules AS transformation_rules, NEW.validation_rules AS validation_rules, ifnull(NEW.error_handling, ('fail')) AS error_handling, ifnull(NEW.change_reason, ('new_integration')) AS change_reason, NEW.test_coverage AS test_coverage, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_mapping|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.communication_direction_id IS NOT OLD.communication_direction_id AND NOT EXISTS (SELECT 1 FROM communication_direction WHERE id = ifnull(NEW.communication_direction_id, 1)) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|reference|There is no communication_direction with this communication_direction_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_mapping|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_mapping|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_mapping|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_mapping|updated_by|reference|There is no user with this updated_by.') END;
 END;
 
-CREATE TRIGGER integration_mapping_direct_rekey BEFORE UPDATE OF integration_id, mapping_direction, target_path ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_mapping_direct_rekey BEFORE UPDATE OF integration_id, mapping_name, communication_direction_id, target_path ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 34;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 34, x.id, format('{"integration_id":%s,"mapping_name":%s,"mapping_type":%s,"source_path":%s,"target_path":%s,"source_data_type":%s,"target_data_type":%s,"is_required":%s,"default_value":%s,"transformation_rules":%s,"validation_rules":%s,"mapping_direction":%s,"error_handling":%s,"mapping_notes":%s,"test_coverage":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 34, x.id, format('{"integration_id":%s,"mapping_name":%s,"mapping_type":%s,"source_path":%s,"target_path":%s,"source_data_type":%s,"target_data_type":%s,"is_required":%s,"default_value":%s,"transformation_rules":%s,"validation_rules":%s,"communication_direction_id":%s,"error_handling":%s,"mapping_notes":%s,"change_reason":%s,"test_coverage":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     x.integration_id,
     json_quote(x.mapping_name),
     json_quote(x.mapping_type),
@@ -9694,23 +9816,28 @@ CREATE TRIGGER integration_mapping_direct_rekey BEFORE UPDATE OF integration_id,
     json_quote(x.default_value),
     json_quote(x.transformation_rules),
     json_quote(x.validation_rules),
-    json_quote(x.mapping_direction),
+    x.communication_direction_id,
     json_quote(x.error_handling),
     json_quote(x.mapping_notes),
+    json_quote(x.change_reason),
     CASE WHEN x.test_coverage IS NULL THEN 'null' ELSE CASE WHEN abs(x.test_coverage) > 1.7976931348623157e308 THEN iif(x.test_coverage > 0, '9e999', '-9e999') ELSE format(iif(abs(x.test_coverage) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.test_coverage) END END,
+    ifnull(x.organization_id, 'null'),
     x.version,
     x.status_id,
     x.created_by,
     ifnull(x.updated_by, 'null'),
     json_quote(x.created_at),
     json_quote(x.updated_at))
-    FROM integration_mapping x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_mapping WHERE integration_id = NEW.integration_id AND mapping_direction = ifnull(NEW.mapping_direction, ('inbound')) AND target_path = NEW.target_path);
+    FROM integration_mapping x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_mapping WHERE integration_id = NEW.integration_id AND mapping_name = NEW.mapping_name
+      UNION ALL SELECT id FROM integration_mapping WHERE integration_id = NEW.integration_id AND communication_direction_id = ifnull(NEW.communication_direction_id, 1) AND target_path = NEW.target_path);
 END;
 
-CREATE TRIGGER integration_mapping_direct_rekeyed AFTER UPDATE OF integration_id, mapping_direction, target_path ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_mapping_direct_rekeyed AFTER UPDATE OF integration_id, mapping_name, communication_direction_id, target_path ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 34 AND CASE
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_mapping WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE mapping_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_mapping|id|referenced|Rows of integration_mapping_test refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM approval WHERE mapping_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_mapping|id|referenced|Rows of approval refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER integration_mapping_direct_delete BEFORE DELETE ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -9719,11 +9846,13 @@ CREATE TRIGGER integration_mapping_direct_delete BEFORE DELETE ON integration_ma
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 34 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|integration_mapping|id|referenced|Rows of approval refer to this row.') WHERE EXISTS (SELECT 1 FROM approval WHERE mapping_id = OLD.id);
+  DELETE FROM integration_mapping_test WHERE mapping_id = OLD.id;
 END;
 
 CREATE TRIGGER integration_mapping_audit_delete AFTER DELETE ON integration_mapping BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, OLD.id, 'D',
-    format('{"integration_id":%s,"mapping_name":%s,"mapping_type":%s,"source_path":%s,"target_path":%s,"source_data_type":%s,"target_data_type":%s,"is_required":%s,"default_value":%s,"transformation_rules":%s,"validation_rules":%s,"mapping_direction":%s,"error_handling":%s,"mapping_notes":%s,"test_coverage":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"integration_id":%s,"mapping_name":%s,"mapping_type":%s,"source_path":%s,"target_path":%s,"source_data_type":%s,"target_data_type":%s,"is_required":%s,"default_value":%s,"transformation_rules":%s,"validation_rules":%s,"communication_direction_id":%s,"error_handling":%s,"mapping_notes":%s,"change_reason":%s,"test_coverage":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.integration_id,
     json_quote(OLD.mapping_name),
     json_quote(OLD.mapping_type),
@@ -9735,11 +9864,196 @@ CREATE TRIGGER integration_mapping_audit_delete AFTER DELETE ON integration_mapp
     json_quote(OLD.default_value),
     json_quote(OLD.transformation_rules),
     json_quote(OLD.validation_rules),
-    json_quote(OLD.mapping_direction),
+    OLD.communication_direction_id,
     json_quote(OLD.error_handling),
     json_quote(OLD.mapping_notes),
+    json_quote(OLD.change_reason),
     CASE WHEN OLD.test_coverage IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.test_coverage) > 1.7976931348623157e308 THEN iif(OLD.test_coverage > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.test_coverage) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.test_coverage) END END,
+    ifnull(OLD.organization_id, 'null'),
     OLD.version,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_mapping_test_direct_insert BEFORE INSERT ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_mapping_test|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_mapping_test|created_at|time|integration_mapping_test.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_mapping_test|updated_at|time|integration_mapping_test.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(test_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|test_name|length|integration_mapping_test.test_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(test_type IN ('unit', 'integration', 'edge_case', 'performance'), 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|test_type|choice|integration_mapping_test.test_type must be one of: unit, integration, edge_case, performance.')
+    WHEN NOT ifnull(CASE WHEN json_valid(input_data) THEN json_type(input_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|input_data|json_object|integration_mapping_test.input_data must be a JSON object.')
+    WHEN NOT ifnull(CASE WHEN json_valid(expected_output) THEN json_type(expected_output) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|expected_output|json_object|integration_mapping_test.expected_output must be a JSON object.')
+    WHEN NOT ifnull(test_status IN ('pending', 'passed', 'failed', 'skipped'), 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|test_status|choice|integration_mapping_test.test_status must be one of: pending, passed, failed, skipped.')
+    WHEN NOT ifnull(actual_output IS NULL OR CASE WHEN json_valid(actual_output) THEN json_type(actual_output) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|actual_output|json_object|integration_mapping_test.actual_output must be a JSON object.')
+    WHEN NOT ifnull(execution_time_ms >= 0, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|execution_time_ms|range|integration_mapping_test.execution_time_ms must not be negative.')
+    WHEN NOT ifnull(last_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_run_at, '+0 days') IS last_run_at, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|last_run_at|time|integration_mapping_test.last_run_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(last_run_at IS NOT NULL OR test_status IN ('pending', 'skipped'), 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|last_run_at|required|integration_mapping_test.last_run_at does not fit the rest of the row.') END
+    FROM (SELECT NEW.test_name AS test_name, ifnull(NEW.test_type, ('unit')) AS test_type, NEW.input_data AS input_data, NEW.expected_output AS expected_output, ifnull(NEW.test_status, ('pending')) AS test_status, NEW.actual_output AS actual_output, NEW.execution_time_ms AS execution_time_ms, NEW.last_run_at AS last_run_at);
+  SELECT CASE
+    WHEN NEW.mapping_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_mapping WHERE id = NEW.mapping_id) THEN RAISE(ABORT, 'EK|integration_mapping_test|mapping_id|reference|There is no integration_mapping with this mapping_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_mapping_test|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_mapping_test|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_mapping_test|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_mapping_test|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 80;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 80, x.id, format('{"mapping_id":%s,"test_name":%s,"test_type":%s,"input_data":%s,"expected_output":%s,"test_status":%s,"actual_output":%s,"execution_time_ms":%s,"error_message":%s,"last_run_at":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.mapping_id,
+    json_quote(x.test_name),
+    json_quote(x.test_type),
+    json_quote(x.input_data),
+    json_quote(x.expected_output),
+    json_quote(x.test_status),
+    json_quote(x.actual_output),
+    ifnull(x.execution_time_ms, 'null'),
+    json_quote(x.error_message),
+    json_quote(x.last_run_at),
+    ifnull(x.organization_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_mapping_test x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM integration_mapping_test WHERE mapping_id = NEW.mapping_id AND test_name = NEW.test_name);
+END;
+
+CREATE TRIGGER integration_mapping_test_audit_insert AFTER INSERT ON integration_mapping_test BEGIN
+  DELETE FROM audit_pending WHERE table_id = 80 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_mapping_test_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_mapping_test WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_mapping_test|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_mapping_test_created_kept BEFORE UPDATE OF created_at, created_by ON integration_mapping_test WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_mapping_test|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_mapping_test|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_mapping_test_audit_update AFTER UPDATE ON integration_mapping_test WHEN NEW.mapping_id IS NOT OLD.mapping_id
+  OR NEW.test_name IS NOT OLD.test_name COLLATE BINARY
+  OR NEW.test_type IS NOT OLD.test_type COLLATE BINARY
+  OR NEW.input_data IS NOT OLD.input_data COLLATE BINARY
+  OR NEW.expected_output IS NOT OLD.expected_output COLLATE BINARY
+  OR NEW.test_status IS NOT OLD.test_status COLLATE BINARY
+  OR NEW.actual_output IS NOT OLD.actual_output COLLATE BINARY
+  OR NEW.execution_time_ms IS NOT OLD.execution_time_ms
+  OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.last_run_at IS NOT OLD.last_run_at COLLATE BINARY
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 80 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.mapping_id IS NOT OLD.mapping_id THEN ',"mapping_id":[' || OLD.mapping_id || ',' || NEW.mapping_id || ']' END,
+    CASE WHEN NEW.test_name IS NOT OLD.test_name COLLATE BINARY THEN ',"test_name":[' || json_quote(OLD.test_name) || ',' || json_quote(''||NEW.test_name) || ']' END,
+    CASE WHEN NEW.test_type IS NOT OLD.test_type COLLATE BINARY THEN ',"test_type":[' || json_quote(OLD.test_type) || ',' || json_quote(''||NEW.test_type) || ']' END,
+    CASE WHEN NEW.input_data IS NOT OLD.input_data COLLATE BINARY THEN ',"input_data":[' || json_quote(OLD.input_data) || ',' || json_quote(''||NEW.input_data) || ']' END,
+    CASE WHEN NEW.expected_output IS NOT OLD.expected_output COLLATE BINARY THEN ',"expected_output":[' || json_quote(OLD.expected_output) || ',' || json_quote(''||NEW.expected_output) || ']' END,
+    CASE WHEN NEW.test_status IS NOT OLD.test_status COLLATE BINARY THEN ',"test_status":[' || json_quote(OLD.test_status) || ',' || json_quote(''||NEW.test_status) || ']' END,
+    CASE WHEN NEW.actual_output IS NOT OLD.actual_output COLLATE BINARY THEN ',"actual_output":[' || json_quote(OLD.actual_output) || ',' || json_quote(''||NEW.actual_output) || ']' END,
+    CASE WHEN NEW.execution_time_ms IS NOT OLD.execution_time_ms THEN ',"execution_time_ms":[' || ifnull(OLD.execution_time_ms, 'null') || ',' || ifnull(NEW.execution_time_ms, 'null') || ']' END,
+    CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.last_run_at IS NOT OLD.last_run_at COLLATE BINARY THEN ',"last_run_at":[' || json_quote(OLD.last_run_at) || ',' || json_quote(''||NEW.last_run_at) || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE integration_mapping_test SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER integration_mapping_test_direct_update BEFORE UPDATE ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_mapping_test|updated_at|time|integration_mapping_test.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(test_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|test_name|length|integration_mapping_test.test_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(test_type IN ('unit', 'integration', 'edge_case', 'performance'), 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|test_type|choice|integration_mapping_test.test_type must be one of: unit, integration, edge_case, performance.')
+    WHEN NOT ifnull(CASE WHEN json_valid(input_data) THEN json_type(input_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|input_data|json_object|integration_mapping_test.input_data must be a JSON object.')
+    WHEN NOT ifnull(CASE WHEN json_valid(expected_output) THEN json_type(expected_output) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|expected_output|json_object|integration_mapping_test.expected_output must be a JSON object.')
+    WHEN NOT ifnull(test_status IN ('pending', 'passed', 'failed', 'skipped'), 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|test_status|choice|integration_mapping_test.test_status must be one of: pending, passed, failed, skipped.')
+    WHEN NOT ifnull(actual_output IS NULL OR CASE WHEN json_valid(actual_output) THEN json_type(actual_output) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|actual_output|json_object|integration_mapping_test.actual_output must be a JSON object.')
+    WHEN NOT ifnull(execution_time_ms >= 0, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|execution_time_ms|range|integration_mapping_test.execution_time_ms must not be negative.')
+    WHEN NOT ifnull(last_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_run_at, '+0 days') IS last_run_at, 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|last_run_at|time|integration_mapping_test.last_run_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(last_run_at IS NOT NULL OR test_status IN ('pending', 'skipped'), 1) THEN RAISE(ABORT, 'EK|integration_mapping_test|last_run_at|required|integration_mapping_test.last_run_at does not fit the rest of the row.') END
+    FROM (SELECT NEW.test_name AS test_name, ifnull(NEW.test_type, ('unit')) AS test_type, NEW.input_data AS input_data, NEW.expected_output AS expected_output, ifnull(NEW.test_status, ('pending')) AS test_status, NEW.actual_output AS actual_output, NEW.execution_time_ms AS execution_time_ms, NEW.last_run_at AS last_run_at);
+  SELECT CASE
+    WHEN NEW.mapping_id IS NOT OLD.mapping_id AND NEW.mapping_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_mapping WHERE id = NEW.mapping_id) THEN RAISE(ABORT, 'EK|integration_mapping_test|mapping_id|reference|There is no integration_mapping with this mapping_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_mapping_test|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_mapping_test|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_mapping_test|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_mapping_test|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER integration_mapping_test_direct_rekey BEFORE UPDATE OF mapping_id, test_name ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 80;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 80, x.id, format('{"mapping_id":%s,"test_name":%s,"test_type":%s,"input_data":%s,"expected_output":%s,"test_status":%s,"actual_output":%s,"execution_time_ms":%s,"error_message":%s,"last_run_at":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.mapping_id,
+    json_quote(x.test_name),
+    json_quote(x.test_type),
+    json_quote(x.input_data),
+    json_quote(x.expected_output),
+    json_quote(x.test_status),
+    json_quote(x.actual_output),
+    ifnull(x.execution_time_ms, 'null'),
+    json_quote(x.error_message),
+    json_quote(x.last_run_at),
+    ifnull(x.organization_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_mapping_test x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_mapping_test WHERE mapping_id = NEW.mapping_id AND test_name = NEW.test_name);
+END;
+
+CREATE TRIGGER integration_mapping_test_direct_rekeyed AFTER UPDATE OF mapping_id, test_name ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 80 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_mapping_test WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER integration_mapping_test_direct_delete BEFORE DELETE ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 80 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER integration_mapping_test_audit_delete AFTER DELETE ON integration_mapping_test BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, OLD.id, 'D',
+    format('{"mapping_id":%s,"test_name":%s,"test_type":%s,"input_data":%s,"expected_output":%s,"test_status":%s,"actual_output":%s,"execution_time_ms":%s,"error_message":%s,"last_run_at":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.mapping_id,
+    json_quote(OLD.test_name),
+    json_quote(OLD.test_type),
+    json_quote(OLD.input_data),
+    json_quote(OLD.expected_output),
+    json_quote(OLD.test_status),
+    json_quote(OLD.actual_output),
+    ifnull(OLD.execution_time_ms, 'null'),
+    json_quote(OLD.error_message),
+    json_quote(OLD.last_run_at),
+    ifnull(OLD.organization_id, 'null'),
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),
@@ -9765,12 +10079,13 @@ CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON in
     FROM (SELECT NEW.pipeline_name AS pipeline_name, ifnull(NEW.pipeline_type, ('linear')) AS pipeline_type, NEW.pipeline_steps AS pipeline_steps, ifnull(NEW.error_handling_strategy, ('dead_letter')) AS error_handling_strategy, NEW.dead_letter_config AS dead_letter_config, NEW.performance_config AS performance_config, NEW.monitoring_config AS monitoring_config, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|updated_by|reference|There is no user with this updated_by.') END;
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 35;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 35, x.id, format('{"pipeline_name":%s,"description":%s,"integration_id":%s,"pipeline_type":%s,"pipeline_steps":%s,"error_handling_strategy":%s,"dead_letter_config":%s,"performance_config":%s,"monitoring_config":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 35, x.id, format('{"pipeline_name":%s,"description":%s,"integration_id":%s,"pipeline_type":%s,"pipeline_steps":%s,"error_handling_strategy":%s,"dead_letter_config":%s,"performance_config":%s,"monitoring_config":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(x.pipeline_name),
     json_quote(x.description),
     x.integration_id,
@@ -9780,6 +10095,7 @@ CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON in
     json_quote(x.dead_letter_config),
     json_quote(x.performance_config),
     json_quote(x.monitoring_config),
+    ifnull(x.organization_id, 'null'),
     x.version,
     x.status_id,
     x.created_by,
@@ -9794,7 +10110,8 @@ CREATE TRIGGER integration_pipeline_definition_audit_insert AFTER INSERT ON inte
   DELETE FROM audit_pending WHERE table_id = 35 AND CASE
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_execution WHERE pipeline_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|id|referenced|Rows of integration_execution refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'I', NULL);
 END;
 
@@ -9815,6 +10132,7 @@ CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON inte
   OR NEW.dead_letter_config IS NOT OLD.dead_letter_config COLLATE BINARY
   OR NEW.performance_config IS NOT OLD.performance_config COLLATE BINARY
   OR NEW.monitoring_config IS NOT OLD.monitoring_config COLLATE BINARY
+  OR NEW.organization_id IS NOT OLD.organization_id
   OR NEW.version IS NOT OLD.version
   OR NEW.status_id IS NOT OLD.status_id
   OR NEW.created_by IS NOT OLD.created_by
@@ -9824,7 +10142,7 @@ CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON inte
     SELECT CASE WHEN table_id = 35 AND record_key = NEW.id AND action = 'U'
       THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
     FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
     CASE WHEN NEW.pipeline_name IS NOT OLD.pipeline_name COLLATE BINARY THEN ',"pipeline_name":[' || json_quote(OLD.pipeline_name) || ',' || json_quote(''||NEW.pipeline_name) || ']' END,
     CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
     CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || OLD.integration_id || ',' || NEW.integration_id || ']' END,
@@ -9834,6 +10152,7 @@ CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON inte
     CASE WHEN NEW.dead_letter_config IS NOT OLD.dead_letter_config COLLATE BINARY THEN ',"dead_letter_config":[' || json_quote(OLD.dead_letter_config) || ',' || json_quote(''||NEW.dead_letter_config) || ']' END,
     CASE WHEN NEW.performance_config IS NOT OLD.performance_config COLLATE BINARY THEN ',"performance_config":[' || json_quote(OLD.performance_config) || ',' || json_quote(''||NEW.performance_config) || ']' END,
     CASE WHEN NEW.monitoring_config IS NOT OLD.monitoring_config COLLATE BINARY THEN ',"monitoring_config":[' || json_quote(OLD.monitoring_config) || ',' || json_quote(''||NEW.monitoring_config) || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
     CASE WHEN NEW.version IS NOT OLD.version THEN ',"version":[' || OLD.version || ',' || NEW.version || ']' END,
     CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
     CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
@@ -9860,6 +10179,7 @@ CREATE TRIGGER integration_pipeline_definition_direct_update BEFORE UPDATE ON in
     FROM (SELECT NEW.pipeline_name AS pipeline_name, ifnull(NEW.pipeline_type, ('linear')) AS pipeline_type, NEW.pipeline_steps AS pipeline_steps, ifnull(NEW.error_handling_strategy, ('dead_letter')) AS error_handling_strategy, NEW.dead_letter_config AS dead_letter_config, NEW.performance_config AS performance_config, NEW.monitoring_config AS monitoring_config, ifnull(NEW.version, 1) AS version);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|updated_by|reference|There is no user with this updated_by.') END;
@@ -9868,7 +10188,7 @@ END;
 CREATE TRIGGER integration_pipeline_definition_direct_rekey BEFORE UPDATE OF integration_id, status_id ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 35;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 35, x.id, format('{"pipeline_name":%s,"description":%s,"integration_id":%s,"pipeline_type":%s,"pipeline_steps":%s,"error_handling_strategy":%s,"dead_letter_config":%s,"performance_config":%s,"monitoring_config":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 35, x.id, format('{"pipeline_name":%s,"description":%s,"integration_id":%s,"pipeline_type":%s,"pipeline_steps":%s,"error_handling_strategy":%s,"dead_letter_config":%s,"performance_config":%s,"monitoring_config":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(x.pipeline_name),
     json_quote(x.description),
     x.integration_id,
@@ -9878,6 +10198,7 @@ CREATE TRIGGER integration_pipeline_definition_direct_rekey BEFORE UPDATE OF int
     json_quote(x.dead_letter_config),
     json_quote(x.performance_config),
     json_quote(x.monitoring_config),
+    ifnull(x.organization_id, 'null'),
     x.version,
     x.status_id,
     x.created_by,
@@ -9890,7 +10211,8 @@ END;
 CREATE TRIGGER integration_pipeline_definition_direct_rekeyed AFTER UPDATE OF integration_id, status_id ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 35 AND CASE
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_execution WHERE pipeline_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|id|referenced|Rows of integration_execution refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER integration_pipeline_definition_direct_delete BEFORE DELETE ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -9899,11 +10221,12 @@ CREATE TRIGGER integration_pipeline_definition_direct_delete BEFORE DELETE ON in
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 35 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE pipeline_id = OLD.id);
 END;
 
 CREATE TRIGGER integration_pipeline_definition_audit_delete AFTER DELETE ON integration_pipeline_definition BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, OLD.id, 'D',
-    format('{"pipeline_name":%s,"description":%s,"integration_id":%s,"pipeline_type":%s,"pipeline_steps":%s,"error_handling_strategy":%s,"dead_letter_config":%s,"performance_config":%s,"monitoring_config":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"pipeline_name":%s,"description":%s,"integration_id":%s,"pipeline_type":%s,"pipeline_steps":%s,"error_handling_strategy":%s,"dead_letter_config":%s,"performance_config":%s,"monitoring_config":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.pipeline_name),
     json_quote(OLD.description),
     OLD.integration_id,
@@ -9913,12 +10236,244 @@ CREATE TRIGGER integration_pipeline_definition_audit_delete AFTER DELETE ON inte
     json_quote(OLD.dead_letter_config),
     json_quote(OLD.performance_config),
     json_quote(OLD.monitoring_config),
+    ifnull(OLD.organization_id, 'null'),
     OLD.version,
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),
     json_quote(OLD.created_at),
     json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_transformation_direct_insert BEFORE INSERT ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_transformation|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_transformation|created_at|time|integration_transformation.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_transformation|updated_at|time|integration_transformation.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(transformation_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_transformation|transformation_name|length|integration_transformation.transformation_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(transformation_type IN ('map', 'filter', 'aggregate', 'enrich', 'validate', 'custom'), 1) THEN RAISE(ABORT, 'EK|integration_transformation|transformation_type|choice|integration_transformation.transformation_type must be one of: map, filter, aggregate, enrich, validate, custom.')
+    WHEN NOT ifnull(input_schema IS NULL OR CASE WHEN json_valid(input_schema) THEN json_type(input_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|input_schema|json_object|integration_transformation.input_schema must be a JSON object.')
+    WHEN NOT ifnull(output_schema IS NULL OR CASE WHEN json_valid(output_schema) THEN json_type(output_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|output_schema|json_object|integration_transformation.output_schema must be a JSON object.')
+    WHEN NOT ifnull(CASE WHEN json_valid(transformation_logic) THEN json_type(transformation_logic) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|transformation_logic|json_object|integration_transformation.transformation_logic must be a JSON object.')
+    WHEN NOT ifnull(language IN ('jmespath', 'jsonpath', 'javascript', 'python', 'sql'), 1) THEN RAISE(ABORT, 'EK|integration_transformation|language|choice|integration_transformation.language must be one of: jmespath, jsonpath, javascript, python, sql.')
+    WHEN NOT ifnull(is_reusable IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_transformation|is_reusable|boolean|integration_transformation.is_reusable must be 0 or 1.')
+    WHEN NOT ifnull(performance_tier IN ('lightweight', 'standard', 'heavy'), 1) THEN RAISE(ABORT, 'EK|integration_transformation|performance_tier|choice|integration_transformation.performance_tier must be one of: lightweight, standard, heavy.')
+    WHEN NOT ifnull(timeout_seconds BETWEEN 1 AND 86400, 1) THEN RAISE(ABORT, 'EK|integration_transformation|timeout_seconds|range|integration_transformation.timeout_seconds must be between 1 and 86400.')
+    WHEN NOT ifnull(error_output_schema IS NULL OR CASE WHEN json_valid(error_output_schema) THEN json_type(error_output_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|error_output_schema|json_object|integration_transformation.error_output_schema must be a JSON object.')
+    WHEN NOT ifnull(test_cases IS NULL OR CASE WHEN json_valid(test_cases) THEN json_type(test_cases) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|test_cases|json_object|integration_transformation.test_cases must be a JSON object.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_transformation|version|range|integration_transformation.version must be at least 1.') END
+    FROM (SELECT NEW.transformation_name AS transformation_name, NEW.transformation_type AS transformation_type, NEW.input_schema AS input_schema, NEW.output_schema AS output_schema, NEW.transformation_logic AS transformation_logic, NEW.language AS language, ifnull(NEW.is_reusable, 1) AS is_reusable, ifnull(NEW.performance_tier, ('standard')) AS performance_tier, ifnull(NEW.timeout_seconds, 30) AS timeout_seconds, NEW.error_output_schema AS error_output_schema, NEW.test_cases AS test_cases, ifnull(NEW.version, 1) AS version);
+  SELECT CASE
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_transformation|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_transformation|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_transformation|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_transformation|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 81;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 81, x.id, format('{"transformation_name":%s,"description":%s,"transformation_type":%s,"input_schema":%s,"output_schema":%s,"transformation_logic":%s,"language":%s,"is_reusable":%s,"performance_tier":%s,"timeout_seconds":%s,"error_output_schema":%s,"test_cases":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.transformation_name),
+    json_quote(x.description),
+    json_quote(x.transformation_type),
+    json_quote(x.input_schema),
+    json_quote(x.output_schema),
+    json_quote(x.transformation_logic),
+    json_quote(x.language),
+    x.is_reusable,
+    json_quote(x.performance_tier),
+    x.timeout_seconds,
+    json_quote(x.error_output_schema),
+    json_quote(x.test_cases),
+    ifnull(x.organization_id, 'null'),
+    x.version,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_transformation x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM integration_transformation WHERE (COALESCE(organization_id, 0), transformation_name COLLATE NOCASE) = (SELECT COALESCE(organization_id, 0), transformation_name FROM (SELECT NEW.transformation_name AS transformation_name, NEW.organization_id AS organization_id)));
+END;
+
+CREATE TRIGGER integration_transformation_audit_insert AFTER INSERT ON integration_transformation BEGIN
+  DELETE FROM audit_pending WHERE table_id = 81 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_transformation WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_transformation_run WHERE transformation_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_transformation|id|referenced|Rows of integration_transformation_run refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_transformation_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_transformation WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_transformation|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_transformation_created_kept BEFORE UPDATE OF created_at, created_by ON integration_transformation WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_transformation|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_transformation|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_transformation_audit_update AFTER UPDATE ON integration_transformation WHEN NEW.transformation_name IS NOT OLD.transformation_name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.transformation_type IS NOT OLD.transformation_type COLLATE BINARY
+  OR NEW.input_schema IS NOT OLD.input_schema COLLATE BINARY
+  OR NEW.output_schema IS NOT OLD.output_schema COLLATE BINARY
+  OR NEW.transformation_logic IS NOT OLD.transformation_logic COLLATE BINARY
+  OR NEW.language IS NOT OLD.language COLLATE BINARY
+  OR NEW.is_reusable IS NOT OLD.is_reusable
+  OR NEW.performance_tier IS NOT OLD.performance_tier COLLATE BINARY
+  OR NEW.timeout_seconds IS NOT OLD.timeout_seconds
+  OR NEW.error_output_schema IS NOT OLD.error_output_schema COLLATE BINARY
+  OR NEW.test_cases IS NOT OLD.test_cases COLLATE BINARY
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.version IS NOT OLD.version
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 81 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.transformation_name IS NOT OLD.transformation_name COLLATE BINARY THEN ',"transformation_name":[' || json_quote(OLD.transformation_name) || ',' || json_quote(''||NEW.transformation_name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.transformation_type IS NOT OLD.transformation_type COLLATE BINARY THEN ',"transformation_type":[' || json_quote(OLD.transformation_type) || ',' || json_quote(''||NEW.transformation_type) || ']' END,
+    CASE WHEN NEW.input_schema IS NOT OLD.input_schema COLLATE BINARY THEN ',"input_schema":[' || json_quote(OLD.input_schema) || ',' || json_quote(''||NEW.input_schema) || ']' END,
+    CASE WHEN NEW.output_schema IS NOT OLD.output_schema COLLATE BINARY THEN ',"output_schema":[' || json_quote(OLD.output_schema) || ',' || json_quote(''||NEW.output_schema) || ']' END,
+    CASE WHEN NEW.transformation_logic IS NOT OLD.transformation_logic COLLATE BINARY THEN ',"transformation_logic":[' || json_quote(OLD.transformation_logic) || ',' || json_quote(''||NEW.transformation_logic) || ']' END,
+    CASE WHEN NEW.language IS NOT OLD.language COLLATE BINARY THEN ',"language":[' || json_quote(OLD.language) || ',' || json_quote(''||NEW.language) || ']' END,
+    CASE WHEN NEW.is_reusable IS NOT OLD.is_reusable THEN ',"is_reusable":[' || OLD.is_reusable || ',' || NEW.is_reusable || ']' END,
+    CASE WHEN NEW.performance_tier IS NOT OLD.performance_tier COLLATE BINARY THEN ',"performance_tier":[' || json_quote(OLD.performance_tier) || ',' || json_quote(''||NEW.performance_tier) || ']' END,
+    CASE WHEN NEW.timeout_seconds IS NOT OLD.timeout_seconds THEN ',"timeout_seconds":[' || OLD.timeout_seconds || ',' || NEW.timeout_seconds || ']' END,
+    CASE WHEN NEW.error_output_schema IS NOT OLD.error_output_schema COLLATE BINARY THEN ',"error_output_schema":[' || json_quote(OLD.error_output_schema) || ',' || json_quote(''||NEW.error_output_schema) || ']' END,
+    CASE WHEN NEW.test_cases IS NOT OLD.test_cases COLLATE BINARY THEN ',"test_cases":[' || json_quote(OLD.test_cases) || ',' || json_quote(''||NEW.test_cases) || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.version IS NOT OLD.version THEN ',"version":[' || OLD.version || ',' || NEW.version || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE integration_transformation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER integration_transformation_direct_update BEFORE UPDATE ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_transformation|updated_at|time|integration_transformation.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(transformation_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_transformation|transformation_name|length|integration_transformation.transformation_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(transformation_type IN ('map', 'filter', 'aggregate', 'enrich', 'validate', 'custom'), 1) THEN RAISE(ABORT, 'EK|integration_transformation|transformation_type|choice|integration_transformation.transformation_type must be one of: map, filter, aggregate, enrich, validate, custom.')
+    WHEN NOT ifnull(input_schema IS NULL OR CASE WHEN json_valid(input_schema) THEN json_type(input_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|input_schema|json_object|integration_transformation.input_schema must be a JSON object.')
+    WHEN NOT ifnull(output_schema IS NULL OR CASE WHEN json_valid(output_schema) THEN json_type(output_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|output_schema|json_object|integration_transformation.output_schema must be a JSON object.')
+    WHEN NOT ifnull(CASE WHEN json_valid(transformation_logic) THEN json_type(transformation_logic) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|transformation_logic|json_object|integration_transformation.transformation_logic must be a JSON object.')
+    WHEN NOT ifnull(language IN ('jmespath', 'jsonpath', 'javascript', 'python', 'sql'), 1) THEN RAISE(ABORT, 'EK|integration_transformation|language|choice|integration_transformation.language must be one of: jmespath, jsonpath, javascript, python, sql.')
+    WHEN NOT ifnull(is_reusable IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_transformation|is_reusable|boolean|integration_transformation.is_reusable must be 0 or 1.')
+    WHEN NOT ifnull(performance_tier IN ('lightweight', 'standard', 'heavy'), 1) THEN RAISE(ABORT, 'EK|integration_transformation|performance_tier|choice|integration_transformation.performance_tier must be one of: lightweight, standard, heavy.')
+    WHEN NOT ifnull(timeout_seconds BETWEEN 1 AND 86400, 1) THEN RAISE(ABORT, 'EK|integration_transformation|timeout_seconds|range|integration_transformation.timeout_seconds must be between 1 and 86400.')
+    WHEN NOT ifnull(error_output_schema IS NULL OR CASE WHEN json_valid(error_output_schema) THEN json_type(error_output_schema) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|error_output_schema|json_object|integration_transformation.error_output_schema must be a JSON object.')
+    WHEN NOT ifnull(test_cases IS NULL OR CASE WHEN json_valid(test_cases) THEN json_type(test_cases) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation|test_cases|json_object|integration_transformation.test_cases must be a JSON object.')
+    WHEN NOT ifnull(version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_transformation|version|range|integration_transformation.version must be at least 1.') END
+    FROM (SELECT NEW.transformation_name AS transformation_name, NEW.transformation_type AS transformation_type, NEW.input_schema AS input_schema, NEW.output_schema AS output_schema, NEW.transformation_logic AS transformation_logic, NEW.language AS language, ifnull(NEW.is_reusable, 1) AS is_reusable, ifnull(NEW.performance_tier, ('standard')) AS performance_tier, ifnull(NEW.timeout_seconds, 30) AS timeout_seconds, NEW.error_output_schema AS error_output_schema, NEW.test_cases AS test_cases, ifnull(NEW.version, 1) AS version);
+  SELECT CASE
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_transformation|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_transformation|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_transformation|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_transformation|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER integration_transformation_direct_rekey BEFORE UPDATE OF transformation_name, organization_id ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 81;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 81, x.id, format('{"transformation_name":%s,"description":%s,"transformation_type":%s,"input_schema":%s,"output_schema":%s,"transformation_logic":%s,"language":%s,"is_reusable":%s,"performance_tier":%s,"timeout_seconds":%s,"error_output_schema":%s,"test_cases":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.transformation_name),
+    json_quote(x.description),
+    json_quote(x.transformation_type),
+    json_quote(x.input_schema),
+    json_quote(x.output_schema),
+    json_quote(x.transformation_logic),
+    json_quote(x.language),
+    x.is_reusable,
+    json_quote(x.performance_tier),
+    x.timeout_seconds,
+    json_quote(x.error_output_schema),
+    json_quote(x.test_cases),
+    ifnull(x.organization_id, 'null'),
+    x.version,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_transformation x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_transformation WHERE (COALESCE(organization_id, 0), transformation_name COLLATE NOCASE) = (SELECT COALESCE(organization_id, 0), transformation_name FROM (SELECT NEW.transformation_name AS transformation_name, NEW.organization_id AS organization_id)));
+END;
+
+CREATE TRIGGER integration_transformation_direct_rekeyed AFTER UPDATE OF transformation_name, organization_id ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 81 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_transformation WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_transformation_run WHERE transformation_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_transformation|id|referenced|Rows of integration_transformation_run refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER integration_transformation_direct_delete BEFORE DELETE ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 81 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|integration_transformation|id|referenced|Rows of integration_transformation_run refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_transformation_run WHERE transformation_id = OLD.id);
+END;
+
+CREATE TRIGGER integration_transformation_audit_delete AFTER DELETE ON integration_transformation BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, OLD.id, 'D',
+    format('{"transformation_name":%s,"description":%s,"transformation_type":%s,"input_schema":%s,"output_schema":%s,"transformation_logic":%s,"language":%s,"is_reusable":%s,"performance_tier":%s,"timeout_seconds":%s,"error_output_schema":%s,"test_cases":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.transformation_name),
+    json_quote(OLD.description),
+    json_quote(OLD.transformation_type),
+    json_quote(OLD.input_schema),
+    json_quote(OLD.output_schema),
+    json_quote(OLD.transformation_logic),
+    json_quote(OLD.language),
+    OLD.is_reusable,
+    json_quote(OLD.performance_tier),
+    OLD.timeout_seconds,
+    json_quote(OLD.error_output_schema),
+    json_quote(OLD.test_cases),
+    ifnull(OLD.organization_id, 'null'),
+    OLD.version,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_transformation_run_direct_insert BEFORE INSERT ON integration_transformation_run WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_transformation_run|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_transformation_run|created_at|time|integration_transformation_run.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(transformation_version >= 1, 1) THEN RAISE(ABORT, 'EK|integration_transformation_run|transformation_version|range|integration_transformation_run.transformation_version must be at least 1.')
+    WHEN NOT ifnull(length(case_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_transformation_run|case_name|length|integration_transformation_run.case_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(test_status IN ('passed', 'failed', 'skipped'), 1) THEN RAISE(ABORT, 'EK|integration_transformation_run|test_status|choice|integration_transformation_run.test_status must be one of: passed, failed, skipped.')
+    WHEN NOT ifnull(actual_output IS NULL OR CASE WHEN json_valid(actual_output) THEN json_type(actual_output) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_transformation_run|actual_output|json_object|integration_transformation_run.actual_output must be a JSON object.')
+    WHEN NOT ifnull(execution_time_ms >= 0, 1) THEN RAISE(ABORT, 'EK|integration_transformation_run|execution_time_ms|range|integration_transformation_run.execution_time_ms must not be negative.') END
+    FROM (SELECT NEW.transformation_version AS transformation_version, NEW.case_name AS case_name, NEW.test_status AS test_status, NEW.actual_output AS actual_output, NEW.execution_time_ms AS execution_time_ms);
+  SELECT CASE
+    WHEN NEW.transformation_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_transformation WHERE id = NEW.transformation_id) THEN RAISE(ABORT, 'EK|integration_transformation_run|transformation_id|reference|There is no integration_transformation with this transformation_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_transformation_run|created_by|reference|There is no user with this created_by.') END;
+END;
+
+CREATE TRIGGER integration_transformation_run_kept_insert BEFORE INSERT ON integration_transformation_run WHEN EXISTS (SELECT id FROM integration_transformation_run WHERE id = NEW.id) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_transformation_run|*|append_only|Rows of integration_transformation_run are only ever added.');
+END;
+
+CREATE TRIGGER integration_transformation_run_kept_update BEFORE UPDATE ON integration_transformation_run BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_transformation_run|*|append_only|Rows of integration_transformation_run are only ever added.');
+END;
+
+CREATE TRIGGER integration_transformation_run_kept_delete BEFORE DELETE ON integration_transformation_run BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_transformation_run|*|append_only|Rows of integration_transformation_run are only ever added.');
 END;
 
 CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -9940,18 +10495,20 @@ CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_t
     WHEN NOT ifnull(test_suite IS NULL OR CASE WHEN json_valid(test_suite) THEN json_type(test_suite) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|test_suite|json_object|integration_template.test_suite must be a JSON object.')
     WHEN NOT ifnull(rate_limits IS NULL OR CASE WHEN json_valid(rate_limits) THEN json_type(rate_limits) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|rate_limits|json_object|integration_template.rate_limits must be a JSON object.')
     WHEN NOT ifnull(length(documentation_url) <= 500, 1) THEN RAISE(ABORT, 'EK|integration_template|documentation_url|length|integration_template.documentation_url has at most 500 characters.')
-    WHEN NOT ifnull(is_certified = 0 OR certification_date IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template|certification_date|required|integration_template.certification_date does not fit the rest of the row.') END
-    FROM (SELECT NEW.code AS code, NEW.template_name AS template_name, NEW.version AS version, ifnull(NEW.is_certified, 0) AS is_certified, NEW.certification_date AS certification_date, NEW.connection_template AS connection_template, NEW.mapping_templates AS mapping_templates, NEW.pipeline_template AS pipeline_template, NEW.transformation_library AS transformation_library, NEW.test_suite AS test_suite, NEW.rate_limits AS rate_limits, NEW.documentation_url AS documentation_url);
+    WHEN NOT ifnull(is_certified = 0 OR certification_date IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template|certification_date|required|integration_template.certification_date does not fit the rest of the row.')
+    WHEN NOT ifnull(is_certified = 0 OR certified_by IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template|certified_by|required|integration_template.certified_by does not fit the rest of the row.') END
+    FROM (SELECT NEW.code AS code, NEW.template_name AS template_name, NEW.version AS version, ifnull(NEW.is_certified, 0) AS is_certified, NEW.certification_date AS certification_date, NEW.certified_by AS certified_by, NEW.connection_template AS connection_template, NEW.mapping_templates AS mapping_templates, NEW.pipeline_template AS pipeline_template, NEW.transformation_library AS transformation_library, NEW.test_suite AS test_suite, NEW.rate_limits AS rate_limits, NEW.documentation_url AS documentation_url);
   SELECT CASE
     WHEN NEW.integration_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_type WHERE id = NEW.integration_type_id) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.template_category_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM template_category WHERE id = NEW.template_category_id) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|reference|There is no template_category with this template_category_id.')
+    WHEN NEW.certified_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.certified_by) THEN RAISE(ABORT, 'EK|integration_template|certified_by|reference|There is no user with this certified_by.')
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_template|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_template|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_template|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_template|updated_by|reference|There is no user with this updated_by.') END;
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 36;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 36, x.id, format('{"code":%s,"template_name":%s,"description":%s,"integration_type_id":%s,"template_category_id":%s,"version":%s,"is_certified":%s,"certification_date":%s,"connection_template":%s,"mapping_templates":%s,"pipeline_template":%s,"transformation_library":%s,"test_suite":%s,"rate_limits":%s,"documentation_url":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 36, x.id, format('{"code":%s,"template_name":%s,"description":%s,"integration_type_id":%s,"template_category_id":%s,"version":%s,"is_certified":%s,"certification_date":%s,"certified_by":%s,"connection_template":%s,"mapping_templates":%s,"pipeline_template":%s,"transformation_library":%s,"test_suite":%s,"rate_limits":%s,"documentation_url":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(x.code),
     json_quote(x.template_name),
     json_quote(x.description),
@@ -9960,6 +10517,7 @@ CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_t
     json_quote(x.version),
     x.is_certified,
     json_quote(x.certification_date),
+    ifnull(x.certified_by, 'null'),
     json_quote(x.connection_template),
     json_quote(x.mapping_templates),
     json_quote(x.pipeline_template),
@@ -9974,7 +10532,8 @@ CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_t
     json_quote(x.created_at),
     json_quote(x.updated_at))
     FROM integration_template x WHERE x.id IN (SELECT NEW.id
-      UNION ALL SELECT id FROM integration_template WHERE (code COLLATE NOCASE, version, COALESCE(organization_id, 0)) = (SELECT code, version, COALESCE(organization_id, 0) FROM (SELECT NEW.code AS code, NEW.version AS version, NEW.organization_id AS organization_id)));
+      UNION ALL SELECT id FROM integration_template WHERE (code COLLATE NOCASE, version, COALESCE(organization_id, 0)) = (SELECT code, version, COALESCE(organization_id, 0) FROM (SELECT NEW.code AS code, NEW.version AS version, NEW.organization_id AS organization_id))
+      UNION ALL SELECT id FROM integration_template WHERE (template_name, version, COALESCE(organization_id, 0)) = (SELECT template_name, version, COALESCE(organization_id, 0) FROM (SELECT NEW.template_name AS template_name, NEW.version AS version, NEW.organization_id AS organization_id)));
 END;
 
 CREATE TRIGGER integration_template_audit_insert AFTER INSERT ON integration_template BEGIN
@@ -9982,6 +10541,9 @@ CREATE TRIGGER integration_template_audit_insert AFTER INSERT ON integration_tem
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_prerequisite refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_operation WHERE template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_operation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM approval WHERE template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of approval refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_instance refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'I', NULL);
 END;
@@ -10002,6 +10564,7 @@ CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_tem
   OR NEW.version IS NOT OLD.version COLLATE BINARY
   OR NEW.is_certified IS NOT OLD.is_certified
   OR NEW.certification_date IS NOT OLD.certification_date COLLATE BINARY
+  OR NEW.certified_by IS NOT OLD.certified_by
   OR NEW.connection_template IS NOT OLD.connection_template COLLATE BINARY
   OR NEW.mapping_templates IS NOT OLD.mapping_templates COLLATE BINARY
   OR NEW.pipeline_template IS NOT OLD.pipeline_template COLLATE BINARY
@@ -10018,7 +10581,7 @@ CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_tem
     SELECT CASE WHEN table_id = 36 AND record_key = NEW.id AND action = 'U'
       THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
     FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
     CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
     CASE WHEN NEW.template_name IS NOT OLD.template_name COLLATE BINARY THEN ',"template_name":[' || json_quote(OLD.template_name) || ',' || json_quote(''||NEW.template_name) || ']' END,
     CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
@@ -10027,6 +10590,7 @@ CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_tem
     CASE WHEN NEW.version IS NOT OLD.version COLLATE BINARY THEN ',"version":[' || json_quote(OLD.version) || ',' || json_quote(''||NEW.version) || ']' END,
     CASE WHEN NEW.is_certified IS NOT OLD.is_certified THEN ',"is_certified":[' || OLD.is_certified || ',' || NEW.is_certified || ']' END,
     CASE WHEN NEW.certification_date IS NOT OLD.certification_date COLLATE BINARY THEN ',"certification_date":[' || json_quote(OLD.certification_date) || ',' || json_quote(''||NEW.certification_date) || ']' END,
+    CASE WHEN NEW.certified_by IS NOT OLD.certified_by THEN ',"certified_by":[' || ifnull(OLD.certified_by, 'null') || ',' || ifnull(NEW.certified_by, 'null') || ']' END,
     CASE WHEN NEW.connection_template IS NOT OLD.connection_template COLLATE BINARY THEN ',"connection_template":[' || json_quote(OLD.connection_template) || ',' || json_quote(''||NEW.connection_template) || ']' END,
     CASE WHEN NEW.mapping_templates IS NOT OLD.mapping_templates COLLATE BINARY THEN ',"mapping_templates":[' || json_quote(OLD.mapping_templates) || ',' || json_quote(''||NEW.mapping_templates) || ']' END,
     CASE WHEN NEW.pipeline_template IS NOT OLD.pipeline_template COLLATE BINARY THEN ',"pipeline_template":[' || json_quote(OLD.pipeline_template) || ',' || json_quote(''||NEW.pipeline_template) || ']' END,
@@ -10061,21 +10625,23 @@ CREATE TRIGGER integration_template_direct_update BEFORE UPDATE ON integration_t
     WHEN NOT ifnull(test_suite IS NULL OR CASE WHEN json_valid(test_suite) THEN json_type(test_suite) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|test_suite|json_object|integration_template.test_suite must be a JSON object.')
     WHEN NOT ifnull(rate_limits IS NULL OR CASE WHEN json_valid(rate_limits) THEN json_type(rate_limits) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template|rate_limits|json_object|integration_template.rate_limits must be a JSON object.')
     WHEN NOT ifnull(length(documentation_url) <= 500, 1) THEN RAISE(ABORT, 'EK|integration_template|documentation_url|length|integration_template.documentation_url has at most 500 characters.')
-    WHEN NOT ifnull(is_certified = 0 OR certification_date IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template|certification_date|required|integration_template.certification_date does not fit the rest of the row.') END
-    FROM (SELECT NEW.code AS code, NEW.template_name AS template_name, NEW.version AS version, ifnull(NEW.is_certified, 0) AS is_certified, NEW.certification_date AS certification_date, NEW.connection_template AS connection_template, NEW.mapping_templates AS mapping_templates, NEW.pipeline_template AS pipeline_template, NEW.transformation_library AS transformation_library, NEW.test_suite AS test_suite, NEW.rate_limits AS rate_limits, NEW.documentation_url AS documentation_url);
+    WHEN NOT ifnull(is_certified = 0 OR certification_date IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template|certification_date|required|integration_template.certification_date does not fit the rest of the row.')
+    WHEN NOT ifnull(is_certified = 0 OR certified_by IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template|certified_by|required|integration_template.certified_by does not fit the rest of the row.') END
+    FROM (SELECT NEW.code AS code, NEW.template_name AS template_name, NEW.version AS version, ifnull(NEW.is_certified, 0) AS is_certified, NEW.certification_date AS certification_date, NEW.certified_by AS certified_by, NEW.connection_template AS connection_template, NEW.mapping_templates AS mapping_templates, NEW.pipeline_template AS pipeline_template, NEW.transformation_library AS transformation_library, NEW.test_suite AS test_suite, NEW.rate_limits AS rate_limits, NEW.documentation_url AS documentation_url);
   SELECT CASE
     WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND NEW.integration_type_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_type WHERE id = NEW.integration_type_id) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.template_category_id IS NOT OLD.template_category_id AND NEW.template_category_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM template_category WHERE id = NEW.template_category_id) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|reference|There is no template_category with this template_category_id.')
+    WHEN NEW.certified_by IS NOT OLD.certified_by AND NEW.certified_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.certified_by) THEN RAISE(ABORT, 'EK|integration_template|certified_by|reference|There is no user with this certified_by.')
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_template|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_template|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_template|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_template|updated_by|reference|There is no user with this updated_by.') END;
 END;
 
-CREATE TRIGGER integration_template_direct_rekey BEFORE UPDATE OF code, version, organization_id ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_direct_rekey BEFORE UPDATE OF code, version, organization_id, template_name ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 36;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 36, x.id, format('{"code":%s,"template_name":%s,"description":%s,"integration_type_id":%s,"template_category_id":%s,"version":%s,"is_certified":%s,"certification_date":%s,"connection_template":%s,"mapping_templates":%s,"pipeline_template":%s,"transformation_library":%s,"test_suite":%s,"rate_limits":%s,"documentation_url":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 36, x.id, format('{"code":%s,"template_name":%s,"description":%s,"integration_type_id":%s,"template_category_id":%s,"version":%s,"is_certified":%s,"certification_date":%s,"certified_by":%s,"connection_template":%s,"mapping_templates":%s,"pipeline_template":%s,"transformation_library":%s,"test_suite":%s,"rate_limits":%s,"documentation_url":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(x.code),
     json_quote(x.template_name),
     json_quote(x.description),
@@ -10084,6 +10650,7 @@ CREATE TRIGGER integration_template_direct_rekey BEFORE UPDATE OF code, version,
     json_quote(x.version),
     x.is_certified,
     json_quote(x.certification_date),
+    ifnull(x.certified_by, 'null'),
     json_quote(x.connection_template),
     json_quote(x.mapping_templates),
     json_quote(x.pipeline_template),
@@ -10097,13 +10664,17 @@ CREATE TRIGGER integration_template_direct_rekey BEFORE UPDATE OF code, version,
     ifnull(x.updated_by, 'null'),
     json_quote(x.created_at),
     json_quote(x.updated_at))
-    FROM integration_template x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_template WHERE (code COLLATE NOCASE, version, COALESCE(organization_id, 0)) = (SELECT code, version, COALESCE(organization_id, 0) FROM (SELECT NEW.code AS code, NEW.version AS version, NEW.organization_id AS organization_id)));
+    FROM integration_template x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_template WHERE (code COLLATE NOCASE, version, COALESCE(organization_id, 0)) = (SELECT code, version, COALESCE(organization_id, 0) FROM (SELECT NEW.code AS code, NEW.version AS version, NEW.organization_id AS organization_id))
+      UNION ALL SELECT id FROM integration_template WHERE (template_name, version, COALESCE(organization_id, 0)) = (SELECT template_name, version, COALESCE(organization_id, 0) FROM (SELECT NEW.template_name AS template_name, NEW.version AS version, NEW.organization_id AS organization_id)));
 END;
 
-CREATE TRIGGER integration_template_direct_rekeyed AFTER UPDATE OF code, version, organization_id ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_direct_rekeyed AFTER UPDATE OF code, version, organization_id, template_name ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 36 AND CASE
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM integration_template WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_prerequisite refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_template_operation WHERE template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_operation refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM approval WHERE template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of approval refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_instance refer to this row.') ELSE 1 END;
 END;
 
@@ -10113,12 +10684,15 @@ CREATE TRIGGER integration_template_direct_delete BEFORE DELETE ON integration_t
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 36 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_prerequisite refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE template_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_operation refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_operation WHERE template_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of approval refer to this row.') WHERE EXISTS (SELECT 1 FROM approval WHERE template_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_instance refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = OLD.id);
 END;
 
 CREATE TRIGGER integration_template_audit_delete AFTER DELETE ON integration_template BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, OLD.id, 'D',
-    format('{"code":%s,"template_name":%s,"description":%s,"integration_type_id":%s,"template_category_id":%s,"version":%s,"is_certified":%s,"certification_date":%s,"connection_template":%s,"mapping_templates":%s,"pipeline_template":%s,"transformation_library":%s,"test_suite":%s,"rate_limits":%s,"documentation_url":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"code":%s,"template_name":%s,"description":%s,"integration_type_id":%s,"template_category_id":%s,"version":%s,"is_certified":%s,"certification_date":%s,"certified_by":%s,"connection_template":%s,"mapping_templates":%s,"pipeline_template":%s,"transformation_library":%s,"test_suite":%s,"rate_limits":%s,"documentation_url":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.template_name),
     json_quote(OLD.description),
@@ -10127,6 +10701,7 @@ CREATE TRIGGER integration_template_audit_delete AFTER DELETE ON integration_tem
     json_quote(OLD.version),
     OLD.is_certified,
     json_quote(OLD.certification_date),
+    ifnull(OLD.certified_by, 'null'),
     json_quote(OLD.connection_template),
     json_quote(OLD.mapping_templates),
     json_quote(OLD.pipeline_template),
@@ -10142,6 +10717,278 @@ CREATE TRIGGER integration_template_audit_delete AFTER DELETE ON integration_tem
     json_quote(OLD.updated_at)));
 END;
 
+CREATE TRIGGER integration_template_prerequisite_direct_insert BEFORE INSERT ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_template_prerequisite|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|created_at|time|integration_template_prerequisite.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|updated_at|time|integration_template_prerequisite.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(prerequisite) BETWEEN 1 AND 500, 1) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|prerequisite|length|integration_template_prerequisite.prerequisite must not be empty and has at most 500 characters.') END
+    FROM (SELECT NEW.prerequisite AS prerequisite);
+  SELECT CASE
+    WHEN NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|template_id|reference|There is no integration_template with this template_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 82;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 82, x.id, format('{"template_id":%s,"prerequisite":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.template_id,
+    json_quote(x.prerequisite),
+    x.sort_order,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_template_prerequisite x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM integration_template_prerequisite WHERE template_id = NEW.template_id AND prerequisite = NEW.prerequisite);
+END;
+
+CREATE TRIGGER integration_template_prerequisite_audit_insert AFTER INSERT ON integration_template_prerequisite BEGIN
+  DELETE FROM audit_pending WHERE table_id = 82 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_template_prerequisite_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_template_prerequisite WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_template_prerequisite|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_template_prerequisite_created_kept BEFORE UPDATE OF created_at, created_by ON integration_template_prerequisite WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_template_prerequisite|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_template_prerequisite|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_template_prerequisite_audit_update AFTER UPDATE ON integration_template_prerequisite WHEN NEW.template_id IS NOT OLD.template_id
+  OR NEW.prerequisite IS NOT OLD.prerequisite COLLATE BINARY
+  OR NEW.sort_order IS NOT OLD.sort_order
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 82 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.template_id IS NOT OLD.template_id THEN ',"template_id":[' || OLD.template_id || ',' || NEW.template_id || ']' END,
+    CASE WHEN NEW.prerequisite IS NOT OLD.prerequisite COLLATE BINARY THEN ',"prerequisite":[' || json_quote(OLD.prerequisite) || ',' || json_quote(''||NEW.prerequisite) || ']' END,
+    CASE WHEN NEW.sort_order IS NOT OLD.sort_order THEN ',"sort_order":[' || OLD.sort_order || ',' || NEW.sort_order || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE integration_template_prerequisite SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER integration_template_prerequisite_direct_update BEFORE UPDATE ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_template_prerequisite|updated_at|time|integration_template_prerequisite.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(prerequisite) BETWEEN 1 AND 500, 1) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|prerequisite|length|integration_template_prerequisite.prerequisite must not be empty and has at most 500 characters.') END
+    FROM (SELECT NEW.prerequisite AS prerequisite);
+  SELECT CASE
+    WHEN NEW.template_id IS NOT OLD.template_id AND NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|template_id|reference|There is no integration_template with this template_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER integration_template_prerequisite_direct_rekey BEFORE UPDATE OF template_id, prerequisite ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 82;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 82, x.id, format('{"template_id":%s,"prerequisite":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.template_id,
+    json_quote(x.prerequisite),
+    x.sort_order,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_template_prerequisite x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_template_prerequisite WHERE template_id = NEW.template_id AND prerequisite = NEW.prerequisite);
+END;
+
+CREATE TRIGGER integration_template_prerequisite_direct_rekeyed AFTER UPDATE OF template_id, prerequisite ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 82 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER integration_template_prerequisite_direct_delete BEFORE DELETE ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 82 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER integration_template_prerequisite_audit_delete AFTER DELETE ON integration_template_prerequisite BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, OLD.id, 'D',
+    format('{"template_id":%s,"prerequisite":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.template_id,
+    json_quote(OLD.prerequisite),
+    OLD.sort_order,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_template_operation_direct_insert BEFORE INSERT ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_template_operation|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_template_operation|created_at|time|integration_template_operation.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_template_operation|updated_at|time|integration_template_operation.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(operation IN ('create', 'read', 'update', 'delete'), 1) THEN RAISE(ABORT, 'EK|integration_template_operation|operation|choice|integration_template_operation.operation must be one of: create, read, update, delete.') END
+    FROM (SELECT NEW.operation AS operation);
+  SELECT CASE
+    WHEN NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|integration_template_operation|template_id|reference|There is no integration_template with this template_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_template_operation|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_template_operation|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_template_operation|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 83;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 83, x.id, format('{"template_id":%s,"operation":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.template_id,
+    json_quote(x.operation),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_template_operation x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM integration_template_operation WHERE template_id = NEW.template_id AND operation = NEW.operation);
+END;
+
+CREATE TRIGGER integration_template_operation_audit_insert AFTER INSERT ON integration_template_operation BEGIN
+  DELETE FROM audit_pending WHERE table_id = 83 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_template_operation WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_template_operation_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_template_operation WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_template_operation|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_template_operation_created_kept BEFORE UPDATE OF created_at, created_by ON integration_template_operation WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_template_operation|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_template_operation|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_template_operation_audit_update AFTER UPDATE ON integration_template_operation WHEN NEW.template_id IS NOT OLD.template_id
+  OR NEW.operation IS NOT OLD.operation COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 83 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s',
+    CASE WHEN NEW.template_id IS NOT OLD.template_id THEN ',"template_id":[' || OLD.template_id || ',' || NEW.template_id || ']' END,
+    CASE WHEN NEW.operation IS NOT OLD.operation COLLATE BINARY THEN ',"operation":[' || json_quote(OLD.operation) || ',' || json_quote(''||NEW.operation) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE integration_template_operation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER integration_template_operation_direct_update BEFORE UPDATE ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_template_operation|updated_at|time|integration_template_operation.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(operation IN ('create', 'read', 'update', 'delete'), 1) THEN RAISE(ABORT, 'EK|integration_template_operation|operation|choice|integration_template_operation.operation must be one of: create, read, update, delete.') END
+    FROM (SELECT NEW.operation AS operation);
+  SELECT CASE
+    WHEN NEW.template_id IS NOT OLD.template_id AND NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|integration_template_operation|template_id|reference|There is no integration_template with this template_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_template_operation|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_template_operation|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_template_operation|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER integration_template_operation_direct_rekey BEFORE UPDATE OF template_id, operation ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 83;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 83, x.id, format('{"template_id":%s,"operation":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.template_id,
+    json_quote(x.operation),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_template_operation x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_template_operation WHERE template_id = NEW.template_id AND operation = NEW.operation);
+END;
+
+CREATE TRIGGER integration_template_operation_direct_rekeyed AFTER UPDATE OF template_id, operation ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 83 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_template_operation WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER integration_template_operation_direct_delete BEFORE DELETE ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 83 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER integration_template_operation_audit_delete AFTER DELETE ON integration_template_operation BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, OLD.id, 'D',
+    format('{"template_id":%s,"operation":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.template_id,
+    json_quote(OLD.operation),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER approval_direct_insert BEFORE INSERT ON approval WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|approval|id|range|Ids end at 9007199254740991.') END;
+  SELECT CASE WHEN NOT ifnull(length(subject_version) BETWEEN 1 AND 20, 1) THEN RAISE(ABORT, 'EK|approval|subject_version|length|approval.subject_version must not be empty and has at most 20 characters.')
+    WHEN NOT ifnull(approval_kind IN ('technical_review', 'data_owner', 'security_validation', 'testing_sign_off', 'certification'), 1) THEN RAISE(ABORT, 'EK|approval|approval_kind|choice|approval.approval_kind must be one of: technical_review, data_owner, security_validation, testing_sign_off, certification.')
+    WHEN NOT ifnull(decision IN ('approved', 'rejected'), 1) THEN RAISE(ABORT, 'EK|approval|decision|choice|approval.decision must be one of: approved, rejected.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', decided_at, '+0 days') IS decided_at, 1) THEN RAISE(ABORT, 'EK|approval|decided_at|time|approval.decided_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((mapping_id IS NULL) <> (template_id IS NULL), 1) THEN RAISE(ABORT, 'EK|approval|mapping_id|required|approval.mapping_id does not fit the rest of the row.')
+    WHEN NOT ifnull(approval_kind <> 'certification' OR template_id IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|approval|template_id|required|approval.template_id does not fit the rest of the row.') END
+    FROM (SELECT NEW.mapping_id AS mapping_id, NEW.template_id AS template_id, NEW.subject_version AS subject_version, NEW.approval_kind AS approval_kind, NEW.decision AS decision, ifnull(NEW.decided_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS decided_at);
+  SELECT CASE
+    WHEN NEW.mapping_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_mapping WHERE id = NEW.mapping_id) THEN RAISE(ABORT, 'EK|approval|mapping_id|reference|There is no integration_mapping with this mapping_id.')
+    WHEN NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|approval|template_id|reference|There is no integration_template with this template_id.')
+    WHEN NEW.decided_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.decided_by) THEN RAISE(ABORT, 'EK|approval|decided_by|reference|There is no user with this decided_by.') END;
+END;
+
+CREATE TRIGGER approval_kept_insert BEFORE INSERT ON approval WHEN EXISTS (SELECT id FROM approval WHERE id = NEW.id) BEGIN
+  SELECT RAISE(ABORT, 'EK|approval|*|append_only|Rows of approval are only ever added.');
+END;
+
+CREATE TRIGGER approval_kept_update BEFORE UPDATE ON approval BEGIN
+  SELECT RAISE(ABORT, 'EK|approval|*|append_only|Rows of approval are only ever added.');
+END;
+
+CREATE TRIGGER approval_kept_delete BEFORE DELETE ON approval BEGIN
+  SELECT RAISE(ABORT, 'EK|approval|*|append_only|Rows of approval are only ever added.');
+END;
+
 CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON integration_template_instance WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
     WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
@@ -10152,18 +10999,20 @@ CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON inte
   SELECT CASE WHEN NOT ifnull(length(instance_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|instance_name|length|integration_template_instance.instance_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(customizations IS NULL OR CASE WHEN json_valid(customizations) THEN json_type(customizations) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|customizations|json_object|integration_template_instance.customizations must be a JSON object.')
     WHEN NOT ifnull(deployment_status IN ('draft', 'testing', 'active', 'deprecated'), 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployment_status|choice|integration_template_instance.deployment_status must be one of: draft, testing, active, deprecated.')
-    WHEN NOT ifnull(deployed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', deployed_at, '+0 days') IS deployed_at, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_at|time|integration_template_instance.deployed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    WHEN NOT ifnull(deployed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', deployed_at, '+0 days') IS deployed_at, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_at|time|integration_template_instance.deployed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(deployment_status <> 'active' OR deployed_at IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_at|required|integration_template_instance.deployed_at does not fit the rest of the row.') END
     FROM (SELECT NEW.instance_name AS instance_name, NEW.customizations AS customizations, ifnull(NEW.deployment_status, ('draft')) AS deployment_status, NEW.deployed_at AS deployed_at);
   SELECT CASE
     WHEN NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|integration_template_instance|template_id|reference|There is no integration_template with this template_id.')
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_template_instance|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.deployed_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.deployed_by) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_by|reference|There is no user with this deployed_by.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_template_instance|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_template_instance|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_template_instance|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_template_instance|updated_by|reference|There is no user with this updated_by.') END;
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 37;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 37, x.id, format('{"template_id":%s,"integration_id":%s,"instance_name":%s,"customizations":%s,"deployment_status":%s,"deployed_at":%s,"deployed_by":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 37, x.id, format('{"template_id":%s,"integration_id":%s,"instance_name":%s,"customizations":%s,"deployment_status":%s,"deployed_at":%s,"deployed_by":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     x.template_id,
     x.integration_id,
     json_quote(x.instance_name),
@@ -10171,6 +11020,7 @@ CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON inte
     json_quote(x.deployment_status),
     json_quote(x.deployed_at),
     ifnull(x.deployed_by, 'null'),
+    ifnull(x.organization_id, 'null'),
     x.status_id,
     x.created_by,
     ifnull(x.updated_by, 'null'),
@@ -10203,6 +11053,7 @@ CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integr
   OR NEW.deployment_status IS NOT OLD.deployment_status COLLATE BINARY
   OR NEW.deployed_at IS NOT OLD.deployed_at COLLATE BINARY
   OR NEW.deployed_by IS NOT OLD.deployed_by
+  OR NEW.organization_id IS NOT OLD.organization_id
   OR NEW.status_id IS NOT OLD.status_id
   OR NEW.created_by IS NOT OLD.created_by
   OR NEW.updated_by IS NOT OLD.updated_by
@@ -10211,7 +11062,7 @@ CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integr
     SELECT CASE WHEN table_id = 37 AND record_key = NEW.id AND action = 'U'
       THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
     FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s',
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s',
     CASE WHEN NEW.template_id IS NOT OLD.template_id THEN ',"template_id":[' || OLD.template_id || ',' || NEW.template_id || ']' END,
     CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || OLD.integration_id || ',' || NEW.integration_id || ']' END,
     CASE WHEN NEW.instance_name IS NOT OLD.instance_name COLLATE BINARY THEN ',"instance_name":[' || json_quote(OLD.instance_name) || ',' || json_quote(''||NEW.instance_name) || ']' END,
@@ -10219,6 +11070,7 @@ CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integr
     CASE WHEN NEW.deployment_status IS NOT OLD.deployment_status COLLATE BINARY THEN ',"deployment_status":[' || json_quote(OLD.deployment_status) || ',' || json_quote(''||NEW.deployment_status) || ']' END,
     CASE WHEN NEW.deployed_at IS NOT OLD.deployed_at COLLATE BINARY THEN ',"deployed_at":[' || json_quote(OLD.deployed_at) || ',' || json_quote(''||NEW.deployed_at) || ']' END,
     CASE WHEN NEW.deployed_by IS NOT OLD.deployed_by THEN ',"deployed_by":[' || ifnull(OLD.deployed_by, 'null') || ',' || ifnull(NEW.deployed_by, 'null') || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
     CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
     CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
     CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
@@ -10236,12 +11088,14 @@ CREATE TRIGGER integration_template_instance_direct_update BEFORE UPDATE ON inte
   SELECT CASE WHEN NOT ifnull(length(instance_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|instance_name|length|integration_template_instance.instance_name must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(customizations IS NULL OR CASE WHEN json_valid(customizations) THEN json_type(customizations) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|customizations|json_object|integration_template_instance.customizations must be a JSON object.')
     WHEN NOT ifnull(deployment_status IN ('draft', 'testing', 'active', 'deprecated'), 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployment_status|choice|integration_template_instance.deployment_status must be one of: draft, testing, active, deprecated.')
-    WHEN NOT ifnull(deployed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', deployed_at, '+0 days') IS deployed_at, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_at|time|integration_template_instance.deployed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    WHEN NOT ifnull(deployed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', deployed_at, '+0 days') IS deployed_at, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_at|time|integration_template_instance.deployed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(deployment_status <> 'active' OR deployed_at IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_at|required|integration_template_instance.deployed_at does not fit the rest of the row.') END
     FROM (SELECT NEW.instance_name AS instance_name, NEW.customizations AS customizations, ifnull(NEW.deployment_status, ('draft')) AS deployment_status, NEW.deployed_at AS deployed_at);
   SELECT CASE
     WHEN NEW.template_id IS NOT OLD.template_id AND NEW.template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_template WHERE id = NEW.template_id) THEN RAISE(ABORT, 'EK|integration_template_instance|template_id|reference|There is no integration_template with this template_id.')
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_template_instance|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.deployed_by IS NOT OLD.deployed_by AND NEW.deployed_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.deployed_by) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_by|reference|There is no user with this deployed_by.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_template_instance|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_template_instance|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_template_instance|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_template_instance|updated_by|reference|There is no user with this updated_by.') END;
@@ -10250,7 +11104,7 @@ END;
 CREATE TRIGGER integration_template_instance_direct_rekey BEFORE UPDATE OF integration_id ON integration_template_instance WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 37;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 37, x.id, format('{"template_id":%s,"integration_id":%s,"instance_name":%s,"customizations":%s,"deployment_status":%s,"deployed_at":%s,"deployed_by":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 37, x.id, format('{"template_id":%s,"integration_id":%s,"instance_name":%s,"customizations":%s,"deployment_status":%s,"deployed_at":%s,"deployed_by":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     x.template_id,
     x.integration_id,
     json_quote(x.instance_name),
@@ -10258,6 +11112,7 @@ CREATE TRIGGER integration_template_instance_direct_rekey BEFORE UPDATE OF integ
     json_quote(x.deployment_status),
     json_quote(x.deployed_at),
     ifnull(x.deployed_by, 'null'),
+    ifnull(x.organization_id, 'null'),
     x.status_id,
     x.created_by,
     ifnull(x.updated_by, 'null'),
@@ -10282,7 +11137,7 @@ END;
 
 CREATE TRIGGER integration_template_instance_audit_delete AFTER DELETE ON integration_template_instance BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, OLD.id, 'D',
-    format('{"template_id":%s,"integration_id":%s,"instance_name":%s,"customizations":%s,"deployment_status":%s,"deployed_at":%s,"deployed_by":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"template_id":%s,"integration_id":%s,"instance_name":%s,"customizations":%s,"deployment_status":%s,"deployed_at":%s,"deployed_by":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.template_id,
     OLD.integration_id,
     json_quote(OLD.instance_name),
@@ -10290,6 +11145,498 @@ CREATE TRIGGER integration_template_instance_audit_delete AFTER DELETE ON integr
     json_quote(OLD.deployment_status),
     json_quote(OLD.deployed_at),
     ifnull(OLD.deployed_by, 'null'),
+    ifnull(OLD.organization_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_schedule_direct_insert BEFORE INSERT ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_schedule|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_schedule|created_at|time|integration_schedule.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_schedule|updated_at|time|integration_schedule.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(schedule_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_schedule|schedule_name|length|integration_schedule.schedule_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(schedule_type IN ('cron', 'interval', 'fixed_time', 'event_based', 'manual'), 1) THEN RAISE(ABORT, 'EK|integration_schedule|schedule_type|choice|integration_schedule.schedule_type must be one of: cron, interval, fixed_time, event_based, manual.')
+    WHEN NOT ifnull(length(cron_expression) <= 200, 1) THEN RAISE(ABORT, 'EK|integration_schedule|cron_expression|length|integration_schedule.cron_expression has at most 200 characters.')
+    WHEN NOT ifnull(cron_expression GLOB '?* ?* ?* ?* ?*' AND cron_expression NOT GLOB '*[^-A-Za-z0-9*/,? #]*', 1) THEN RAISE(ABORT, 'EK|integration_schedule|cron_expression|format|integration_schedule.cron_expression must be five fields such as 30 6 * * 1-5: minute, hour, day, month, weekday.')
+    WHEN NOT ifnull(interval_minutes BETWEEN 1 AND 527040, 1) THEN RAISE(ABORT, 'EK|integration_schedule|interval_minutes|range|integration_schedule.interval_minutes must be between 1 and 527040.')
+    WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_schedule|event_type|length|integration_schedule.event_type must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(timezone) BETWEEN 1 AND 64, 1) THEN RAISE(ABORT, 'EK|integration_schedule|timezone|length|integration_schedule.timezone must not be empty and has at most 64 characters.')
+    WHEN NOT ifnull(timezone GLOB '[A-Z]*' AND timezone NOT GLOB '*[^-A-Za-z0-9_+/]*', 1) THEN RAISE(ABORT, 'EK|integration_schedule|timezone|format|integration_schedule.timezone must be a time zone as IANA names it, such as America/New_York.')
+    WHEN NOT ifnull(start_date IS NULL OR date(start_date, '+0 days') IS start_date, 1) THEN RAISE(ABORT, 'EK|integration_schedule|start_date|date|integration_schedule.start_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(end_date IS NULL OR date(end_date, '+0 days') IS end_date, 1) THEN RAISE(ABORT, 'EK|integration_schedule|end_date|date|integration_schedule.end_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(next_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', next_run_at, '+0 days') IS next_run_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule|next_run_at|time|integration_schedule.next_run_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(last_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_run_at, '+0 days') IS last_run_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule|last_run_at|time|integration_schedule.last_run_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retry_policy IS NULL OR CASE WHEN json_valid(retry_policy) THEN json_type(retry_policy) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_schedule|retry_policy|json_object|integration_schedule.retry_policy must be a JSON object.')
+    WHEN NOT ifnull(execution_timeout_seconds BETWEEN 1 AND 604800, 1) THEN RAISE(ABORT, 'EK|integration_schedule|execution_timeout_seconds|range|integration_schedule.execution_timeout_seconds must be between 1 and 604800.')
+    WHEN NOT ifnull(overlap_policy IN ('skip', 'queue', 'allow'), 1) THEN RAISE(ABORT, 'EK|integration_schedule|overlap_policy|choice|integration_schedule.overlap_policy must be one of: skip, queue, allow.')
+    WHEN NOT ifnull(missed_execution_policy IN ('run_once', 'run_all', 'skip'), 1) THEN RAISE(ABORT, 'EK|integration_schedule|missed_execution_policy|choice|integration_schedule.missed_execution_policy must be one of: run_once, run_all, skip.')
+    WHEN NOT ifnull(is_failure_notified IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_schedule|is_failure_notified|boolean|integration_schedule.is_failure_notified must be 0 or 1.')
+    WHEN NOT ifnull(execution_parameters IS NULL OR CASE WHEN json_valid(execution_parameters) THEN json_type(execution_parameters) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_schedule|execution_parameters|json_object|integration_schedule.execution_parameters must be a JSON object.')
+    WHEN NOT ifnull(schedule_type <> 'cron' OR cron_expression IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_schedule|cron_expression|required|integration_schedule.cron_expression does not fit the rest of the row.')
+    WHEN NOT ifnull(schedule_type <> 'interval' OR interval_minutes IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_schedule|interval_minutes|required|integration_schedule.interval_minutes does not fit the rest of the row.')
+    WHEN NOT ifnull(next_run_at IS NULL OR schedule_type NOT IN ('event_based', 'manual'), 1) THEN RAISE(ABORT, 'EK|integration_schedule|next_run_at|required|integration_schedule.next_run_at does not fit the rest of the row.')
+    WHEN NOT ifnull(start_date <= end_date, 1) THEN RAISE(ABORT, 'EK|integration_schedule|end_date|order|integration_schedule.end_date must not come before start_date.') END
+    FROM (SELECT NEW.schedule_name AS schedule_name, NEW.schedule_type AS schedule_type, NEW.cron_expression AS cron_expression, NEW.interval_minutes AS interval_minutes, NEW.event_type AS event_type, ifnull(NEW.timezone, ('UTC')) AS timezone, NEW.start_date AS start_date, NEW.end_date AS end_date, NEW.next_run_at AS next_run_at, NEW.last_run_at AS last_run_at, NEW.retry_policy AS retry_policy, ifnull(NEW.execution_timeout_seconds, 300) AS execution_timeout_seconds, ifnull(NEW.overlap_policy, ('skip')) AS overlap_policy, ifnull(NEW.missed_execution_policy, ('skip')) AS missed_execution_policy, ifnull(NEW.is_failure_notified, 1) AS is_failure_notified, NEW.execution_parameters AS execution_parameters);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_schedule|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_schedule|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_schedule|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_schedule|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_schedule|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 84;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 84, x.id, format('{"schedule_name":%s,"integration_id":%s,"schedule_type":%s,"cron_expression":%s,"interval_minutes":%s,"event_type":%s,"timezone":%s,"start_date":%s,"end_date":%s,"next_run_at":%s,"last_run_at":%s,"retry_policy":%s,"execution_timeout_seconds":%s,"overlap_policy":%s,"missed_execution_policy":%s,"is_failure_notified":%s,"execution_parameters":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.schedule_name),
+    x.integration_id,
+    json_quote(x.schedule_type),
+    json_quote(x.cron_expression),
+    ifnull(x.interval_minutes, 'null'),
+    json_quote(x.event_type),
+    json_quote(x.timezone),
+    json_quote(x.start_date),
+    json_quote(x.end_date),
+    json_quote(x.next_run_at),
+    json_quote(x.last_run_at),
+    json_quote(x.retry_policy),
+    x.execution_timeout_seconds,
+    json_quote(x.overlap_policy),
+    json_quote(x.missed_execution_policy),
+    x.is_failure_notified,
+    json_quote(x.execution_parameters),
+    ifnull(x.organization_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_schedule x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM integration_schedule WHERE (COALESCE(organization_id, 0), schedule_name COLLATE NOCASE) = (SELECT COALESCE(organization_id, 0), schedule_name FROM (SELECT NEW.schedule_name AS schedule_name, NEW.organization_id AS organization_id)));
+END;
+
+CREATE TRIGGER integration_schedule_audit_insert AFTER INSERT ON integration_schedule BEGIN
+  DELETE FROM audit_pending WHERE table_id = 84 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_schedule|id|referenced|Rows of integration_schedule_time refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE schedule_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_schedule|id|referenced|Rows of integration_schedule_recipient refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_schedule|id|referenced|Rows of integration_schedule_execution refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_schedule_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_schedule WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_schedule_created_kept BEFORE UPDATE OF created_at, created_by ON integration_schedule WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_schedule|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_schedule|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_schedule_audit_update AFTER UPDATE ON integration_schedule WHEN NEW.schedule_name IS NOT OLD.schedule_name COLLATE BINARY
+  OR NEW.integration_id IS NOT OLD.integration_id
+  OR NEW.schedule_type IS NOT OLD.schedule_type COLLATE BINARY
+  OR NEW.cron_expression IS NOT OLD.cron_expression COLLATE BINARY
+  OR NEW.interval_minutes IS NOT OLD.interval_minutes
+  OR NEW.event_type IS NOT OLD.event_type COLLATE BINARY
+  OR NEW.timezone IS NOT OLD.timezone COLLATE BINARY
+  OR NEW.start_date IS NOT OLD.start_date COLLATE BINARY
+  OR NEW.end_date IS NOT OLD.end_date COLLATE BINARY
+  OR NEW.next_run_at IS NOT OLD.next_run_at COLLATE BINARY
+  OR NEW.last_run_at IS NOT OLD.last_run_at COLLATE BINARY
+  OR NEW.retry_policy IS NOT OLD.retry_policy COLLATE BINARY
+  OR NEW.execution_timeout_seconds IS NOT OLD.execution_timeout_seconds
+  OR NEW.overlap_policy IS NOT OLD.overlap_policy COLLATE BINARY
+  OR NEW.missed_execution_policy IS NOT OLD.missed_execution_policy COLLATE BINARY
+  OR NEW.is_failure_notified IS NOT OLD.is_failure_notified
+  OR NEW.execution_parameters IS NOT OLD.execution_parameters COLLATE BINARY
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 84 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.schedule_name IS NOT OLD.schedule_name COLLATE BINARY THEN ',"schedule_name":[' || json_quote(OLD.schedule_name) || ',' || json_quote(''||NEW.schedule_name) || ']' END,
+    CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || OLD.integration_id || ',' || NEW.integration_id || ']' END,
+    CASE WHEN NEW.schedule_type IS NOT OLD.schedule_type COLLATE BINARY THEN ',"schedule_type":[' || json_quote(OLD.schedule_type) || ',' || json_quote(''||NEW.schedule_type) || ']' END,
+    CASE WHEN NEW.cron_expression IS NOT OLD.cron_expression COLLATE BINARY THEN ',"cron_expression":[' || json_quote(OLD.cron_expression) || ',' || json_quote(''||NEW.cron_expression) || ']' END,
+    CASE WHEN NEW.interval_minutes IS NOT OLD.interval_minutes THEN ',"interval_minutes":[' || ifnull(OLD.interval_minutes, 'null') || ',' || ifnull(NEW.interval_minutes, 'null') || ']' END,
+    CASE WHEN NEW.event_type IS NOT OLD.event_type COLLATE BINARY THEN ',"event_type":[' || json_quote(OLD.event_type) || ',' || json_quote(''||NEW.event_type) || ']' END,
+    CASE WHEN NEW.timezone IS NOT OLD.timezone COLLATE BINARY THEN ',"timezone":[' || json_quote(OLD.timezone) || ',' || json_quote(''||NEW.timezone) || ']' END,
+    CASE WHEN NEW.start_date IS NOT OLD.start_date COLLATE BINARY THEN ',"start_date":[' || json_quote(OLD.start_date) || ',' || json_quote(''||NEW.start_date) || ']' END,
+    CASE WHEN NEW.end_date IS NOT OLD.end_date COLLATE BINARY THEN ',"end_date":[' || json_quote(OLD.end_date) || ',' || json_quote(''||NEW.end_date) || ']' END,
+    CASE WHEN NEW.next_run_at IS NOT OLD.next_run_at COLLATE BINARY THEN ',"next_run_at":[' || json_quote(OLD.next_run_at) || ',' || json_quote(''||NEW.next_run_at) || ']' END,
+    CASE WHEN NEW.last_run_at IS NOT OLD.last_run_at COLLATE BINARY THEN ',"last_run_at":[' || json_quote(OLD.last_run_at) || ',' || json_quote(''||NEW.last_run_at) || ']' END,
+    CASE WHEN NEW.retry_policy IS NOT OLD.retry_policy COLLATE BINARY THEN ',"retry_policy":[' || json_quote(OLD.retry_policy) || ',' || json_quote(''||NEW.retry_policy) || ']' END,
+    CASE WHEN NEW.execution_timeout_seconds IS NOT OLD.execution_timeout_seconds THEN ',"execution_timeout_seconds":[' || OLD.execution_timeout_seconds || ',' || NEW.execution_timeout_seconds || ']' END,
+    CASE WHEN NEW.overlap_policy IS NOT OLD.overlap_policy COLLATE BINARY THEN ',"overlap_policy":[' || json_quote(OLD.overlap_policy) || ',' || json_quote(''||NEW.overlap_policy) || ']' END,
+    CASE WHEN NEW.missed_execution_policy IS NOT OLD.missed_execution_policy COLLATE BINARY THEN ',"missed_execution_policy":[' || json_quote(OLD.missed_execution_policy) || ',' || json_quote(''||NEW.missed_execution_policy) || ']' END,
+    CASE WHEN NEW.is_failure_notified IS NOT OLD.is_failure_notified THEN ',"is_failure_notified":[' || OLD.is_failure_notified || ',' || NEW.is_failure_notified || ']' END,
+    CASE WHEN NEW.execution_parameters IS NOT OLD.execution_parameters COLLATE BINARY THEN ',"execution_parameters":[' || json_quote(OLD.execution_parameters) || ',' || json_quote(''||NEW.execution_parameters) || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE integration_schedule SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER integration_schedule_direct_update BEFORE UPDATE ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_schedule|updated_at|time|integration_schedule.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(schedule_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_schedule|schedule_name|length|integration_schedule.schedule_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(schedule_type IN ('cron', 'interval', 'fixed_time', 'event_based', 'manual'), 1) THEN RAISE(ABORT, 'EK|integration_schedule|schedule_type|choice|integration_schedule.schedule_type must be one of: cron, interval, fixed_time, event_based, manual.')
+    WHEN NOT ifnull(length(cron_expression) <= 200, 1) THEN RAISE(ABORT, 'EK|integration_schedule|cron_expression|length|integration_schedule.cron_expression has at most 200 characters.')
+    WHEN NOT ifnull(cron_expression GLOB '?* ?* ?* ?* ?*' AND cron_expression NOT GLOB '*[^-A-Za-z0-9*/,? #]*', 1) THEN RAISE(ABORT, 'EK|integration_schedule|cron_expression|format|integration_schedule.cron_expression must be five fields such as 30 6 * * 1-5: minute, hour, day, month, weekday.')
+    WHEN NOT ifnull(interval_minutes BETWEEN 1 AND 527040, 1) THEN RAISE(ABORT, 'EK|integration_schedule|interval_minutes|range|integration_schedule.interval_minutes must be between 1 and 527040.')
+    WHEN NOT ifnull(length(event_type) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_schedule|event_type|length|integration_schedule.event_type must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(timezone) BETWEEN 1 AND 64, 1) THEN RAISE(ABORT, 'EK|integration_schedule|timezone|length|integration_schedule.timezone must not be empty and has at most 64 characters.')
+    WHEN NOT ifnull(timezone GLOB '[A-Z]*' AND timezone NOT GLOB '*[^-A-Za-z0-9_+/]*', 1) THEN RAISE(ABORT, 'EK|integration_schedule|timezone|format|integration_schedule.timezone must be a time zone as IANA names it, such as America/New_York.')
+    WHEN NOT ifnull(start_date IS NULL OR date(start_date, '+0 days') IS start_date, 1) THEN RAISE(ABORT, 'EK|integration_schedule|start_date|date|integration_schedule.start_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(end_date IS NULL OR date(end_date, '+0 days') IS end_date, 1) THEN RAISE(ABORT, 'EK|integration_schedule|end_date|date|integration_schedule.end_date must be a date such as 2026-01-31.')
+    WHEN NOT ifnull(next_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', next_run_at, '+0 days') IS next_run_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule|next_run_at|time|integration_schedule.next_run_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(last_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_run_at, '+0 days') IS last_run_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule|last_run_at|time|integration_schedule.last_run_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retry_policy IS NULL OR CASE WHEN json_valid(retry_policy) THEN json_type(retry_policy) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_schedule|retry_policy|json_object|integration_schedule.retry_policy must be a JSON object.')
+    WHEN NOT ifnull(execution_timeout_seconds BETWEEN 1 AND 604800, 1) THEN RAISE(ABORT, 'EK|integration_schedule|execution_timeout_seconds|range|integration_schedule.execution_timeout_seconds must be between 1 and 604800.')
+    WHEN NOT ifnull(overlap_policy IN ('skip', 'queue', 'allow'), 1) THEN RAISE(ABORT, 'EK|integration_schedule|overlap_policy|choice|integration_schedule.overlap_policy must be one of: skip, queue, allow.')
+    WHEN NOT ifnull(missed_execution_policy IN ('run_once', 'run_all', 'skip'), 1) THEN RAISE(ABORT, 'EK|integration_schedule|missed_execution_policy|choice|integration_schedule.missed_execution_policy must be one of: run_once, run_all, skip.')
+    WHEN NOT ifnull(is_failure_notified IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_schedule|is_failure_notified|boolean|integration_schedule.is_failure_notified must be 0 or 1.')
+    WHEN NOT ifnull(execution_parameters IS NULL OR CASE WHEN json_valid(execution_parameters) THEN json_type(execution_parameters) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_schedule|execution_parameters|json_object|integration_schedule.execution_parameters must be a JSON object.')
+    WHEN NOT ifnull(schedule_type <> 'cron' OR cron_expression IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_schedule|cron_expression|required|integration_schedule.cron_expression does not fit the rest of the row.')
+    WHEN NOT ifnull(schedule_type <> 'interval' OR interval_minutes IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|integration_schedule|interval_minutes|required|integration_schedule.interval_minutes does not fit the rest of the row.')
+    WHEN NOT ifnull(next_run_at IS NULL OR schedule_type NOT IN ('event_based', 'manual'), 1) THEN RAISE(ABORT, 'EK|integration_schedule|next_run_at|required|integration_schedule.next_run_at does not fit the rest of the row.')
+    WHEN NOT ifnull(start_date <= end_date, 1) THEN RAISE(ABORT, 'EK|integration_schedule|end_date|order|integration_schedule.end_date must not come before start_date.') END
+    FROM (SELECT NEW.schedule_name AS schedule_name, NEW.schedule_type AS schedule_type, NEW.cron_expression AS cron_expression, NEW.interval_minutes AS interval_minutes, NEW.event_type AS event_type, ifnull(NEW.timezone, ('UTC')) AS timezone, NEW.start_date AS start_date, NEW.end_date AS end_date, NEW.next_run_at AS next_run_at, NEW.last_run_at AS last_run_at, NEW.retry_policy AS retry_policy, ifnull(NEW.execution_timeout_seconds, 300) AS execution_timeout_seconds, ifnull(NEW.overlap_policy, ('skip')) AS overlap_policy, ifnull(NEW.missed_execution_policy, ('skip')) AS missed_execution_policy, ifnull(NEW.is_failure_notified, 1) AS is_failure_notified, NEW.execution_parameters AS execution_parameters);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_schedule|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_schedule|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_schedule|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_schedule|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_schedule|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER integration_schedule_direct_rekey BEFORE UPDATE OF schedule_name, organization_id ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 84;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 84, x.id, format('{"schedule_name":%s,"integration_id":%s,"schedule_type":%s,"cron_expression":%s,"interval_minutes":%s,"event_type":%s,"timezone":%s,"start_date":%s,"end_date":%s,"next_run_at":%s,"last_run_at":%s,"retry_policy":%s,"execution_timeout_seconds":%s,"overlap_policy":%s,"missed_execution_policy":%s,"is_failure_notified":%s,"execution_parameters":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.schedule_name),
+    x.integration_id,
+    json_quote(x.schedule_type),
+    json_quote(x.cron_expression),
+    ifnull(x.interval_minutes, 'null'),
+    json_quote(x.event_type),
+    json_quote(x.timezone),
+    json_quote(x.start_date),
+    json_quote(x.end_date),
+    json_quote(x.next_run_at),
+    json_quote(x.last_run_at),
+    json_quote(x.retry_policy),
+    x.execution_timeout_seconds,
+    json_quote(x.overlap_policy),
+    json_quote(x.missed_execution_policy),
+    x.is_failure_notified,
+    json_quote(x.execution_parameters),
+    ifnull(x.organization_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_schedule x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_schedule WHERE (COALESCE(organization_id, 0), schedule_name COLLATE NOCASE) = (SELECT COALESCE(organization_id, 0), schedule_name FROM (SELECT NEW.schedule_name AS schedule_name, NEW.organization_id AS organization_id)));
+END;
+
+CREATE TRIGGER integration_schedule_direct_rekeyed AFTER UPDATE OF schedule_name, organization_id ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 84 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_schedule WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_schedule|id|referenced|Rows of integration_schedule_time refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE schedule_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_schedule|id|referenced|Rows of integration_schedule_recipient refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_schedule|id|referenced|Rows of integration_schedule_execution refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER integration_schedule_direct_delete BEFORE DELETE ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 84 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  DELETE FROM integration_schedule_time WHERE schedule_id = OLD.id;
+  DELETE FROM integration_schedule_recipient WHERE schedule_id = OLD.id;
+  DELETE FROM integration_schedule_execution WHERE schedule_id = OLD.id;
+END;
+
+CREATE TRIGGER integration_schedule_audit_delete AFTER DELETE ON integration_schedule BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, OLD.id, 'D',
+    format('{"schedule_name":%s,"integration_id":%s,"schedule_type":%s,"cron_expression":%s,"interval_minutes":%s,"event_type":%s,"timezone":%s,"start_date":%s,"end_date":%s,"next_run_at":%s,"last_run_at":%s,"retry_policy":%s,"execution_timeout_seconds":%s,"overlap_policy":%s,"missed_execution_policy":%s,"is_failure_notified":%s,"execution_parameters":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.schedule_name),
+    OLD.integration_id,
+    json_quote(OLD.schedule_type),
+    json_quote(OLD.cron_expression),
+    ifnull(OLD.interval_minutes, 'null'),
+    json_quote(OLD.event_type),
+    json_quote(OLD.timezone),
+    json_quote(OLD.start_date),
+    json_quote(OLD.end_date),
+    json_quote(OLD.next_run_at),
+    json_quote(OLD.last_run_at),
+    json_quote(OLD.retry_policy),
+    OLD.execution_timeout_seconds,
+    json_quote(OLD.overlap_policy),
+    json_quote(OLD.missed_execution_policy),
+    OLD.is_failure_notified,
+    json_quote(OLD.execution_parameters),
+    ifnull(OLD.organization_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_schedule_time_direct_insert BEFORE INSERT ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_schedule_time|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_schedule_time|created_at|time|integration_schedule_time.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_schedule_time|updated_at|time|integration_schedule_time.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(time_of_day GLOB '[0-2][0-9]:[0-5][0-9]' AND time_of_day < '24:00', 1) THEN RAISE(ABORT, 'EK|integration_schedule_time|time_of_day|format|integration_schedule_time.time_of_day must be a time of day such as 06:30.') END
+    FROM (SELECT NEW.time_of_day AS time_of_day);
+  SELECT CASE
+    WHEN NEW.schedule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_schedule WHERE id = NEW.schedule_id) THEN RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|reference|There is no integration_schedule with this schedule_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_time|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_time|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_schedule_time|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 85;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 85, x.id, format('{"schedule_id":%s,"time_of_day":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.schedule_id,
+    json_quote(x.time_of_day),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_schedule_time x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM integration_schedule_time WHERE schedule_id = NEW.schedule_id AND time_of_day = NEW.time_of_day);
+END;
+
+CREATE TRIGGER integration_schedule_time_audit_insert AFTER INSERT ON integration_schedule_time BEGIN
+  DELETE FROM audit_pending WHERE table_id = 85 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_time WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_schedule_time_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_schedule_time WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_time|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_schedule_time_created_kept BEFORE UPDATE OF created_at, created_by ON integration_schedule_time WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_schedule_time|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_schedule_time|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_schedule_time_audit_update AFTER UPDATE ON integration_schedule_time WHEN NEW.schedule_id IS NOT OLD.schedule_id
+  OR NEW.time_of_day IS NOT OLD.time_of_day COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 85 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s',
+    CASE WHEN NEW.schedule_id IS NOT OLD.schedule_id THEN ',"schedule_id":[' || OLD.schedule_id || ',' || NEW.schedule_id || ']' END,
+    CASE WHEN NEW.time_of_day IS NOT OLD.time_of_day COLLATE BINARY THEN ',"time_of_day":[' || json_quote(OLD.time_of_day) || ',' || json_quote(''||NEW.time_of_day) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE integration_schedule_time SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER integration_schedule_time_direct_update BEFORE UPDATE ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_schedule_time|updated_at|time|integration_schedule_time.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(time_of_day GLOB '[0-2][0-9]:[0-5][0-9]' AND time_of_day < '24:00', 1) THEN RAISE(ABORT, 'EK|integration_schedule_time|time_of_day|format|integration_schedule_time.time_of_day must be a time of day such as 06:30.') END
+    FROM (SELECT NEW.time_of_day AS time_of_day);
+  SELECT CASE
+    WHEN NEW.schedule_id IS NOT OLD.schedule_id AND NEW.schedule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_schedule WHERE id = NEW.schedule_id) THEN RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|reference|There is no integration_schedule with this schedule_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_time|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_time|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_schedule_time|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER integration_schedule_time_direct_rekey BEFORE UPDATE OF schedule_id, time_of_day ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 85;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 85, x.id, format('{"schedule_id":%s,"time_of_day":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.schedule_id,
+    json_quote(x.time_of_day),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_schedule_time x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_schedule_time WHERE schedule_id = NEW.schedule_id AND time_of_day = NEW.time_of_day);
+END;
+
+CREATE TRIGGER integration_schedule_time_direct_rekeyed AFTER UPDATE OF schedule_id, time_of_day ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 85 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_time WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER integration_schedule_time_direct_delete BEFORE DELETE ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 85 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER integration_schedule_time_audit_delete AFTER DELETE ON integration_schedule_time BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, OLD.id, 'D',
+    format('{"schedule_id":%s,"time_of_day":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.schedule_id,
+    json_quote(OLD.time_of_day),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_schedule_recipient_direct_insert BEFORE INSERT ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_schedule_recipient|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|created_at|time|integration_schedule_recipient.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|updated_at|time|integration_schedule_recipient.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE
+    WHEN NEW.schedule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_schedule WHERE id = NEW.schedule_id) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|schedule_id|reference|There is no integration_schedule with this schedule_id.')
+    WHEN NEW.user_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.user_id) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|user_id|reference|There is no user with this user_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 86;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 86, x.id, format('{"schedule_id":%s,"user_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.schedule_id,
+    x.user_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_schedule_recipient x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM integration_schedule_recipient WHERE schedule_id = NEW.schedule_id AND user_id = NEW.user_id);
+END;
+
+CREATE TRIGGER integration_schedule_recipient_audit_insert AFTER INSERT ON integration_schedule_recipient BEGIN
+  DELETE FROM audit_pending WHERE table_id = 86 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_schedule_recipient_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_schedule_recipient WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_recipient|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_schedule_recipient_created_kept BEFORE UPDATE OF created_at, created_by ON integration_schedule_recipient WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_schedule_recipient|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_schedule_recipient|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_schedule_recipient_audit_update AFTER UPDATE ON integration_schedule_recipient WHEN NEW.schedule_id IS NOT OLD.schedule_id
+  OR NEW.user_id IS NOT OLD.user_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 86 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s',
+    CASE WHEN NEW.schedule_id IS NOT OLD.schedule_id THEN ',"schedule_id":[' || OLD.schedule_id || ',' || NEW.schedule_id || ']' END,
+    CASE WHEN NEW.user_id IS NOT OLD.user_id THEN ',"user_id":[' || OLD.user_id || ',' || NEW.user_id || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE integration_schedule_recipient SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER integration_schedule_recipient_direct_update BEFORE UPDATE ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_schedule_recipient|updated_at|time|integration_schedule_recipient.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE
+    WHEN NEW.schedule_id IS NOT OLD.schedule_id AND NEW.schedule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_schedule WHERE id = NEW.schedule_id) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|schedule_id|reference|There is no integration_schedule with this schedule_id.')
+    WHEN NEW.user_id IS NOT OLD.user_id AND NEW.user_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.user_id) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|user_id|reference|There is no user with this user_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER integration_schedule_recipient_direct_rekey BEFORE UPDATE OF schedule_id, user_id ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 86;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 86, x.id, format('{"schedule_id":%s,"user_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.schedule_id,
+    x.user_id,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_schedule_recipient x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_schedule_recipient WHERE schedule_id = NEW.schedule_id AND user_id = NEW.user_id);
+END;
+
+CREATE TRIGGER integration_schedule_recipient_direct_rekeyed AFTER UPDATE OF schedule_id, user_id ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 86 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_recipient WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER integration_schedule_recipient_direct_delete BEFORE DELETE ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 86 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER integration_schedule_recipient_audit_delete AFTER DELETE ON integration_schedule_recipient BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, OLD.id, 'D',
+    format('{"schedule_id":%s,"user_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.schedule_id,
+    OLD.user_id,
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),
@@ -10317,21 +11664,24 @@ CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_
     WHEN NOT ifnull(records_failed >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_failed|range|integration_execution.records_failed must not be negative.')
     WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|retry_count|range|integration_execution.retry_count must not be negative.')
     WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|integration_execution|error_code|length|integration_execution.error_code has at most 50 characters.')
+    WHEN NOT ifnull(error_data IS NULL OR CASE WHEN json_valid(error_data) THEN json_type(error_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_execution|error_data|json_object|integration_execution.error_data must be a JSON object.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_execution|correlation_id|length|integration_execution.correlation_id must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(resumed_from_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|cycle|integration_execution.resumed_from_id must not lead back to the same row.')
     WHEN NOT ifnull((ended_at IS NULL) = (execution_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|integration_execution|ended_at|required|integration_execution.ended_at does not fit the rest of the row.') END
-    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.resumed_from_id AS resumed_from_id, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.correlation_id AS correlation_id);
+    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.resumed_from_id AS resumed_from_id, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.error_data AS error_data, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_execution|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.pipeline_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE id = NEW.pipeline_id) THEN RAISE(ABORT, 'EK|integration_execution|pipeline_id|reference|There is no integration_pipeline_definition with this pipeline_id.')
     WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_execution|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_execution|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_execution|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_execution|updated_by|reference|There is no user with this updated_by.') END;
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 38;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 38, x.id, format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 38, x.id, format('{"uuid":%s,"integration_id":%s,"pipeline_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"error_data":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(x.uuid),
     x.integration_id,
+    ifnull(x.pipeline_id, 'null'),
     json_quote(x.trigger_kind),
     json_quote(x.execution_status),
     json_quote(x.runner_id),
@@ -10346,6 +11696,7 @@ CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_
     x.retry_count,
     json_quote(x.error_code),
     json_quote(x.error_message),
+    json_quote(x.error_data),
     json_quote(x.correlation_id),
     ifnull(x.organization_id, 'null'),
     x.status_id,
@@ -10364,6 +11715,7 @@ CREATE TRIGGER integration_execution_audit_insert AFTER INSERT ON integration_ex
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE resumed_from_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE execution_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_schedule_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE execution_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE execution_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM dead_letter WHERE execution_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of dead_letter refer to this row.') ELSE 1 END;
@@ -10385,6 +11737,7 @@ END;
 
 CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_execution WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY
   OR NEW.integration_id IS NOT OLD.integration_id
+  OR NEW.pipeline_id IS NOT OLD.pipeline_id
   OR NEW.trigger_kind IS NOT OLD.trigger_kind COLLATE BINARY
   OR NEW.execution_status IS NOT OLD.execution_status COLLATE BINARY
   OR NEW.runner_id IS NOT OLD.runner_id COLLATE BINARY
@@ -10399,6 +11752,7 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
   OR NEW.retry_count IS NOT OLD.retry_count
   OR NEW.error_code IS NOT OLD.error_code COLLATE BINARY
   OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.error_data IS NOT OLD.error_data COLLATE BINARY
   OR NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY
   OR NEW.organization_id IS NOT OLD.organization_id
   OR NEW.status_id IS NOT OLD.status_id
@@ -10409,9 +11763,10 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
     SELECT CASE WHEN table_id = 38 AND record_key = NEW.id AND action = 'U'
       THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
     FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
     CASE WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY THEN ',"uuid":[' || json_quote(OLD.uuid) || ',' || json_quote(''||NEW.uuid) || ']' END,
     CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || OLD.integration_id || ',' || NEW.integration_id || ']' END,
+    CASE WHEN NEW.pipeline_id IS NOT OLD.pipeline_id THEN ',"pipeline_id":[' || ifnull(OLD.pipeline_id, 'null') || ',' || ifnull(NEW.pipeline_id, 'null') || ']' END,
     CASE WHEN NEW.trigger_kind IS NOT OLD.trigger_kind COLLATE BINARY THEN ',"trigger_kind":[' || json_quote(OLD.trigger_kind) || ',' || json_quote(''||NEW.trigger_kind) || ']' END,
     CASE WHEN NEW.execution_status IS NOT OLD.execution_status COLLATE BINARY THEN ',"execution_status":[' || json_quote(OLD.execution_status) || ',' || json_quote(''||NEW.execution_status) || ']' END,
     CASE WHEN NEW.runner_id IS NOT OLD.runner_id COLLATE BINARY THEN ',"runner_id":[' || json_quote(OLD.runner_id) || ',' || json_quote(''||NEW.runner_id) || ']' END,
@@ -10426,6 +11781,7 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
     CASE WHEN NEW.retry_count IS NOT OLD.retry_count THEN ',"retry_count":[' || OLD.retry_count || ',' || NEW.retry_count || ']' END,
     CASE WHEN NEW.error_code IS NOT OLD.error_code COLLATE BINARY THEN ',"error_code":[' || json_quote(OLD.error_code) || ',' || json_quote(''||NEW.error_code) || ']' END,
     CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.error_data IS NOT OLD.error_data COLLATE BINARY THEN ',"error_data":[' || json_quote(OLD.error_data) || ',' || json_quote(''||NEW.error_data) || ']' END,
     CASE WHEN NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY THEN ',"correlation_id":[' || json_quote(OLD.correlation_id) || ',' || json_quote(''||NEW.correlation_id) || ']' END,
     CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
     CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
@@ -10455,12 +11811,14 @@ CREATE TRIGGER integration_execution_direct_update BEFORE UPDATE ON integration_
     WHEN NOT ifnull(records_failed >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|records_failed|range|integration_execution.records_failed must not be negative.')
     WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_execution|retry_count|range|integration_execution.retry_count must not be negative.')
     WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|integration_execution|error_code|length|integration_execution.error_code has at most 50 characters.')
+    WHEN NOT ifnull(error_data IS NULL OR CASE WHEN json_valid(error_data) THEN json_type(error_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_execution|error_data|json_object|integration_execution.error_data must be a JSON object.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_execution|correlation_id|length|integration_execution.correlation_id must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(resumed_from_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|cycle|integration_execution.resumed_from_id must not lead back to the same row.')
     WHEN NOT ifnull((ended_at IS NULL) = (execution_status IN ('pending', 'running')), 1) THEN RAISE(ABORT, 'EK|integration_execution|ended_at|required|integration_execution.ended_at does not fit the rest of the row.') END
-    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.resumed_from_id AS resumed_from_id, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.correlation_id AS correlation_id);
+    FROM (SELECT NEW.id AS id, NEW.uuid AS uuid, ifnull(NEW.trigger_kind, ('manual')) AS trigger_kind, ifnull(NEW.execution_status, ('pending')) AS execution_status, NEW.runner_id AS runner_id, NEW.source_digest AS source_digest, NEW.resumed_from_id AS resumed_from_id, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.records_read, 0) AS records_read, ifnull(NEW.records_written, 0) AS records_written, ifnull(NEW.records_changed, 0) AS records_changed, ifnull(NEW.records_failed, 0) AS records_failed, ifnull(NEW.retry_count, 0) AS retry_count, NEW.error_code AS error_code, NEW.error_data AS error_data, NEW.correlation_id AS correlation_id);
   SELECT CASE
     WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_execution|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.pipeline_id IS NOT OLD.pipeline_id AND NEW.pipeline_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_pipeline_definition WHERE id = NEW.pipeline_id) THEN RAISE(ABORT, 'EK|integration_execution|pipeline_id|reference|There is no integration_pipeline_definition with this pipeline_id.')
     WHEN NEW.resumed_from_id IS NOT OLD.resumed_from_id AND NEW.resumed_from_id IS NOT NULL AND NOT (NEW.id = NEW.resumed_from_id) AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.resumed_from_id) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|reference|There is no integration_execution with this resumed_from_id.')
     WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_execution|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_execution|status_id|reference|There is no status with this status_id.')
@@ -10471,9 +11829,10 @@ END;
 CREATE TRIGGER integration_execution_direct_rekey BEFORE UPDATE OF uuid, integration_id, execution_status ON integration_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 38;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 38, x.id, format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 38, x.id, format('{"uuid":%s,"integration_id":%s,"pipeline_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"error_data":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(x.uuid),
     x.integration_id,
+    ifnull(x.pipeline_id, 'null'),
     json_quote(x.trigger_kind),
     json_quote(x.execution_status),
     json_quote(x.runner_id),
@@ -10488,6 +11847,7 @@ CREATE TRIGGER integration_execution_direct_rekey BEFORE UPDATE OF uuid, integra
     x.retry_count,
     json_quote(x.error_code),
     json_quote(x.error_message),
+    json_quote(x.error_data),
     json_quote(x.correlation_id),
     ifnull(x.organization_id, 'null'),
     x.status_id,
@@ -10504,6 +11864,7 @@ CREATE TRIGGER integration_execution_direct_rekeyed AFTER UPDATE OF uuid, integr
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM integration_execution WHERE resumed_from_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE execution_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_schedule_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE execution_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE execution_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM dead_letter WHERE execution_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of dead_letter refer to this row.') ELSE 1 END;
@@ -10516,6 +11877,7 @@ CREATE TRIGGER integration_execution_direct_delete BEFORE DELETE ON integration_
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 38 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE (resumed_from_id = OLD.id) AND id IS NOT OLD.id);
+  SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_schedule_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE execution_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_checkpoint refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_checkpoint WHERE execution_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_log refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_log WHERE execution_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM dead_letter WHERE execution_id = OLD.id);
@@ -10523,9 +11885,10 @@ END;
 
 CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_execution BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, OLD.id, 'D',
-    format('{"uuid":%s,"integration_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"uuid":%s,"integration_id":%s,"pipeline_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"error_data":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.integration_id,
+    ifnull(OLD.pipeline_id, 'null'),
     json_quote(OLD.trigger_kind),
     json_quote(OLD.execution_status),
     json_quote(OLD.runner_id),
@@ -10540,6 +11903,224 @@ CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_ex
     OLD.retry_count,
     json_quote(OLD.error_code),
     json_quote(OLD.error_message),
+    json_quote(OLD.error_data),
+    json_quote(OLD.correlation_id),
+    ifnull(OLD.organization_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER integration_schedule_execution_direct_insert BEFORE INSERT ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|integration_schedule_execution|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_schedule_execution|created_at|time|integration_schedule_execution.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_schedule_execution|updated_at|time|integration_schedule_execution.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', scheduled_at, '+0 days') IS scheduled_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|scheduled_at|time|integration_schedule_execution.scheduled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(span_ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', span_ended_at, '+0 days') IS span_ended_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|span_ended_at|time|integration_schedule_execution.span_ended_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(slot_count >= 1, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|slot_count|range|integration_schedule_execution.slot_count must be at least 1.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|started_at|time|integration_schedule_execution.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|ended_at|time|integration_schedule_execution.ended_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(execution_status IN ('scheduled', 'running', 'completed', 'failed', 'cancelled', 'skipped'), 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|choice|integration_schedule_execution.execution_status must be one of: scheduled, running, completed, failed, cancelled, skipped.')
+    WHEN NOT ifnull(reason IN ('overlap', 'missed', 'coalesced', 'paused', 'timeout'), 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|reason|choice|integration_schedule_execution.reason must be one of: overlap, missed, coalesced, paused, timeout.')
+    WHEN NOT ifnull(records_processed >= 0, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|records_processed|range|integration_schedule_execution.records_processed must not be negative.')
+    WHEN NOT ifnull(error_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|error_count|range|integration_schedule_execution.error_count must not be negative.')
+    WHEN NOT ifnull(warning_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|warning_count|range|integration_schedule_execution.warning_count must not be negative.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|correlation_id|length|integration_schedule_execution.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(scheduled_at <= span_ended_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|span_ended_at|order|integration_schedule_execution.span_ended_at must not come before scheduled_at.')
+    WHEN NOT ifnull(started_at IS NOT NULL OR execution_status NOT IN ('running', 'completed'), 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|started_at|required|integration_schedule_execution.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull(ended_at IS NOT NULL OR execution_status NOT IN ('completed', 'failed'), 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|ended_at|required|integration_schedule_execution.ended_at does not fit the rest of the row.')
+    WHEN NOT ifnull(reason IS NOT NULL OR execution_status <> 'skipped', 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|reason|required|integration_schedule_execution.reason does not fit the rest of the row.') END
+    FROM (SELECT NEW.scheduled_at AS scheduled_at, NEW.span_ended_at AS span_ended_at, ifnull(NEW.slot_count, 1) AS slot_count, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.execution_status, ('scheduled')) AS execution_status, NEW.reason AS reason, ifnull(NEW.records_processed, 0) AS records_processed, ifnull(NEW.error_count, 0) AS error_count, ifnull(NEW.warning_count, 0) AS warning_count, NEW.correlation_id AS correlation_id);
+  SELECT CASE
+    WHEN NEW.schedule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_schedule WHERE id = NEW.schedule_id) THEN RAISE(ABORT, 'EK|integration_schedule_execution|schedule_id|reference|There is no integration_schedule with this schedule_id.')
+    WHEN NEW.execution_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.execution_id) THEN RAISE(ABORT, 'EK|integration_schedule_execution|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_schedule_execution|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_execution|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_execution|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_schedule_execution|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 87;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 87, x.id, format('{"schedule_id":%s,"execution_id":%s,"scheduled_at":%s,"span_ended_at":%s,"slot_count":%s,"started_at":%s,"ended_at":%s,"execution_status":%s,"reason":%s,"records_processed":%s,"error_count":%s,"warning_count":%s,"execution_notes":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.schedule_id,
+    ifnull(x.execution_id, 'null'),
+    json_quote(x.scheduled_at),
+    json_quote(x.span_ended_at),
+    x.slot_count,
+    json_quote(x.started_at),
+    json_quote(x.ended_at),
+    json_quote(x.execution_status),
+    json_quote(x.reason),
+    x.records_processed,
+    x.error_count,
+    x.warning_count,
+    json_quote(x.execution_notes),
+    json_quote(x.correlation_id),
+    ifnull(x.organization_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_schedule_execution x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at);
+END;
+
+CREATE TRIGGER integration_schedule_execution_audit_insert AFTER INSERT ON integration_schedule_execution BEGIN
+  DELETE FROM audit_pending WHERE table_id = 87 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_schedule_execution_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON integration_schedule_execution WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_schedule_execution|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER integration_schedule_execution_created_kept BEFORE UPDATE OF created_at, created_by ON integration_schedule_execution WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_schedule_execution|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|integration_schedule_execution|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_schedule_execution_audit_update AFTER UPDATE ON integration_schedule_execution WHEN NEW.schedule_id IS NOT OLD.schedule_id
+  OR NEW.execution_id IS NOT OLD.execution_id
+  OR NEW.scheduled_at IS NOT OLD.scheduled_at COLLATE BINARY
+  OR NEW.span_ended_at IS NOT OLD.span_ended_at COLLATE BINARY
+  OR NEW.slot_count IS NOT OLD.slot_count
+  OR NEW.started_at IS NOT OLD.started_at COLLATE BINARY
+  OR NEW.ended_at IS NOT OLD.ended_at COLLATE BINARY
+  OR NEW.execution_status IS NOT OLD.execution_status COLLATE BINARY
+  OR NEW.reason IS NOT OLD.reason COLLATE BINARY
+  OR NEW.records_processed IS NOT OLD.records_processed
+  OR NEW.error_count IS NOT OLD.error_count
+  OR NEW.warning_count IS NOT OLD.warning_count
+  OR NEW.execution_notes IS NOT OLD.execution_notes COLLATE BINARY
+  OR NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 87 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.schedule_id IS NOT OLD.schedule_id THEN ',"schedule_id":[' || OLD.schedule_id || ',' || NEW.schedule_id || ']' END,
+    CASE WHEN NEW.execution_id IS NOT OLD.execution_id THEN ',"execution_id":[' || ifnull(OLD.execution_id, 'null') || ',' || ifnull(NEW.execution_id, 'null') || ']' END,
+    CASE WHEN NEW.scheduled_at IS NOT OLD.scheduled_at COLLATE BINARY THEN ',"scheduled_at":[' || json_quote(OLD.scheduled_at) || ',' || json_quote(''||NEW.scheduled_at) || ']' END,
+    CASE WHEN NEW.span_ended_at IS NOT OLD.span_ended_at COLLATE BINARY THEN ',"span_ended_at":[' || json_quote(OLD.span_ended_at) || ',' || json_quote(''||NEW.span_ended_at) || ']' END,
+    CASE WHEN NEW.slot_count IS NOT OLD.slot_count THEN ',"slot_count":[' || OLD.slot_count || ',' || NEW.slot_count || ']' END,
+    CASE WHEN NEW.started_at IS NOT OLD.started_at COLLATE BINARY THEN ',"started_at":[' || json_quote(OLD.started_at) || ',' || json_quote(''||NEW.started_at) || ']' END,
+    CASE WHEN NEW.ended_at IS NOT OLD.ended_at COLLATE BINARY THEN ',"ended_at":[' || json_quote(OLD.ended_at) || ',' || json_quote(''||NEW.ended_at) || ']' END,
+    CASE WHEN NEW.execution_status IS NOT OLD.execution_status COLLATE BINARY THEN ',"execution_status":[' || json_quote(OLD.execution_status) || ',' || json_quote(''||NEW.execution_status) || ']' END,
+    CASE WHEN NEW.reason IS NOT OLD.reason COLLATE BINARY THEN ',"reason":[' || json_quote(OLD.reason) || ',' || json_quote(''||NEW.reason) || ']' END,
+    CASE WHEN NEW.records_processed IS NOT OLD.records_processed THEN ',"records_processed":[' || OLD.records_processed || ',' || NEW.records_processed || ']' END,
+    CASE WHEN NEW.error_count IS NOT OLD.error_count THEN ',"error_count":[' || OLD.error_count || ',' || NEW.error_count || ']' END,
+    CASE WHEN NEW.warning_count IS NOT OLD.warning_count THEN ',"warning_count":[' || OLD.warning_count || ',' || NEW.warning_count || ']' END,
+    CASE WHEN NEW.execution_notes IS NOT OLD.execution_notes COLLATE BINARY THEN ',"execution_notes":[' || json_quote(OLD.execution_notes) || ',' || json_quote(''||NEW.execution_notes) || ']' END,
+    CASE WHEN NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY THEN ',"correlation_id":[' || json_quote(OLD.correlation_id) || ',' || json_quote(''||NEW.correlation_id) || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE integration_schedule_execution SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER integration_schedule_execution_direct_update BEFORE UPDATE ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|integration_schedule_execution|updated_at|time|integration_schedule_execution.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', scheduled_at, '+0 days') IS scheduled_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|scheduled_at|time|integration_schedule_execution.scheduled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(span_ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', span_ended_at, '+0 days') IS span_ended_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|span_ended_at|time|integration_schedule_execution.span_ended_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(slot_count >= 1, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|slot_count|range|integration_schedule_execution.slot_count must be at least 1.')
+    WHEN NOT ifnull(started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|started_at|time|integration_schedule_execution.started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|ended_at|time|integration_schedule_execution.ended_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(execution_status IN ('scheduled', 'running', 'completed', 'failed', 'cancelled', 'skipped'), 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|choice|integration_schedule_execution.execution_status must be one of: scheduled, running, completed, failed, cancelled, skipped.')
+    WHEN NOT ifnull(reason IN ('overlap', 'missed', 'coalesced', 'paused', 'timeout'), 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|reason|choice|integration_schedule_execution.reason must be one of: overlap, missed, coalesced, paused, timeout.')
+    WHEN NOT ifnull(records_processed >= 0, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|records_processed|range|integration_schedule_execution.records_processed must not be negative.')
+    WHEN NOT ifnull(error_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|error_count|range|integration_schedule_execution.error_count must not be negative.')
+    WHEN NOT ifnull(warning_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|warning_count|range|integration_schedule_execution.warning_count must not be negative.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|correlation_id|length|integration_schedule_execution.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(scheduled_at <= span_ended_at, 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|span_ended_at|order|integration_schedule_execution.span_ended_at must not come before scheduled_at.')
+    WHEN NOT ifnull(started_at IS NOT NULL OR execution_status NOT IN ('running', 'completed'), 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|started_at|required|integration_schedule_execution.started_at does not fit the rest of the row.')
+    WHEN NOT ifnull(ended_at IS NOT NULL OR execution_status NOT IN ('completed', 'failed'), 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|ended_at|required|integration_schedule_execution.ended_at does not fit the rest of the row.')
+    WHEN NOT ifnull(reason IS NOT NULL OR execution_status <> 'skipped', 1) THEN RAISE(ABORT, 'EK|integration_schedule_execution|reason|required|integration_schedule_execution.reason does not fit the rest of the row.') END
+    FROM (SELECT NEW.scheduled_at AS scheduled_at, NEW.span_ended_at AS span_ended_at, ifnull(NEW.slot_count, 1) AS slot_count, NEW.started_at AS started_at, NEW.ended_at AS ended_at, ifnull(NEW.execution_status, ('scheduled')) AS execution_status, NEW.reason AS reason, ifnull(NEW.records_processed, 0) AS records_processed, ifnull(NEW.error_count, 0) AS error_count, ifnull(NEW.warning_count, 0) AS warning_count, NEW.correlation_id AS correlation_id);
+  SELECT CASE
+    WHEN NEW.schedule_id IS NOT OLD.schedule_id AND NEW.schedule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_schedule WHERE id = NEW.schedule_id) THEN RAISE(ABORT, 'EK|integration_schedule_execution|schedule_id|reference|There is no integration_schedule with this schedule_id.')
+    WHEN NEW.execution_id IS NOT OLD.execution_id AND NEW.execution_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.execution_id) THEN RAISE(ABORT, 'EK|integration_schedule_execution|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_schedule_execution|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_execution|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_schedule_execution|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|integration_schedule_execution|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER integration_schedule_execution_direct_rekey BEFORE UPDATE OF schedule_id, scheduled_at ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 87;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 87, x.id, format('{"schedule_id":%s,"execution_id":%s,"scheduled_at":%s,"span_ended_at":%s,"slot_count":%s,"started_at":%s,"ended_at":%s,"execution_status":%s,"reason":%s,"records_processed":%s,"error_count":%s,"warning_count":%s,"execution_notes":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.schedule_id,
+    ifnull(x.execution_id, 'null'),
+    json_quote(x.scheduled_at),
+    json_quote(x.span_ended_at),
+    x.slot_count,
+    json_quote(x.started_at),
+    json_quote(x.ended_at),
+    json_quote(x.execution_status),
+    json_quote(x.reason),
+    x.records_processed,
+    x.error_count,
+    x.warning_count,
+    json_quote(x.execution_notes),
+    json_quote(x.correlation_id),
+    ifnull(x.organization_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM integration_schedule_execution x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at);
+END;
+
+CREATE TRIGGER integration_schedule_execution_direct_rekeyed AFTER UPDATE OF schedule_id, scheduled_at ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 87 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER integration_schedule_execution_direct_delete BEFORE DELETE ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 87 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER integration_schedule_execution_audit_delete AFTER DELETE ON integration_schedule_execution BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, OLD.id, 'D',
+    format('{"schedule_id":%s,"execution_id":%s,"scheduled_at":%s,"span_ended_at":%s,"slot_count":%s,"started_at":%s,"ended_at":%s,"execution_status":%s,"reason":%s,"records_processed":%s,"error_count":%s,"warning_count":%s,"execution_notes":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.schedule_id,
+    ifnull(OLD.execution_id, 'null'),
+    json_quote(OLD.scheduled_at),
+    json_quote(OLD.span_ended_at),
+    OLD.slot_count,
+    json_quote(OLD.started_at),
+    json_quote(OLD.ended_at),
+    json_quote(OLD.execution_status),
+    json_quote(OLD.reason),
+    OLD.records_processed,
+    OLD.error_count,
+    OLD.warning_count,
+    json_quote(OLD.execution_notes),
     json_quote(OLD.correlation_id),
     ifnull(OLD.organization_id, 'null'),
     OLD.status_id,
@@ -10681,16 +12262,19 @@ CREATE TRIGGER integration_log_direct_insert BEFORE INSERT ON integration_log WH
     WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|integration_log|created_at|time|integration_log.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
   SELECT CASE WHEN NOT ifnull(length(request_type) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|integration_log|request_type|length|integration_log.request_type must not be empty and has at most 50 characters.')
     WHEN NOT ifnull(length(request_url) <= 500, 1) THEN RAISE(ABORT, 'EK|integration_log|request_url|length|integration_log.request_url has at most 500 characters.')
+    WHEN NOT ifnull(request_data IS NULL OR CASE WHEN json_valid(request_data) THEN json_type(request_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_log|request_data|json_object|integration_log.request_data must be a JSON object.')
+    WHEN NOT ifnull(response_data IS NULL OR CASE WHEN json_valid(response_data) THEN json_type(response_data) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|integration_log|response_data|json_object|integration_log.response_data must be a JSON object.')
     WHEN NOT ifnull(response_code BETWEEN 100 AND 999, 1) THEN RAISE(ABORT, 'EK|integration_log|response_code|range|integration_log.response_code must be between 100 and 999.')
     WHEN NOT ifnull(response_time_ms >= 0, 1) THEN RAISE(ABORT, 'EK|integration_log|response_time_ms|range|integration_log.response_time_ms must not be negative.')
     WHEN NOT ifnull(is_success IN (0, 1), 1) THEN RAISE(ABORT, 'EK|integration_log|is_success|boolean|integration_log.is_success must be 0 or 1.')
     WHEN NOT ifnull(retry_count >= 0, 1) THEN RAISE(ABORT, 'EK|integration_log|retry_count|range|integration_log.retry_count must not be negative.')
     WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|integration_log|correlation_id|length|integration_log.correlation_id must not be empty and has at most 100 characters.')
     WHEN NOT ifnull(length(external_reference) <= 100, 1) THEN RAISE(ABORT, 'EK|integration_log|external_reference|length|integration_log.external_reference has at most 100 characters.') END
-    FROM (SELECT NEW.request_type AS request_type, NEW.request_url AS request_url, NEW.response_code AS response_code, NEW.response_time_ms AS response_time_ms, ifnull(NEW.is_success, 1) AS is_success, ifnull(NEW.retry_count, 0) AS retry_count, NEW.correlation_id AS correlation_id, NEW.external_reference AS external_reference);
+    FROM (SELECT NEW.request_type AS request_type, NEW.request_url AS request_url, NEW.request_data AS request_data, NEW.response_data AS response_data, NEW.response_code AS response_code, NEW.response_time_ms AS response_time_ms, ifnull(NEW.is_success, 1) AS is_success, ifnull(NEW.retry_count, 0) AS retry_count, NEW.correlation_id AS correlation_id, NEW.external_reference AS external_reference);
   SELECT CASE
     WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|integration_log|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.execution_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration_execution WHERE id = NEW.execution_id) THEN RAISE(ABORT, 'EK|integration_log|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|integration_log|organization_id|reference|There is no organization with this organization_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|integration_log|created_by|reference|There is no user with this created_by.') END;
 END;
 
@@ -10894,6 +12478,294 @@ CREATE TRIGGER dead_letter_audit_delete AFTER DELETE ON dead_letter BEGIN
     json_quote(OLD.replay_status),
     json_quote(OLD.settled_at),
     json_quote(OLD.correlation_id),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER circuit_breaker_direct_insert BEFORE INSERT ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|circuit_breaker|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|circuit_breaker|created_at|time|circuit_breaker.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|circuit_breaker|updated_at|time|circuit_breaker.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(target) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|target|length|circuit_breaker.target must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(breaker_status IN ('closed', 'open', 'half_open'), 1) THEN RAISE(ABORT, 'EK|circuit_breaker|breaker_status|choice|circuit_breaker.breaker_status must be one of: closed, open, half_open.')
+    WHEN NOT ifnull(failure_count >= 0, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|failure_count|range|circuit_breaker.failure_count must not be negative.')
+    WHEN NOT ifnull(opened_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', opened_at, '+0 days') IS opened_at, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|opened_at|time|circuit_breaker.opened_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retry_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retry_at, '+0 days') IS retry_at, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|retry_at|time|circuit_breaker.retry_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((opened_at IS NULL) = (breaker_status = 'closed'), 1) THEN RAISE(ABORT, 'EK|circuit_breaker|opened_at|required|circuit_breaker.opened_at does not fit the rest of the row.')
+    WHEN NOT ifnull(retry_at IS NOT NULL OR breaker_status <> 'open', 1) THEN RAISE(ABORT, 'EK|circuit_breaker|retry_at|required|circuit_breaker.retry_at does not fit the rest of the row.')
+    WHEN NOT ifnull(opened_at <= retry_at, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|retry_at|order|circuit_breaker.retry_at must not come before opened_at.') END
+    FROM (SELECT NEW.target AS target, ifnull(NEW.breaker_status, ('closed')) AS breaker_status, ifnull(NEW.failure_count, 0) AS failure_count, NEW.opened_at AS opened_at, NEW.retry_at AS retry_at);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|circuit_breaker|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|circuit_breaker|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|circuit_breaker|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|circuit_breaker|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 88;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 88, x.id, format('{"integration_id":%s,"target":%s,"breaker_status":%s,"failure_count":%s,"opened_at":%s,"retry_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.integration_id,
+    json_quote(x.target),
+    json_quote(x.breaker_status),
+    x.failure_count,
+    json_quote(x.opened_at),
+    json_quote(x.retry_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM circuit_breaker x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM circuit_breaker WHERE integration_id = NEW.integration_id AND target = NEW.target);
+END;
+
+CREATE TRIGGER circuit_breaker_audit_insert AFTER INSERT ON circuit_breaker BEGIN
+  DELETE FROM audit_pending WHERE table_id = 88 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER circuit_breaker_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON circuit_breaker WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|circuit_breaker|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER circuit_breaker_created_kept BEFORE UPDATE OF created_at, created_by ON circuit_breaker WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|circuit_breaker|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|circuit_breaker|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER circuit_breaker_audit_update AFTER UPDATE ON circuit_breaker WHEN NEW.integration_id IS NOT OLD.integration_id
+  OR NEW.target IS NOT OLD.target COLLATE BINARY
+  OR NEW.breaker_status IS NOT OLD.breaker_status COLLATE BINARY
+  OR NEW.failure_count IS NOT OLD.failure_count
+  OR NEW.opened_at IS NOT OLD.opened_at COLLATE BINARY
+  OR NEW.retry_at IS NOT OLD.retry_at COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 88 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || OLD.integration_id || ',' || NEW.integration_id || ']' END,
+    CASE WHEN NEW.target IS NOT OLD.target COLLATE BINARY THEN ',"target":[' || json_quote(OLD.target) || ',' || json_quote(''||NEW.target) || ']' END,
+    CASE WHEN NEW.breaker_status IS NOT OLD.breaker_status COLLATE BINARY THEN ',"breaker_status":[' || json_quote(OLD.breaker_status) || ',' || json_quote(''||NEW.breaker_status) || ']' END,
+    CASE WHEN NEW.failure_count IS NOT OLD.failure_count THEN ',"failure_count":[' || OLD.failure_count || ',' || NEW.failure_count || ']' END,
+    CASE WHEN NEW.opened_at IS NOT OLD.opened_at COLLATE BINARY THEN ',"opened_at":[' || json_quote(OLD.opened_at) || ',' || json_quote(''||NEW.opened_at) || ']' END,
+    CASE WHEN NEW.retry_at IS NOT OLD.retry_at COLLATE BINARY THEN ',"retry_at":[' || json_quote(OLD.retry_at) || ',' || json_quote(''||NEW.retry_at) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE circuit_breaker SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER circuit_breaker_direct_update BEFORE UPDATE ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|circuit_breaker|updated_at|time|circuit_breaker.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(target) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|target|length|circuit_breaker.target must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(breaker_status IN ('closed', 'open', 'half_open'), 1) THEN RAISE(ABORT, 'EK|circuit_breaker|breaker_status|choice|circuit_breaker.breaker_status must be one of: closed, open, half_open.')
+    WHEN NOT ifnull(failure_count >= 0, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|failure_count|range|circuit_breaker.failure_count must not be negative.')
+    WHEN NOT ifnull(opened_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', opened_at, '+0 days') IS opened_at, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|opened_at|time|circuit_breaker.opened_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(retry_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retry_at, '+0 days') IS retry_at, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|retry_at|time|circuit_breaker.retry_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((opened_at IS NULL) = (breaker_status = 'closed'), 1) THEN RAISE(ABORT, 'EK|circuit_breaker|opened_at|required|circuit_breaker.opened_at does not fit the rest of the row.')
+    WHEN NOT ifnull(retry_at IS NOT NULL OR breaker_status <> 'open', 1) THEN RAISE(ABORT, 'EK|circuit_breaker|retry_at|required|circuit_breaker.retry_at does not fit the rest of the row.')
+    WHEN NOT ifnull(opened_at <= retry_at, 1) THEN RAISE(ABORT, 'EK|circuit_breaker|retry_at|order|circuit_breaker.retry_at must not come before opened_at.') END
+    FROM (SELECT NEW.target AS target, ifnull(NEW.breaker_status, ('closed')) AS breaker_status, ifnull(NEW.failure_count, 0) AS failure_count, NEW.opened_at AS opened_at, NEW.retry_at AS retry_at);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|circuit_breaker|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|circuit_breaker|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|circuit_breaker|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|circuit_breaker|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER circuit_breaker_direct_rekey BEFORE UPDATE OF integration_id, target ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 88;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 88, x.id, format('{"integration_id":%s,"target":%s,"breaker_status":%s,"failure_count":%s,"opened_at":%s,"retry_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.integration_id,
+    json_quote(x.target),
+    json_quote(x.breaker_status),
+    x.failure_count,
+    json_quote(x.opened_at),
+    json_quote(x.retry_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM circuit_breaker x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM circuit_breaker WHERE integration_id = NEW.integration_id AND target = NEW.target);
+END;
+
+CREATE TRIGGER circuit_breaker_direct_rekeyed AFTER UPDATE OF integration_id, target ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 88 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER circuit_breaker_direct_delete BEFORE DELETE ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 88 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER circuit_breaker_audit_delete AFTER DELETE ON circuit_breaker BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, OLD.id, 'D',
+    format('{"integration_id":%s,"target":%s,"breaker_status":%s,"failure_count":%s,"opened_at":%s,"retry_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.integration_id,
+    json_quote(OLD.target),
+    json_quote(OLD.breaker_status),
+    OLD.failure_count,
+    json_quote(OLD.opened_at),
+    json_quote(OLD.retry_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER rate_limit_window_direct_insert BEFORE INSERT ON rate_limit_window WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|rate_limit_window|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|rate_limit_window|created_at|time|rate_limit_window.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|rate_limit_window|updated_at|time|rate_limit_window.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(limiter_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|rate_limit_window|limiter_key|length|rate_limit_window.limiter_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(window_seconds BETWEEN 1 AND 31622400, 1) THEN RAISE(ABORT, 'EK|rate_limit_window|window_seconds|range|rate_limit_window.window_seconds must be between 1 and 31622400.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', window_started_at, '+0 days') IS window_started_at, 1) THEN RAISE(ABORT, 'EK|rate_limit_window|window_started_at|time|rate_limit_window.window_started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(used_count >= 0, 1) THEN RAISE(ABORT, 'EK|rate_limit_window|used_count|range|rate_limit_window.used_count must not be negative.') END
+    FROM (SELECT NEW.limiter_key AS limiter_key, NEW.window_seconds AS window_seconds, NEW.window_started_at AS window_started_at, ifnull(NEW.used_count, 0) AS used_count);
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|rate_limit_window|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|rate_limit_window|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|rate_limit_window|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 89;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 89, x.id, format('{"limiter_key":%s,"window_seconds":%s,"window_started_at":%s,"used_count":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.limiter_key),
+    x.window_seconds,
+    json_quote(x.window_started_at),
+    x.used_count,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM rate_limit_window x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM rate_limit_window WHERE limiter_key = NEW.limiter_key AND window_seconds = NEW.window_seconds);
+END;
+
+CREATE TRIGGER rate_limit_window_audit_insert AFTER INSERT ON rate_limit_window BEGIN
+  DELETE FROM audit_pending WHERE table_id = 89 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM rate_limit_window WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER rate_limit_window_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON rate_limit_window WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|rate_limit_window|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER rate_limit_window_created_kept BEFORE UPDATE OF created_at, created_by ON rate_limit_window WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|rate_limit_window|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|rate_limit_window|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER rate_limit_window_audit_update AFTER UPDATE ON rate_limit_window WHEN NEW.limiter_key IS NOT OLD.limiter_key COLLATE BINARY
+  OR NEW.window_seconds IS NOT OLD.window_seconds
+  OR NEW.window_started_at IS NOT OLD.window_started_at COLLATE BINARY
+  OR NEW.used_count IS NOT OLD.used_count
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 89 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.limiter_key IS NOT OLD.limiter_key COLLATE BINARY THEN ',"limiter_key":[' || json_quote(OLD.limiter_key) || ',' || json_quote(''||NEW.limiter_key) || ']' END,
+    CASE WHEN NEW.window_seconds IS NOT OLD.window_seconds THEN ',"window_seconds":[' || OLD.window_seconds || ',' || NEW.window_seconds || ']' END,
+    CASE WHEN NEW.window_started_at IS NOT OLD.window_started_at COLLATE BINARY THEN ',"window_started_at":[' || json_quote(OLD.window_started_at) || ',' || json_quote(''||NEW.window_started_at) || ']' END,
+    CASE WHEN NEW.used_count IS NOT OLD.used_count THEN ',"used_count":[' || OLD.used_count || ',' || NEW.used_count || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE rate_limit_window SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER rate_limit_window_direct_update BEFORE UPDATE ON rate_limit_window WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|rate_limit_window|updated_at|time|rate_limit_window.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(limiter_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|rate_limit_window|limiter_key|length|rate_limit_window.limiter_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(window_seconds BETWEEN 1 AND 31622400, 1) THEN RAISE(ABORT, 'EK|rate_limit_window|window_seconds|range|rate_limit_window.window_seconds must be between 1 and 31622400.')
+    WHEN NOT ifnull(strftime('%Y-%m-%dT%H:%M:%fZ', window_started_at, '+0 days') IS window_started_at, 1) THEN RAISE(ABORT, 'EK|rate_limit_window|window_started_at|time|rate_limit_window.window_started_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(used_count >= 0, 1) THEN RAISE(ABORT, 'EK|rate_limit_window|used_count|range|rate_limit_window.used_count must not be negative.') END
+    FROM (SELECT NEW.limiter_key AS limiter_key, NEW.window_seconds AS window_seconds, NEW.window_started_at AS window_started_at, ifnull(NEW.used_count, 0) AS used_count);
+  SELECT CASE
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|rate_limit_window|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|rate_limit_window|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|rate_limit_window|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER rate_limit_window_direct_rekey BEFORE UPDATE OF limiter_key, window_seconds ON rate_limit_window WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 89;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 89, x.id, format('{"limiter_key":%s,"window_seconds":%s,"window_started_at":%s,"used_count":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.limiter_key),
+    x.window_seconds,
+    json_quote(x.window_started_at),
+    x.used_count,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM rate_limit_window x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM rate_limit_window WHERE limiter_key = NEW.limiter_key AND window_seconds = NEW.window_seconds);
+END;
+
+CREATE TRIGGER rate_limit_window_direct_rekeyed AFTER UPDATE OF limiter_key, window_seconds ON rate_limit_window WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 89 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM rate_limit_window WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER rate_limit_window_direct_delete BEFORE DELETE ON rate_limit_window WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 89 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER rate_limit_window_audit_delete AFTER DELETE ON rate_limit_window BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, OLD.id, 'D',
+    format('{"limiter_key":%s,"window_seconds":%s,"window_started_at":%s,"used_count":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.limiter_key),
+    OLD.window_seconds,
+    json_quote(OLD.window_started_at),
+    OLD.used_count,
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),

@@ -93,7 +93,7 @@ CASES: dict[str, tuple[str, tuple[str, str, str], str]] = {
     "unique over an expression": (
         FILES_AGAIN,
         ("integration", "integration_name", "unique"),
-        "There is already a row in integration with this integration_name.",
+        "There is already a row in integration with this integration_type_id and integration_name.",
     ),
     "primary key": (
         "INSERT INTO role(id, code, name) VALUES (1, 'NEW', 'x')",

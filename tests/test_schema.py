@@ -40,6 +40,8 @@ WITHOUT_LIFE_CYCLE = {
     "schema_migration": set(),
     "validation_message": {"created_at"},
     "integration_log": {"created_by", "created_at"},
+    "integration_transformation_run": {"created_by", "created_at"},
+    "approval": set(),
     "consultation_analytics": set(),
     "vault_use_log": set(),
 }
@@ -48,6 +50,12 @@ GIVEN_NAMES = {"consultation_analytics"}  # like a plural, and given
 UPWARD = {"created_by", "updated_by"}
 CASCADES = {
     ("integration_mapping", "integration_id"),
+    ("integration_mapping_test", "mapping_id"),
+    ("integration_schedule", "integration_id"),
+    ("integration_schedule_time", "schedule_id"),
+    ("integration_schedule_recipient", "schedule_id"),
+    ("integration_schedule_execution", "schedule_id"),
+    ("circuit_breaker", "integration_id"),
     ("integration_checkpoint", "integration_id"),
     ("workflow_execution", "workflow_id"),
 }
@@ -110,6 +118,7 @@ def test_names_are_singular_snake_case_and_say_what_a_column_is(catalogue: sqlit
                 is_typed = column.endswith("_type_id") and "table_name" in columns(catalogue, parent)
                 assert names_parent or names_user or is_typed or (parent, column) in {
                     (table, "resumed_from_id"), ("audit_gate", "open_gate"), ("user", "assigned_manager_id"),
+                    ("integration_pipeline_definition", "pipeline_id"),
                 }, where  # fmt: skip
             assert kind in {"INTEGER", "REAL", "TEXT", "BLOB", "ANY"}, where
 

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from edgekit.audit.shape import Table
 
 APPEND_ONLY = (
+    "approval",
+    "integration_transformation_run",
     "consultation_analytics",
     "integration_log",
     "schema_migration",

@@ -88,11 +88,19 @@ def create(
             instance_name=name,
             customizations=changes or None,
             deployed_by=db.current().actor_id,
+            organization_id=made.organization_id,
         )
+        directions = _directions()
         for item in mappings:
-            IntegrationMapping.create(integration_id=made.id, **item)
+            IntegrationMapping.create(
+                integration_id=made.id,
+                organization_id=made.organization_id,
+                communication_direction_id=_direction(item, directions),
+                **item,
+            )
         IntegrationPipelineDefinition.create(
-            integration_id=made.id, pipeline_name=name, pipeline_steps=_steps(pipeline.get("steps")),
+            integration_id=made.id, organization_id=made.organization_id, pipeline_name=name,
+            pipeline_steps=_steps(pipeline.get("steps")),
             error_handling_strategy=pipeline.get("error_handling_strategy", "dead_letter"),
             dead_letter_config=pipeline.get("dead_letters"), performance_config=pipeline.get("performance"),
         )  # fmt: skip
@@ -116,6 +124,22 @@ def connector_config(connection: Mapping[str, Any]) -> dict[str, Any]:
 
 def _type_id(code: str) -> int:
     return int(db.query("SELECT id FROM integration_type WHERE code = ?", (code,))[0]["id"])
+
+
+def _directions() -> dict[str, int]:
+    rows = db.query("SELECT lower(code) AS code, id FROM communication_direction ORDER BY id")
+    return {row["code"]: row["id"] for row in rows}
+
+
+def _direction(item: dict[str, Any], directions: Mapping[str, int]) -> int:
+    """Take the direction out of a mapping and return its id; without one it is inbound."""
+    wanted = str(item.pop("mapping_direction", None) or "inbound").lower()
+    if wanted not in directions:
+        raise InvalidError(
+            f"The mapping {item['mapping_name']} goes in no direction {wanted}.",
+            hint=f"It is one of: {', '.join(directions)}.",
+        )
+    return directions[wanted]
 
 
 def _steps(steps: Any) -> dict[str, Any]:

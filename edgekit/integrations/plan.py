@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 DEFAULT_BATCH = 1000
 
 _BOOKS = {
+    "approval",
+    "circuit_breaker",
     "dead_letter",
     "encryption_key",
     "integration_checkpoint",
     "integration_credential",
     "integration_execution",
     "integration_log",
+    "integration_schedule_execution",
+    "integration_transformation_run",
+    "rate_limit_window",
     "schema_migration",
     "system",
     "tracked_table",
@@ -59,6 +64,7 @@ class Plan:
     integration_id: int
     name: str
     organization_id: int | None
+    pipeline_id: int | None
     connector: connectors.Connector
     config: dict[str, Any]
     inputs: Inputs | None
@@ -116,6 +122,7 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
         integration_id=row["id"],
         name=row["integration_name"],
         organization_id=row["organization_id"],
+        pipeline_id=reading.pipeline_id_of(row["id"]),
         connector=connector,
         config=config,
         inputs=inputs,
@@ -217,8 +224,9 @@ def _fields(integration_id: int) -> list[FieldMapping]:
     rows = db.query(
         "SELECT mapping_name, source_path, target_path, source_data_type, target_data_type,"
         " is_required, default_value,"
-        " transformation_rules, validation_rules, error_handling, mapping_direction FROM integration_mapping"
-        " WHERE integration_id = ? AND status_id = 1 AND mapping_direction <> 'outbound' ORDER BY id",
+        " transformation_rules, validation_rules, error_handling, lower(d.code) AS mapping_direction"
+        " FROM integration_mapping m JOIN communication_direction d ON d.id = m.communication_direction_id"
+        " WHERE integration_id = ? AND m.status_id = 1 AND d.code <> 'OUTBOUND' ORDER BY m.id",
         (integration_id,),
     )
     return [

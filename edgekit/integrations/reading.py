@@ -7,15 +7,19 @@ from difflib import get_close_matches
 from typing import Any
 
 from edgekit import db
-from edgekit.errors import NotFoundError
+from edgekit.errors import ConflictError, NotFoundError
 
 
 def find(name: str) -> dict[str, Any]:
-    """Return the row of an active integration by its name.
+    """Return the row of an active integration by its name, an organization's own before a shared one.
 
-    Raise NotFoundError with the names that come close.
+    Raise NotFoundError with the names that come close, ConflictError if two bear the name.
     """
     rows = rows_named(name)
+    if len(rows) > 1 and rows[0]["organization_id"] == rows[1]["organization_id"]:
+        raise ConflictError(
+            f"There are two integrations {name}, of different types.", hint="Give one another name."
+        )
     if rows:
         row = rows[0]
         row["connection_config"] = json.loads(row["connection_config"])
@@ -48,8 +52,9 @@ def show(name: str) -> dict[str, Any]:
     row = find(name)
     mappings = db.query(
         "SELECT mapping_name AS name, source_path, target_path, target_data_type, is_required, default_value,"
-        " transformation_rules, validation_rules, mapping_direction, error_handling"
-        " FROM integration_mapping WHERE integration_id = ? AND status_id = 1 ORDER BY id",
+        " transformation_rules, validation_rules, lower(d.code) AS mapping_direction, error_handling"
+        " FROM integration_mapping m JOIN communication_direction d ON d.id = m.communication_direction_id"
+        " WHERE integration_id = ? AND m.status_id = 1 ORDER BY m.id",
         (row["id"],),
     )
     for mapping in mappings:
@@ -94,11 +99,18 @@ def pipeline_of(integration_id: int) -> dict[str, Any]:
     }
 
 
+def pipeline_id_of(integration_id: int) -> int | None:
+    """Return the id of the active pipeline of an integration, if it has one."""
+    sql = "SELECT id FROM integration_pipeline_definition WHERE integration_id = ? AND status_id = 1"
+    rows = db.query(sql, (integration_id,))
+    return int(rows[0]["id"]) if rows else None
+
+
 def rows_named(name: str) -> list[dict[str, Any]]:
-    """Return the active integration of a name, none or one, its settings as JSON text."""
+    """Return the active integrations of a name, shared ones last, their settings as JSON text."""
     return db.query(
         "SELECT i.id, i.integration_name, i.organization_id, i.connection_config, t.code AS integration_type"
         " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
-        " WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL LIMIT 1",
+        " WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL, i.id",
         (name,),
     )

@@ -55,10 +55,14 @@ def adopt(plan: plans.Plan, sample: Sequence[Any]) -> None:
         )
         for source, column in columns.items()
     ]
+    taken: set[str] = set()
     for item in plan.fields:
+        name = _free_name(item.name[:90], taken)
+        taken.add(name.lower())
         IntegrationMapping.create(
-            integration_id=plan.integration_id, mapping_name=item.name[:100], source_path=item.source_path,
-            target_path=item.target_path, target_data_type=item.target_data_type,
+            integration_id=plan.integration_id, organization_id=plan.organization_id, mapping_name=name,
+            source_path=item.source_path, target_path=item.target_path,
+            target_data_type=item.target_data_type,
         )  # fmt: skip
     plans.finish(plan)
 

@@ -289,7 +289,7 @@ class VersionedRow(BusinessRow):
     def update(cls, data: Any = None, /, **values: Any) -> Any:
         """Return the query that updates rows, signed and as their next version."""
         changed = cls._normalize_data(data, values)
-        if {field.name for field in changed} - cls.unversioned - {"version"}:
+        if {field.name for field in changed} - cls.unversioned - {"version", *cls.signature()}:
             changed = {**changed, cls._meta.fields["version"]: cls.version + 1}
         return super().update({field.name: value for field, value in changed.items()})
 

@@ -11,14 +11,18 @@ from edgekit.models.base import (
     DateField,
     JsonField,
     ReferenceRow,
+    Row,
     TimeField,
     VersionedRow,
+    actor_id,
+    now,
     reference,
     user_reference,
 )
 from edgekit.models.core import Environment
 from edgekit.models.entities import Entity
 from edgekit.models.parties import Organization
+from edgekit.models.reference import CommunicationDirection
 from edgekit.models.vault import EncryptionKey
 
 
@@ -54,7 +58,7 @@ class IntegrationCredential(BusinessRow):
     uuid: Any = peewee.TextField(unique=True)
     integration: Any = reference(Integration)
     integration_id: int
-    environment: Any = reference(Environment)
+    environment: Any = reference(Environment, default=1)
     environment_id: int
     credential_key: Any = peewee.TextField()
     value_ciphertext: Any = peewee.BlobField()
@@ -70,6 +74,7 @@ class IntegrationCredential(BusinessRow):
 class IntegrationMapping(VersionedRow):
     """Says how one field of a record becomes one column of the target."""
 
+    unversioned = frozenset({"test_coverage"})
     integration: Any = reference(Integration, on_delete="CASCADE")
     integration_id: int
     mapping_name: Any = peewee.TextField()
@@ -82,13 +87,41 @@ class IntegrationMapping(VersionedRow):
     default_value: Any = peewee.TextField(null=True)
     transformation_rules: Any = JsonField(null=True)
     validation_rules: Any = JsonField(null=True)
-    mapping_direction: Any = peewee.TextField(default="inbound")
+    communication_direction: Any = reference(CommunicationDirection, default=1)
+    communication_direction_id: int
     error_handling: Any = peewee.TextField(default="fail")
     mapping_notes: Any = peewee.TextField(null=True)
+    change_reason: Any = peewee.TextField(default="new_integration")
     test_coverage: Any = peewee.FloatField(null=True)
+    organization: Any = reference(Organization, null=True, default=1)
+    organization_id: int | None
 
     class Meta:
-        indexes = ((("integration", "mapping_direction", "target_path"), True),)
+        indexes = (
+            (("integration", "mapping_name"), True),
+            (("integration", "communication_direction", "target_path"), True),
+        )
+
+
+class IntegrationMappingTest(BusinessRow):
+    """An example a mapping is tried with, and how the last try went."""
+
+    mapping: Any = reference(IntegrationMapping, on_delete="CASCADE")
+    mapping_id: int
+    test_name: Any = peewee.TextField()
+    test_type: Any = peewee.TextField(default="unit")
+    input_data: Any = JsonField()
+    expected_output: Any = JsonField()
+    test_status: Any = peewee.TextField(default="pending")
+    actual_output: Any = JsonField(null=True)
+    execution_time_ms: Any = peewee.IntegerField(null=True)
+    error_message: Any = peewee.TextField(null=True)
+    last_run_at: Any = TimeField(null=True)
+    organization: Any = reference(Organization, null=True, default=1)
+    organization_id: int | None
+
+    class Meta:
+        indexes = ((("mapping", "test_name"), True),)
 
 
 class IntegrationPipelineDefinition(VersionedRow):
@@ -104,6 +137,42 @@ class IntegrationPipelineDefinition(VersionedRow):
     dead_letter_config: Any = JsonField(null=True)
     performance_config: Any = JsonField(null=True)
     monitoring_config: Any = JsonField(null=True)
+    organization: Any = reference(Organization, null=True, default=1)
+    organization_id: int | None
+
+
+class IntegrationTransformation(VersionedRow):
+    """A transformation by name: logic in one of five languages, its schemas and its examples."""
+
+    transformation_name: Any = peewee.TextField()
+    description: Any = peewee.TextField(null=True)
+    transformation_type: Any = peewee.TextField()
+    input_schema: Any = JsonField(null=True)
+    output_schema: Any = JsonField(null=True)
+    transformation_logic: Any = JsonField()
+    language: Any = peewee.TextField()
+    is_reusable: Any = peewee.BooleanField(default=True)
+    performance_tier: Any = peewee.TextField(default="standard")
+    timeout_seconds: Any = peewee.IntegerField(default=30)
+    error_output_schema: Any = JsonField(null=True)
+    test_cases: Any = JsonField(null=True)
+    organization: Any = reference(Organization, null=True, default=1)
+    organization_id: int | None
+
+
+class IntegrationTransformationRun(Row):
+    """One try of a transformation's example."""
+
+    transformation: Any = reference(IntegrationTransformation)
+    transformation_id: int
+    transformation_version: Any = peewee.IntegerField()
+    case_name: Any = peewee.TextField()
+    test_status: Any = peewee.TextField()
+    actual_output: Any = JsonField(null=True)
+    execution_time_ms: Any = peewee.IntegerField(null=True)
+    error_message: Any = peewee.TextField(null=True)
+    created_by: Any = user_reference(column_name="created_by", default=actor_id)
+    created_at: Any = TimeField(default=now)
 
 
 class IntegrationTemplate(BusinessRow):
@@ -119,6 +188,7 @@ class IntegrationTemplate(BusinessRow):
     version: Any = peewee.TextField()
     is_certified: Any = peewee.BooleanField(default=False)
     certification_date: Any = DateField(null=True)
+    certified_by: Any = user_reference(column_name="certified_by", null=True)
     connection_template: Any = JsonField()
     mapping_templates: Any = JsonField()
     pipeline_template: Any = JsonField(null=True)
@@ -128,6 +198,44 @@ class IntegrationTemplate(BusinessRow):
     documentation_url: Any = peewee.TextField(null=True)
     organization: Any = reference(Organization, null=True)
     organization_id: int | None
+
+
+class IntegrationTemplatePrerequisite(BusinessRow):
+    """Something to have ready before a template is used."""
+
+    template: Any = reference(IntegrationTemplate)
+    template_id: int
+    prerequisite: Any = peewee.TextField()
+    sort_order: Any = peewee.IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("template", "prerequisite"), True),)
+
+
+class IntegrationTemplateOperation(BusinessRow):
+    """Says that a template supports an operation."""
+
+    template: Any = reference(IntegrationTemplate)
+    template_id: int
+    operation: Any = peewee.TextField()
+
+    class Meta:
+        indexes = ((("template", "operation"), True),)
+
+
+class Approval(Row):
+    """Somebody's decision on one version of a mapping or a template."""
+
+    mapping: Any = reference(IntegrationMapping, null=True)
+    mapping_id: int | None
+    template: Any = reference(IntegrationTemplate, null=True)
+    template_id: int | None
+    subject_version: Any = peewee.TextField()
+    approval_kind: Any = peewee.TextField()
+    decision: Any = peewee.TextField()
+    decided_by: Any = user_reference(column_name="decided_by")
+    decided_at: Any = TimeField(default=now)
+    note: Any = peewee.TextField(null=True)
 
 
 class IntegrationTemplateInstance(BusinessRow):
@@ -142,3 +250,5 @@ class IntegrationTemplateInstance(BusinessRow):
     deployment_status: Any = peewee.TextField(default="draft")
     deployed_at: Any = TimeField(null=True)
     deployed_by: Any = user_reference(column_name="deployed_by", null=True)
+    organization: Any = reference(Organization, null=True, default=1)
+    organization_id: int | None

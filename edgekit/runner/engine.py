@@ -159,8 +159,8 @@ def _log_attempts(plan: Plan, current: Execution, attempts: list[Attempt]) -> No
     db.connection().executemany(
         "INSERT INTO integration_log(integration_id, execution_id, request_type, request_url, response_code,"
         " response_time_ms, is_success, error_message, retry_count, correlation_id,"
-        " external_reference, created_by,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " external_reference, organization_id, created_by,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 plan.integration_id,
@@ -174,6 +174,7 @@ def _log_attempts(plan: Plan, current: Execution, attempts: list[Attempt]) -> No
                 item.retry_number,
                 current.correlation_id,
                 item.external_reference,
+                plan.organization_id,
                 actor,
                 clock.to_text(item.started_at),
             )

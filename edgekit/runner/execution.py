@@ -109,6 +109,7 @@ def begin(plan: Plan, *, trigger: str) -> Execution:
         row = IntegrationExecution.create(
             uuid=str(uuid.uuid4()),
             integration_id=plan.integration_id,
+            pipeline_id=plan.pipeline_id,
             trigger_kind=trigger,
             execution_status="running",
             runner_id=runner_id,

@@ -9,21 +9,56 @@ ROWS: dict[str, dict[str, Any]] = {
     "template_category": {"code": "C{n}", "name": "Shelf"},
     "integration": {"integration_name": "name{n}", "connection_config": "{{}}"},
     "integration_credential": {"uuid": "{n:036d}", "credential_key": "key{n}", "value_ciphertext": b"v" * 40},
-    "integration_mapping": {"mapping_name": "m", "source_path": "$.a", "target_path": "t{n}"},
-    "integration_pipeline_definition": {"pipeline_name": "p", "pipeline_steps": "{{}}", "status_id": 2},
+    "integration_mapping": {"mapping_name": "m{n}", "source_path": "$.a", "target_path": "t{n}"},
+    "integration_mapping_test": {"test_name": "t{n}", "input_data": "{{}}", "expected_output": "{{}}"},
+    "integration_pipeline_definition": {
+        "pipeline_name": "p",
+        "pipeline_steps": '{{"steps": []}}',
+        "status_id": 2,
+    },
+    "integration_transformation": {
+        "transformation_name": "t{n}",
+        "transformation_type": "map",
+        "transformation_logic": "{{}}",
+        "language": "jmespath",
+    },
+    "integration_transformation_run": {
+        "transformation_version": 1,
+        "case_name": "c",
+        "test_status": "passed",
+    },
+    "integration_template_prerequisite": {"prerequisite": "p{n}"},
+    "integration_template_operation": {"operation": "read"},
+    "approval": {
+        "template_id": 1,
+        "subject_version": "1.0.0",
+        "approval_kind": "data_owner",
+        "decision": "approved",
+        "decided_by": 1,
+    },
     "integration_template": {
         "code": "T{n}",
-        "template_name": "t",
+        "template_name": "t{n}",
         "version": "1",
         "connection_template": "{{}}",
-        "mapping_templates": "{{}}",
+        "mapping_templates": '{{"mappings": []}}',
     },
     "integration_template_instance": {"instance_name": "i"},
 }
 
 SPECIAL: dict[str, dict[str, Any]] = {
     "integration_mapping.test_coverage.range": {"test_coverage": 100.5},
-    "integration_template.certification_date.required": {"is_certified": 1},
+    "integration_template.certification_date.required": {"is_certified": 1, "certified_by": 1},
+    "integration_template.certified_by.required": {"is_certified": 1, "certification_date": "2026-01-31"},
+    "integration_mapping_test.last_run_at.required": {"test_status": "passed"},
+    "integration_transformation.timeout_seconds.range": {"timeout_seconds": 0},
+    "integration_template_instance.deployed_at.required": {"deployment_status": "active"},
+    "approval.mapping_id.required": {"template_id": None},
+    "approval.template_id.required": {
+        "template_id": None,
+        "mapping_id": 1,
+        "approval_kind": "certification",
+    },
 }
 
 REFUSALS: dict[str, tuple[str | None, str, str]] = {
@@ -45,7 +80,7 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         (
             "INSERT INTO integration_template(code, template_name, integration_type_id, template_category_id, version,"
             " connection_template, mapping_templates) SELECT 'other', 't', integration_type_id, template_category_id, '1',"
-            """ '{"password": 1234}', '{}' FROM integration_template WHERE id = ?1"""
+            """ '{"password": 1234}', '{"mappings": []}' FROM integration_template WHERE id = ?1"""
         ),
         "integration_template.connection_template.secret",
     ),
@@ -84,7 +119,7 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "integration_mapping",
         (
             "UPDATE integration_mapping SET version = 7 WHERE id = ?1;"
-            " REPLACE INTO integration_mapping(id, integration_id, mapping_name, source_path, target_path) SELECT id, integration_id, 'm', 'a', 'b' FROM integration_mapping WHERE id = ?1"
+            " REPLACE INTO integration_mapping(id, integration_id, mapping_name, source_path, target_path, version) SELECT id, integration_id, 'm', 'a', 'b', NULL FROM integration_mapping WHERE id = ?1"
         ),
         "integration_mapping.version.order",
     ),
@@ -100,7 +135,7 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "integration_pipeline_definition",
         (
             "UPDATE integration_pipeline_definition SET version = 7 WHERE id = ?1;"
-            " REPLACE INTO integration_pipeline_definition(id, integration_id, pipeline_name, pipeline_steps) SELECT id, integration_id, 'p', '{}' FROM integration_pipeline_definition WHERE id = ?1"
+            " REPLACE INTO integration_pipeline_definition(id, integration_id, pipeline_name, pipeline_steps) SELECT id, integration_id, 'p', pipeline_steps FROM integration_pipeline_definition WHERE id = ?1"
         ),
         "integration_pipeline_definition.version.order",
     ),
@@ -116,6 +151,142 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "integration_credential",
         "UPDATE integration_credential SET uuid = printf('%036d', 0) WHERE id = ?1",
         "integration_credential.uuid.protected",
+    ),
+}
+
+OTHER = "INSERT INTO organization(id, code, name) VALUES (90, 'OTHER', 'Other')"
+"""An organization that the sound rows do not belong to."""
+
+
+def of_parent(table: str, columns: str, values: str) -> dict[str, tuple[str | None, str, str]]:
+    """Return the cases of a table whose rows belong to the organization of their parent."""
+    said = f"{table}.organization_id.organization"
+    copied = (
+        f"INSERT INTO {table}({columns}, organization_id) SELECT {values}, NULL FROM {table} WHERE id = ?1"
+    )
+    moved = f"{OTHER}; UPDATE {table} SET organization_id = 90 WHERE id = ?1"
+    return {
+        f"{table}_organization_bi": (table, copied, said),
+        f"{table}_organization_bu": (table, moved, said),
+    }
+
+
+ELSEWHERE = (
+    f"{OTHER}; INSERT INTO integration(id, integration_name, integration_type_id, connection_config, organization_id)"
+    " SELECT 90, 'elsewhere', id, '{}', 90 FROM integration_type LIMIT 1"
+)
+
+
+def stays(
+    trigger: str, parent: str, copied: str, child: str, column: str
+) -> dict[str, tuple[str | None, str, str]]:
+    """Return the cases of a parent whose children carry its organization. `copied` are its required columns."""
+    said = f"{parent}.organization_id.organization"
+    moved = "organization_id = 90" + ("" if parent == "integration" else ", integration_id = 90")
+    where = f"WHERE id = (SELECT {column} FROM {child} WHERE id = ?1)"
+    wanted = copied.replace("integration_id", "90") if parent != "integration" else copied
+    replaced = (
+        f"REPLACE INTO {parent}(id, organization_id, {copied}) SELECT id, 90, {wanted} FROM {parent} {where}"
+    )
+    return {
+        f"{trigger}_bi": (child, f"{ELSEWHERE}; {replaced}", said),
+        f"{trigger}_bu": (child, f"{ELSEWHERE}; UPDATE {parent} SET {moved} {where}", said),
+    }
+
+
+def a_list(table: str, column: str, key: str, columns: str) -> dict[str, tuple[str | None, str, str]]:
+    """Return the cases of a column that holds a list of objects under a name."""
+    without = f"INSERT INTO {table}({column}, {columns}) SELECT '{{}}', {columns} FROM {table} WHERE id = ?1"
+    texts = f"""UPDATE {table} SET {column} = '{{"{key}": ["a"]}}' WHERE id = ?1"""
+    return {
+        f"{table}_{key}_bi": (table, without, f"{table}.{column}.shape"),
+        f"{table}_{key}_bu": (table, texts, f"{table}.{column}.shape"),
+    }
+
+
+REFUSALS |= {
+    **of_parent(
+        "integration_mapping",
+        "integration_id, mapping_name, source_path, target_path",
+        "integration_id, 'x', 'x', 'x'",
+    ),
+    **of_parent(
+        "integration_mapping_test",
+        "mapping_id, test_name, input_data, expected_output",
+        "mapping_id, 'x', input_data, expected_output",
+    ),
+    **of_parent(
+        "integration_pipeline_definition",
+        "integration_id, pipeline_name, pipeline_steps, status_id",
+        "integration_id, 'x', pipeline_steps, 2",
+    ),
+    **of_parent(
+        "integration_template_instance",
+        "integration_id, template_id, instance_name",
+        "integration_id, template_id, 'x'",
+    ),
+    **stays(
+        "integration_organization",
+        "integration",
+        "integration_name, integration_type_id, connection_config",
+        "integration_mapping",
+        "integration_id",
+    ),
+    **stays(
+        "integration_mapping_owner",
+        "integration_mapping",
+        "integration_id, mapping_name, source_path, target_path",
+        "integration_mapping_test",
+        "mapping_id",
+    ),
+    **a_list("integration_pipeline_definition", "pipeline_steps", "steps", "pipeline_name, integration_id"),
+    **a_list(
+        "integration_template",
+        "mapping_templates",
+        "mappings",
+        "code, template_name, version, integration_type_id, template_category_id, connection_template",
+    ),
+    "integration_transformation_version_bi": (
+        "integration_transformation",
+        (
+            "UPDATE integration_transformation SET version = 7 WHERE id = ?1;"
+            " REPLACE INTO integration_transformation(id, transformation_name, transformation_type, transformation_logic, language)"
+            " SELECT id, transformation_name, 'map', '{}', 'sql' FROM integration_transformation WHERE id = ?1"
+        ),
+        "integration_transformation.version.order",
+    ),
+    "integration_transformation_version_bu": (
+        "integration_transformation",
+        (
+            "UPDATE integration_transformation SET version = 7 WHERE id = ?1;"
+            " UPDATE integration_transformation SET version = 6 WHERE id = ?1"
+        ),
+        "integration_transformation.version.order",
+    ),
+    "approval_version_bi": (
+        "integration_mapping",
+        (
+            "INSERT INTO approval(mapping_id, subject_version, approval_kind, decision, decided_by)"
+            " VALUES (?1, '2', 'data_owner', 'approved', 1)"
+        ),
+        "approval.subject_version.version",
+    ),
+    "integration_template_instance_state_bi": (
+        "integration_template_instance",
+        (
+            "UPDATE integration_template_instance SET deployment_status = 'testing' WHERE id = ?1;"
+            " REPLACE INTO integration_template_instance(template_id, integration_id, instance_name, deployment_status)"
+            " SELECT template_id, integration_id, 'x', NULL FROM integration_template_instance WHERE id = ?1"
+        ),
+        "integration_template_instance.deployment_status.transition",
+    ),
+    "integration_template_instance_state_bu": (
+        "integration_template_instance",
+        (
+            "UPDATE integration_template_instance SET deployment_status = 'deprecated' WHERE id = ?1;"
+            " UPDATE integration_template_instance SET deployment_status = 'testing' WHERE id = ?1"
+        ),
+        "integration_template_instance.deployment_status.transition",
     ),
 }
 
