@@ -14972,3 +14972,317 @@ CREATE TRIGGER workflow_execution_audit_delete AFTER DELETE ON workflow_executio
     json_quote(OLD.created_at),
     json_quote(OLD.updated_at)));
 END;
+
+CREATE TRIGGER system_value_insert AFTER INSERT ON system BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|system|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER system_value_update AFTER UPDATE OF environment_id ON system BEGIN
+  SELECT CASE
+    WHEN NEW.environment_id IS NOT OLD.environment_id AND EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|system|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER organization_value_insert AFTER INSERT ON organization BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|organization|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER organization_value_update AFTER UPDATE OF license_tier_id ON organization BEGIN
+  SELECT CASE
+    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|organization|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER user_value_insert AFTER INSERT ON user BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM role v WHERE v.id = NEW.role_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|user|role_id|retired|This role is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|user|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER user_value_update AFTER UPDATE OF role_id, license_tier_id ON user BEGIN
+  SELECT CASE
+    WHEN NEW.role_id IS NOT OLD.role_id AND EXISTS (SELECT 1 FROM role v WHERE v.id = NEW.role_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|user|role_id|retired|This role is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|user|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER entity_type_value_insert AFTER INSERT ON entity_type BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM entity_category v WHERE v.id = NEW.category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type|category_id|retired|This entity_category is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER entity_type_value_update AFTER UPDATE OF category_id ON entity_type BEGIN
+  SELECT CASE
+    WHEN NEW.category_id IS NOT OLD.category_id AND EXISTS (SELECT 1 FROM entity_category v WHERE v.id = NEW.category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type|category_id|retired|This entity_category is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER entity_value_insert AFTER INSERT ON entity BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM entity_type v WHERE v.id = NEW.entity_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER entity_value_update AFTER UPDATE OF entity_type_id ON entity BEGIN
+  SELECT CASE
+    WHEN NEW.entity_type_id IS NOT OLD.entity_type_id AND EXISTS (SELECT 1 FROM entity_type v WHERE v.id = NEW.entity_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER event_subscription_value_insert AFTER INSERT ON event_subscription BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM event_source v WHERE v.id = NEW.event_source_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|retired|This event_source is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER event_subscription_value_update AFTER UPDATE OF event_source_id ON event_subscription BEGIN
+  SELECT CASE
+    WHEN NEW.event_source_id IS NOT OLD.event_source_id AND EXISTS (SELECT 1 FROM event_source v WHERE v.id = NEW.event_source_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|retired|This event_source is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER feature_value_insert AFTER INSERT ON feature BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM feature_type v WHERE v.id = NEW.feature_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature|feature_type_id|retired|This feature_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER feature_value_update AFTER UPDATE OF feature_type_id, license_tier_id ON feature BEGIN
+  SELECT CASE
+    WHEN NEW.feature_type_id IS NOT OLD.feature_type_id AND EXISTS (SELECT 1 FROM feature_type v WHERE v.id = NEW.feature_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature|feature_type_id|retired|This feature_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER feature_dependency_value_insert AFTER INSERT ON feature_dependency BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.depends_on_feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER feature_dependency_value_update AFTER UPDATE OF feature_id, depends_on_feature_id ON feature_dependency BEGIN
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.depends_on_feature_id IS NOT OLD.depends_on_feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.depends_on_feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER license_tier_feature_value_insert AFTER INSERT ON license_tier_feature BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER license_tier_feature_value_update AFTER UPDATE OF license_tier_id, feature_id ON license_tier_feature BEGIN
+  SELECT CASE
+    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER feature_license_value_insert AFTER INSERT ON feature_license BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_license|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER feature_license_value_update AFTER UPDATE OF feature_id, scope_type_id ON feature_license BEGIN
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_license|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER feature_usage_value_insert AFTER INSERT ON feature_usage BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER feature_usage_value_update AFTER UPDATE OF scope_type_id ON feature_usage BEGIN
+  SELECT CASE
+    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER entity_type_feature_value_insert AFTER INSERT ON entity_type_feature BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM entity_type v WHERE v.id = NEW.entity_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER entity_type_feature_value_update AFTER UPDATE OF entity_type_id, feature_id ON entity_type_feature BEGIN
+  SELECT CASE
+    WHEN NEW.entity_type_id IS NOT OLD.entity_type_id AND EXISTS (SELECT 1 FROM entity_type v WHERE v.id = NEW.entity_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER entity_feature_value_insert AFTER INSERT ON entity_feature BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER entity_feature_value_update AFTER UPDATE OF feature_id ON entity_feature BEGIN
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER model_registry_value_insert AFTER INSERT ON model_registry BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|model_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER model_registry_value_update AFTER UPDATE OF feature_id ON model_registry BEGIN
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|model_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER component_registry_value_insert AFTER INSERT ON component_registry BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|component_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER component_registry_value_update AFTER UPDATE OF feature_id ON component_registry BEGIN
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|component_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER configuration_value_insert AFTER INSERT ON configuration BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM configuration_type v WHERE v.id = NEW.configuration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|retired|This configuration_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|configuration|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER configuration_value_update AFTER UPDATE OF configuration_type_id, scope_type_id ON configuration BEGIN
+  SELECT CASE
+    WHEN NEW.configuration_type_id IS NOT OLD.configuration_type_id AND EXISTS (SELECT 1 FROM configuration_type v WHERE v.id = NEW.configuration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|retired|This configuration_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|configuration|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER communication_type_channel_value_insert AFTER INSERT ON communication_type_channel BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM communication_type v WHERE v.id = NEW.communication_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM communication_channel v WHERE v.id = NEW.channel_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER communication_type_channel_value_update AFTER UPDATE OF communication_type_id, channel_id ON communication_type_channel BEGIN
+  SELECT CASE
+    WHEN NEW.communication_type_id IS NOT OLD.communication_type_id AND EXISTS (SELECT 1 FROM communication_type v WHERE v.id = NEW.communication_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.channel_id IS NOT OLD.channel_id AND EXISTS (SELECT 1 FROM communication_channel v WHERE v.id = NEW.channel_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER communication_value_insert AFTER INSERT ON communication BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM communication_type v WHERE v.id = NEW.communication_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM entity_reference_type v WHERE v.id = NEW.source_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|source_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM entity_reference_type v WHERE v.id = NEW.target_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|target_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM communication_channel v WHERE v.id = NEW.channel_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM communication_direction v WHERE v.id = NEW.direction_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM business_context_type v WHERE v.id = NEW.business_context_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|business_context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM communication_status v WHERE v.id = NEW.communication_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|communication_status_id|retired|This communication_status is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER communication_value_update AFTER UPDATE OF communication_type_id, source_type_id, target_type_id, channel_id, direction_id, business_context_type_id, communication_status_id ON communication BEGIN
+  SELECT CASE
+    WHEN NEW.communication_type_id IS NOT OLD.communication_type_id AND EXISTS (SELECT 1 FROM communication_type v WHERE v.id = NEW.communication_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.source_type_id IS NOT OLD.source_type_id AND EXISTS (SELECT 1 FROM entity_reference_type v WHERE v.id = NEW.source_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|source_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.target_type_id IS NOT OLD.target_type_id AND EXISTS (SELECT 1 FROM entity_reference_type v WHERE v.id = NEW.target_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|target_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.channel_id IS NOT OLD.channel_id AND EXISTS (SELECT 1 FROM communication_channel v WHERE v.id = NEW.channel_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.direction_id IS NOT OLD.direction_id AND EXISTS (SELECT 1 FROM communication_direction v WHERE v.id = NEW.direction_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.business_context_type_id IS NOT OLD.business_context_type_id AND EXISTS (SELECT 1 FROM business_context_type v WHERE v.id = NEW.business_context_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|business_context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.communication_status_id IS NOT OLD.communication_status_id AND EXISTS (SELECT 1 FROM communication_status v WHERE v.id = NEW.communication_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|communication_status_id|retired|This communication_status is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER communication_business_context_value_insert AFTER INSERT ON communication_business_context BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM business_context_type v WHERE v.id = NEW.context_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM relationship_type v WHERE v.id = NEW.relationship_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|retired|This relationship_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER communication_business_context_value_update AFTER UPDATE OF context_type_id, relationship_type_id ON communication_business_context BEGIN
+  SELECT CASE
+    WHEN NEW.context_type_id IS NOT OLD.context_type_id AND EXISTS (SELECT 1 FROM business_context_type v WHERE v.id = NEW.context_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.relationship_type_id IS NOT OLD.relationship_type_id AND EXISTS (SELECT 1 FROM relationship_type v WHERE v.id = NEW.relationship_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|retired|This relationship_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_value_insert AFTER INSERT ON integration BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_value_update AFTER UPDATE OF integration_type_id ON integration BEGIN
+  SELECT CASE
+    WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_credential_value_insert AFTER INSERT ON integration_credential BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_credential_value_update AFTER UPDATE OF environment_id ON integration_credential BEGIN
+  SELECT CASE
+    WHEN NEW.environment_id IS NOT OLD.environment_id AND EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_mapping_value_insert AFTER INSERT ON integration_mapping BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM communication_direction v WHERE v.id = NEW.communication_direction_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_mapping_value_update AFTER UPDATE OF communication_direction_id ON integration_mapping BEGIN
+  SELECT CASE
+    WHEN NEW.communication_direction_id IS NOT OLD.communication_direction_id AND EXISTS (SELECT 1 FROM communication_direction v WHERE v.id = NEW.communication_direction_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_template_value_insert AFTER INSERT ON integration_template BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM template_category v WHERE v.id = NEW.template_category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|retired|This template_category is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_template_value_update AFTER UPDATE OF integration_type_id, template_category_id ON integration_template BEGIN
+  SELECT CASE
+    WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.template_category_id IS NOT OLD.template_category_id AND EXISTS (SELECT 1 FROM template_category v WHERE v.id = NEW.template_category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|retired|This template_category is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER client_value_insert AFTER INSERT ON client BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM client_status v WHERE v.id = NEW.client_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client|client_status_id|retired|This client_status is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER client_value_update AFTER UPDATE OF client_status_id ON client BEGIN
+  SELECT CASE
+    WHEN NEW.client_status_id IS NOT OLD.client_status_id AND EXISTS (SELECT 1 FROM client_status v WHERE v.id = NEW.client_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client|client_status_id|retired|This client_status is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER client_billing_info_value_insert AFTER INSERT ON client_billing_info BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM subscription_status v WHERE v.id = NEW.subscription_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|retired|This subscription_status is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER client_billing_info_value_update AFTER UPDATE OF license_tier_id, subscription_status_id ON client_billing_info BEGIN
+  SELECT CASE
+    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.subscription_status_id IS NOT OLD.subscription_status_id AND EXISTS (SELECT 1 FROM subscription_status v WHERE v.id = NEW.subscription_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|retired|This subscription_status is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER client_deployment_value_insert AFTER INSERT ON client_deployment BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER client_deployment_value_update AFTER UPDATE OF environment_id ON client_deployment BEGIN
+  SELECT CASE
+    WHEN NEW.environment_id IS NOT OLD.environment_id AND EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER workflow_template_value_insert AFTER INSERT ON workflow_template BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER workflow_template_value_update AFTER UPDATE OF workflow_type_id ON workflow_template BEGIN
+  SELECT CASE
+    WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER orchestration_workflow_value_insert AFTER INSERT ON orchestration_workflow BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER orchestration_workflow_value_update AFTER UPDATE OF workflow_type_id ON orchestration_workflow BEGIN
+  SELECT CASE
+    WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
+END;

@@ -36,6 +36,7 @@ from edgekit.audit.guards import (
     settle,
 )
 from edgekit.audit.images import ARGUMENTS, any_of, differs, image, value_json
+from edgekit.audit.retired import retired_triggers, value_tables
 from edgekit.audit.shape import all_references, name_sql, ordinary_tables, read_table, text_sql
 from edgekit.errors import InvalidError
 
@@ -97,6 +98,7 @@ def schema_sql(connection: sqlite3.Connection, previous_sql: str = "") -> str:
             f"There are more than {LAST_OWN_ID} audited tables.", hint="Raise audit.LAST_OWN_ID."
         )
     references = all_references(connection)
+    values = value_tables(connection)
     names = [
         f"INSERT OR IGNORE INTO audit_table(id, name) VALUES ({number}, {text_sql(name)});"
         for name, number in sorted(ids.items(), key=lambda item: item[1])
@@ -107,6 +109,7 @@ def schema_sql(connection: sqlite3.Connection, previous_sql: str = "") -> str:
         if table in ids or table in APPEND_ONLY
         for sql in _triggers(read_table(connection, table, references=references), ids.get(table))
     ]
+    triggers += [sql for table in tables for sql in retired_triggers(table, references, values)]
     return "\n".join([_HEAD, *names, "", *(sql + ";\n" for sql in triggers)])
 
 
