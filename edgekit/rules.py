@@ -140,11 +140,12 @@ def _index_columns(index: str, connection: sqlite3.Connection | None) -> tuple[s
     """Name table and columns of a unique index over expressions, which SQLite reports by index name only."""
     if connection is not None:
         row = connection.execute(
-            "SELECT tbl_name FROM sqlite_schema WHERE type = 'index' AND name = ?", (index,)
+            "SELECT tbl_name, sql FROM sqlite_schema WHERE type = 'index' AND name = ?", (index,)
         ).fetchone()
         if row:
             found = connection.execute("SELECT name FROM pragma_index_info(?)", (index,)).fetchall()
-            return row[0], [name for (name,) in found if name] or [index]
+            plain = [name for (name,) in found if name]
+            return row[0], plain or re.findall(r"COALESCE\((\w+),", row[1]) or [index]
     return "*", [index]
 
 

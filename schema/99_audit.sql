@@ -93,6 +93,13 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (86, 'integration_schedule_re
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (87, 'integration_schedule_execution');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (88, 'circuit_breaker');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (89, 'rate_limit_window');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (90, 'alert_rule');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (91, 'sla_target');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (92, 'alert');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (93, 'dashboard');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (94, 'sync_peer');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (95, 'sync_bundle');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (96, 'sync_quarantine');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
@@ -215,7 +222,14 @@ CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
     WHEN EXISTS (SELECT 1 FROM workflow_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM workflow_template WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_template refer to this row.')
     WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of orchestration_workflow refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert_rule WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of alert_rule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sla_target WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of sla_target refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of alert refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM dashboard WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of dashboard refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_peer WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_peer refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_bundle WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_bundle refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_quarantine refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'I', NULL);
 END;
 
@@ -371,7 +385,14 @@ CREATE TRIGGER status_direct_rekeyed AFTER UPDATE OF code ON status WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM workflow_type WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM workflow_template WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_template refer to this row.')
     WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of orchestration_workflow refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert_rule WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of alert_rule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sla_target WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of sla_target refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of alert refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM dashboard WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of dashboard refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_peer WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_peer refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_bundle WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_bundle refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE status_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_quarantine refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -468,6 +489,13 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_template refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_template WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of orchestration_workflow refer to this row.') WHERE EXISTS (SELECT 1 FROM orchestration_workflow WHERE status_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of workflow_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_execution WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of alert_rule refer to this row.') WHERE EXISTS (SELECT 1 FROM alert_rule WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of sla_target refer to this row.') WHERE EXISTS (SELECT 1 FROM sla_target WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of alert refer to this row.') WHERE EXISTS (SELECT 1 FROM alert WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of dashboard refer to this row.') WHERE EXISTS (SELECT 1 FROM dashboard WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_peer refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_peer WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_bundle refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_bundle WHERE status_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|status|id|referenced|Rows of sync_quarantine refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_quarantine WHERE status_id = OLD.id);
 END;
 
 CREATE TRIGGER status_audit_delete AFTER DELETE ON status BEGIN
@@ -1889,7 +1917,8 @@ CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
     WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_schedule_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM dashboard WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of dashboard refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'I', NULL);
 END;
 
@@ -1998,7 +2027,8 @@ CREATE TRIGGER organization_direct_rekeyed AFTER UPDATE OF code ON organization 
     WHEN EXISTS (SELECT 1 FROM integration_schedule_execution WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_schedule_execution refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM client WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM dashboard WHERE organization_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|organization|id|referenced|Rows of dashboard refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -2037,6 +2067,7 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of integration_log refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_log WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of client refer to this row.') WHERE EXISTS (SELECT 1 FROM client WHERE organization_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of consultation_session refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_session WHERE organization_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of dashboard refer to this row.') WHERE EXISTS (SELECT 1 FROM dashboard WHERE organization_id = OLD.id);
 END;
 
 CREATE TRIGGER organization_audit_delete AFTER DELETE ON organization BEGIN
@@ -2186,7 +2217,14 @@ CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
     WHEN EXISTS (SELECT 1 FROM workflow_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM workflow_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_template refer to this row.')
     WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM orchestration_workflow WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of orchestration_workflow refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert_rule WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM alert_rule WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of alert_rule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sla_target WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM sla_target WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of sla_target refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert WHERE acknowledged_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM alert WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM alert WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of alert refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM dashboard WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM dashboard WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of dashboard refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_peer WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM sync_peer WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_peer refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_bundle WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM sync_bundle WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_bundle refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM sync_quarantine WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_quarantine refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'I', NULL);
 END;
 
@@ -2372,7 +2410,14 @@ CREATE TRIGGER user_direct_rekeyed AFTER UPDATE OF username ON user WHEN (SELECT
     WHEN EXISTS (SELECT 1 FROM workflow_type WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_type WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_type refer to this row.')
     WHEN EXISTS (SELECT 1 FROM workflow_template WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_template WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_template refer to this row.')
     WHEN EXISTS (SELECT 1 FROM orchestration_workflow WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM orchestration_workflow WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of orchestration_workflow refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_execution refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM workflow_execution WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM workflow_execution WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_execution refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert_rule WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM alert_rule WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of alert_rule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sla_target WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM sla_target WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of sla_target refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert WHERE acknowledged_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM alert WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM alert WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of alert refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM dashboard WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM dashboard WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of dashboard refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_peer WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM sync_peer WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_peer refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_bundle WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM sync_bundle WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_bundle refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE created_by = audit_pending.record_key) OR EXISTS (SELECT 1 FROM sync_quarantine WHERE updated_by = audit_pending.record_key) THEN RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_quarantine refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -2473,6 +2518,13 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_template refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_template WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of orchestration_workflow refer to this row.') WHERE EXISTS (SELECT 1 FROM orchestration_workflow WHERE created_by = OLD.id OR updated_by = OLD.id);
   SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of workflow_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM workflow_execution WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of alert_rule refer to this row.') WHERE EXISTS (SELECT 1 FROM alert_rule WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of sla_target refer to this row.') WHERE EXISTS (SELECT 1 FROM sla_target WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of alert refer to this row.') WHERE EXISTS (SELECT 1 FROM alert WHERE acknowledged_by = OLD.id OR created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of dashboard refer to this row.') WHERE EXISTS (SELECT 1 FROM dashboard WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_peer refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_peer WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_bundle refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_bundle WHERE created_by = OLD.id OR updated_by = OLD.id);
+  SELECT RAISE(ABORT, 'EK|user|id|referenced|Rows of sync_quarantine refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_quarantine WHERE created_by = OLD.id OR updated_by = OLD.id);
 END;
 
 CREATE TRIGGER user_audit_delete AFTER DELETE ON user BEGIN
@@ -4927,7 +4979,8 @@ CREATE TRIGGER encryption_key_audit_insert AFTER INSERT ON encryption_key BEGIN
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM feature_license WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of feature_license refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_peer WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of sync_peer refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'I', NULL);
 END;
 
@@ -5017,7 +5070,8 @@ CREATE TRIGGER encryption_key_direct_rekeyed AFTER UPDATE OF uuid, purpose, reti
     WHEN EXISTS (SELECT 1 FROM encryption_key WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM feature_license WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of feature_license refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sync_peer WHERE encryption_key_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of sync_peer refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER encryption_key_direct_delete BEFORE DELETE ON encryption_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5029,6 +5083,7 @@ CREATE TRIGGER encryption_key_direct_delete BEFORE DELETE ON encryption_key WHEN
   SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of feature_license refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE encryption_key_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of integration_credential refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_credential WHERE encryption_key_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of client_billing_info refer to this row.') WHERE EXISTS (SELECT 1 FROM client_billing_info WHERE encryption_key_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of sync_peer refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_peer WHERE encryption_key_id = OLD.id);
 END;
 
 CREATE TRIGGER encryption_key_audit_delete AFTER DELETE ON encryption_key BEGIN
@@ -8684,7 +8739,8 @@ CREATE TRIGGER communication_audit_insert AFTER INSERT ON communication BEGIN
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM communication WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM communication WHERE parent_communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication_business_context refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication_business_context refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert WHERE communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of alert refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'I', NULL);
 END;
 
@@ -8840,7 +8896,8 @@ CREATE TRIGGER communication_direct_rekeyed AFTER UPDATE OF uuid, idempotency_ke
     WHEN record_key = NEW.id THEN 1
     WHEN EXISTS (SELECT 1 FROM communication WHERE id = audit_pending.record_key) THEN 0
     WHEN EXISTS (SELECT 1 FROM communication WHERE parent_communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication_business_context refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM communication_business_context WHERE communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication_business_context refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert WHERE communication_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|communication|id|referenced|Rows of alert refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER communication_direct_delete BEFORE DELETE ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -8851,6 +8908,7 @@ CREATE TRIGGER communication_direct_delete BEFORE DELETE ON communication WHEN (
   DELETE FROM audit_pending WHERE table_id IS NULL;
   SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE (parent_communication_id = OLD.id) AND id IS NOT OLD.id);
   SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication_business_context WHERE communication_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of alert refer to this row.') WHERE EXISTS (SELECT 1 FROM alert WHERE communication_id = OLD.id);
 END;
 
 CREATE TRIGGER communication_audit_delete AFTER DELETE ON communication BEGIN
@@ -9339,7 +9397,9 @@ CREATE TRIGGER integration_audit_insert AFTER INSERT ON integration BEGIN
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of circuit_breaker refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of circuit_breaker refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert_rule WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of alert_rule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sla_target WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of sla_target refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, NEW.id, 'I', NULL);
 END;
 
@@ -9439,7 +9499,9 @@ CREATE TRIGGER integration_direct_rekeyed AFTER UPDATE OF integration_name, inte
     WHEN EXISTS (SELECT 1 FROM integration_checkpoint WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_checkpoint refer to this row.')
     WHEN EXISTS (SELECT 1 FROM integration_log WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_log refer to this row.')
     WHEN EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.')
-    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of circuit_breaker refer to this row.') ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM circuit_breaker WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of circuit_breaker refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM alert_rule WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of alert_rule refer to this row.')
+    WHEN EXISTS (SELECT 1 FROM sla_target WHERE integration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|integration|id|referenced|Rows of sla_target refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -9454,6 +9516,8 @@ CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELE
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_execution refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of integration_log refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_log WHERE integration_id = OLD.id);
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM dead_letter WHERE integration_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of alert_rule refer to this row.') WHERE EXISTS (SELECT 1 FROM alert_rule WHERE integration_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of sla_target refer to this row.') WHERE EXISTS (SELECT 1 FROM sla_target WHERE integration_id = OLD.id);
   DELETE FROM integration_mapping WHERE integration_id = OLD.id;
   DELETE FROM integration_schedule WHERE integration_id = OLD.id;
   DELETE FROM integration_checkpoint WHERE integration_id = OLD.id;
@@ -14973,6 +15037,1320 @@ CREATE TRIGGER workflow_execution_audit_delete AFTER DELETE ON workflow_executio
     json_quote(OLD.updated_at)));
 END;
 
+CREATE TRIGGER metric_sample_direct_insert BEFORE INSERT ON metric_sample WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|metric_sample|id|range|Ids end at 9007199254740991.') END;
+  SELECT CASE WHEN NOT ifnull(length(metric) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|metric_sample|metric|length|metric_sample.metric must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(labels) THEN json_type(labels) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|metric_sample|labels|json_object|metric_sample.labels must be a JSON object.')
+    WHEN NOT ifnull(sampled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', sampled_at, '+0 days') IS sampled_at, 1) THEN RAISE(ABORT, 'EK|metric_sample|sampled_at|time|metric_sample.sampled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END
+    FROM (SELECT NEW.metric AS metric, ifnull(NEW.labels, ('{}')) AS labels, ifnull(NEW.sampled_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS sampled_at);
+END;
+
+CREATE TRIGGER metric_sample_kept_insert BEFORE INSERT ON metric_sample WHEN EXISTS (SELECT id FROM metric_sample WHERE id = NEW.id) BEGIN
+  SELECT RAISE(ABORT, 'EK|metric_sample|*|append_only|Rows of metric_sample are only ever added.');
+END;
+
+CREATE TRIGGER metric_sample_kept_update BEFORE UPDATE ON metric_sample BEGIN
+  SELECT RAISE(ABORT, 'EK|metric_sample|*|append_only|Rows of metric_sample are only ever added.');
+END;
+
+CREATE TRIGGER metric_sample_kept_delete BEFORE DELETE ON metric_sample BEGIN
+  SELECT RAISE(ABORT, 'EK|metric_sample|*|append_only|Rows of metric_sample are only ever added.');
+END;
+
+CREATE TRIGGER alert_rule_direct_insert BEFORE INSERT ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|alert_rule|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|alert_rule|created_at|time|alert_rule.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|alert_rule|updated_at|time|alert_rule.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|alert_rule|code|length|alert_rule.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|alert_rule|name|length|alert_rule.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(metric) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|alert_rule|metric|length|alert_rule.metric must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(labels IS NULL OR CASE WHEN json_valid(labels) THEN json_type(labels) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|alert_rule|labels|json_object|alert_rule.labels must be a JSON object.')
+    WHEN NOT ifnull(aggregation IN ('last', 'average', 'minimum', 'maximum', 'sum', 'p95'), 1) THEN RAISE(ABORT, 'EK|alert_rule|aggregation|choice|alert_rule.aggregation must be one of: last, average, minimum, maximum, sum, p95.')
+    WHEN NOT ifnull(comparison IN ('above', 'at_least', 'below', 'at_most'), 1) THEN RAISE(ABORT, 'EK|alert_rule|comparison|choice|alert_rule.comparison must be one of: above, at_least, below, at_most.')
+    WHEN NOT ifnull(window_seconds >= 1, 1) THEN RAISE(ABORT, 'EK|alert_rule|window_seconds|range|alert_rule.window_seconds must be at least 1.')
+    WHEN NOT ifnull(severity IN ('info', 'warning', 'critical'), 1) THEN RAISE(ABORT, 'EK|alert_rule|severity|choice|alert_rule.severity must be one of: info, warning, critical.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.metric AS metric, NEW.labels AS labels, ifnull(NEW.aggregation, ('average')) AS aggregation, ifnull(NEW.comparison, ('above')) AS comparison, ifnull(NEW.window_seconds, 300) AS window_seconds, ifnull(NEW.severity, ('warning')) AS severity);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|alert_rule|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|alert_rule|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|alert_rule|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|alert_rule|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 90;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 90, x.id, format('{"code":%s,"name":%s,"description":%s,"metric":%s,"integration_id":%s,"labels":%s,"aggregation":%s,"comparison":%s,"threshold":%s,"window_seconds":%s,"severity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.metric),
+    ifnull(x.integration_id, 'null'),
+    json_quote(x.labels),
+    json_quote(x.aggregation),
+    json_quote(x.comparison),
+    CASE WHEN x.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(x.threshold) > 1.7976931348623157e308 THEN iif(x.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(x.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.threshold) END END,
+    x.window_seconds,
+    json_quote(x.severity),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM alert_rule x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM alert_rule WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER alert_rule_audit_insert AFTER INSERT ON alert_rule BEGIN
+  DELETE FROM audit_pending WHERE table_id = 90 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM alert_rule WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM alert WHERE alert_rule_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|alert_rule|id|referenced|Rows of alert refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER alert_rule_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON alert_rule WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|alert_rule|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER alert_rule_created_kept BEFORE UPDATE OF created_at, created_by ON alert_rule WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|alert_rule|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|alert_rule|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER alert_rule_audit_update AFTER UPDATE ON alert_rule WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.metric IS NOT OLD.metric COLLATE BINARY
+  OR NEW.integration_id IS NOT OLD.integration_id
+  OR NEW.labels IS NOT OLD.labels COLLATE BINARY
+  OR NEW.aggregation IS NOT OLD.aggregation COLLATE BINARY
+  OR NEW.comparison IS NOT OLD.comparison COLLATE BINARY
+  OR NEW.threshold IS NOT OLD.threshold
+  OR NEW.window_seconds IS NOT OLD.window_seconds
+  OR NEW.severity IS NOT OLD.severity COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 90 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.metric IS NOT OLD.metric COLLATE BINARY THEN ',"metric":[' || json_quote(OLD.metric) || ',' || json_quote(''||NEW.metric) || ']' END,
+    CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || ifnull(OLD.integration_id, 'null') || ',' || ifnull(NEW.integration_id, 'null') || ']' END,
+    CASE WHEN NEW.labels IS NOT OLD.labels COLLATE BINARY THEN ',"labels":[' || json_quote(OLD.labels) || ',' || json_quote(''||NEW.labels) || ']' END,
+    CASE WHEN NEW.aggregation IS NOT OLD.aggregation COLLATE BINARY THEN ',"aggregation":[' || json_quote(OLD.aggregation) || ',' || json_quote(''||NEW.aggregation) || ']' END,
+    CASE WHEN NEW.comparison IS NOT OLD.comparison COLLATE BINARY THEN ',"comparison":[' || json_quote(OLD.comparison) || ',' || json_quote(''||NEW.comparison) || ']' END,
+    CASE WHEN NEW.threshold IS NOT OLD.threshold THEN ',"threshold":[' || CASE WHEN OLD.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.threshold) > 1.7976931348623157e308 THEN iif(OLD.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.threshold) END END || ',' || CASE WHEN NEW.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(NEW.threshold) > 1.7976931348623157e308 THEN iif(NEW.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(NEW.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), NEW.threshold) END END || ']' END,
+    CASE WHEN NEW.window_seconds IS NOT OLD.window_seconds THEN ',"window_seconds":[' || OLD.window_seconds || ',' || NEW.window_seconds || ']' END,
+    CASE WHEN NEW.severity IS NOT OLD.severity COLLATE BINARY THEN ',"severity":[' || json_quote(OLD.severity) || ',' || json_quote(''||NEW.severity) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE alert_rule SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER alert_rule_direct_update BEFORE UPDATE ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|alert_rule|updated_at|time|alert_rule.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|alert_rule|code|length|alert_rule.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|alert_rule|name|length|alert_rule.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(metric) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|alert_rule|metric|length|alert_rule.metric must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(labels IS NULL OR CASE WHEN json_valid(labels) THEN json_type(labels) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|alert_rule|labels|json_object|alert_rule.labels must be a JSON object.')
+    WHEN NOT ifnull(aggregation IN ('last', 'average', 'minimum', 'maximum', 'sum', 'p95'), 1) THEN RAISE(ABORT, 'EK|alert_rule|aggregation|choice|alert_rule.aggregation must be one of: last, average, minimum, maximum, sum, p95.')
+    WHEN NOT ifnull(comparison IN ('above', 'at_least', 'below', 'at_most'), 1) THEN RAISE(ABORT, 'EK|alert_rule|comparison|choice|alert_rule.comparison must be one of: above, at_least, below, at_most.')
+    WHEN NOT ifnull(window_seconds >= 1, 1) THEN RAISE(ABORT, 'EK|alert_rule|window_seconds|range|alert_rule.window_seconds must be at least 1.')
+    WHEN NOT ifnull(severity IN ('info', 'warning', 'critical'), 1) THEN RAISE(ABORT, 'EK|alert_rule|severity|choice|alert_rule.severity must be one of: info, warning, critical.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.metric AS metric, NEW.labels AS labels, ifnull(NEW.aggregation, ('average')) AS aggregation, ifnull(NEW.comparison, ('above')) AS comparison, ifnull(NEW.window_seconds, 300) AS window_seconds, ifnull(NEW.severity, ('warning')) AS severity);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|alert_rule|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|alert_rule|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|alert_rule|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|alert_rule|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER alert_rule_direct_rekey BEFORE UPDATE OF code ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 90;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 90, x.id, format('{"code":%s,"name":%s,"description":%s,"metric":%s,"integration_id":%s,"labels":%s,"aggregation":%s,"comparison":%s,"threshold":%s,"window_seconds":%s,"severity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.metric),
+    ifnull(x.integration_id, 'null'),
+    json_quote(x.labels),
+    json_quote(x.aggregation),
+    json_quote(x.comparison),
+    CASE WHEN x.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(x.threshold) > 1.7976931348623157e308 THEN iif(x.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(x.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.threshold) END END,
+    x.window_seconds,
+    json_quote(x.severity),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM alert_rule x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM alert_rule WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER alert_rule_direct_rekeyed AFTER UPDATE OF code ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 90 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM alert_rule WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM alert WHERE alert_rule_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|alert_rule|id|referenced|Rows of alert refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER alert_rule_direct_delete BEFORE DELETE ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 90 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|alert_rule|id|referenced|Rows of alert refer to this row.') WHERE EXISTS (SELECT 1 FROM alert WHERE alert_rule_id = OLD.id);
+END;
+
+CREATE TRIGGER alert_rule_audit_delete AFTER DELETE ON alert_rule BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"metric":%s,"integration_id":%s,"labels":%s,"aggregation":%s,"comparison":%s,"threshold":%s,"window_seconds":%s,"severity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.metric),
+    ifnull(OLD.integration_id, 'null'),
+    json_quote(OLD.labels),
+    json_quote(OLD.aggregation),
+    json_quote(OLD.comparison),
+    CASE WHEN OLD.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.threshold) > 1.7976931348623157e308 THEN iif(OLD.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.threshold) END END,
+    OLD.window_seconds,
+    json_quote(OLD.severity),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER sla_target_direct_insert BEFORE INSERT ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|sla_target|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|sla_target|created_at|time|sla_target.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|sla_target|updated_at|time|sla_target.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(metric) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|sla_target|metric|length|sla_target.metric must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(aggregation IN ('last', 'average', 'minimum', 'maximum', 'sum', 'p95'), 1) THEN RAISE(ABORT, 'EK|sla_target|aggregation|choice|sla_target.aggregation must be one of: last, average, minimum, maximum, sum, p95.')
+    WHEN NOT ifnull(comparison IN ('at_least', 'at_most'), 1) THEN RAISE(ABORT, 'EK|sla_target|comparison|choice|sla_target.comparison must be one of: at_least, at_most.')
+    WHEN NOT ifnull(window_seconds >= 1, 1) THEN RAISE(ABORT, 'EK|sla_target|window_seconds|range|sla_target.window_seconds must be at least 1.') END
+    FROM (SELECT NEW.metric AS metric, ifnull(NEW.aggregation, ('average')) AS aggregation, NEW.comparison AS comparison, NEW.window_seconds AS window_seconds);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|sla_target|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|sla_target|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|sla_target|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|sla_target|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 91;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 91, x.id, format('{"integration_id":%s,"metric":%s,"aggregation":%s,"comparison":%s,"target":%s,"window_seconds":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.integration_id,
+    json_quote(x.metric),
+    json_quote(x.aggregation),
+    json_quote(x.comparison),
+    CASE WHEN x.target IS NULL THEN 'null' ELSE CASE WHEN abs(x.target) > 1.7976931348623157e308 THEN iif(x.target > 0, '9e999', '-9e999') ELSE format(iif(abs(x.target) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.target) END END,
+    x.window_seconds,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM sla_target x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM sla_target WHERE integration_id = NEW.integration_id AND metric = NEW.metric);
+END;
+
+CREATE TRIGGER sla_target_audit_insert AFTER INSERT ON sla_target BEGIN
+  DELETE FROM audit_pending WHERE table_id = 91 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM sla_target WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM alert WHERE sla_target_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|sla_target|id|referenced|Rows of alert refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER sla_target_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON sla_target WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|sla_target|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER sla_target_created_kept BEFORE UPDATE OF created_at, created_by ON sla_target WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|sla_target|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|sla_target|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER sla_target_audit_update AFTER UPDATE ON sla_target WHEN NEW.integration_id IS NOT OLD.integration_id
+  OR NEW.metric IS NOT OLD.metric COLLATE BINARY
+  OR NEW.aggregation IS NOT OLD.aggregation COLLATE BINARY
+  OR NEW.comparison IS NOT OLD.comparison COLLATE BINARY
+  OR NEW.target IS NOT OLD.target
+  OR NEW.window_seconds IS NOT OLD.window_seconds
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 91 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.integration_id IS NOT OLD.integration_id THEN ',"integration_id":[' || OLD.integration_id || ',' || NEW.integration_id || ']' END,
+    CASE WHEN NEW.metric IS NOT OLD.metric COLLATE BINARY THEN ',"metric":[' || json_quote(OLD.metric) || ',' || json_quote(''||NEW.metric) || ']' END,
+    CASE WHEN NEW.aggregation IS NOT OLD.aggregation COLLATE BINARY THEN ',"aggregation":[' || json_quote(OLD.aggregation) || ',' || json_quote(''||NEW.aggregation) || ']' END,
+    CASE WHEN NEW.comparison IS NOT OLD.comparison COLLATE BINARY THEN ',"comparison":[' || json_quote(OLD.comparison) || ',' || json_quote(''||NEW.comparison) || ']' END,
+    CASE WHEN NEW.target IS NOT OLD.target THEN ',"target":[' || CASE WHEN OLD.target IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.target) > 1.7976931348623157e308 THEN iif(OLD.target > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.target) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.target) END END || ',' || CASE WHEN NEW.target IS NULL THEN 'null' ELSE CASE WHEN abs(NEW.target) > 1.7976931348623157e308 THEN iif(NEW.target > 0, '9e999', '-9e999') ELSE format(iif(abs(NEW.target) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), NEW.target) END END || ']' END,
+    CASE WHEN NEW.window_seconds IS NOT OLD.window_seconds THEN ',"window_seconds":[' || OLD.window_seconds || ',' || NEW.window_seconds || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE sla_target SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER sla_target_direct_update BEFORE UPDATE ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|sla_target|updated_at|time|sla_target.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(metric) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|sla_target|metric|length|sla_target.metric must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(aggregation IN ('last', 'average', 'minimum', 'maximum', 'sum', 'p95'), 1) THEN RAISE(ABORT, 'EK|sla_target|aggregation|choice|sla_target.aggregation must be one of: last, average, minimum, maximum, sum, p95.')
+    WHEN NOT ifnull(comparison IN ('at_least', 'at_most'), 1) THEN RAISE(ABORT, 'EK|sla_target|comparison|choice|sla_target.comparison must be one of: at_least, at_most.')
+    WHEN NOT ifnull(window_seconds >= 1, 1) THEN RAISE(ABORT, 'EK|sla_target|window_seconds|range|sla_target.window_seconds must be at least 1.') END
+    FROM (SELECT NEW.metric AS metric, ifnull(NEW.aggregation, ('average')) AS aggregation, NEW.comparison AS comparison, NEW.window_seconds AS window_seconds);
+  SELECT CASE
+    WHEN NEW.integration_id IS NOT OLD.integration_id AND NEW.integration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM integration WHERE id = NEW.integration_id) THEN RAISE(ABORT, 'EK|sla_target|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|sla_target|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|sla_target|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|sla_target|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER sla_target_direct_rekey BEFORE UPDATE OF integration_id, metric ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 91;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 91, x.id, format('{"integration_id":%s,"metric":%s,"aggregation":%s,"comparison":%s,"target":%s,"window_seconds":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.integration_id,
+    json_quote(x.metric),
+    json_quote(x.aggregation),
+    json_quote(x.comparison),
+    CASE WHEN x.target IS NULL THEN 'null' ELSE CASE WHEN abs(x.target) > 1.7976931348623157e308 THEN iif(x.target > 0, '9e999', '-9e999') ELSE format(iif(abs(x.target) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.target) END END,
+    x.window_seconds,
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM sla_target x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM sla_target WHERE integration_id = NEW.integration_id AND metric = NEW.metric);
+END;
+
+CREATE TRIGGER sla_target_direct_rekeyed AFTER UPDATE OF integration_id, metric ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 91 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM sla_target WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM alert WHERE sla_target_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|sla_target|id|referenced|Rows of alert refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER sla_target_direct_delete BEFORE DELETE ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 91 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|sla_target|id|referenced|Rows of alert refer to this row.') WHERE EXISTS (SELECT 1 FROM alert WHERE sla_target_id = OLD.id);
+END;
+
+CREATE TRIGGER sla_target_audit_delete AFTER DELETE ON sla_target BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, OLD.id, 'D',
+    format('{"integration_id":%s,"metric":%s,"aggregation":%s,"comparison":%s,"target":%s,"window_seconds":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.integration_id,
+    json_quote(OLD.metric),
+    json_quote(OLD.aggregation),
+    json_quote(OLD.comparison),
+    CASE WHEN OLD.target IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.target) > 1.7976931348623157e308 THEN iif(OLD.target > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.target) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.target) END END,
+    OLD.window_seconds,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER alert_direct_insert BEFORE INSERT ON alert WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|alert|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|alert|created_at|time|alert.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|alert|updated_at|time|alert.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(subject) <= 200, 1) THEN RAISE(ABORT, 'EK|alert|subject|length|alert.subject has at most 200 characters.')
+    WHEN NOT ifnull(alert_status IN ('open', 'acknowledged', 'resolved'), 1) THEN RAISE(ABORT, 'EK|alert|alert_status|choice|alert.alert_status must be one of: open, acknowledged, resolved.')
+    WHEN NOT ifnull(length(message) BETWEEN 1 AND 1000, 1) THEN RAISE(ABORT, 'EK|alert|message|length|alert.message must not be empty and has at most 1000 characters.')
+    WHEN NOT ifnull(opened_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', opened_at, '+0 days') IS opened_at, 1) THEN RAISE(ABORT, 'EK|alert|opened_at|time|alert.opened_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(acknowledged_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', acknowledged_at, '+0 days') IS acknowledged_at, 1) THEN RAISE(ABORT, 'EK|alert|acknowledged_at|time|alert.acknowledged_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(resolved_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', resolved_at, '+0 days') IS resolved_at, 1) THEN RAISE(ABORT, 'EK|alert|resolved_at|time|alert.resolved_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((alert_rule_id IS NULL) <> (sla_target_id IS NULL), 1) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|required|alert.alert_rule_id does not fit the rest of the row.')
+    WHEN NOT ifnull((acknowledged_at IS NULL) = (acknowledged_by IS NULL) AND (alert_status <> 'acknowledged' OR acknowledged_at IS NOT NULL), 1) THEN RAISE(ABORT, 'EK|alert|acknowledged_at|required|alert.acknowledged_at does not fit the rest of the row.')
+    WHEN NOT ifnull((resolved_at IS NULL) = (alert_status <> 'resolved'), 1) THEN RAISE(ABORT, 'EK|alert|resolved_at|required|alert.resolved_at does not fit the rest of the row.')
+    WHEN NOT ifnull(opened_at <= resolved_at, 1) THEN RAISE(ABORT, 'EK|alert|resolved_at|order|alert.resolved_at must not come before opened_at.') END
+    FROM (SELECT NEW.alert_rule_id AS alert_rule_id, NEW.sla_target_id AS sla_target_id, NEW.subject AS subject, ifnull(NEW.alert_status, ('open')) AS alert_status, NEW.message AS message, ifnull(NEW.opened_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS opened_at, NEW.acknowledged_at AS acknowledged_at, NEW.acknowledged_by AS acknowledged_by, NEW.resolved_at AS resolved_at);
+  SELECT CASE
+    WHEN NEW.alert_rule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM alert_rule WHERE id = NEW.alert_rule_id) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|reference|There is no alert_rule with this alert_rule_id.')
+    WHEN NEW.sla_target_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sla_target WHERE id = NEW.sla_target_id) THEN RAISE(ABORT, 'EK|alert|sla_target_id|reference|There is no sla_target with this sla_target_id.')
+    WHEN NEW.acknowledged_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.acknowledged_by) THEN RAISE(ABORT, 'EK|alert|acknowledged_by|reference|There is no user with this acknowledged_by.')
+    WHEN NEW.communication_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication WHERE id = NEW.communication_id) THEN RAISE(ABORT, 'EK|alert|communication_id|reference|There is no communication with this communication_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|alert|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|alert|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|alert|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 92;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 92, x.id, format('{"alert_rule_id":%s,"sla_target_id":%s,"subject":%s,"alert_status":%s,"observed_value":%s,"threshold":%s,"message":%s,"opened_at":%s,"acknowledged_at":%s,"acknowledged_by":%s,"resolved_at":%s,"communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    ifnull(x.alert_rule_id, 'null'),
+    ifnull(x.sla_target_id, 'null'),
+    json_quote(x.subject),
+    json_quote(x.alert_status),
+    CASE WHEN x.observed_value IS NULL THEN 'null' ELSE CASE WHEN abs(x.observed_value) > 1.7976931348623157e308 THEN iif(x.observed_value > 0, '9e999', '-9e999') ELSE format(iif(abs(x.observed_value) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.observed_value) END END,
+    CASE WHEN x.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(x.threshold) > 1.7976931348623157e308 THEN iif(x.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(x.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.threshold) END END,
+    json_quote(x.message),
+    json_quote(x.opened_at),
+    json_quote(x.acknowledged_at),
+    ifnull(x.acknowledged_by, 'null'),
+    json_quote(x.resolved_at),
+    ifnull(x.communication_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM alert x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM alert WHERE (alert_status <> 'resolved') AND (COALESCE(alert_rule_id, 0), COALESCE(sla_target_id, 0), COALESCE(subject, '')) = (SELECT COALESCE(alert_rule_id, 0), COALESCE(sla_target_id, 0), COALESCE(subject, '') FROM (SELECT NEW.alert_rule_id AS alert_rule_id, NEW.sla_target_id AS sla_target_id, NEW.subject AS subject, ifnull(NEW.alert_status, ('open')) AS alert_status) WHERE alert_status <> 'resolved'));
+END;
+
+CREATE TRIGGER alert_audit_insert AFTER INSERT ON alert BEGIN
+  DELETE FROM audit_pending WHERE table_id = 92 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM alert WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER alert_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON alert WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|alert|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER alert_created_kept BEFORE UPDATE OF created_at, created_by ON alert WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|alert|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|alert|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER alert_audit_update AFTER UPDATE ON alert WHEN NEW.alert_rule_id IS NOT OLD.alert_rule_id
+  OR NEW.sla_target_id IS NOT OLD.sla_target_id
+  OR NEW.subject IS NOT OLD.subject COLLATE BINARY
+  OR NEW.alert_status IS NOT OLD.alert_status COLLATE BINARY
+  OR NEW.observed_value IS NOT OLD.observed_value
+  OR NEW.threshold IS NOT OLD.threshold
+  OR NEW.message IS NOT OLD.message COLLATE BINARY
+  OR NEW.opened_at IS NOT OLD.opened_at COLLATE BINARY
+  OR NEW.acknowledged_at IS NOT OLD.acknowledged_at COLLATE BINARY
+  OR NEW.acknowledged_by IS NOT OLD.acknowledged_by
+  OR NEW.resolved_at IS NOT OLD.resolved_at COLLATE BINARY
+  OR NEW.communication_id IS NOT OLD.communication_id
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 92 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.alert_rule_id IS NOT OLD.alert_rule_id THEN ',"alert_rule_id":[' || ifnull(OLD.alert_rule_id, 'null') || ',' || ifnull(NEW.alert_rule_id, 'null') || ']' END,
+    CASE WHEN NEW.sla_target_id IS NOT OLD.sla_target_id THEN ',"sla_target_id":[' || ifnull(OLD.sla_target_id, 'null') || ',' || ifnull(NEW.sla_target_id, 'null') || ']' END,
+    CASE WHEN NEW.subject IS NOT OLD.subject COLLATE BINARY THEN ',"subject":[' || json_quote(OLD.subject) || ',' || json_quote(''||NEW.subject) || ']' END,
+    CASE WHEN NEW.alert_status IS NOT OLD.alert_status COLLATE BINARY THEN ',"alert_status":[' || json_quote(OLD.alert_status) || ',' || json_quote(''||NEW.alert_status) || ']' END,
+    CASE WHEN NEW.observed_value IS NOT OLD.observed_value THEN ',"observed_value":[' || CASE WHEN OLD.observed_value IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.observed_value) > 1.7976931348623157e308 THEN iif(OLD.observed_value > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.observed_value) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.observed_value) END END || ',' || CASE WHEN NEW.observed_value IS NULL THEN 'null' ELSE CASE WHEN abs(NEW.observed_value) > 1.7976931348623157e308 THEN iif(NEW.observed_value > 0, '9e999', '-9e999') ELSE format(iif(abs(NEW.observed_value) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), NEW.observed_value) END END || ']' END,
+    CASE WHEN NEW.threshold IS NOT OLD.threshold THEN ',"threshold":[' || CASE WHEN OLD.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.threshold) > 1.7976931348623157e308 THEN iif(OLD.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.threshold) END END || ',' || CASE WHEN NEW.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(NEW.threshold) > 1.7976931348623157e308 THEN iif(NEW.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(NEW.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), NEW.threshold) END END || ']' END,
+    CASE WHEN NEW.message IS NOT OLD.message COLLATE BINARY THEN ',"message":[' || json_quote(OLD.message) || ',' || json_quote(''||NEW.message) || ']' END,
+    CASE WHEN NEW.opened_at IS NOT OLD.opened_at COLLATE BINARY THEN ',"opened_at":[' || json_quote(OLD.opened_at) || ',' || json_quote(''||NEW.opened_at) || ']' END,
+    CASE WHEN NEW.acknowledged_at IS NOT OLD.acknowledged_at COLLATE BINARY THEN ',"acknowledged_at":[' || json_quote(OLD.acknowledged_at) || ',' || json_quote(''||NEW.acknowledged_at) || ']' END,
+    CASE WHEN NEW.acknowledged_by IS NOT OLD.acknowledged_by THEN ',"acknowledged_by":[' || ifnull(OLD.acknowledged_by, 'null') || ',' || ifnull(NEW.acknowledged_by, 'null') || ']' END,
+    CASE WHEN NEW.resolved_at IS NOT OLD.resolved_at COLLATE BINARY THEN ',"resolved_at":[' || json_quote(OLD.resolved_at) || ',' || json_quote(''||NEW.resolved_at) || ']' END,
+    CASE WHEN NEW.communication_id IS NOT OLD.communication_id THEN ',"communication_id":[' || ifnull(OLD.communication_id, 'null') || ',' || ifnull(NEW.communication_id, 'null') || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE alert SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER alert_direct_update BEFORE UPDATE ON alert WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|alert|updated_at|time|alert.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(subject) <= 200, 1) THEN RAISE(ABORT, 'EK|alert|subject|length|alert.subject has at most 200 characters.')
+    WHEN NOT ifnull(alert_status IN ('open', 'acknowledged', 'resolved'), 1) THEN RAISE(ABORT, 'EK|alert|alert_status|choice|alert.alert_status must be one of: open, acknowledged, resolved.')
+    WHEN NOT ifnull(length(message) BETWEEN 1 AND 1000, 1) THEN RAISE(ABORT, 'EK|alert|message|length|alert.message must not be empty and has at most 1000 characters.')
+    WHEN NOT ifnull(opened_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', opened_at, '+0 days') IS opened_at, 1) THEN RAISE(ABORT, 'EK|alert|opened_at|time|alert.opened_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(acknowledged_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', acknowledged_at, '+0 days') IS acknowledged_at, 1) THEN RAISE(ABORT, 'EK|alert|acknowledged_at|time|alert.acknowledged_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(resolved_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', resolved_at, '+0 days') IS resolved_at, 1) THEN RAISE(ABORT, 'EK|alert|resolved_at|time|alert.resolved_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((alert_rule_id IS NULL) <> (sla_target_id IS NULL), 1) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|required|alert.alert_rule_id does not fit the rest of the row.')
+    WHEN NOT ifnull((acknowledged_at IS NULL) = (acknowledged_by IS NULL) AND (alert_status <> 'acknowledged' OR acknowledged_at IS NOT NULL), 1) THEN RAISE(ABORT, 'EK|alert|acknowledged_at|required|alert.acknowledged_at does not fit the rest of the row.')
+    WHEN NOT ifnull((resolved_at IS NULL) = (alert_status <> 'resolved'), 1) THEN RAISE(ABORT, 'EK|alert|resolved_at|required|alert.resolved_at does not fit the rest of the row.')
+    WHEN NOT ifnull(opened_at <= resolved_at, 1) THEN RAISE(ABORT, 'EK|alert|resolved_at|order|alert.resolved_at must not come before opened_at.') END
+    FROM (SELECT NEW.alert_rule_id AS alert_rule_id, NEW.sla_target_id AS sla_target_id, NEW.subject AS subject, ifnull(NEW.alert_status, ('open')) AS alert_status, NEW.message AS message, ifnull(NEW.opened_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) AS opened_at, NEW.acknowledged_at AS acknowledged_at, NEW.acknowledged_by AS acknowledged_by, NEW.resolved_at AS resolved_at);
+  SELECT CASE
+    WHEN NEW.alert_rule_id IS NOT OLD.alert_rule_id AND NEW.alert_rule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM alert_rule WHERE id = NEW.alert_rule_id) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|reference|There is no alert_rule with this alert_rule_id.')
+    WHEN NEW.sla_target_id IS NOT OLD.sla_target_id AND NEW.sla_target_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sla_target WHERE id = NEW.sla_target_id) THEN RAISE(ABORT, 'EK|alert|sla_target_id|reference|There is no sla_target with this sla_target_id.')
+    WHEN NEW.acknowledged_by IS NOT OLD.acknowledged_by AND NEW.acknowledged_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.acknowledged_by) THEN RAISE(ABORT, 'EK|alert|acknowledged_by|reference|There is no user with this acknowledged_by.')
+    WHEN NEW.communication_id IS NOT OLD.communication_id AND NEW.communication_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM communication WHERE id = NEW.communication_id) THEN RAISE(ABORT, 'EK|alert|communication_id|reference|There is no communication with this communication_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|alert|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|alert|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|alert|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER alert_direct_rekey BEFORE UPDATE OF alert_rule_id, sla_target_id, subject, alert_status ON alert WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 92;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 92, x.id, format('{"alert_rule_id":%s,"sla_target_id":%s,"subject":%s,"alert_status":%s,"observed_value":%s,"threshold":%s,"message":%s,"opened_at":%s,"acknowledged_at":%s,"acknowledged_by":%s,"resolved_at":%s,"communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    ifnull(x.alert_rule_id, 'null'),
+    ifnull(x.sla_target_id, 'null'),
+    json_quote(x.subject),
+    json_quote(x.alert_status),
+    CASE WHEN x.observed_value IS NULL THEN 'null' ELSE CASE WHEN abs(x.observed_value) > 1.7976931348623157e308 THEN iif(x.observed_value > 0, '9e999', '-9e999') ELSE format(iif(abs(x.observed_value) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.observed_value) END END,
+    CASE WHEN x.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(x.threshold) > 1.7976931348623157e308 THEN iif(x.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(x.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), x.threshold) END END,
+    json_quote(x.message),
+    json_quote(x.opened_at),
+    json_quote(x.acknowledged_at),
+    ifnull(x.acknowledged_by, 'null'),
+    json_quote(x.resolved_at),
+    ifnull(x.communication_id, 'null'),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM alert x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM alert WHERE (alert_status <> 'resolved') AND (COALESCE(alert_rule_id, 0), COALESCE(sla_target_id, 0), COALESCE(subject, '')) = (SELECT COALESCE(alert_rule_id, 0), COALESCE(sla_target_id, 0), COALESCE(subject, '') FROM (SELECT NEW.alert_rule_id AS alert_rule_id, NEW.sla_target_id AS sla_target_id, NEW.subject AS subject, ifnull(NEW.alert_status, ('open')) AS alert_status) WHERE alert_status <> 'resolved'));
+END;
+
+CREATE TRIGGER alert_direct_rekeyed AFTER UPDATE OF alert_rule_id, sla_target_id, subject, alert_status ON alert WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 92 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM alert WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER alert_direct_delete BEFORE DELETE ON alert WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 92 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER alert_audit_delete AFTER DELETE ON alert BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, OLD.id, 'D',
+    format('{"alert_rule_id":%s,"sla_target_id":%s,"subject":%s,"alert_status":%s,"observed_value":%s,"threshold":%s,"message":%s,"opened_at":%s,"acknowledged_at":%s,"acknowledged_by":%s,"resolved_at":%s,"communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    ifnull(OLD.alert_rule_id, 'null'),
+    ifnull(OLD.sla_target_id, 'null'),
+    json_quote(OLD.subject),
+    json_quote(OLD.alert_status),
+    CASE WHEN OLD.observed_value IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.observed_value) > 1.7976931348623157e308 THEN iif(OLD.observed_value > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.observed_value) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.observed_value) END END,
+    CASE WHEN OLD.threshold IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.threshold) > 1.7976931348623157e308 THEN iif(OLD.threshold > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.threshold) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.threshold) END END,
+    json_quote(OLD.message),
+    json_quote(OLD.opened_at),
+    json_quote(OLD.acknowledged_at),
+    ifnull(OLD.acknowledged_by, 'null'),
+    json_quote(OLD.resolved_at),
+    ifnull(OLD.communication_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER dashboard_direct_insert BEFORE INSERT ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|dashboard|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|dashboard|created_at|time|dashboard.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|dashboard|updated_at|time|dashboard.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|dashboard|code|length|dashboard.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|dashboard|name|length|dashboard.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(definition) THEN json_type(definition) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|dashboard|definition|json_object|dashboard.definition must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.definition AS definition);
+  SELECT CASE
+    WHEN NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|dashboard|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|dashboard|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|dashboard|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|dashboard|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 93;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 93, x.id, format('{"code":%s,"name":%s,"description":%s,"organization_id":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.definition),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM dashboard x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM dashboard WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER dashboard_audit_insert AFTER INSERT ON dashboard BEGIN
+  DELETE FROM audit_pending WHERE table_id = 93 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM dashboard WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER dashboard_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON dashboard WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|dashboard|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER dashboard_created_kept BEFORE UPDATE OF created_at, created_by ON dashboard WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|dashboard|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|dashboard|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER dashboard_audit_update AFTER UPDATE ON dashboard WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.organization_id IS NOT OLD.organization_id
+  OR NEW.definition IS NOT OLD.definition COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 93 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.organization_id IS NOT OLD.organization_id THEN ',"organization_id":[' || ifnull(OLD.organization_id, 'null') || ',' || ifnull(NEW.organization_id, 'null') || ']' END,
+    CASE WHEN NEW.definition IS NOT OLD.definition COLLATE BINARY THEN ',"definition":[' || json_quote(OLD.definition) || ',' || json_quote(''||NEW.definition) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE dashboard SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER dashboard_direct_update BEFORE UPDATE ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|dashboard|updated_at|time|dashboard.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|dashboard|code|length|dashboard.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|dashboard|name|length|dashboard.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(definition) THEN json_type(definition) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|dashboard|definition|json_object|dashboard.definition must be a JSON object.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.definition AS definition);
+  SELECT CASE
+    WHEN NEW.organization_id IS NOT OLD.organization_id AND NEW.organization_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM organization WHERE id = NEW.organization_id) THEN RAISE(ABORT, 'EK|dashboard|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|dashboard|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|dashboard|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|dashboard|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER dashboard_direct_rekey BEFORE UPDATE OF code ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 93;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 93, x.id, format('{"code":%s,"name":%s,"description":%s,"organization_id":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    ifnull(x.organization_id, 'null'),
+    json_quote(x.definition),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM dashboard x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM dashboard WHERE code COLLATE NOCASE = NEW.code);
+END;
+
+CREATE TRIGGER dashboard_direct_rekeyed AFTER UPDATE OF code ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 93 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM dashboard WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+END;
+
+CREATE TRIGGER dashboard_direct_delete BEFORE DELETE ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 93 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+END;
+
+CREATE TRIGGER dashboard_audit_delete AFTER DELETE ON dashboard BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"organization_id":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    ifnull(OLD.organization_id, 'null'),
+    json_quote(OLD.definition),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER sync_peer_direct_insert BEFORE INSERT ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|sync_peer|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|sync_peer|created_at|time|sync_peer.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|sync_peer|updated_at|time|sync_peer.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|sync_peer|code|length|sync_peer.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|sync_peer|name|length|sync_peer.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|sync_peer|uuid|length|sync_peer.uuid must have 36 characters.')
+    WHEN NOT ifnull(peer_kind IN ('folder', 'https', 'postgresql'), 1) THEN RAISE(ABORT, 'EK|sync_peer|peer_kind|choice|sync_peer.peer_kind must be one of: folder, https, postgresql.')
+    WHEN NOT ifnull(length(address) BETWEEN 1 AND 500, 1) THEN RAISE(ABORT, 'EK|sync_peer|address|length|sync_peer.address must not be empty and has at most 500 characters.')
+    WHEN NOT ifnull(length(secret_ciphertext) BETWEEN 29 AND 65536, 1) THEN RAISE(ABORT, 'EK|sync_peer|secret_ciphertext|length|sync_peer.secret_ciphertext must be between 29 and 65536 characters.')
+    WHEN NOT ifnull(length(public_key) = 44, 1) THEN RAISE(ABORT, 'EK|sync_peer|public_key|length|sync_peer.public_key must have 44 characters.')
+    WHEN NOT ifnull(length(site_uuid) = 36, 1) THEN RAISE(ABORT, 'EK|sync_peer|site_uuid|length|sync_peer.site_uuid must have 36 characters.')
+    WHEN NOT ifnull(direction IN ('push', 'pull', 'both'), 1) THEN RAISE(ABORT, 'EK|sync_peer|direction|choice|sync_peer.direction must be one of: push, pull, both.')
+    WHEN NOT ifnull(epoch >= 1, 1) THEN RAISE(ABORT, 'EK|sync_peer|epoch|range|sync_peer.epoch must be at least 1.')
+    WHEN NOT ifnull(last_pushed_seq >= 0, 1) THEN RAISE(ABORT, 'EK|sync_peer|last_pushed_seq|range|sync_peer.last_pushed_seq must not be negative.')
+    WHEN NOT ifnull(last_pulled_seq >= 0, 1) THEN RAISE(ABORT, 'EK|sync_peer|last_pulled_seq|range|sync_peer.last_pulled_seq must not be negative.')
+    WHEN NOT ifnull(last_pushed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_pushed_at, '+0 days') IS last_pushed_at, 1) THEN RAISE(ABORT, 'EK|sync_peer|last_pushed_at|time|sync_peer.last_pushed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(last_pulled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_pulled_at, '+0 days') IS last_pulled_at, 1) THEN RAISE(ABORT, 'EK|sync_peer|last_pulled_at|time|sync_peer.last_pulled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((secret_ciphertext IS NULL) = (encryption_key_id IS NULL), 1) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|required|sync_peer.encryption_key_id does not fit the rest of the row.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.uuid AS uuid, NEW.peer_kind AS peer_kind, NEW.address AS address, NEW.secret_ciphertext AS secret_ciphertext, NEW.encryption_key_id AS encryption_key_id, NEW.public_key AS public_key, NEW.site_uuid AS site_uuid, ifnull(NEW.direction, ('both')) AS direction, ifnull(NEW.epoch, 1) AS epoch, ifnull(NEW.last_pushed_seq, 0) AS last_pushed_seq, ifnull(NEW.last_pulled_seq, 0) AS last_pulled_seq, NEW.last_pushed_at AS last_pushed_at, NEW.last_pulled_at AS last_pulled_at);
+  SELECT CASE
+    WHEN NEW.encryption_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM encryption_key WHERE id = NEW.encryption_key_id) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|sync_peer|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|sync_peer|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|sync_peer|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 94;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 94, x.id, format('{"code":%s,"name":%s,"description":%s,"uuid":%s,"peer_kind":%s,"address":%s,"secret_ciphertext":%s,"encryption_key_id":%s,"public_key":%s,"site_uuid":%s,"direction":%s,"epoch":%s,"last_pushed_seq":%s,"last_pulled_seq":%s,"last_pushed_at":%s,"last_pulled_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.uuid),
+    json_quote(x.peer_kind),
+    json_quote(x.address),
+    iif(x.secret_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(x.encryption_key_id, 'null'),
+    json_quote(x.public_key),
+    json_quote(x.site_uuid),
+    json_quote(x.direction),
+    x.epoch,
+    x.last_pushed_seq,
+    x.last_pulled_seq,
+    json_quote(x.last_pushed_at),
+    json_quote(x.last_pulled_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM sync_peer x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM sync_peer WHERE code COLLATE NOCASE = NEW.code
+      UNION ALL SELECT id FROM sync_peer WHERE uuid = NEW.uuid);
+END;
+
+CREATE TRIGGER sync_peer_audit_insert AFTER INSERT ON sync_peer BEGIN
+  DELETE FROM audit_pending WHERE table_id = 94 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM sync_peer WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM sync_bundle WHERE peer_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|sync_peer|id|referenced|Rows of sync_bundle refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER sync_peer_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON sync_peer WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|sync_peer|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER sync_peer_created_kept BEFORE UPDATE OF created_at, created_by ON sync_peer WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|sync_peer|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|sync_peer|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER sync_peer_audit_update AFTER UPDATE ON sync_peer WHEN NEW.code IS NOT OLD.code COLLATE BINARY
+  OR NEW.name IS NOT OLD.name COLLATE BINARY
+  OR NEW.description IS NOT OLD.description COLLATE BINARY
+  OR NEW.uuid IS NOT OLD.uuid COLLATE BINARY
+  OR NEW.peer_kind IS NOT OLD.peer_kind COLLATE BINARY
+  OR NEW.address IS NOT OLD.address COLLATE BINARY
+  OR NEW.secret_ciphertext IS NOT OLD.secret_ciphertext
+  OR NEW.encryption_key_id IS NOT OLD.encryption_key_id
+  OR NEW.public_key IS NOT OLD.public_key COLLATE BINARY
+  OR NEW.site_uuid IS NOT OLD.site_uuid COLLATE BINARY
+  OR NEW.direction IS NOT OLD.direction COLLATE BINARY
+  OR NEW.epoch IS NOT OLD.epoch
+  OR NEW.last_pushed_seq IS NOT OLD.last_pushed_seq
+  OR NEW.last_pulled_seq IS NOT OLD.last_pulled_seq
+  OR NEW.last_pushed_at IS NOT OLD.last_pushed_at COLLATE BINARY
+  OR NEW.last_pulled_at IS NOT OLD.last_pulled_at COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 94 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.code IS NOT OLD.code COLLATE BINARY THEN ',"code":[' || json_quote(OLD.code) || ',' || json_quote(''||NEW.code) || ']' END,
+    CASE WHEN NEW.name IS NOT OLD.name COLLATE BINARY THEN ',"name":[' || json_quote(OLD.name) || ',' || json_quote(''||NEW.name) || ']' END,
+    CASE WHEN NEW.description IS NOT OLD.description COLLATE BINARY THEN ',"description":[' || json_quote(OLD.description) || ',' || json_quote(''||NEW.description) || ']' END,
+    CASE WHEN NEW.uuid IS NOT OLD.uuid COLLATE BINARY THEN ',"uuid":[' || json_quote(OLD.uuid) || ',' || json_quote(''||NEW.uuid) || ']' END,
+    CASE WHEN NEW.peer_kind IS NOT OLD.peer_kind COLLATE BINARY THEN ',"peer_kind":[' || json_quote(OLD.peer_kind) || ',' || json_quote(''||NEW.peer_kind) || ']' END,
+    CASE WHEN NEW.address IS NOT OLD.address COLLATE BINARY THEN ',"address":[' || json_quote(OLD.address) || ',' || json_quote(''||NEW.address) || ']' END,
+    CASE WHEN NEW.secret_ciphertext IS NOT OLD.secret_ciphertext THEN ',"secret_ciphertext":[' || iif(OLD.secret_ciphertext IS NULL, 'null', '{"$secret":true}') || ',' || iif(NEW.secret_ciphertext IS NULL, 'null', '{"$secret":true}') || ']' END,
+    CASE WHEN NEW.encryption_key_id IS NOT OLD.encryption_key_id THEN ',"encryption_key_id":[' || ifnull(OLD.encryption_key_id, 'null') || ',' || ifnull(NEW.encryption_key_id, 'null') || ']' END,
+    CASE WHEN NEW.public_key IS NOT OLD.public_key COLLATE BINARY THEN ',"public_key":[' || json_quote(OLD.public_key) || ',' || json_quote(''||NEW.public_key) || ']' END,
+    CASE WHEN NEW.site_uuid IS NOT OLD.site_uuid COLLATE BINARY THEN ',"site_uuid":[' || json_quote(OLD.site_uuid) || ',' || json_quote(''||NEW.site_uuid) || ']' END,
+    CASE WHEN NEW.direction IS NOT OLD.direction COLLATE BINARY THEN ',"direction":[' || json_quote(OLD.direction) || ',' || json_quote(''||NEW.direction) || ']' END,
+    CASE WHEN NEW.epoch IS NOT OLD.epoch THEN ',"epoch":[' || OLD.epoch || ',' || NEW.epoch || ']' END,
+    CASE WHEN NEW.last_pushed_seq IS NOT OLD.last_pushed_seq THEN ',"last_pushed_seq":[' || OLD.last_pushed_seq || ',' || NEW.last_pushed_seq || ']' END,
+    CASE WHEN NEW.last_pulled_seq IS NOT OLD.last_pulled_seq THEN ',"last_pulled_seq":[' || OLD.last_pulled_seq || ',' || NEW.last_pulled_seq || ']' END,
+    CASE WHEN NEW.last_pushed_at IS NOT OLD.last_pushed_at COLLATE BINARY THEN ',"last_pushed_at":[' || json_quote(OLD.last_pushed_at) || ',' || json_quote(''||NEW.last_pushed_at) || ']' END,
+    CASE WHEN NEW.last_pulled_at IS NOT OLD.last_pulled_at COLLATE BINARY THEN ',"last_pulled_at":[' || json_quote(OLD.last_pulled_at) || ',' || json_quote(''||NEW.last_pulled_at) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE sync_peer SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER sync_peer_direct_update BEFORE UPDATE ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|sync_peer|updated_at|time|sync_peer.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|sync_peer|code|length|sync_peer.code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|sync_peer|name|length|sync_peer.name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(uuid) = 36, 1) THEN RAISE(ABORT, 'EK|sync_peer|uuid|length|sync_peer.uuid must have 36 characters.')
+    WHEN NOT ifnull(peer_kind IN ('folder', 'https', 'postgresql'), 1) THEN RAISE(ABORT, 'EK|sync_peer|peer_kind|choice|sync_peer.peer_kind must be one of: folder, https, postgresql.')
+    WHEN NOT ifnull(length(address) BETWEEN 1 AND 500, 1) THEN RAISE(ABORT, 'EK|sync_peer|address|length|sync_peer.address must not be empty and has at most 500 characters.')
+    WHEN NOT ifnull(length(secret_ciphertext) BETWEEN 29 AND 65536, 1) THEN RAISE(ABORT, 'EK|sync_peer|secret_ciphertext|length|sync_peer.secret_ciphertext must be between 29 and 65536 characters.')
+    WHEN NOT ifnull(length(public_key) = 44, 1) THEN RAISE(ABORT, 'EK|sync_peer|public_key|length|sync_peer.public_key must have 44 characters.')
+    WHEN NOT ifnull(length(site_uuid) = 36, 1) THEN RAISE(ABORT, 'EK|sync_peer|site_uuid|length|sync_peer.site_uuid must have 36 characters.')
+    WHEN NOT ifnull(direction IN ('push', 'pull', 'both'), 1) THEN RAISE(ABORT, 'EK|sync_peer|direction|choice|sync_peer.direction must be one of: push, pull, both.')
+    WHEN NOT ifnull(epoch >= 1, 1) THEN RAISE(ABORT, 'EK|sync_peer|epoch|range|sync_peer.epoch must be at least 1.')
+    WHEN NOT ifnull(last_pushed_seq >= 0, 1) THEN RAISE(ABORT, 'EK|sync_peer|last_pushed_seq|range|sync_peer.last_pushed_seq must not be negative.')
+    WHEN NOT ifnull(last_pulled_seq >= 0, 1) THEN RAISE(ABORT, 'EK|sync_peer|last_pulled_seq|range|sync_peer.last_pulled_seq must not be negative.')
+    WHEN NOT ifnull(last_pushed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_pushed_at, '+0 days') IS last_pushed_at, 1) THEN RAISE(ABORT, 'EK|sync_peer|last_pushed_at|time|sync_peer.last_pushed_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(last_pulled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_pulled_at, '+0 days') IS last_pulled_at, 1) THEN RAISE(ABORT, 'EK|sync_peer|last_pulled_at|time|sync_peer.last_pulled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((secret_ciphertext IS NULL) = (encryption_key_id IS NULL), 1) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|required|sync_peer.encryption_key_id does not fit the rest of the row.') END
+    FROM (SELECT NEW.code AS code, NEW.name AS name, NEW.uuid AS uuid, NEW.peer_kind AS peer_kind, NEW.address AS address, NEW.secret_ciphertext AS secret_ciphertext, NEW.encryption_key_id AS encryption_key_id, NEW.public_key AS public_key, NEW.site_uuid AS site_uuid, ifnull(NEW.direction, ('both')) AS direction, ifnull(NEW.epoch, 1) AS epoch, ifnull(NEW.last_pushed_seq, 0) AS last_pushed_seq, ifnull(NEW.last_pulled_seq, 0) AS last_pulled_seq, NEW.last_pushed_at AS last_pushed_at, NEW.last_pulled_at AS last_pulled_at);
+  SELECT CASE
+    WHEN NEW.encryption_key_id IS NOT OLD.encryption_key_id AND NEW.encryption_key_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM encryption_key WHERE id = NEW.encryption_key_id) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|sync_peer|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|sync_peer|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|sync_peer|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER sync_peer_direct_rekey BEFORE UPDATE OF code, uuid ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 94;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 94, x.id, format('{"code":%s,"name":%s,"description":%s,"uuid":%s,"peer_kind":%s,"address":%s,"secret_ciphertext":%s,"encryption_key_id":%s,"public_key":%s,"site_uuid":%s,"direction":%s,"epoch":%s,"last_pushed_seq":%s,"last_pulled_seq":%s,"last_pushed_at":%s,"last_pulled_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(x.code),
+    json_quote(x.name),
+    json_quote(x.description),
+    json_quote(x.uuid),
+    json_quote(x.peer_kind),
+    json_quote(x.address),
+    iif(x.secret_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(x.encryption_key_id, 'null'),
+    json_quote(x.public_key),
+    json_quote(x.site_uuid),
+    json_quote(x.direction),
+    x.epoch,
+    x.last_pushed_seq,
+    x.last_pulled_seq,
+    json_quote(x.last_pushed_at),
+    json_quote(x.last_pulled_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM sync_peer x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM sync_peer WHERE code COLLATE NOCASE = NEW.code
+      UNION ALL SELECT id FROM sync_peer WHERE uuid = NEW.uuid);
+END;
+
+CREATE TRIGGER sync_peer_direct_rekeyed AFTER UPDATE OF code, uuid ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 94 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM sync_peer WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM sync_bundle WHERE peer_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|sync_peer|id|referenced|Rows of sync_bundle refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER sync_peer_direct_delete BEFORE DELETE ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 94 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|sync_peer|id|referenced|Rows of sync_bundle refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_bundle WHERE peer_id = OLD.id);
+END;
+
+CREATE TRIGGER sync_peer_audit_delete AFTER DELETE ON sync_peer BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"uuid":%s,"peer_kind":%s,"address":%s,"secret_ciphertext":%s,"encryption_key_id":%s,"public_key":%s,"site_uuid":%s,"direction":%s,"epoch":%s,"last_pushed_seq":%s,"last_pulled_seq":%s,"last_pushed_at":%s,"last_pulled_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.uuid),
+    json_quote(OLD.peer_kind),
+    json_quote(OLD.address),
+    iif(OLD.secret_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(OLD.encryption_key_id, 'null'),
+    json_quote(OLD.public_key),
+    json_quote(OLD.site_uuid),
+    json_quote(OLD.direction),
+    OLD.epoch,
+    OLD.last_pushed_seq,
+    OLD.last_pulled_seq,
+    json_quote(OLD.last_pushed_at),
+    json_quote(OLD.last_pulled_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER sync_bundle_direct_insert BEFORE INSERT ON sync_bundle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|sync_bundle|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|sync_bundle|created_at|time|sync_bundle.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|sync_bundle|updated_at|time|sync_bundle.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(direction IN ('push', 'pull'), 1) THEN RAISE(ABORT, 'EK|sync_bundle|direction|choice|sync_bundle.direction must be one of: push, pull.')
+    WHEN NOT ifnull(epoch >= 1, 1) THEN RAISE(ABORT, 'EK|sync_bundle|epoch|range|sync_bundle.epoch must be at least 1.')
+    WHEN NOT ifnull(from_seq >= 1, 1) THEN RAISE(ABORT, 'EK|sync_bundle|from_seq|range|sync_bundle.from_seq must be at least 1.')
+    WHEN NOT ifnull(to_seq >= 1, 1) THEN RAISE(ABORT, 'EK|sync_bundle|to_seq|range|sync_bundle.to_seq must be at least 1.')
+    WHEN NOT ifnull(length(sha256) = 64, 1) THEN RAISE(ABORT, 'EK|sync_bundle|sha256|length|sync_bundle.sha256 must have 64 characters.')
+    WHEN NOT ifnull(length(chain_hash) = 64, 1) THEN RAISE(ABORT, 'EK|sync_bundle|chain_hash|length|sync_bundle.chain_hash must have 64 characters.')
+    WHEN NOT ifnull(length(file_name) <= 200, 1) THEN RAISE(ABORT, 'EK|sync_bundle|file_name|length|sync_bundle.file_name has at most 200 characters.')
+    WHEN NOT ifnull(row_count >= 0, 1) THEN RAISE(ABORT, 'EK|sync_bundle|row_count|range|sync_bundle.row_count must not be negative.')
+    WHEN NOT ifnull(byte_count >= 0, 1) THEN RAISE(ABORT, 'EK|sync_bundle|byte_count|range|sync_bundle.byte_count must not be negative.')
+    WHEN NOT ifnull(bundle_status IN ('pending', 'ready', 'sent', 'acknowledged', 'received', 'applied', 'rejected', 'failed'), 1) THEN RAISE(ABORT, 'EK|sync_bundle|bundle_status|choice|sync_bundle.bundle_status must be one of: pending, ready, sent, acknowledged, received, applied, rejected, failed.')
+    WHEN NOT ifnull(settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at, 1) THEN RAISE(ABORT, 'EK|sync_bundle|settled_at|time|sync_bundle.settled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|sync_bundle|error_code|length|sync_bundle.error_code has at most 50 characters.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|sync_bundle|correlation_id|length|sync_bundle.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(from_seq <= to_seq, 1) THEN RAISE(ABORT, 'EK|sync_bundle|to_seq|order|sync_bundle.to_seq must not come before from_seq.')
+    WHEN NOT ifnull(bundle_status IN ('pending', 'failed') OR sha256 IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|sync_bundle|sha256|required|sync_bundle.sha256 does not fit the rest of the row.')
+    WHEN NOT ifnull((settled_at IS NULL) = (bundle_status NOT IN ('acknowledged', 'applied', 'rejected')), 1) THEN RAISE(ABORT, 'EK|sync_bundle|settled_at|required|sync_bundle.settled_at does not fit the rest of the row.')
+    WHEN NOT ifnull(bundle_status NOT IN ('rejected', 'failed') OR error_message IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|sync_bundle|error_message|required|sync_bundle.error_message does not fit the rest of the row.') END
+    FROM (SELECT NEW.direction AS direction, NEW.epoch AS epoch, NEW.from_seq AS from_seq, NEW.to_seq AS to_seq, NEW.sha256 AS sha256, NEW.chain_hash AS chain_hash, NEW.file_name AS file_name, NEW.row_count AS row_count, NEW.byte_count AS byte_count, ifnull(NEW.bundle_status, ('pending')) AS bundle_status, NEW.settled_at AS settled_at, NEW.error_code AS error_code, NEW.error_message AS error_message, NEW.correlation_id AS correlation_id);
+  SELECT CASE
+    WHEN NEW.peer_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sync_peer WHERE id = NEW.peer_id) THEN RAISE(ABORT, 'EK|sync_bundle|peer_id|reference|There is no sync_peer with this peer_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|sync_bundle|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|sync_bundle|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|sync_bundle|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 95;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 95, x.id, format('{"peer_id":%s,"direction":%s,"epoch":%s,"from_seq":%s,"to_seq":%s,"sha256":%s,"chain_hash":%s,"file_name":%s,"row_count":%s,"byte_count":%s,"bundle_status":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.peer_id,
+    json_quote(x.direction),
+    x.epoch,
+    x.from_seq,
+    x.to_seq,
+    json_quote(x.sha256),
+    iif(x.chain_hash IS NULL, 'null', '{"$secret":true}'),
+    json_quote(x.file_name),
+    ifnull(x.row_count, 'null'),
+    ifnull(x.byte_count, 'null'),
+    json_quote(x.bundle_status),
+    json_quote(x.settled_at),
+    json_quote(x.error_code),
+    json_quote(x.error_message),
+    json_quote(x.correlation_id),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM sync_bundle x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM sync_bundle WHERE peer_id = NEW.peer_id AND direction = NEW.direction AND epoch = NEW.epoch AND from_seq = NEW.from_seq);
+END;
+
+CREATE TRIGGER sync_bundle_audit_insert AFTER INSERT ON sync_bundle BEGIN
+  DELETE FROM audit_pending WHERE table_id = 95 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM sync_bundle WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE bundle_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|sync_bundle|id|referenced|Rows of sync_quarantine refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER sync_bundle_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON sync_bundle WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|sync_bundle|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER sync_bundle_created_kept BEFORE UPDATE OF created_at, created_by ON sync_bundle WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|sync_bundle|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|sync_bundle|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER sync_bundle_audit_update AFTER UPDATE ON sync_bundle WHEN NEW.peer_id IS NOT OLD.peer_id
+  OR NEW.direction IS NOT OLD.direction COLLATE BINARY
+  OR NEW.epoch IS NOT OLD.epoch
+  OR NEW.from_seq IS NOT OLD.from_seq
+  OR NEW.to_seq IS NOT OLD.to_seq
+  OR NEW.sha256 IS NOT OLD.sha256 COLLATE BINARY
+  OR NEW.chain_hash IS NOT OLD.chain_hash COLLATE BINARY
+  OR NEW.file_name IS NOT OLD.file_name COLLATE BINARY
+  OR NEW.row_count IS NOT OLD.row_count
+  OR NEW.byte_count IS NOT OLD.byte_count
+  OR NEW.bundle_status IS NOT OLD.bundle_status COLLATE BINARY
+  OR NEW.settled_at IS NOT OLD.settled_at COLLATE BINARY
+  OR NEW.error_code IS NOT OLD.error_code COLLATE BINARY
+  OR NEW.error_message IS NOT OLD.error_message COLLATE BINARY
+  OR NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 95 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.peer_id IS NOT OLD.peer_id THEN ',"peer_id":[' || OLD.peer_id || ',' || NEW.peer_id || ']' END,
+    CASE WHEN NEW.direction IS NOT OLD.direction COLLATE BINARY THEN ',"direction":[' || json_quote(OLD.direction) || ',' || json_quote(''||NEW.direction) || ']' END,
+    CASE WHEN NEW.epoch IS NOT OLD.epoch THEN ',"epoch":[' || OLD.epoch || ',' || NEW.epoch || ']' END,
+    CASE WHEN NEW.from_seq IS NOT OLD.from_seq THEN ',"from_seq":[' || OLD.from_seq || ',' || NEW.from_seq || ']' END,
+    CASE WHEN NEW.to_seq IS NOT OLD.to_seq THEN ',"to_seq":[' || OLD.to_seq || ',' || NEW.to_seq || ']' END,
+    CASE WHEN NEW.sha256 IS NOT OLD.sha256 COLLATE BINARY THEN ',"sha256":[' || json_quote(OLD.sha256) || ',' || json_quote(''||NEW.sha256) || ']' END,
+    CASE WHEN NEW.chain_hash IS NOT OLD.chain_hash COLLATE BINARY THEN ',"chain_hash":[' || iif(OLD.chain_hash IS NULL, 'null', '{"$secret":true}') || ',' || iif(NEW.chain_hash IS NULL, 'null', '{"$secret":true}') || ']' END,
+    CASE WHEN NEW.file_name IS NOT OLD.file_name COLLATE BINARY THEN ',"file_name":[' || json_quote(OLD.file_name) || ',' || json_quote(''||NEW.file_name) || ']' END,
+    CASE WHEN NEW.row_count IS NOT OLD.row_count THEN ',"row_count":[' || ifnull(OLD.row_count, 'null') || ',' || ifnull(NEW.row_count, 'null') || ']' END,
+    CASE WHEN NEW.byte_count IS NOT OLD.byte_count THEN ',"byte_count":[' || ifnull(OLD.byte_count, 'null') || ',' || ifnull(NEW.byte_count, 'null') || ']' END,
+    CASE WHEN NEW.bundle_status IS NOT OLD.bundle_status COLLATE BINARY THEN ',"bundle_status":[' || json_quote(OLD.bundle_status) || ',' || json_quote(''||NEW.bundle_status) || ']' END,
+    CASE WHEN NEW.settled_at IS NOT OLD.settled_at COLLATE BINARY THEN ',"settled_at":[' || json_quote(OLD.settled_at) || ',' || json_quote(''||NEW.settled_at) || ']' END,
+    CASE WHEN NEW.error_code IS NOT OLD.error_code COLLATE BINARY THEN ',"error_code":[' || json_quote(OLD.error_code) || ',' || json_quote(''||NEW.error_code) || ']' END,
+    CASE WHEN NEW.error_message IS NOT OLD.error_message COLLATE BINARY THEN ',"error_message":[' || json_quote(OLD.error_message) || ',' || json_quote(''||NEW.error_message) || ']' END,
+    CASE WHEN NEW.correlation_id IS NOT OLD.correlation_id COLLATE BINARY THEN ',"correlation_id":[' || json_quote(OLD.correlation_id) || ',' || json_quote(''||NEW.correlation_id) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE sync_bundle SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER sync_bundle_direct_update BEFORE UPDATE ON sync_bundle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|sync_bundle|updated_at|time|sync_bundle.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(direction IN ('push', 'pull'), 1) THEN RAISE(ABORT, 'EK|sync_bundle|direction|choice|sync_bundle.direction must be one of: push, pull.')
+    WHEN NOT ifnull(epoch >= 1, 1) THEN RAISE(ABORT, 'EK|sync_bundle|epoch|range|sync_bundle.epoch must be at least 1.')
+    WHEN NOT ifnull(from_seq >= 1, 1) THEN RAISE(ABORT, 'EK|sync_bundle|from_seq|range|sync_bundle.from_seq must be at least 1.')
+    WHEN NOT ifnull(to_seq >= 1, 1) THEN RAISE(ABORT, 'EK|sync_bundle|to_seq|range|sync_bundle.to_seq must be at least 1.')
+    WHEN NOT ifnull(length(sha256) = 64, 1) THEN RAISE(ABORT, 'EK|sync_bundle|sha256|length|sync_bundle.sha256 must have 64 characters.')
+    WHEN NOT ifnull(length(chain_hash) = 64, 1) THEN RAISE(ABORT, 'EK|sync_bundle|chain_hash|length|sync_bundle.chain_hash must have 64 characters.')
+    WHEN NOT ifnull(length(file_name) <= 200, 1) THEN RAISE(ABORT, 'EK|sync_bundle|file_name|length|sync_bundle.file_name has at most 200 characters.')
+    WHEN NOT ifnull(row_count >= 0, 1) THEN RAISE(ABORT, 'EK|sync_bundle|row_count|range|sync_bundle.row_count must not be negative.')
+    WHEN NOT ifnull(byte_count >= 0, 1) THEN RAISE(ABORT, 'EK|sync_bundle|byte_count|range|sync_bundle.byte_count must not be negative.')
+    WHEN NOT ifnull(bundle_status IN ('pending', 'ready', 'sent', 'acknowledged', 'received', 'applied', 'rejected', 'failed'), 1) THEN RAISE(ABORT, 'EK|sync_bundle|bundle_status|choice|sync_bundle.bundle_status must be one of: pending, ready, sent, acknowledged, received, applied, rejected, failed.')
+    WHEN NOT ifnull(settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at, 1) THEN RAISE(ABORT, 'EK|sync_bundle|settled_at|time|sync_bundle.settled_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull(length(error_code) <= 50, 1) THEN RAISE(ABORT, 'EK|sync_bundle|error_code|length|sync_bundle.error_code has at most 50 characters.')
+    WHEN NOT ifnull(length(correlation_id) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|sync_bundle|correlation_id|length|sync_bundle.correlation_id must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(from_seq <= to_seq, 1) THEN RAISE(ABORT, 'EK|sync_bundle|to_seq|order|sync_bundle.to_seq must not come before from_seq.')
+    WHEN NOT ifnull(bundle_status IN ('pending', 'failed') OR sha256 IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|sync_bundle|sha256|required|sync_bundle.sha256 does not fit the rest of the row.')
+    WHEN NOT ifnull((settled_at IS NULL) = (bundle_status NOT IN ('acknowledged', 'applied', 'rejected')), 1) THEN RAISE(ABORT, 'EK|sync_bundle|settled_at|required|sync_bundle.settled_at does not fit the rest of the row.')
+    WHEN NOT ifnull(bundle_status NOT IN ('rejected', 'failed') OR error_message IS NOT NULL, 1) THEN RAISE(ABORT, 'EK|sync_bundle|error_message|required|sync_bundle.error_message does not fit the rest of the row.') END
+    FROM (SELECT NEW.direction AS direction, NEW.epoch AS epoch, NEW.from_seq AS from_seq, NEW.to_seq AS to_seq, NEW.sha256 AS sha256, NEW.chain_hash AS chain_hash, NEW.file_name AS file_name, NEW.row_count AS row_count, NEW.byte_count AS byte_count, ifnull(NEW.bundle_status, ('pending')) AS bundle_status, NEW.settled_at AS settled_at, NEW.error_code AS error_code, NEW.error_message AS error_message, NEW.correlation_id AS correlation_id);
+  SELECT CASE
+    WHEN NEW.peer_id IS NOT OLD.peer_id AND NEW.peer_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sync_peer WHERE id = NEW.peer_id) THEN RAISE(ABORT, 'EK|sync_bundle|peer_id|reference|There is no sync_peer with this peer_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|sync_bundle|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|sync_bundle|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|sync_bundle|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER sync_bundle_direct_rekey BEFORE UPDATE OF peer_id, direction, epoch, from_seq ON sync_bundle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 95;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 95, x.id, format('{"peer_id":%s,"direction":%s,"epoch":%s,"from_seq":%s,"to_seq":%s,"sha256":%s,"chain_hash":%s,"file_name":%s,"row_count":%s,"byte_count":%s,"bundle_status":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.peer_id,
+    json_quote(x.direction),
+    x.epoch,
+    x.from_seq,
+    x.to_seq,
+    json_quote(x.sha256),
+    iif(x.chain_hash IS NULL, 'null', '{"$secret":true}'),
+    json_quote(x.file_name),
+    ifnull(x.row_count, 'null'),
+    ifnull(x.byte_count, 'null'),
+    json_quote(x.bundle_status),
+    json_quote(x.settled_at),
+    json_quote(x.error_code),
+    json_quote(x.error_message),
+    json_quote(x.correlation_id),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM sync_bundle x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM sync_bundle WHERE peer_id = NEW.peer_id AND direction = NEW.direction AND epoch = NEW.epoch AND from_seq = NEW.from_seq);
+END;
+
+CREATE TRIGGER sync_bundle_direct_rekeyed AFTER UPDATE OF peer_id, direction, epoch, from_seq ON sync_bundle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 95 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM sync_bundle WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE bundle_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|sync_bundle|id|referenced|Rows of sync_quarantine refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER sync_bundle_direct_delete BEFORE DELETE ON sync_bundle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 95 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|sync_bundle|id|referenced|Rows of sync_quarantine refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_quarantine WHERE bundle_id = OLD.id);
+END;
+
+CREATE TRIGGER sync_bundle_audit_delete AFTER DELETE ON sync_bundle BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, OLD.id, 'D',
+    format('{"peer_id":%s,"direction":%s,"epoch":%s,"from_seq":%s,"to_seq":%s,"sha256":%s,"chain_hash":%s,"file_name":%s,"row_count":%s,"byte_count":%s,"bundle_status":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.peer_id,
+    json_quote(OLD.direction),
+    OLD.epoch,
+    OLD.from_seq,
+    OLD.to_seq,
+    json_quote(OLD.sha256),
+    iif(OLD.chain_hash IS NULL, 'null', '{"$secret":true}'),
+    json_quote(OLD.file_name),
+    ifnull(OLD.row_count, 'null'),
+    ifnull(OLD.byte_count, 'null'),
+    json_quote(OLD.bundle_status),
+    json_quote(OLD.settled_at),
+    json_quote(OLD.error_code),
+    json_quote(OLD.error_message),
+    json_quote(OLD.correlation_id),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER sync_quarantine_direct_insert BEFORE INSERT ON sync_quarantine WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|sync_quarantine|id|range|Ids end at 9007199254740991.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.created_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|sync_quarantine|created_at|time|sync_quarantine.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))), '+0 days') IS NOT ifnull(NEW.updated_at, (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))) THEN RAISE(ABORT, 'EK|sync_quarantine|updated_at|time|sync_quarantine.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(site_uuid) = 36, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|site_uuid|length|sync_quarantine.site_uuid must have 36 characters.')
+    WHEN NOT ifnull(length(table_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|table_name|length|sync_quarantine.table_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(record_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|record_key|length|sync_quarantine.record_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(record) THEN json_type(record) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|record|json_object|sync_quarantine.record must be a JSON object.')
+    WHEN NOT ifnull(length(reason_code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|reason_code|length|sync_quarantine.reason_code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(reason) BETWEEN 1 AND 1000, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|reason|length|sync_quarantine.reason must not be empty and has at most 1000 characters.')
+    WHEN NOT ifnull(parent_sync_quarantine_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|parent_sync_quarantine_id|cycle|sync_quarantine.parent_sync_quarantine_id must not lead back to the same row.')
+    WHEN NOT ifnull(quarantine_status IN ('held', 'applied', 'discarded'), 1) THEN RAISE(ABORT, 'EK|sync_quarantine|quarantine_status|choice|sync_quarantine.quarantine_status must be one of: held, applied, discarded.')
+    WHEN NOT ifnull(resolved_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', resolved_at, '+0 days') IS resolved_at, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|resolved_at|time|sync_quarantine.resolved_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((resolved_at IS NULL) = (quarantine_status = 'held'), 1) THEN RAISE(ABORT, 'EK|sync_quarantine|resolved_at|required|sync_quarantine.resolved_at does not fit the rest of the row.') END
+    FROM (SELECT NEW.id AS id, NEW.site_uuid AS site_uuid, NEW.table_name AS table_name, NEW.record_key AS record_key, NEW.record AS record, NEW.reason_code AS reason_code, NEW.reason AS reason, NEW.parent_sync_quarantine_id AS parent_sync_quarantine_id, ifnull(NEW.quarantine_status, ('held')) AS quarantine_status, NEW.resolved_at AS resolved_at);
+  SELECT CASE
+    WHEN NEW.bundle_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sync_bundle WHERE id = NEW.bundle_id) THEN RAISE(ABORT, 'EK|sync_quarantine|bundle_id|reference|There is no sync_bundle with this bundle_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|sync_quarantine|status_id|reference|There is no status with this status_id.')
+    WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|sync_quarantine|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|sync_quarantine|updated_by|reference|There is no user with this updated_by.') END;
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 96;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 96, x.id, format('{"bundle_id":%s,"site_uuid":%s,"table_name":%s,"record_key":%s,"record":%s,"reason_code":%s,"reason":%s,"parent_sync_quarantine_id":%s,"quarantine_status":%s,"resolved_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.bundle_id,
+    json_quote(x.site_uuid),
+    json_quote(x.table_name),
+    json_quote(x.record_key),
+    json_quote(x.record),
+    json_quote(x.reason_code),
+    json_quote(x.reason),
+    ifnull(x.parent_sync_quarantine_id, 'null'),
+    json_quote(x.quarantine_status),
+    json_quote(x.resolved_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM sync_quarantine x WHERE x.id IN (SELECT NEW.id
+      UNION ALL SELECT id FROM sync_quarantine WHERE bundle_id = NEW.bundle_id AND table_name = NEW.table_name AND record_key = NEW.record_key);
+END;
+
+CREATE TRIGGER sync_quarantine_audit_insert AFTER INSERT ON sync_quarantine BEGIN
+  DELETE FROM audit_pending WHERE table_id = 96 AND CASE
+    WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE parent_sync_quarantine_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|sync_quarantine|id|referenced|Rows of sync_quarantine refer to this row.') ELSE 1 END;
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER sync_quarantine_direct_inserted AFTER INSERT ON sync_quarantine WHEN (NEW.parent_sync_quarantine_id IS NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE
+    WHEN NEW.parent_sync_quarantine_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sync_quarantine WHERE id = NEW.parent_sync_quarantine_id) THEN RAISE(ABORT, 'EK|sync_quarantine|parent_sync_quarantine_id|reference|There is no sync_quarantine with this parent_sync_quarantine_id.') END;
+END;
+
+CREATE TRIGGER sync_quarantine_id_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON sync_quarantine WHEN NEW.id IS NOT OLD.id BEGIN
+  SELECT RAISE(ABORT, 'EK|sync_quarantine|id|immutable|An id never changes.');
+END;
+
+CREATE TRIGGER sync_quarantine_created_kept BEFORE UPDATE OF created_at, created_by ON sync_quarantine WHEN NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|sync_quarantine|created_at|immutable|The time of creation never changes.') ELSE RAISE(ABORT, 'EK|sync_quarantine|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER sync_quarantine_audit_update AFTER UPDATE ON sync_quarantine WHEN NEW.bundle_id IS NOT OLD.bundle_id
+  OR NEW.site_uuid IS NOT OLD.site_uuid COLLATE BINARY
+  OR NEW.table_name IS NOT OLD.table_name COLLATE BINARY
+  OR NEW.record_key IS NOT OLD.record_key COLLATE BINARY
+  OR NEW.record IS NOT OLD.record COLLATE BINARY
+  OR NEW.reason_code IS NOT OLD.reason_code COLLATE BINARY
+  OR NEW.reason IS NOT OLD.reason COLLATE BINARY
+  OR NEW.parent_sync_quarantine_id IS NOT OLD.parent_sync_quarantine_id
+  OR NEW.quarantine_status IS NOT OLD.quarantine_status COLLATE BINARY
+  OR NEW.resolved_at IS NOT OLD.resolved_at COLLATE BINARY
+  OR NEW.status_id IS NOT OLD.status_id
+  OR NEW.created_by IS NOT OLD.created_by
+  OR NEW.updated_by IS NOT OLD.updated_by
+  OR NEW.created_at IS NOT OLD.created_at COLLATE BINARY
+  OR (NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY AND (
+    SELECT CASE WHEN table_id = 96 AND record_key = NEW.id AND action = 'U'
+      THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
+    FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+    CASE WHEN NEW.bundle_id IS NOT OLD.bundle_id THEN ',"bundle_id":[' || OLD.bundle_id || ',' || NEW.bundle_id || ']' END,
+    CASE WHEN NEW.site_uuid IS NOT OLD.site_uuid COLLATE BINARY THEN ',"site_uuid":[' || json_quote(OLD.site_uuid) || ',' || json_quote(''||NEW.site_uuid) || ']' END,
+    CASE WHEN NEW.table_name IS NOT OLD.table_name COLLATE BINARY THEN ',"table_name":[' || json_quote(OLD.table_name) || ',' || json_quote(''||NEW.table_name) || ']' END,
+    CASE WHEN NEW.record_key IS NOT OLD.record_key COLLATE BINARY THEN ',"record_key":[' || json_quote(OLD.record_key) || ',' || json_quote(''||NEW.record_key) || ']' END,
+    CASE WHEN NEW.record IS NOT OLD.record COLLATE BINARY THEN ',"record":[' || json_quote(OLD.record) || ',' || json_quote(''||NEW.record) || ']' END,
+    CASE WHEN NEW.reason_code IS NOT OLD.reason_code COLLATE BINARY THEN ',"reason_code":[' || json_quote(OLD.reason_code) || ',' || json_quote(''||NEW.reason_code) || ']' END,
+    CASE WHEN NEW.reason IS NOT OLD.reason COLLATE BINARY THEN ',"reason":[' || json_quote(OLD.reason) || ',' || json_quote(''||NEW.reason) || ']' END,
+    CASE WHEN NEW.parent_sync_quarantine_id IS NOT OLD.parent_sync_quarantine_id THEN ',"parent_sync_quarantine_id":[' || ifnull(OLD.parent_sync_quarantine_id, 'null') || ',' || ifnull(NEW.parent_sync_quarantine_id, 'null') || ']' END,
+    CASE WHEN NEW.quarantine_status IS NOT OLD.quarantine_status COLLATE BINARY THEN ',"quarantine_status":[' || json_quote(OLD.quarantine_status) || ',' || json_quote(''||NEW.quarantine_status) || ']' END,
+    CASE WHEN NEW.resolved_at IS NOT OLD.resolved_at COLLATE BINARY THEN ',"resolved_at":[' || json_quote(OLD.resolved_at) || ',' || json_quote(''||NEW.resolved_at) || ']' END,
+    CASE WHEN NEW.status_id IS NOT OLD.status_id THEN ',"status_id":[' || OLD.status_id || ',' || NEW.status_id || ']' END,
+    CASE WHEN NEW.created_by IS NOT OLD.created_by THEN ',"created_by":[' || OLD.created_by || ',' || NEW.created_by || ']' END,
+    CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN ',"updated_by":[' || ifnull(OLD.updated_by, 'null') || ',' || ifnull(NEW.updated_by, 'null') || ']' END,
+    CASE WHEN NEW.created_at IS NOT OLD.created_at COLLATE BINARY THEN ',"created_at":[' || json_quote(OLD.created_at) || ',' || json_quote(''||NEW.created_at) || ']' END,
+    CASE WHEN NEW.updated_at IS NOT OLD.updated_at COLLATE BINARY THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',' || json_quote(''||NEW.updated_at) || ']' WHEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') IS NOT OLD.updated_at THEN ',"updated_at":[' || json_quote(OLD.updated_at) || ',"' || strftime('%Y-%m-%dT%H:%M:%fZ', 'now') || '"]' END), 2) || '}');
+  UPDATE sync_quarantine SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at COLLATE BINARY;
+END;
+
+CREATE TRIGGER sync_quarantine_direct_update BEFORE UPDATE ON sync_quarantine WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  SELECT CASE WHEN NEW.updated_at IS NOT OLD.updated_at AND strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at THEN RAISE(ABORT, 'EK|sync_quarantine|updated_at|time|sync_quarantine.updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.') END;
+  SELECT CASE WHEN NOT ifnull(length(site_uuid) = 36, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|site_uuid|length|sync_quarantine.site_uuid must have 36 characters.')
+    WHEN NOT ifnull(length(table_name) BETWEEN 1 AND 100, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|table_name|length|sync_quarantine.table_name must not be empty and has at most 100 characters.')
+    WHEN NOT ifnull(length(record_key) BETWEEN 1 AND 200, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|record_key|length|sync_quarantine.record_key must not be empty and has at most 200 characters.')
+    WHEN NOT ifnull(CASE WHEN json_valid(record) THEN json_type(record) = 'object' ELSE 0 END, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|record|json_object|sync_quarantine.record must be a JSON object.')
+    WHEN NOT ifnull(length(reason_code) BETWEEN 1 AND 50, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|reason_code|length|sync_quarantine.reason_code must not be empty and has at most 50 characters.')
+    WHEN NOT ifnull(length(reason) BETWEEN 1 AND 1000, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|reason|length|sync_quarantine.reason must not be empty and has at most 1000 characters.')
+    WHEN NOT ifnull(parent_sync_quarantine_id IS NOT id, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|parent_sync_quarantine_id|cycle|sync_quarantine.parent_sync_quarantine_id must not lead back to the same row.')
+    WHEN NOT ifnull(quarantine_status IN ('held', 'applied', 'discarded'), 1) THEN RAISE(ABORT, 'EK|sync_quarantine|quarantine_status|choice|sync_quarantine.quarantine_status must be one of: held, applied, discarded.')
+    WHEN NOT ifnull(resolved_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', resolved_at, '+0 days') IS resolved_at, 1) THEN RAISE(ABORT, 'EK|sync_quarantine|resolved_at|time|sync_quarantine.resolved_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NOT ifnull((resolved_at IS NULL) = (quarantine_status = 'held'), 1) THEN RAISE(ABORT, 'EK|sync_quarantine|resolved_at|required|sync_quarantine.resolved_at does not fit the rest of the row.') END
+    FROM (SELECT NEW.id AS id, NEW.site_uuid AS site_uuid, NEW.table_name AS table_name, NEW.record_key AS record_key, NEW.record AS record, NEW.reason_code AS reason_code, NEW.reason AS reason, NEW.parent_sync_quarantine_id AS parent_sync_quarantine_id, ifnull(NEW.quarantine_status, ('held')) AS quarantine_status, NEW.resolved_at AS resolved_at);
+  SELECT CASE
+    WHEN NEW.bundle_id IS NOT OLD.bundle_id AND NEW.bundle_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sync_bundle WHERE id = NEW.bundle_id) THEN RAISE(ABORT, 'EK|sync_quarantine|bundle_id|reference|There is no sync_bundle with this bundle_id.')
+    WHEN NEW.parent_sync_quarantine_id IS NOT OLD.parent_sync_quarantine_id AND NEW.parent_sync_quarantine_id IS NOT NULL AND NOT (NEW.id = NEW.parent_sync_quarantine_id) AND NOT EXISTS (SELECT 1 FROM sync_quarantine WHERE id = NEW.parent_sync_quarantine_id) THEN RAISE(ABORT, 'EK|sync_quarantine|parent_sync_quarantine_id|reference|There is no sync_quarantine with this parent_sync_quarantine_id.')
+    WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|sync_quarantine|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|sync_quarantine|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|sync_quarantine|updated_by|reference|There is no user with this updated_by.') END;
+END;
+
+CREATE TRIGGER sync_quarantine_direct_rekey BEFORE UPDATE OF bundle_id, table_name, record_key ON sync_quarantine WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 96;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  INSERT INTO audit_pending SELECT 96, x.id, format('{"bundle_id":%s,"site_uuid":%s,"table_name":%s,"record_key":%s,"record":%s,"reason_code":%s,"reason":%s,"parent_sync_quarantine_id":%s,"quarantine_status":%s,"resolved_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    x.bundle_id,
+    json_quote(x.site_uuid),
+    json_quote(x.table_name),
+    json_quote(x.record_key),
+    json_quote(x.record),
+    json_quote(x.reason_code),
+    json_quote(x.reason),
+    ifnull(x.parent_sync_quarantine_id, 'null'),
+    json_quote(x.quarantine_status),
+    json_quote(x.resolved_at),
+    x.status_id,
+    x.created_by,
+    ifnull(x.updated_by, 'null'),
+    json_quote(x.created_at),
+    json_quote(x.updated_at))
+    FROM sync_quarantine x WHERE x.id IS NOT OLD.id AND x.id IN (SELECT id FROM sync_quarantine WHERE bundle_id = NEW.bundle_id AND table_name = NEW.table_name AND record_key = NEW.record_key);
+END;
+
+CREATE TRIGGER sync_quarantine_direct_rekeyed AFTER UPDATE OF bundle_id, table_name, record_key ON sync_quarantine WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  DELETE FROM audit_pending WHERE table_id = 96 AND CASE
+    WHEN record_key = NEW.id THEN 1
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM sync_quarantine WHERE parent_sync_quarantine_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|sync_quarantine|id|referenced|Rows of sync_quarantine refer to this row.') ELSE 1 END;
+END;
+
+CREATE TRIGGER sync_quarantine_direct_delete BEFORE DELETE ON sync_quarantine WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE NOT EXISTS (SELECT 1 FROM audit_transaction
+      WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  UPDATE audit_pending SET table_id = NULL WHERE table_id = 96 AND record_key = OLD.id;
+  DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|sync_quarantine|id|referenced|Rows of sync_quarantine refer to this row.') WHERE EXISTS (SELECT 1 FROM sync_quarantine WHERE (parent_sync_quarantine_id = OLD.id) AND id IS NOT OLD.id);
+END;
+
+CREATE TRIGGER sync_quarantine_audit_delete AFTER DELETE ON sync_quarantine BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, OLD.id, 'D',
+    format('{"bundle_id":%s,"site_uuid":%s,"table_name":%s,"record_key":%s,"record":%s,"reason_code":%s,"reason":%s,"parent_sync_quarantine_id":%s,"quarantine_status":%s,"resolved_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.bundle_id,
+    json_quote(OLD.site_uuid),
+    json_quote(OLD.table_name),
+    json_quote(OLD.record_key),
+    json_quote(OLD.record),
+    json_quote(OLD.reason_code),
+    json_quote(OLD.reason),
+    ifnull(OLD.parent_sync_quarantine_id, 'null'),
+    json_quote(OLD.quarantine_status),
+    json_quote(OLD.resolved_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
 CREATE TRIGGER system_value_insert AFTER INSERT ON system BEGIN
   SELECT CASE
     WHEN EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|system|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
@@ -15285,4 +16663,24 @@ END;
 CREATE TRIGGER orchestration_workflow_value_update AFTER UPDATE OF workflow_type_id ON orchestration_workflow BEGIN
   SELECT CASE
     WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER alert_value_insert AFTER INSERT ON alert BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM alert_rule v WHERE v.id = NEW.alert_rule_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|retired|This alert_rule is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER alert_value_update AFTER UPDATE OF alert_rule_id ON alert BEGIN
+  SELECT CASE
+    WHEN NEW.alert_rule_id IS NOT OLD.alert_rule_id AND EXISTS (SELECT 1 FROM alert_rule v WHERE v.id = NEW.alert_rule_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|retired|This alert_rule is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER sync_bundle_value_insert AFTER INSERT ON sync_bundle BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM sync_peer v WHERE v.id = NEW.peer_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|sync_bundle|peer_id|retired|This sync_peer is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER sync_bundle_value_update AFTER UPDATE OF peer_id ON sync_bundle BEGIN
+  SELECT CASE
+    WHEN NEW.peer_id IS NOT OLD.peer_id AND EXISTS (SELECT 1 FROM sync_peer v WHERE v.id = NEW.peer_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|sync_bundle|peer_id|retired|This sync_peer is retired: rows that have it keep it, no other is given it.') END;
 END;

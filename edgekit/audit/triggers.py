@@ -51,6 +51,7 @@ APPEND_ONLY = (
     "integration_transformation_run",
     "consultation_analytics",
     "integration_log",
+    "metric_sample",
     "schema_migration",
     "validation_message",
     "vault_use_log",

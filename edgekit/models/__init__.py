@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from edgekit.models.insurance import *  # noqa: F403
     from edgekit.models.integrations import *  # noqa: F403
     from edgekit.models.licensing import *  # noqa: F403
+    from edgekit.models.monitoring import *  # noqa: F403
     from edgekit.models.parties import *  # noqa: F403
     from edgekit.models.reference import *  # noqa: F403
     from edgekit.models.runner import *  # noqa: F403
+    from edgekit.models.sync import *  # noqa: F403
     from edgekit.models.vault import *  # noqa: F403
     from edgekit.models.workflows import *  # noqa: F403
 
@@ -150,6 +152,18 @@ MODELS = {
         "WorkflowTemplate",
         "OrchestrationWorkflow",
         "WorkflowExecution",
+    ),
+    "monitoring": (
+        "MetricSample",
+        "AlertRule",
+        "SlaTarget",
+        "Alert",
+        "Dashboard",
+    ),
+    "sync": (
+        "SyncPeer",
+        "SyncBundle",
+        "SyncQuarantine",
     ),
 }
 """The models of each word, in the order of their tables."""
