@@ -119,6 +119,7 @@ CREATE TABLE client_deployment (
   client_id INTEGER NOT NULL REFERENCES client(id),
   environment_id INTEGER NOT NULL REFERENCES environment(id),
   deployment_template_id INTEGER REFERENCES deployment_template(id),
+  configuration_id INTEGER REFERENCES configuration(id),  -- the settings it is deployed with
   version TEXT NOT NULL CONSTRAINT "client_deployment.version.length" CHECK (length(version) BETWEEN 1 AND 50),  -- of what is deployed
   deployment_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "client_deployment.deployment_status.choice" CHECK (deployment_status IN ('pending', 'in_progress', 'completed', 'failed', 'rolled_back')),  -- pending: not begun; in_progress: under way; completed: in place; failed: given up; rolled_back: what it did was undone
   url TEXT CONSTRAINT "client_deployment.url.length" CHECK (length(url) <= 500),  -- where the client reaches it
@@ -137,6 +138,7 @@ CREATE TABLE client_deployment (
 CREATE INDEX client_deployment_client ON client_deployment(client_id);
 CREATE INDEX client_deployment_environment ON client_deployment(environment_id);
 CREATE INDEX client_deployment_deployment_template ON client_deployment(deployment_template_id);
+CREATE INDEX client_deployment_configuration ON client_deployment(configuration_id);
 CREATE INDEX client_deployment_open ON client_deployment(id) WHERE deployment_status IN ('pending', 'in_progress');
 
 CREATE TRIGGER client_deployment_deployment_status_bi BEFORE INSERT ON client_deployment BEGIN  -- by REPLACE
@@ -241,6 +243,7 @@ CREATE TABLE consultation_generation (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   consultation_session_id INTEGER NOT NULL REFERENCES consultation_session(id),
   questionnaire_submission_id INTEGER REFERENCES questionnaire_submission(id),  -- the answers it rests on
+  model_registry_id INTEGER NOT NULL REFERENCES model_registry(id),  -- the model asked
   prompt TEXT NOT NULL CONSTRAINT "consultation_generation.prompt.json_object" CHECK (CASE WHEN json_valid(prompt) THEN json_type(prompt) = 'object' ELSE 0 END),
   result TEXT CONSTRAINT "consultation_generation.result.json_object" CHECK (result IS NULL OR CASE WHEN json_valid(result) THEN json_type(result) = 'object' ELSE 0 END),
   generation_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "consultation_generation.generation_status.choice" CHECK (generation_status IN ('pending', 'running', 'completed', 'failed')),  -- pending: not asked yet; running: asked; completed: answered; failed: no answer that could be used
@@ -258,6 +261,7 @@ CREATE TABLE consultation_generation (
 ) STRICT;
 CREATE INDEX consultation_generation_consultation_session ON consultation_generation(consultation_session_id);
 CREATE INDEX consultation_generation_questionnaire_submission ON consultation_generation(questionnaire_submission_id);
+CREATE INDEX consultation_generation_model_registry ON consultation_generation(model_registry_id);
 
 CREATE TRIGGER consultation_generation_generation_status_bi BEFORE INSERT ON consultation_generation BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|consultation_generation|generation_status|transition|A generation goes from pending to running and ends completed or failed; a run that broke off is pending again.')

@@ -7389,7 +7389,8 @@ CREATE TRIGGER model_registry_audit_insert AFTER INSERT ON model_registry BEGIN
   DELETE FROM audit_pending WHERE table_id = 73 AND CASE
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM model_registry WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE model_registry_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|model_registry|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'I', NULL);
 END;
 
@@ -7462,7 +7463,8 @@ END;
 CREATE TRIGGER model_registry_direct_rekeyed AFTER UPDATE OF provider, model_id ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 73 AND CASE
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM model_registry WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM model_registry WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM consultation_generation WHERE model_registry_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|model_registry|id|referenced|Rows of consultation_generation refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER model_registry_direct_delete BEFORE DELETE ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -7471,6 +7473,7 @@ CREATE TRIGGER model_registry_direct_delete BEFORE DELETE ON model_registry WHEN
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 73 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|model_registry|id|referenced|Rows of consultation_generation refer to this row.') WHERE EXISTS (SELECT 1 FROM consultation_generation WHERE model_registry_id = OLD.id);
 END;
 
 CREATE TRIGGER model_registry_audit_delete AFTER DELETE ON model_registry BEGIN
@@ -7839,7 +7842,8 @@ CREATE TRIGGER configuration_audit_insert AFTER INSERT ON configuration BEGIN
   DELETE FROM audit_pending WHERE table_id = 79 AND CASE
     WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NOT NULL THEN 0
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM configuration WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE configuration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|configuration|id|referenced|Rows of client_deployment refer to this row.') ELSE 1 END;
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'I', NULL);
 END;
 
@@ -7923,7 +7927,8 @@ END;
 CREATE TRIGGER configuration_direct_rekeyed AFTER UPDATE OF configuration_type_id, scope_type_id, scope_id, organization_id, status_id ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   DELETE FROM audit_pending WHERE table_id = 79 AND CASE
     WHEN record_key = NEW.id THEN 1
-    WHEN EXISTS (SELECT 1 FROM configuration WHERE id = audit_pending.record_key) THEN 0 ELSE 1 END;
+    WHEN EXISTS (SELECT 1 FROM configuration WHERE id = audit_pending.record_key) THEN 0
+    WHEN EXISTS (SELECT 1 FROM client_deployment WHERE configuration_id = audit_pending.record_key) THEN RAISE(ABORT, 'EK|configuration|id|referenced|Rows of client_deployment refer to this row.') ELSE 1 END;
 END;
 
 CREATE TRIGGER configuration_direct_delete BEFORE DELETE ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -7932,6 +7937,7 @@ CREATE TRIGGER configuration_direct_delete BEFORE DELETE ON configuration WHEN (
       WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1) AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 79 AND record_key = OLD.id;
   DELETE FROM audit_pending WHERE table_id IS NULL;
+  SELECT RAISE(ABORT, 'EK|configuration|id|referenced|Rows of client_deployment refer to this row.') WHERE EXISTS (SELECT 1 FROM client_deployment WHERE configuration_id = OLD.id);
 END;
 
 CREATE TRIGGER configuration_audit_delete AFTER DELETE ON configuration BEGIN
@@ -13666,15 +13672,17 @@ CREATE TRIGGER client_deployment_direct_insert BEFORE INSERT ON client_deploymen
     WHEN NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|client_deployment|client_id|reference|There is no client with this client_id.')
     WHEN NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|reference|There is no environment with this environment_id.')
     WHEN NEW.deployment_template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deployment_template WHERE id = NEW.deployment_template_id) THEN RAISE(ABORT, 'EK|client_deployment|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
+    WHEN NEW.configuration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM configuration WHERE id = NEW.configuration_id) THEN RAISE(ABORT, 'EK|client_deployment|configuration_id|reference|There is no configuration with this configuration_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_deployment|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_deployment|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_deployment|updated_by|reference|There is no user with this updated_by.') END;
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 46;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 46, x.id, format('{"client_id":%s,"environment_id":%s,"deployment_template_id":%s,"version":%s,"deployment_status":%s,"url":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 46, x.id, format('{"client_id":%s,"environment_id":%s,"deployment_template_id":%s,"configuration_id":%s,"version":%s,"deployment_status":%s,"url":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     x.client_id,
     x.environment_id,
     ifnull(x.deployment_template_id, 'null'),
+    ifnull(x.configuration_id, 'null'),
     json_quote(x.version),
     json_quote(x.deployment_status),
     json_quote(x.url),
@@ -13708,6 +13716,7 @@ END;
 CREATE TRIGGER client_deployment_audit_update AFTER UPDATE ON client_deployment WHEN NEW.client_id IS NOT OLD.client_id
   OR NEW.environment_id IS NOT OLD.environment_id
   OR NEW.deployment_template_id IS NOT OLD.deployment_template_id
+  OR NEW.configuration_id IS NOT OLD.configuration_id
   OR NEW.version IS NOT OLD.version COLLATE BINARY
   OR NEW.deployment_status IS NOT OLD.deployment_status COLLATE BINARY
   OR NEW.url IS NOT OLD.url COLLATE BINARY
@@ -13722,10 +13731,11 @@ CREATE TRIGGER client_deployment_audit_update AFTER UPDATE ON client_deployment 
     SELECT CASE WHEN table_id = 46 AND record_key = NEW.id AND action = 'U'
       THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
     FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
     CASE WHEN NEW.client_id IS NOT OLD.client_id THEN ',"client_id":[' || OLD.client_id || ',' || NEW.client_id || ']' END,
     CASE WHEN NEW.environment_id IS NOT OLD.environment_id THEN ',"environment_id":[' || OLD.environment_id || ',' || NEW.environment_id || ']' END,
     CASE WHEN NEW.deployment_template_id IS NOT OLD.deployment_template_id THEN ',"deployment_template_id":[' || ifnull(OLD.deployment_template_id, 'null') || ',' || ifnull(NEW.deployment_template_id, 'null') || ']' END,
+    CASE WHEN NEW.configuration_id IS NOT OLD.configuration_id THEN ',"configuration_id":[' || ifnull(OLD.configuration_id, 'null') || ',' || ifnull(NEW.configuration_id, 'null') || ']' END,
     CASE WHEN NEW.version IS NOT OLD.version COLLATE BINARY THEN ',"version":[' || json_quote(OLD.version) || ',' || json_quote(''||NEW.version) || ']' END,
     CASE WHEN NEW.deployment_status IS NOT OLD.deployment_status COLLATE BINARY THEN ',"deployment_status":[' || json_quote(OLD.deployment_status) || ',' || json_quote(''||NEW.deployment_status) || ']' END,
     CASE WHEN NEW.url IS NOT OLD.url COLLATE BINARY THEN ',"url":[' || json_quote(OLD.url) || ',' || json_quote(''||NEW.url) || ']' END,
@@ -13759,6 +13769,7 @@ CREATE TRIGGER client_deployment_direct_update BEFORE UPDATE ON client_deploymen
     WHEN NEW.client_id IS NOT OLD.client_id AND NEW.client_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM client WHERE id = NEW.client_id) THEN RAISE(ABORT, 'EK|client_deployment|client_id|reference|There is no client with this client_id.')
     WHEN NEW.environment_id IS NOT OLD.environment_id AND NEW.environment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM environment WHERE id = NEW.environment_id) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|reference|There is no environment with this environment_id.')
     WHEN NEW.deployment_template_id IS NOT OLD.deployment_template_id AND NEW.deployment_template_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deployment_template WHERE id = NEW.deployment_template_id) THEN RAISE(ABORT, 'EK|client_deployment|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
+    WHEN NEW.configuration_id IS NOT OLD.configuration_id AND NEW.configuration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM configuration WHERE id = NEW.configuration_id) THEN RAISE(ABORT, 'EK|client_deployment|configuration_id|reference|There is no configuration with this configuration_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|client_deployment|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|client_deployment|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|client_deployment|updated_by|reference|There is no user with this updated_by.') END;
@@ -13774,10 +13785,11 @@ END;
 
 CREATE TRIGGER client_deployment_audit_delete AFTER DELETE ON client_deployment BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, OLD.id, 'D',
-    format('{"client_id":%s,"environment_id":%s,"deployment_template_id":%s,"version":%s,"deployment_status":%s,"url":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"client_id":%s,"environment_id":%s,"deployment_template_id":%s,"configuration_id":%s,"version":%s,"deployment_status":%s,"url":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.client_id,
     OLD.environment_id,
     ifnull(OLD.deployment_template_id, 'null'),
+    ifnull(OLD.configuration_id, 'null'),
     json_quote(OLD.version),
     json_quote(OLD.deployment_status),
     json_quote(OLD.url),
@@ -14211,14 +14223,16 @@ CREATE TRIGGER consultation_generation_direct_insert BEFORE INSERT ON consultati
   SELECT CASE
     WHEN NEW.consultation_session_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM consultation_session WHERE id = NEW.consultation_session_id) THEN RAISE(ABORT, 'EK|consultation_generation|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
     WHEN NEW.questionnaire_submission_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM questionnaire_submission WHERE id = NEW.questionnaire_submission_id) THEN RAISE(ABORT, 'EK|consultation_generation|questionnaire_submission_id|reference|There is no questionnaire_submission with this questionnaire_submission_id.')
+    WHEN NEW.model_registry_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM model_registry WHERE id = NEW.model_registry_id) THEN RAISE(ABORT, 'EK|consultation_generation|model_registry_id|reference|There is no model_registry with this model_registry_id.')
     WHEN NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|consultation_generation|status_id|reference|There is no status with this status_id.')
     WHEN NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|consultation_generation|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|consultation_generation|updated_by|reference|There is no user with this updated_by.') END;
   UPDATE audit_pending SET table_id = NULL WHERE table_id = 50;
   DELETE FROM audit_pending WHERE table_id IS NULL;
-  INSERT INTO audit_pending SELECT 50, x.id, format('{"consultation_session_id":%s,"questionnaire_submission_id":%s,"prompt":%s,"result":%s,"generation_status":%s,"error_message":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+  INSERT INTO audit_pending SELECT 50, x.id, format('{"consultation_session_id":%s,"questionnaire_submission_id":%s,"model_registry_id":%s,"prompt":%s,"result":%s,"generation_status":%s,"error_message":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     x.consultation_session_id,
     ifnull(x.questionnaire_submission_id, 'null'),
+    x.model_registry_id,
     json_quote(x.prompt),
     json_quote(x.result),
     json_quote(x.generation_status),
@@ -14251,6 +14265,7 @@ END;
 
 CREATE TRIGGER consultation_generation_audit_update AFTER UPDATE ON consultation_generation WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id
   OR NEW.questionnaire_submission_id IS NOT OLD.questionnaire_submission_id
+  OR NEW.model_registry_id IS NOT OLD.model_registry_id
   OR NEW.prompt IS NOT OLD.prompt COLLATE BINARY
   OR NEW.result IS NOT OLD.result COLLATE BINARY
   OR NEW.generation_status IS NOT OLD.generation_status COLLATE BINARY
@@ -14265,9 +14280,10 @@ CREATE TRIGGER consultation_generation_audit_update AFTER UPDATE ON consultation
     SELECT CASE WHEN table_id = 50 AND record_key = NEW.id AND action = 'U'
       THEN json_extract(changes, '$.updated_at[1]') = NEW.updated_at END
     FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT 1) BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s',
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'U', '{' || substr(format('%s%s%s%s%s%s%s%s%s%s%s%s%s%s',
     CASE WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id THEN ',"consultation_session_id":[' || OLD.consultation_session_id || ',' || NEW.consultation_session_id || ']' END,
     CASE WHEN NEW.questionnaire_submission_id IS NOT OLD.questionnaire_submission_id THEN ',"questionnaire_submission_id":[' || ifnull(OLD.questionnaire_submission_id, 'null') || ',' || ifnull(NEW.questionnaire_submission_id, 'null') || ']' END,
+    CASE WHEN NEW.model_registry_id IS NOT OLD.model_registry_id THEN ',"model_registry_id":[' || OLD.model_registry_id || ',' || NEW.model_registry_id || ']' END,
     CASE WHEN NEW.prompt IS NOT OLD.prompt COLLATE BINARY THEN ',"prompt":[' || json_quote(OLD.prompt) || ',' || json_quote(''||NEW.prompt) || ']' END,
     CASE WHEN NEW.result IS NOT OLD.result COLLATE BINARY THEN ',"result":[' || json_quote(OLD.result) || ',' || json_quote(''||NEW.result) || ']' END,
     CASE WHEN NEW.generation_status IS NOT OLD.generation_status COLLATE BINARY THEN ',"generation_status":[' || json_quote(OLD.generation_status) || ',' || json_quote(''||NEW.generation_status) || ']' END,
@@ -14300,6 +14316,7 @@ CREATE TRIGGER consultation_generation_direct_update BEFORE UPDATE ON consultati
   SELECT CASE
     WHEN NEW.consultation_session_id IS NOT OLD.consultation_session_id AND NEW.consultation_session_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM consultation_session WHERE id = NEW.consultation_session_id) THEN RAISE(ABORT, 'EK|consultation_generation|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
     WHEN NEW.questionnaire_submission_id IS NOT OLD.questionnaire_submission_id AND NEW.questionnaire_submission_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM questionnaire_submission WHERE id = NEW.questionnaire_submission_id) THEN RAISE(ABORT, 'EK|consultation_generation|questionnaire_submission_id|reference|There is no questionnaire_submission with this questionnaire_submission_id.')
+    WHEN NEW.model_registry_id IS NOT OLD.model_registry_id AND NEW.model_registry_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM model_registry WHERE id = NEW.model_registry_id) THEN RAISE(ABORT, 'EK|consultation_generation|model_registry_id|reference|There is no model_registry with this model_registry_id.')
     WHEN NEW.status_id IS NOT OLD.status_id AND NOT EXISTS (SELECT 1 FROM status WHERE id = ifnull(NEW.status_id, 1)) THEN RAISE(ABORT, 'EK|consultation_generation|status_id|reference|There is no status with this status_id.')
     WHEN NEW.created_by IS NOT OLD.created_by AND NOT EXISTS (SELECT 1 FROM user WHERE id = ifnull(NEW.created_by, 1)) THEN RAISE(ABORT, 'EK|consultation_generation|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by IS NOT OLD.updated_by AND NEW.updated_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.updated_by) THEN RAISE(ABORT, 'EK|consultation_generation|updated_by|reference|There is no user with this updated_by.') END;
@@ -14315,9 +14332,10 @@ END;
 
 CREATE TRIGGER consultation_generation_audit_delete AFTER DELETE ON consultation_generation BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, OLD.id, 'D',
-    format('{"consultation_session_id":%s,"questionnaire_submission_id":%s,"prompt":%s,"result":%s,"generation_status":%s,"error_message":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"consultation_session_id":%s,"questionnaire_submission_id":%s,"model_registry_id":%s,"prompt":%s,"result":%s,"generation_status":%s,"error_message":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.consultation_session_id,
     ifnull(OLD.questionnaire_submission_id, 'null'),
+    OLD.model_registry_id,
     json_quote(OLD.prompt),
     json_quote(OLD.result),
     json_quote(OLD.generation_status),

@@ -63,8 +63,9 @@ def test_a_deployment_says_what_is_where_since_when(catalogue: sqlite3.Connectio
     holds(
         catalogue,
         "client_deployment",
-        "client_id>client environment_id>environment deployment_template_id?>deployment_template version"
-        " deployment_status url? started_at? completed_at? error_message?" + SIGNED,
+        "client_id>client environment_id>environment deployment_template_id?>deployment_template"
+        " configuration_id?>configuration version deployment_status url? started_at? completed_at?"
+        " error_message?" + SIGNED,
     )
     assert columns(catalogue, "client_deployment")["deployment_status"][2] == "'pending'"
 
@@ -114,6 +115,19 @@ def test_consultations_have_their_columns(catalogue: sqlite3.Connection) -> None
         "consultation_analytics",
         "consultation_session_id>consultation_session metric_name metric_value recorded_at",
     )
+
+
+@pytest.mark.ledger("S3-13")
+def test_a_generation_says_what_was_asked_of_which_model(catalogue: sqlite3.Connection) -> None:
+    holds(
+        catalogue,
+        "consultation_generation",
+        "consultation_session_id>consultation_session questionnaire_submission_id?>questionnaire_submission"
+        " model_registry_id>model_registry prompt result? generation_status error_message? started_at?"
+        " completed_at?" + SIGNED,
+    )
+    names = {"consultation_generation.prompt.json_object", "consultation_generation.result.json_object"}
+    assert names <= set(checks("consultation_generation"))
 
 
 @pytest.mark.ledger("S3-14")
@@ -239,7 +253,7 @@ WAYS = [
             ("running", "completed"),
             ("running", "failed"),
         },
-        {"consultation_session_id": 1, "prompt": "{}"},
+        {"consultation_session_id": 1, "model_registry_id": 1, "prompt": "{}"},
     ),
 ]
 
@@ -255,6 +269,10 @@ def test_a_state_changes_along_its_ways_only(
 ) -> None:
     add_client(shell)
     shell.execute("INSERT INTO consultation_session(id, lead_name) VALUES (1, 'Ann')")
+    shell.execute(
+        "INSERT INTO model_registry(id, provider, model_id, model_name, feature_id)"
+        " SELECT 1, 'house', 'm', 'Model', min(id) FROM feature"
+    )
 
     def of(state: str) -> dict[str, Any]:
         ended = state not in {"pending", "scheduled", "in_progress", "running"}

@@ -16,7 +16,9 @@ from edgekit.models.base import (
     now,
     reference,
 )
+from edgekit.models.configuration import Configuration
 from edgekit.models.core import Environment
+from edgekit.models.licensing import ModelRegistry
 from edgekit.models.parties import Organization, User
 from edgekit.models.reference import LicenseTier
 from edgekit.models.vault import EncryptionKey
@@ -96,6 +98,8 @@ class ClientDeployment(BusinessRow):
     environment_id: int
     deployment_template: Any = reference(DeploymentTemplate, null=True)
     deployment_template_id: int | None
+    configuration: Any = reference(Configuration, null=True)
+    configuration_id: int | None
     version: Any = peewee.TextField()
     deployment_status: Any = peewee.TextField(default="pending")
     url: Any = peewee.TextField(null=True)
@@ -151,6 +155,8 @@ class ConsultationGeneration(BusinessRow):
     consultation_session_id: int
     questionnaire_submission: Any = reference(QuestionnaireSubmission, null=True)
     questionnaire_submission_id: int | None
+    model_registry: Any = reference(ModelRegistry)
+    model_registry_id: int
     prompt: Any = JsonField()
     result: Any = JsonField(null=True)
     generation_status: Any = peewee.TextField(default="pending")

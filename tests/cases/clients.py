@@ -144,8 +144,8 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
     "consultation_generation_generation_status_bi": (
         "consultation_generation",
         (
-            "REPLACE INTO consultation_generation(id, consultation_session_id, prompt, result, generation_status, completed_at)"
-            " SELECT id, consultation_session_id, '{}', '{}', 'completed', created_at FROM consultation_generation WHERE id = ?1"
+            "REPLACE INTO consultation_generation(id, consultation_session_id, model_registry_id, prompt, result, generation_status, completed_at)"
+            " SELECT id, consultation_session_id, model_registry_id, '{}', '{}', 'completed', created_at FROM consultation_generation WHERE id = ?1"
         ),
         "consultation_generation.generation_status.transition",
     ),
@@ -160,8 +160,8 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
     "consultation_generation_session_bi": (
         "consultation_generation",
         (
-            f"{OTHER_SUBMISSION}; INSERT INTO consultation_generation(consultation_session_id, questionnaire_submission_id, prompt)"
-            " SELECT consultation_session_id, 900, '{}' FROM consultation_generation WHERE id = ?1"
+            f"{OTHER_SUBMISSION}; INSERT INTO consultation_generation(consultation_session_id, questionnaire_submission_id, model_registry_id, prompt)"
+            " SELECT consultation_session_id, 900, model_registry_id, '{}' FROM consultation_generation WHERE id = ?1"
         ),
         "consultation_generation.questionnaire_submission_id.session",
     ),
