@@ -106,6 +106,21 @@ class JsonField(peewee.Field):
         return Document(content, value) if isinstance(content, dict) else content
 
 
+class SchemaField(JsonField):
+    """A JSON Schema, which is refused when it is none."""
+
+    def db_value(self, value: Any) -> Any:
+        """Write a JSON Schema. Raise InvalidError if it is none, saying where."""
+        if value is not None and not isinstance(value, peewee.Node):
+            from edgekit import validate  # what checks it costs as much to import as all models
+
+            try:
+                validate.check_schema(json.loads(value) if isinstance(value, str) else value, self.name)
+            except ValueError as error:
+                raise InvalidError(f"{self.name} is not JSON: {error}") from error
+        return super().db_value(value)
+
+
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 

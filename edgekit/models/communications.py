@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from edgekit.models.base import BusinessRow, JsonField, ReferenceRow, TimeField, reference
+from edgekit.models.base import BusinessRow, JsonField, ReferenceRow, SchemaField, TimeField, reference
 from edgekit.models.entities import EntityReferenceType
 from edgekit.models.parties import Organization
 from edgekit.models.reference import CommunicationDirection, RelationshipType
@@ -35,9 +35,9 @@ class BusinessContextType(ReferenceRow):
 class CommunicationType(ReferenceRow):
     """A business purpose of communications; how they travel is the channel's affair."""
 
-    request_schema: Any = JsonField(null=True)
-    response_schema: Any = JsonField(null=True)
-    metadata_schema: Any = JsonField(null=True)
+    request_schema: Any = SchemaField(null=True)
+    response_schema: Any = SchemaField(null=True)
+    metadata_schema: Any = SchemaField(null=True)
 
 
 class CommunicationTypeChannel(BusinessRow):
@@ -48,7 +48,7 @@ class CommunicationTypeChannel(BusinessRow):
     channel: Any = reference(CommunicationChannel)
     channel_id: int
     is_default: Any = peewee.BooleanField(default=False)
-    configuration_schema: Any = JsonField(null=True)
+    configuration_schema: Any = SchemaField(null=True)
 
     class Meta:
         indexes = ((("communication_type", "channel"), True),)

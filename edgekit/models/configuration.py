@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from edgekit.models.base import JsonField, ReferenceRow, VersionedRow, reference
+from edgekit.models.base import JsonField, ReferenceRow, SchemaField, VersionedRow, reference
 from edgekit.models.parties import Organization
 from edgekit.models.reference import ScopeType
 
@@ -14,7 +14,7 @@ from edgekit.models.reference import ScopeType
 class ConfigurationType(ReferenceRow):
     """A family of settings, the JSON Schema they follow, and the levels they may be set at."""
 
-    schema_definition: Any = JsonField(null=True)
+    schema_definition: Any = SchemaField(null=True)
     applies_to_system: Any = peewee.BooleanField(default=False)
     applies_to_program: Any = peewee.BooleanField(default=False)
     applies_to_producer: Any = peewee.BooleanField(default=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from edgekit.models.base import BusinessRow, JsonField, ReferenceRow, reference
+from edgekit.models.base import BusinessRow, JsonField, ReferenceRow, SchemaField, reference
 from edgekit.models.parties import Organization, Producer, Program
 
 
@@ -21,7 +21,7 @@ class EntityType(ReferenceRow):
 
     category: Any = reference(EntityCategory)
     category_id: int
-    metadata_schema: Any = JsonField()
+    metadata_schema: Any = SchemaField()
     icon: Any = peewee.TextField(null=True)
     color: Any = peewee.TextField(null=True)
     ui_component: Any = peewee.TextField(null=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from edgekit.models.base import BusinessRow, JsonField, ReferenceRow, TimeField, now, reference
+from edgekit.models.base import BusinessRow, JsonField, ReferenceRow, SchemaField, TimeField, now, reference
 from edgekit.models.entities import Entity, EntityType
 from edgekit.models.parties import Organization
 from edgekit.models.reference import LicenseTier, ScopeType
@@ -31,7 +31,7 @@ class Feature(ReferenceRow):
     license_tier: Any = reference(LicenseTier)
     license_tier_id: int
     is_addon: Any = peewee.BooleanField(default=False)
-    configuration_schema: Any = JsonField(null=True)
+    configuration_schema: Any = SchemaField(null=True)
 
 
 class FeatureDependency(BusinessRow):
@@ -133,7 +133,7 @@ class EntityTypeFeature(BusinessRow):
     feature: Any = reference(Feature)
     feature_id: int
     is_required: Any = peewee.BooleanField(default=False)
-    configuration_schema: Any = JsonField(null=True)
+    configuration_schema: Any = SchemaField(null=True)
 
     class Meta:
         indexes = ((("entity_type", "feature"), True),)
@@ -147,7 +147,7 @@ class EntityFeature(BusinessRow):
     feature: Any = reference(Feature)
     feature_id: int
     is_required: Any = peewee.BooleanField(default=False)
-    configuration_schema: Any = JsonField(null=True)
+    configuration_schema: Any = SchemaField(null=True)
 
     class Meta:
         indexes = ((("entity", "feature"), True),)
