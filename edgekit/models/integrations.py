@@ -12,6 +12,7 @@ from edgekit.models.base import (
     JsonField,
     ReferenceRow,
     Row,
+    SchemaField,
     TimeField,
     VersionedRow,
     actor_id,
@@ -147,14 +148,14 @@ class IntegrationTransformation(VersionedRow):
     transformation_name: Any = peewee.TextField()
     description: Any = peewee.TextField(null=True)
     transformation_type: Any = peewee.TextField()
-    input_schema: Any = JsonField(null=True)
-    output_schema: Any = JsonField(null=True)
+    input_schema: Any = SchemaField(null=True)
+    output_schema: Any = SchemaField(null=True)
     transformation_logic: Any = JsonField()
     language: Any = peewee.TextField()
     is_reusable: Any = peewee.BooleanField(default=True)
     performance_tier: Any = peewee.TextField(default="standard")
     timeout_seconds: Any = peewee.IntegerField(default=30)
-    error_output_schema: Any = JsonField(null=True)
+    error_output_schema: Any = SchemaField(null=True)
     test_cases: Any = JsonField(null=True)
     organization: Any = reference(Organization, null=True, default=1)
     organization_id: int | None
