@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import pkgutil
 import re
+import shutil
 import sqlite3
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from edgekit.errors import RuleError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+Files = dict[str, sqlite3.Connection]
 
 CASES = [import_module(f"cases.{module.name}") for module in pkgutil.iter_modules(cases.__path__)]
 
@@ -77,18 +80,37 @@ UNIQUE = [
 ]
 
 
+@pytest.fixture(scope="module")
+def files(
+    pattern_file: Path, bare_pattern: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Files]:
+    """A file with every trigger, and one without the generated ones, opened once: that is what costs."""
+    folder = tmp_path_factory.mktemp("violations")
+    made = {}
+    for name, pattern in (("guarded", pattern_file), ("bare", bare_pattern)):
+        shutil.copyfile(pattern, folder / name)
+        made[name] = sqlite3.connect(folder / name, isolation_level=None)
+    yield made
+    for connection in made.values():
+        connection.close()
+
+
 @pytest.fixture
-def guarded(edge_file: Path) -> Iterator[sqlite3.Connection]:
-    """A file with every trigger, the generated ones too."""
-    connection = sqlite3.connect(edge_file, isolation_level=None)
+def guarded(files: Files) -> Iterator[sqlite3.Connection]:
+    """A file with every trigger; what a test does to it is undone."""
+    yield from undone(files["guarded"])
+
+
+@pytest.fixture
+def shell(files: Files) -> Iterator[sqlite3.Connection]:
+    """A file where no generated trigger answers before the rule written by hand; what is done is undone."""
+    yield from undone(files["bare"])
+
+
+def undone(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("BEGIN")
     yield connection
-    connection.close()
-
-
-@pytest.fixture
-def shell(bare_shell: sqlite3.Connection) -> sqlite3.Connection:
-    """A file where no generated trigger answers before the rule written by hand."""
-    return bare_shell
+    connection.execute("ROLLBACK")
 
 
 def sample(shell: sqlite3.Connection, table: str, **values: Any) -> dict[str, Any]:
