@@ -394,3 +394,110 @@ END;
 CREATE VIEW v_component_registry AS
 SELECT c.id, c.code, c.name, c.description, c.feature_id, f.code AS feature_code, f.feature_key, f.feature_key = 'components.public' AS is_public, c.status_id
 FROM component_registry c JOIN feature f ON f.id = c.feature_id;
+
+-- One row says that in a change a feature, or what a tier, a licence, a dependency or an integration says of it, was written.
+-- The audit log knows rows, not features: this finds its entries by feature and time. Rows are only added.
+CREATE TABLE audit_feature (
+  id INTEGER PRIMARY KEY CHECK (id > 0),  -- SQLite chooses no other; -1 would get past the trigger below
+  feature_id INTEGER,
+  txn_id INTEGER,
+  table_name TEXT,
+  record_key ANY,
+  action TEXT,
+  performed_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+CREATE INDEX audit_feature_time ON audit_feature(feature_id, performed_at DESC);
+
+CREATE TRIGGER audit_feature_kept_bi BEFORE INSERT ON audit_feature WHEN NEW.id <> -1 BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_feature|*|append_only|The log of features is only ever added to.') WHERE NEW.id IS NOT (SELECT ifnull(max(id), 0) + 1 FROM audit_feature);
+END;
+CREATE TRIGGER audit_feature_kept_bu BEFORE UPDATE ON audit_feature BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_feature|*|append_only|The log of features is only ever added to.');
+END;
+CREATE TRIGGER audit_feature_kept_bd BEFORE DELETE ON audit_feature BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_feature|*|append_only|The log of features is only ever added to.');
+END;
+
+-- A change notes a row once for what it did to it, however often: the audit log has each time.
+CREATE TRIGGER feature_noted_ai AFTER INSERT ON feature BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature', NEW.id, 'I', x.performed_at
+  FROM (SELECT NEW.id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature' AND record_key = NEW.id AND action = 'I');
+END;
+CREATE TRIGGER feature_noted_au AFTER UPDATE ON feature BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature', NEW.id, 'U', x.performed_at
+  FROM (SELECT NEW.id AS id UNION SELECT OLD.id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature' AND record_key = NEW.id AND action = 'U');
+END;
+CREATE TRIGGER feature_noted_ad AFTER DELETE ON feature BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature', OLD.id, 'D', x.performed_at
+  FROM (SELECT OLD.id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature' AND record_key = OLD.id AND action = 'D');
+END;
+CREATE TRIGGER feature_dependency_noted_ai AFTER INSERT ON feature_dependency BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature_dependency', NEW.id, 'I', x.performed_at
+  FROM (SELECT NEW.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature_dependency' AND record_key = NEW.id AND action = 'I');
+END;
+CREATE TRIGGER feature_dependency_noted_au AFTER UPDATE ON feature_dependency BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature_dependency', NEW.id, 'U', x.performed_at
+  FROM (SELECT NEW.feature_id AS id UNION SELECT OLD.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature_dependency' AND record_key = NEW.id AND action = 'U');
+END;
+CREATE TRIGGER feature_dependency_noted_ad AFTER DELETE ON feature_dependency BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature_dependency', OLD.id, 'D', x.performed_at
+  FROM (SELECT OLD.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature_dependency' AND record_key = OLD.id AND action = 'D');
+END;
+CREATE TRIGGER license_tier_feature_noted_ai AFTER INSERT ON license_tier_feature BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'license_tier_feature', NEW.id, 'I', x.performed_at
+  FROM (SELECT NEW.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'license_tier_feature' AND record_key = NEW.id AND action = 'I');
+END;
+CREATE TRIGGER license_tier_feature_noted_au AFTER UPDATE ON license_tier_feature BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'license_tier_feature', NEW.id, 'U', x.performed_at
+  FROM (SELECT NEW.feature_id AS id UNION SELECT OLD.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'license_tier_feature' AND record_key = NEW.id AND action = 'U');
+END;
+CREATE TRIGGER license_tier_feature_noted_ad AFTER DELETE ON license_tier_feature BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'license_tier_feature', OLD.id, 'D', x.performed_at
+  FROM (SELECT OLD.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'license_tier_feature' AND record_key = OLD.id AND action = 'D');
+END;
+CREATE TRIGGER feature_license_noted_ai AFTER INSERT ON feature_license BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature_license', NEW.id, 'I', x.performed_at
+  FROM (SELECT NEW.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature_license' AND record_key = NEW.id AND action = 'I');
+END;
+CREATE TRIGGER feature_license_noted_au AFTER UPDATE ON feature_license BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature_license', NEW.id, 'U', x.performed_at
+  FROM (SELECT NEW.feature_id AS id UNION SELECT OLD.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature_license' AND record_key = NEW.id AND action = 'U');
+END;
+CREATE TRIGGER feature_license_noted_ad AFTER DELETE ON feature_license BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'feature_license', OLD.id, 'D', x.performed_at
+  FROM (SELECT OLD.feature_id AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'feature_license' AND record_key = OLD.id AND action = 'D');
+END;
+
+-- One row is one entry of the audit log about a feature; an insert has no entry to point to, its values are the first old ones or the live row.
+CREATE VIEW v_feature_change AS
+SELECT a.feature_id, f.feature_key, a.table_name, a.record_key, a.action, l.seq, a.txn_id, x.actor, x.correlation_id, x.reason, a.performed_at
+FROM audit_feature a
+LEFT JOIN feature f ON f.id = a.feature_id
+LEFT JOIN audit_transaction x ON x.id = a.txn_id
+LEFT JOIN audit_table t ON t.name = a.table_name
+LEFT JOIN audit_log l ON l.table_id = t.id AND l.record_key = a.record_key AND l.action <> 'I' AND l.action = a.action AND l.txn_id = a.txn_id
+WHERE a.action = 'I' OR l.seq IS NOT NULL;

@@ -229,3 +229,9 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "component_registry.feature_id.required",
     ),
 }
+
+EFFECTS = {
+    f"{table}_noted_{when}"
+    for table in ("feature", "feature_dependency", "license_tier_feature", "feature_license")
+    for when in ("ai", "au", "ad")
+}
