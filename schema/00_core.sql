@@ -23,8 +23,8 @@ CREATE TRIGGER status_active_kept_bu BEFORE UPDATE ON status
 WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'ACTIVE' OR NEW.is_active IS NOT 1 ELSE NEW.id = 1 OR NEW.code = 'ACTIVE' END BEGIN
   SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');
 END;
-CREATE TRIGGER status_active_kept_bd BEFORE DELETE ON status WHEN OLD.id = 1 BEGIN
-  SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');
+CREATE TRIGGER status_kept_bd BEFORE DELETE ON status BEGIN  -- by REPLACE too: the generated triggers make it a DELETE
+  SELECT RAISE(ABORT, 'EK|status|id|protected|States are never deleted: what was ever in one stays explained.');
 END;
 
 -- One row is a kind of place the file may be used in.
@@ -180,17 +180,45 @@ CREATE TABLE audit_log (
 -- live row or has its deletion here.
 CREATE INDEX audit_log_record ON audit_log(table_id, record_key) WHERE action <> 'I';
 
--- One row is a row that a foreign tool's REPLACE may be about to delete unseen. Deleting one here says that it is gone;
--- one without a table is forgotten unlogged. A statement that came to nothing may leave its row until the next one.
-CREATE TABLE audit_pending (table_id ANY, record_key ANY, changes TEXT) STRICT;
-CREATE TRIGGER audit_pending_gone_ad AFTER DELETE ON audit_pending WHEN OLD.table_id IS NOT NULL BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes)
-  VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), OLD.table_id, OLD.record_key, 'D', OLD.changes);
+-- What a tool outside a change of ours writes through first: it opens that tool's own row of `audit_transaction`, and holds
+-- the columns all tables share to what they refer to. A NULL is not looked at.
+CREATE VIEW audit_direct AS
+SELECT NULL AS status_id, NULL AS created_by, NULL AS updated_by, NULL AS created_at, NULL AS updated_at WHERE 0;
+CREATE TRIGGER audit_direct_ii INSTEAD OF INSERT ON audit_direct BEGIN
+  INSERT INTO audit_transaction(reason, performed_at) SELECT 'direct', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+  WHERE NOT EXISTS (
+    SELECT 1 FROM audit_transaction WHERE id = (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1)
+      AND reason = 'direct' AND actor IS NULL AND performed_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+  );
+  SELECT CASE
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', NEW.created_at, '+0 days') IS NOT NEW.created_at
+      THEN RAISE(ABORT, 'EK|*|created_at|time|created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN strftime('%Y-%m-%dT%H:%M:%fZ', NEW.updated_at, '+0 days') IS NOT NEW.updated_at
+      THEN RAISE(ABORT, 'EK|*|updated_at|time|updated_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
+    WHEN NEW.status_id NOT NULL AND NEW.status_id NOT IN (SELECT id FROM status)
+      THEN RAISE(ABORT, 'EK|*|status_id|reference|There is no status with this status_id.')
+    WHEN NEW.created_by NOT NULL AND NEW.created_by NOT IN (SELECT id FROM user)
+      THEN RAISE(ABORT, 'EK|*|created_by|reference|There is no user with this created_by.')
+    WHEN NEW.updated_by NOT NULL AND NEW.updated_by NOT IN (SELECT id FROM user)
+      THEN RAISE(ABORT, 'EK|*|updated_by|reference|There is no user with this updated_by.') END;
 END;
+
+-- One row is a row that the REPLACE under way is about to delete, which fires no trigger where recursive_triggers is off.
+-- The last column finds out that it is a REPLACE: a trigger inherits the conflict clause of the statement that fires it,
+-- and puts NULL there OR IGNORE. Only OR REPLACE stores such a row, with the default; without a clause it comes to
+-- nothing; and OR ABORT fails, as the statement would have on its own. Empty between statements.
+CREATE TABLE audit_replaced (
+  table_id INTEGER,
+  record_key INTEGER,
+  new_key INTEGER,  -- the id of the row that comes instead, -1 while it has none
+  another_row_has_this_key INTEGER NOT NULL DEFAULT 1  -- its name is what OR ABORT says
+) STRICT;
 
 -- The log is only ever added to, at its end. NEW.seq is -1 while SQLite has yet to choose it; a seq that somebody names
 -- must be the next one, or a REPLACE (which fires no DELETE trigger where recursive_triggers is off) could rewrite a row.
-CREATE TRIGGER audit_log_kept_bi BEFORE INSERT ON audit_log WHEN NEW.seq <> -1 BEGIN
+-- An update that changed nothing is no entry, and is passed over here because it costs the least here.
+CREATE TRIGGER audit_log_kept_bi BEFORE INSERT ON audit_log WHEN NEW.seq <> -1 OR NEW.changes = '{}' BEGIN
+  SELECT RAISE(IGNORE) WHERE NEW.changes = '{}';
   SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.') WHERE NEW.seq IS NOT (SELECT ifnull(max(seq), 0) + 1 FROM audit_log);
 END;
 CREATE TRIGGER audit_log_kept_bu BEFORE UPDATE ON audit_log BEGIN

@@ -40,34 +40,33 @@ def test_every_table_is_audited_or_only_added_to() -> None:
     [
         (
             "INSERT INTO vehicle(vin) VALUES ('1FTMW1T88MFA0000I')",
-            "EK|vehicle|vin|format|vehicle.vin must have 17",
+            "CHECK constraint failed: vehicle.vin.format",
         ),
         (
             "INSERT INTO vehicle(model_year) VALUES (1500)",
-            "EK|vehicle|model_year|range|vehicle.model_year must be",
+            "CHECK constraint failed: vehicle.model_year.range",
         ),
         (
             "UPDATE organization SET code = ''",
-            "EK|organization|code|length|organization.code must not be empty",
+            "CHECK constraint failed: organization.code.length",
         ),
-        ("INSERT OR IGNORE INTO vehicle(vin) VALUES ('X')", "EK|vehicle|vin|length|"),
         (
             (
                 "INSERT INTO policy(policy_number, effective_date, expiration_date)"
                 " VALUES ('P', '2026-02-01', '2026-01-01')"
             ),
-            "EK|policy|expiration_date|order|policy.expiration_date must come after effective_date.",
+            "CHECK constraint failed: policy.expiration_date.order",
         ),
         (
             (
                 "INSERT INTO policy(policy_number, effective_date, expiration_date)"
                 " VALUES ('P', '2026-02-30', '2027-01-01')"
             ),
-            "EK|policy|effective_date|date|policy.effective_date must be a date such as 2026-01-31.",
+            "CHECK constraint failed: policy.effective_date.date",
         ),
     ],
 )
-def test_any_tool_is_told_what_a_check_asks_for(shell: sqlite3.Connection, sql: str, start: str) -> None:
+def test_any_tool_is_told_which_check_refused(shell: sqlite3.Connection, sql: str, start: str) -> None:
     with pytest.raises(sqlite3.IntegrityError) as caught:
         shell.execute(sql)
     assert str(caught.value).startswith(start)

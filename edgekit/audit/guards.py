@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
-from edgekit.audit.images import image
-from edgekit.audit.shape import TIME_FORMAT, name_sql, text_sql
+from edgekit.audit.images import any_of
+from edgekit.audit.shape import TIME_FORMAT, name_sql, names_replaced, text_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,46 +16,59 @@ if TYPE_CHECKING:
 IS_DIRECT = "(SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL"
 """True for a writer outside a change of ours."""
 
+NEVER_DELETED = ("status", "user")
+"""Tables whose own triggers refuse every DELETE, so that nothing need ask who refers to their rows."""
+
+STANDARD = {"status_id": "status", "created_by": "user", "updated_by": "user"}
+"""The references nearly every table has: `audit_direct` checks them for all."""
+
+LAST_ID = 2**53 - 1
+"""The greatest id a row may have. After SQLite's own last one a table takes no row any more."""
+
 
 def refuse(table: str, column: str, code: str, sentence: str) -> str:
     fields = "|".join(field.replace("|", "/") for field in ("EK", table, column, code, sentence))
     return f"RAISE(ABORT, {text_sql(fields)})"
 
 
-def say_checks(table: Table) -> str:
-    """Refuse what a CHECK would refuse, in its sentence: by itself SQLite says no more than its name."""
-    if not table.checks:
-        return ""
-    cases, words = [], set()
-    for column, code, condition, sentence in table.checks:
-        words |= {word.lower() for word in re.findall(r"\w+", condition)}
-        cases.append(f"WHEN NOT ifnull({condition}, 1) THEN {refuse(table.name, column, code, sentence)}")
-    names = [name for name in (table.key, *(c.name for c in table.columns)) if name.lower() in words]
-    row = ", ".join(f"{stored_value(table, name)} AS {name_sql(name)}" for name in names)
-    return "\n  SELECT CASE " + "\n    ".join(cases) + f" END\n    FROM (SELECT {row});"
+def first_of(cases: list[str]) -> str:
+    """Write a statement that refuses in the words of the first case that holds."""
+    return "\n  SELECT CASE " + "\n    ".join(cases) + " END;" if cases else ""
 
 
-LAST_ID = 2**53 - 1
-"""The greatest id another tool may choose. After SQLite's own last one a table takes no row any more."""
+# What the tables share
 
 
-def say_limits(table: Table, *, updated: bool = False) -> str:
-    """Refuse what is no time where a row says when it was made or changed, and an id that ends them all."""
-    cases = []
-    if not updated:
-        refusal = refuse(table.name, table.key, "range", f"Ids end at {LAST_ID}.")
-        cases.append(f"WHEN NEW.{name_sql(table.key)} > {LAST_ID} THEN {refusal}")
+def open_direct(table: Table, *, updated: bool = False) -> str:
+    """Open the row of a writer outside a change, and check what `audit_direct` does for all tables."""
+    standard = {r.columns[0] for r in table.references if _is_standard(r)}
+    values = {}
+    for column in (*STANDARD, "created_at", "updated_at"):
+        if (column not in standard and column not in table.times) or (updated and column in table.kept):
+            continue
+        name = name_sql(column)
+        values[column] = f"nullif(NEW.{name}, OLD.{name})" if updated else f"NEW.{name}"
+    columns = ", ".join(values) or "status_id"
+    return f"\n  INSERT INTO audit_direct({columns}) VALUES ({', '.join(values.values()) or 'NULL'});"
+
+
+def _is_standard(reference: Reference) -> bool:
+    wanted = (STANDARD.get(reference.columns[0]), ("id",))
+    # A user may be its own maker, which shows only after the insert.
+    return wanted == (reference.parent, reference.parent_columns) and reference.child != reference.parent
+
+
+def check_time(table: Table) -> list[str]:
+    """Refuse what is no time where an append-only row says when it was made, and an id that ends them all."""
+    refusal = refuse(table.name, table.key, "range", f"Ids end at {LAST_ID}.")
+    cases = [f"WHEN NEW.{name_sql(table.key)} > {LAST_ID} THEN {refusal}"]
     for column in table.times:
-        if updated and column == "created_at":
-            continue  # it never changes at all
-        value = f"NEW.{column}" if updated else stored_value(table, column)
-        changed = f"NEW.{column} IS NOT OLD.{column} AND " if updated else ""
         sentence = f"{table.name}.{column} must be a UTC time such as 2026-01-31T09:05:00.000Z."
         cases.append(
-            f"WHEN {changed}strftime({TIME_FORMAT}, {value}, '+0 days') IS NOT {value}"
+            f"WHEN strftime({TIME_FORMAT}, NEW.{column}, '+0 days') IS NOT NEW.{column}"
             f" THEN {refuse(table.name, column, 'time', sentence)}"
         )
-    return "\n  SELECT CASE " + "\n    ".join(cases) + " END;" if cases else ""
+    return cases
 
 
 # Unique keys: which rows would a REPLACE delete?
@@ -73,118 +85,92 @@ def stored_value(table: Table, name: str) -> str:
 
 
 def conflict(table: Table, key: Key) -> str:
-    """Select the ids of the rows that hold the values NEW is about to take of one unique index."""
-    own, this = name_sql(table.name), name_sql(table.key)
+    """Write the condition under which a row holds the values NEW is about to take of one unique index."""
     parts = [
         part if collation == "BINARY" else f"{part} COLLATE {collation}"
         for part, collation in zip(key.parts, key.collations, strict=True)
     ]
-    if key.is_plain:
-        terms = [
-            f"{part} = {stored_value(table, column)}" for part, column in zip(parts, key.columns, strict=True)
-        ]
-        return f"SELECT {this} FROM {own} WHERE {' AND '.join(terms)}"
-    # The key's own text is evaluated over a row that is NEW, under the names the text uses.
-    row = [f"{stored_value(table, name)} AS {name_sql(name)}" for name in key.columns]
-    where, also = (f" WHERE {key.predicate}", f"({key.predicate}) AND ") if key.predicate else ("", "")
-    taken = f"(SELECT {', '.join(key.parts)} FROM (SELECT {', '.join(row)}){where})"
-    return f"SELECT {this} FROM {own} WHERE {also}({', '.join(parts)}) = {taken}"
+    if key.is_generated:
+        # What it is made of is the table's affair: read it off a row that is NEW, under the names it uses.
+        own, this = name_sql(table.name), name_sql(table.key)
+        row = ", ".join(f"{stored_value(table, name)} AS {name_sql(name)}" for name in key.columns)
+        where, also = (f" WHERE {key.predicate}", f"({key.predicate}) AND ") if key.predicate else ("", "")
+        taken = f"(SELECT {', '.join(key.parts)} FROM (SELECT {row}){where})"
+        return f"{this} IN (SELECT {this} FROM {own} WHERE {also}({', '.join(parts)}) = {taken})"
+    new = {name.lower(): stored_value(table, name) for name in key.columns}
+    terms = [f"{part} = {names_replaced(own, new)}" for part, own in zip(parts, key.parts, strict=True)]
+    if key.predicate:
+        terms = [f"({key.predicate})", f"({names_replaced(key.predicate, new)})", *terms]
+    return " AND ".join(terms)
 
 
-def set_aside(table: Table, table_id: int, victims: list[str], condition: str = "") -> str:
-    """Keep a copy of the rows whose ids `victims` select, in case the statement deletes them unseen."""
+def replace_first(table: Table, table_id: int, *, updated: bool = False) -> str:
+    """Delete the rows a REPLACE would delete unseen before it does, so that every rule and the log see it.
+
+    Only the AND of `changes()`, what the probe before it stored, keeps an update nested in that deletion from
+    doing it again.
+    """
     own, this = name_sql(table.name), name_sql(table.key)
-    search = "\n      UNION ALL ".join(victims)
+    keys = [conflict(table, key) for key in table.unique]
+    if updated:
+        if not keys:
+            return ""
+        where = f"({any_of(keys, ' OR ')}) AND {this} IS NOT OLD.{this}"
+    else:  # NEW.id is -1 until SQLite has chosen it
+        where = any_of([f"{this} = nullif(NEW.{this}, -1)", *keys], " OR ")
     return f"""
-{forget(table_id).lstrip(chr(10))}
-  INSERT INTO audit_pending SELECT {table_id}, x.{this}, {image(table, "x")}
-    FROM {own} x WHERE {condition}x.{this} IN ({search});"""
+  INSERT OR IGNORE INTO audit_replaced SELECT {table_id}, {this}, NEW.{this}, NULL FROM {own}
+    WHERE {where};
+  DELETE FROM {own} WHERE changes() AND {this} IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = {table_id});
+  DELETE FROM audit_replaced;"""
 
 
-def forget(table_id: int, condition: str = "") -> str:
-    """Empty the pending rows unlogged: only a row that still has its table is logged when deleted."""
-    return f"""
-  UPDATE audit_pending SET table_id = NULL WHERE table_id = {table_id}{condition};
-  DELETE FROM audit_pending WHERE table_id IS NULL;"""
-
-
-def settle(table: Table, table_id: int, *, asks_gate: bool = False) -> str:
-    """Refuse or log the rows that were set aside and are gone now."""
-    this = name_sql(table.key)
-    by_id: list[str] = []
-    by_value: list[str] = []
-    for child, references in _by_child(table.children):
-        refusal = refuse(table.name, table.key, "referenced", f"Rows of {child} refer to this row.")
-        for cases, some in (
-            (by_id, [r for r in references if r.parent_columns == (table.key,)]),
-            (by_value, [r for r in references if r.parent_columns != (table.key,)]),
-        ):
-            if some:
-                cases.append(f"WHEN {' OR '.join(_orphans(table, r) for r in some)} THEN {refusal}")
-    cases = [
-        *([f"WHEN {IS_DIRECT.replace('IS NULL', 'IS NOT NULL')} THEN 0"] if asks_gate else []),
-        *by_value,  # gone or not, its value may have gone
-        f"WHEN record_key = NEW.{this} THEN 1",
-        f"WHEN EXISTS (SELECT 1 FROM {name_sql(table.name)} WHERE {this} = audit_pending.record_key) THEN 0",
-        *by_id,
-    ]
-    return f"""
-  DELETE FROM audit_pending WHERE table_id = {table_id} AND CASE
-    {f"{chr(10)}    ".join(cases)} ELSE 1 END;"""
-
-
-def _orphans(table: Table, reference: Reference) -> str:
-    child, columns = name_sql(reference.child), [name_sql(c) for c in reference.columns]
-    if reference.parent_columns == (table.key,):
-        return f"EXISTS (SELECT 1 FROM {child} WHERE {columns[0]} = audit_pending.record_key)"
-    terms, still = [], []
-    for column, parent in zip(columns, reference.parent_columns, strict=True):
-        path = text_sql("$." + json.dumps(parent))
-        key = (
-            "audit_pending.record_key"
-            if parent == table.key
-            else f"json_extract(audit_pending.changes, {path})"
-        )
-        terms.append(f"c.{column} = {key}")
-        still.append(f"{name_sql(parent)} = c.{column}")
-    parent_exists = f"EXISTS (SELECT 1 FROM {name_sql(table.name)} WHERE {' AND '.join(still)})"
-    return f"EXISTS (SELECT 1 FROM {child} c WHERE {' AND '.join(terms)} AND NOT {parent_exists})"
-
-
-def _by_child(references: Iterable[Reference]) -> list[tuple[str, list[Reference]]]:
-    grouped: dict[str, list[Reference]] = {}
-    for reference in references:
-        grouped.setdefault(reference.child, []).append(reference)
-    return list(grouped.items())
+def stays_away(table: Table, table_id: int) -> str:
+    """Write the condition under which a deleted row's id does not come again, as by a REPLACE it may."""
+    return (
+        f"OLD.{name_sql(table.key)} IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = {table_id})"
+    )
 
 
 # References to parents
 
 
-def _missing_parent(table: Table, reference: Reference, *, updated: bool = False) -> str:
+def check_parents(
+    table: Table, references: Iterable[Reference], *, updated: bool = False, standard: bool = False
+) -> list[str]:
+    """Refuse a reference to a row that does not exist; the standard ones are left to `audit_direct`."""
+    return [_missing_parent(table, r, updated=updated) for r in references if standard or not _is_standard(r)]
+
+
+def _missing_parent(table: Table, reference: Reference, *, updated: bool) -> str:
+    column, parent = reference.columns[0], name_sql(reference.parent)
+    sentence = f"There is no {reference.parent} with this {column}."
+    refusal = refuse(table.name, column, "reference", sentence)
+    if not reference.is_to_id:
+        return f"WHEN {_missing_row(table, reference, updated=updated)} THEN {refusal}"
+    new, old, stored = f"NEW.{name_sql(column)}", f"OLD.{name_sql(column)}", table.column(column)
+    value = new if reference.parent in NEVER_DELETED else stored_value(table, column)
+    changed = f"nullif({new}, {old})" if updated else new
+    if stored is not None and stored.not_null:
+        given, asked = "", changed if updated else value
+    else:  # NULL is not in an empty set either, so a column that may hold it has to say so
+        given, asked = f"{changed} NOT NULL AND ", value
+    target = name_sql(reference.parent_columns[0])
+    return f"WHEN {given}{asked} NOT IN (SELECT {target} FROM {parent}) THEN {refusal}"
+
+
+def _missing_row(table: Table, reference: Reference, *, updated: bool) -> str:
     values = [stored_value(table, c) for c in reference.columns]
-    terms = [f"{value} IS NOT NULL" for value in values if not value.startswith("ifnull(")]
+    terms = [f"{value} NOT NULL" for value in values if not value.startswith("ifnull(")]
+    pairs = list(zip(reference.parent_columns, values, strict=True))
     if updated:
         changed = [f"NEW.{name_sql(c)} IS NOT OLD.{name_sql(c)}" for c in reference.columns]
-        terms.insert(0, changed[0] if len(changed) == 1 else f"({' OR '.join(changed)})")
+        terms.insert(0, f"({' OR '.join(changed)})")
         if reference.parent == table.name:
-            pairs = zip(reference.parent_columns, values, strict=True)
             terms.append("NOT (" + " AND ".join(f"NEW.{name_sql(p)} = {value}" for p, value in pairs) + ")")
-    match = " AND ".join(
-        f"{name_sql(parent)} = {value}"
-        for parent, value in zip(reference.parent_columns, values, strict=True)
-    )
-    terms.append(f"NOT EXISTS (SELECT 1 FROM {name_sql(reference.parent)} WHERE {match})")
-    column = reference.columns[0]
-    sentence = f"There is no {reference.parent} with this {column}."
-    return f"WHEN {' AND '.join(terms)} THEN {refuse(table.name, column, 'reference', sentence)}"
-
-
-def check_parents(table: Table, references: list[Reference], *, updated: bool = False) -> str:
-    if not references:
-        return ""
-    cases = [_missing_parent(table, r, updated=updated) for r in references]
-    return "\n  SELECT CASE\n    " + "\n    ".join(cases) + " END;"
+    match = " AND ".join(f"{name_sql(parent)} = {value}" for parent, value in pairs)
+    return " AND ".join([*terms, f"NOT EXISTS (SELECT 1 FROM {name_sql(reference.parent)} WHERE {match})"])
 
 
 # References from children
@@ -210,17 +196,9 @@ def follow_key(table: Table, reference: Reference) -> str:
 def leave_children(table: Table) -> list[str]:
     """Do for the children of a row that goes what ON DELETE says: first all refusals, then the effects."""
     own, this = name_sql(table.name), name_sql(table.key)
-    tree = [r for r in table.children if r.child == table.name and r.on_delete == "CASCADE"]
-    # Without recursive triggers a row deleted here fires no such trigger again: take the whole tree at once.
-    steps = " UNION ".join(
-        f"SELECT c.{this} FROM {own} c JOIN {own} p ON "
-        + " AND ".join(
-            f"c.{name_sql(a)} = p.{name_sql(b)}" for a, b in zip(r.columns, r.parent_columns, strict=True)
-        )
-        + f" JOIN gone ON p.{this} = gone.key"
-        for r in tree
-    )
-    gone = f"WITH RECURSIVE gone(key) AS (SELECT OLD.{this} UNION {steps}) SELECT key FROM gone"
+    children = [] if table.name in NEVER_DELETED else table.children
+    tree = [r for r in children if r.child == table.name and r.on_delete == "CASCADE"]
+    gone = _tree_of(table, tree)
 
     def match(reference: Reference) -> str:
         pairs = [
@@ -232,31 +210,59 @@ def leave_children(table: Table) -> list[str]:
         keys = ", ".join(p for _, p in pairs)
         return f"({', '.join(c for c, _ in pairs)}) IN (SELECT {keys} FROM {own} WHERE {this} IN ({gone}))"
 
-    refusing, acting = [], []
-    for child, references in _by_child(r for r in table.children if r.on_delete in ("NO ACTION", "RESTRICT")):
-        itself = f" AND {this} IS NOT OLD.{this}" if child == table.name else ""
-        if child == table.name and tree:
-            itself = f" AND {this} NOT IN ({gone})"
-        found = " OR ".join(match(r) for r in references)
-        found = f"({found})" if itself else found
-        refusal = refuse(table.name, table.key, "referenced", f"Rows of {child} refer to this row.")
-        refusing.append(
-            f"\n  SELECT {refusal} WHERE EXISTS (SELECT 1 FROM {name_sql(child)} WHERE {found}{itself});"
-        )
-    for r in table.children:
+    def is_used(reference: Reference) -> str:
+        child = name_sql(reference.child)
+        if reference.child == table.name:
+            itself = f"{this} NOT IN ({gone})" if tree else f"{this} IS NOT OLD.{this}"
+            return f"EXISTS (SELECT 1 FROM {child} WHERE {match(reference)} AND {itself})"
+        if tree or len(reference.columns) > 1:
+            return f"EXISTS (SELECT 1 FROM {child} WHERE {match(reference)})"
+        column, parent = name_sql(reference.columns[0]), name_sql(reference.parent_columns[0])
+        return f"OLD.{parent} IN (SELECT {column} FROM {child})"
+
+    refusing = [r for r in children if r.on_delete in ("NO ACTION", "RESTRICT")]
+    steps = [_refuse_used(table, [r.child for r in refusing], [is_used(r) for r in refusing])]
+    for r in children:
         if r.on_delete.startswith("SET "):
-            acting.append(
+            steps.append(
                 f"\n  UPDATE {name_sql(r.child)} SET {_assign(r, _blank(r, r.on_delete))} WHERE {match(r)};"
             )
             if r.on_delete == "SET DEFAULT":  # the default may be this very row
-                refusal = refuse(table.name, table.key, "referenced", f"Rows of {r.child} refer to this row.")
                 still = f"EXISTS (SELECT 1 FROM {name_sql(r.child)} WHERE {match(r)})"
-                acting.append(f"\n  SELECT {refusal} WHERE {still};")
+                steps.append(_refuse_used(table, [r.child], [still]))
         elif r.on_delete == "CASCADE" and r not in tree:
-            acting.append(f"\n  DELETE FROM {name_sql(r.child)} WHERE {match(r)};")
+            steps.append(f"\n  DELETE FROM {name_sql(r.child)} WHERE {match(r)};")
     if tree:
-        acting.append(f"\n  DELETE FROM {own} WHERE {this} IN ({gone}) AND {this} IS NOT OLD.{this};")
-    return refusing + acting
+        steps.append(f"\n  DELETE FROM {own} WHERE {this} IN ({gone}) AND {this} IS NOT OLD.{this};")
+    return [step for step in steps if step]
+
+
+def _tree_of(table: Table, references: Iterable[Reference]) -> str:
+    """Select the ids of a row and of all below it.
+
+    Without recursive triggers a row deleted by its own table's trigger fires no such trigger again, so the
+    whole tree has to go at once.
+    """
+    own, this = name_sql(table.name), name_sql(table.key)
+    steps = " UNION ".join(
+        f"SELECT c.{this} FROM {own} c JOIN {own} p ON "
+        + " AND ".join(
+            f"c.{name_sql(a)} = p.{name_sql(b)}" for a, b in zip(r.columns, r.parent_columns, strict=True)
+        )
+        + f" JOIN gone ON p.{this} = gone.key"
+        for r in references
+    )
+    return f"WITH RECURSIVE gone(key) AS (SELECT OLD.{this} UNION {steps}) SELECT key FROM gone"
+
+
+def _refuse_used(table: Table, children: list[str], conditions: list[str]) -> str:
+    if not children:
+        return ""
+    names = list(dict.fromkeys(children))
+    of = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    sentence = f"Rows of {of if len(names) <= 6 else 'other tables'} refer to this row."
+    refusal = refuse(table.name, table.key, "referenced", sentence)
+    return f"\n  SELECT {refusal} WHERE {any_of(conditions)};"
 
 
 def _assign(reference: Reference, values: Iterable[str]) -> str:

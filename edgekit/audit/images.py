@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from edgekit.audit.shape import name_sql, text_sql
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from edgekit.audit.shape import Column, Table
 
 ARGUMENTS = 100
@@ -24,23 +26,25 @@ def _real(value: str) -> str:
     )
 
 
+def _blob(value: str) -> str:
+    return f"""'{{"$blob":"'||hex({value})||'"}}'"""
+
+
 def value_json(column: Column, row: str) -> str:
     value = f"{row}.{name_sql(column.name)}"
-    text = f"json_quote({chr(39) * 2}||{value})" if row == "NEW" else f"json_quote({value})"
-    blob = f"""'{{"$blob":"'||hex({value})||'"}}'"""
     if column.is_secret:
         return f"""iif({value} IS NULL, 'null', '{{"$secret":true}}')"""
     if column.kind == "integer":
         return value if column.not_null else f"ifnull({value}, 'null')"
     if column.kind == "text":
-        return text
+        return f"json_quote({value})"
     if column.kind == "real":
         return f"CASE WHEN {value} IS NULL THEN 'null' ELSE {_real(value)} END"
     if column.kind == "blob":
-        return f"iif({value} IS NULL, 'null', {blob})"
+        return f"iif({value} IS NULL, 'null', {_blob(value)})"
     return (
-        f"CASE typeof({value}) WHEN 'text' THEN {text} WHEN 'integer' THEN {value}"
-        f" WHEN 'real' THEN {_real(value)} WHEN 'blob' THEN {blob} ELSE 'null' END"
+        f"CASE typeof({value}) WHEN 'real' THEN {_real(value)}"
+        f" WHEN 'blob' THEN {_blob(value)} ELSE json_quote({value}) END"
     )
 
 
@@ -56,13 +60,37 @@ def image(table: Table, row: str) -> str:
     return " || ".join(calls)
 
 
-def differs(column: Column) -> str:
-    name = name_sql(column.name)
-    if column.kind == "any":  # 1 and 1.0 are equal
-        return (
-            f"(NEW.{name} IS NOT OLD.{name} COLLATE BINARY OR typeof(NEW.{name}) IS NOT typeof(OLD.{name}))"
-        )
-    return f"NEW.{name} IS NOT OLD.{name}" + (" COLLATE BINARY" if column.kind == "text" else "")
+def differences(rows: Iterable[tuple[Column, str]], condition: str = "") -> str:
+    """Select `{"column": [old, new]}` of the columns that differ; `{}` if none does or `condition` fails.
+
+    Each of `rows` is a column and its new value. SQLite moves the comparison into each SELECT, so that only
+    what differs is handed on; and a column of a subquery has no mark of JSON, so that text stays text.
+    """
+    columns, selects, names = [], [], (" AS name", " AS old", " AS new")
+    for column, new in rows:
+        columns.append(column)
+        old = f"OLD.{name_sql(column.name)}{' COLLATE BINARY' if column.is_collated else ''}"
+        selects.append(f"SELECT {text_sql(column.name)}{names[0]}, {old}{names[1]}, {new}{names[2]}")
+        names = ("", "", "")
+    where = "old IS NOT new"
+    if any(c.kind == "any" for c in columns):  # 1 and 1.0 are equal
+        where = f"{where} OR typeof(old) <> typeof(new)"
+    pair = "json_array(old, new)"
+    if any(c.kind not in {"integer", "text"} or c.is_secret for c in columns):
+        secrets = ", ".join(text_sql(c.name) for c in columns if c.is_secret)
+        pair = f"json('[' || {_any_json('old', secrets)} || ',' || {_any_json('new', secrets)} || ']')"
+    found = f"json_group_object(name, {pair})"
+    found = f"iif({condition}, {found}, '{{}}')" if condition else found
+    union = "\n    UNION ALL ".join(selects)
+    return f"SELECT {found} FROM (\n    {union}) WHERE {where}"
+
+
+def _any_json(value: str, secrets: str) -> str:
+    secret = f"""WHEN name IN ({secrets}) THEN iif({value} IS NULL, 'null', '{{"$secret":true}}') """
+    return (
+        f"CASE {secret if secrets else ''}WHEN typeof({value}) = 'real' THEN {_real(value)}"
+        f" WHEN typeof({value}) = 'blob' THEN {_blob(value)} ELSE json_quote({value}) END"
+    )
 
 
 def any_of(conditions: list[str], joint: str = "\n  OR ") -> str:

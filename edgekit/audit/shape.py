@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from edgekit import rules
 from edgekit.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Column:
     not_null: bool
     default: str | None
     declared: str
+    is_collated: bool  # by another order than BINARY, perhaps
 
     @property
     def is_secret(self) -> bool:
@@ -58,14 +59,14 @@ class Column:
 class Key:
     """A unique index: its parts as SQL over the table's own column names, and its predicate if it is partial.
 
-    `columns` are the columns its value depends on. `is_plain` says that the parts are just those columns.
+    `columns` are the columns its value depends on. `is_generated` says that a generated one is among them.
     """
 
     parts: tuple[str, ...]
     collations: tuple[str, ...]
     columns: tuple[str, ...]
     predicate: str | None
-    is_plain: bool
+    is_generated: bool
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Reference:
     on_update: str
     on_delete: str
     defaults: tuple[str | None, ...]  # of the child's columns, for SET DEFAULT
+    is_to_id: bool  # to the parent's INTEGER PRIMARY KEY and nothing else
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,6 @@ class Table:
     unique: tuple[Key, ...]
     references: tuple[Reference, ...]  # to its parents
     children: tuple[Reference, ...]  # from other tables, and from itself
-    checks: tuple[tuple[str, str, str, str], ...]  # column, code, condition, sentence
 
     def column(self, name: str) -> Column | None:
         """Find a stored column other than the id."""
@@ -106,6 +107,12 @@ class Table:
             for c in self.columns
             if c.name in {"created_at", "updated_at"} and TIME_FORMAT in (c.default or "")
         )
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """List the columns that never change: who made a row, and when."""
+        names = ("created_at", "created_by")
+        return names if all(self.column(name) for name in names) else ()
 
     @property
     def has_touch(self) -> bool:
@@ -172,8 +179,11 @@ def read_table(
             f"Table {name!r} cannot be audited: it has no column that is INTEGER PRIMARY KEY.",
             hint="The log names a row by its integer id; add a column `id INTEGER PRIMARY KEY`.",
         )
+    tokens = _table_tokens(connection, name)
+    _refuse_silent_replace(name, tokens)
+    collated = _collated(tokens)
     columns = tuple(
-        Column(c[0], _kind(c[1], is_strict=bool(is_strict)), bool(c[2]), c[3], c[1])
+        Column(c[0], _kind(c[1], is_strict=bool(is_strict)), bool(c[2]), c[3], c[1], c[0].lower() in collated)
         for c in info
         if not c[4] and not c[5]
     )
@@ -188,13 +198,35 @@ def read_table(
         tuple(_key(connection, index[0], stored, generated) for index in indexes if index[1]),
         tuple(r for r in references if r.child == name),
         tuple(r for r in references if r.parent == name),
-        tuple(rules.named_checks(name, _table_sql(connection, name))),
     )
 
 
-def _table_sql(connection: sqlite3.Connection, name: str) -> str:
+def _table_tokens(connection: sqlite3.Connection, name: str) -> list[str]:
     sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?"
-    return str(connection.execute(sql, (name,)).fetchone()[0])
+    (text,) = connection.execute(sql, (name,)).fetchone()
+    return [t for t in _TOKEN.findall(text) if not t.isspace() and not t.startswith(("--", "/*"))]
+
+
+def _collated(tokens: list[str]) -> set[str]:
+    """List in lower case the columns in whose definition COLLATE stands."""
+    found, depth, first = set(), 0, ""
+    for before, part in pairwise(tokens):
+        depth += (part == "(") - (part == ")")
+        if depth == 1 and before in {"(", ","}:
+            first = (_name_of(part) or "").lower()
+        if part.lower() == "collate":
+            found.add(first)
+    return found
+
+
+def _refuse_silent_replace(name: str, tokens: list[str]) -> None:
+    words = " ".join(tokens).lower()
+    if re.search(r"(?<!not null )on conflict replace", words):
+        raise InvalidError(
+            f"Table {name!r} cannot be audited: a key of it is UNIQUE ON CONFLICT REPLACE,"
+            " so that an INSERT deletes rows unseen.",
+            hint="Make the table anew without that clause and write INSERT OR REPLACE where it is meant.",
+        )
 
 
 def _kind(declared: str, *, is_strict: bool) -> str:
@@ -212,15 +244,12 @@ def _key(connection: sqlite3.Connection, index: str, stored: list[str], generate
         "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?", (index,)
     ).fetchone()
     parts, predicate = _index_parts(sql) if sql else ([], None)
-    if None not in names and predicate is None and not set(names) & set(generated):
-        return Key(tuple(name_sql(n) for n in names), collations, tuple(names), None, is_plain=True)
     spelled = tuple(parts[i] if n is None else name_sql(n) for i, n in enumerate(names))
     words = {w.lower() for w in _names_in(" ".join(spelled) + " " + (predicate or ""))}
-    depends = [c for c in stored if c.lower() in words]
-    if words & {g.lower() for g in generated}:
-        # What it is made of is its own affair; naming all makes SQLite compute it in BEFORE UPDATE.
-        depends = [*stored, *generated]
-    return Key(spelled, collations, tuple(depends), predicate, is_plain=False)
+    is_generated = bool(words & {g.lower() for g in generated})
+    # What a generated one is made of is its own affair; naming all makes SQLite compute it in BEFORE UPDATE.
+    depends = [*stored, *generated] if is_generated else [c for c in stored if c.lower() in words]
+    return Key(spelled, collations, tuple(depends), predicate, is_generated)
 
 
 def _index_parts(sql: str) -> tuple[list[str], str | None]:
@@ -244,14 +273,24 @@ def _without_order(part: str) -> str:
     return re.sub(r"\s+COLLATE\s+(\w+|\"[^\"]*\")\s*$", "", part, flags=re.IGNORECASE).strip()
 
 
+def names_replaced(sql: str, values: dict[str, str]) -> str:
+    """Put a value in the place of every name of `values` (in lower case) that an expression uses."""
+    tokens = _TOKEN.findall(sql)
+    for i, token in enumerate(tokens):
+        rest = next((t for t in tokens[i + 1 :] if not t.isspace()), "")
+        if (name := _name_of(token)) is not None and rest != "(":
+            tokens[i] = values.get(name.lower(), token)
+    return "".join(tokens)
+
+
+def _name_of(token: str) -> str | None:
+    if token[0] in '"`[':
+        return token[1:-1].replace(token[0] * 2, token[0])
+    return token if _WORD.match(token) else None
+
+
 def _names_in(sql: str) -> list[str]:
-    names = []
-    for token in _TOKEN.findall(sql):
-        if token[0] in '"`[':
-            names.append(token[1:-1].replace(token[0] * 2, token[0]))
-        elif _WORD.match(token):
-            names.append(token)
-    return names
+    return [name for token in _TOKEN.findall(sql) if (name := _name_of(token)) is not None]
 
 
 def _references(connection: sqlite3.Connection, child: str) -> list[Reference]:
@@ -268,18 +307,25 @@ def _references(connection: sqlite3.Connection, child: str) -> list[Reference]:
         here = connection.execute("SELECT name, dflt_value FROM pragma_table_xinfo(?)", (child,)).fetchall()
         spelled = {row[0].lower(): row[0] for row in here}
         defaults = {row[0].lower(): row[1] for row in here}
-        there = connection.execute("SELECT name, pk FROM pragma_table_xinfo(?)", (of[0][2],)).fetchall()
+        there = connection.execute("SELECT name, pk, type FROM pragma_table_xinfo(?)", (of[0][2],)).fetchall()
         targets = {row[0].lower(): row[0] for row in there}
         primary = [row[0] for row in sorted(there, key=lambda row: row[1]) if row[1]]
+        referred = tuple(targets[row[3].lower()] if row[3] else primary[i] for i, row in enumerate(of))
         found.append(
             Reference(
                 child,
                 tuple(spelled[row[1].lower()] for row in of),
                 of[0][2],
-                tuple(targets[row[3].lower()] if row[3] else primary[i] for i, row in enumerate(of)),
+                referred,
                 of[0][4],
                 of[0][5],
                 tuple(defaults[row[1].lower()] for row in of),
+                referred == tuple(primary) and _has_rowid_name(there),
             )
         )
     return found
+
+
+def _has_rowid_name(columns: Sequence[tuple[str, int, str]]) -> bool:
+    keys = [kind.upper() for _, place, kind in columns if place]
+    return keys == ["INTEGER"]

@@ -41,7 +41,7 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "status.id.protected",
     ),
     "status_active_kept_bu": (None, "UPDATE status SET is_active = 0 WHERE id = 1", "status.id.protected"),
-    "status_active_kept_bd": (None, "DELETE FROM status WHERE id = 1", "status.id.protected"),
+    "status_kept_bd": ("status", "DELETE FROM status WHERE id = ?1", "status.id.protected"),
     "system_uuid_bi": (
         None,
         "REPLACE INTO system(id, uuid, name, environment_id) SELECT 1, printf('%036d', 1), name, environment_id FROM system",
