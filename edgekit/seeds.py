@@ -24,7 +24,10 @@ _SCOPE = ("scope_type_id", "scope_id", "organization_id")
 _KEYS = {
     "user": ("username",),
     "communication_type_channel": ("communication_type_id", "channel_id"),
+    "integration": ("integration_type_id", "integration_name"),
     "integration_template": ("code", "version"),
+    "integration_template_operation": ("template_id", "operation"),
+    "integration_template_prerequisite": ("template_id", "prerequisite"),
     "deployment_template": ("code", "version"),
     "workflow_template": ("code", "version"),
     "feature_dependency": ("feature_id", "depends_on_feature_id"),

@@ -7,6 +7,7 @@ CREATE TABLE integration_type (
   code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "integration_type.code.length" CHECK (length(code) BETWEEN 1 AND 50),
   name TEXT NOT NULL CONSTRAINT "integration_type.name.length" CHECK (length(name) BETWEEN 1 AND 100),
   description TEXT,
+  feature_id INTEGER NOT NULL REFERENCES feature(id),  -- what one must be allowed to use it
   is_default INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_type.is_default.boolean" CHECK (is_default IN (0, 1)),
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
@@ -14,7 +15,24 @@ CREATE TABLE integration_type (
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
+CREATE INDEX integration_type_feature ON integration_type(feature_id);
 CREATE UNIQUE INDEX integration_type_default ON integration_type(is_default) WHERE is_default = 1;
+
+-- One row says that a configuration is used by a type of integration in one program.
+CREATE TABLE map_integration_configuration (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  program_id INTEGER NOT NULL REFERENCES program(id),
+  integration_type_id INTEGER NOT NULL REFERENCES integration_type(id),
+  configuration_id INTEGER NOT NULL REFERENCES configuration(id),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "map_integration_configuration.configuration_id.unique" UNIQUE (program_id, integration_type_id, configuration_id)
+) STRICT;
+CREATE INDEX map_integration_configuration_integration_type ON map_integration_configuration(integration_type_id);
+CREATE INDEX map_integration_configuration_configuration ON map_integration_configuration(configuration_id);
 
 -- One row is a shelf of the template library.
 CREATE TABLE template_category (
@@ -64,14 +82,14 @@ CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integrat
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connection_config ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is a secret of an integration in an environment, sealed by the vault.
@@ -368,14 +386,14 @@ CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT 
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE OF connection_template ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 CREATE TRIGGER integration_template_mappings_bi BEFORE INSERT ON integration_template WHEN json_valid(NEW.mapping_templates) BEGIN

@@ -54,14 +54,14 @@ CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE OF execution_parameters ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- A next run worked out for other times would be wrong.
@@ -255,6 +255,30 @@ CREATE TRIGGER integration_schedule_owner_bu BEFORE UPDATE OF organization_id ON
   WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.id AND organization_id IS NOT NEW.organization_id);
 END;
 
+-- One row says that a run made a communication.
+CREATE TABLE integration_execution_communication (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  execution_id INTEGER NOT NULL REFERENCES integration_execution(id),
+  communication_id INTEGER NOT NULL REFERENCES communication(id),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_execution_communication.communication_id.unique" UNIQUE (execution_id, communication_id)
+) STRICT;
+CREATE INDEX integration_execution_communication_communication ON integration_execution_communication(communication_id);
+
+-- A run of an organization makes its communications only; one of a shared integration makes anybody's.
+CREATE TRIGGER integration_execution_communication_organization_bi BEFORE INSERT ON integration_execution_communication BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_execution_communication|communication_id|organization|A communication belongs to the organization of its run.')
+  FROM integration_execution e, communication c WHERE e.id = NEW.execution_id AND c.id = NEW.communication_id AND e.organization_id <> c.organization_id;
+END;
+CREATE TRIGGER integration_execution_communication_organization_bu BEFORE UPDATE OF execution_id, communication_id ON integration_execution_communication BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_execution_communication|communication_id|organization|A communication belongs to the organization of its run.')
+  FROM integration_execution e, communication c WHERE e.id = NEW.execution_id AND c.id = NEW.communication_id AND e.organization_id <> c.organization_id;
+END;
+
 -- One row is how far an integration has come: what the connector needs to go on.
 CREATE TABLE integration_checkpoint (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -274,6 +298,7 @@ CREATE TABLE integration_log (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   integration_id INTEGER NOT NULL REFERENCES integration(id),
   execution_id INTEGER REFERENCES integration_execution(id),
+  communication_id INTEGER REFERENCES communication(id),  -- the exchange it was a try at; that one says which business rows it is about
   request_type TEXT NOT NULL CONSTRAINT "integration_log.request_type.length" CHECK (length(request_type) BETWEEN 1 AND 50),
   request_url TEXT CONSTRAINT "integration_log.request_url.length" CHECK (length(request_url) <= 500),  -- secrets masked
   request_data TEXT CONSTRAINT "integration_log.request_data.json_object" CHECK (request_data IS NULL OR CASE WHEN json_valid(request_data) THEN json_type(request_data) = 'object' ELSE 0 END),  -- secrets masked: ***
@@ -293,26 +318,52 @@ CREATE INDEX integration_log_correlation ON integration_log(correlation_id);
 CREATE INDEX integration_log_created ON integration_log(created_at);
 CREATE INDEX integration_log_integration ON integration_log(integration_id);
 CREATE INDEX integration_log_execution ON integration_log(execution_id);
+CREATE INDEX integration_log_communication ON integration_log(communication_id);
 CREATE INDEX integration_log_created_by ON integration_log(created_by);
 CREATE INDEX integration_log_organization ON integration_log(organization_id);
 
 CREATE TRIGGER integration_log_organization_bi BEFORE INSERT ON integration_log BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|organization_id|organization|A row belongs to the organization of its integration.')
   FROM integration WHERE id = NEW.integration_id AND organization_id IS NOT NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|integration_log|communication_id|organization|A row belongs to the organization of its communication.')
+  FROM communication WHERE id = NEW.communication_id AND organization_id <> NEW.organization_id;
 END;
 CREATE TRIGGER integration_log_request_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.request_data IS NOT NULL AND json_valid(NEW.request_data) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|request_data|secret|What is logged must have its secrets masked: ***.')
   FROM json_tree(NEW.request_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real') AND atom <> '***';
+    AND type IN ('text', 'integer', 'real', 'array') AND atom IS NOT '***';
 END;
 
 CREATE TRIGGER integration_log_response_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.response_data IS NOT NULL AND json_valid(NEW.response_data) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|response_data|secret|What is logged must have its secrets masked: ***.')
   FROM json_tree(NEW.response_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real') AND atom <> '***';
+    AND type IN ('text', 'integer', 'real', 'array') AND atom IS NOT '***';
 END;
+
+-- A communication that was tried keeps its organization; so does one that a run made.
+CREATE TRIGGER communication_run_organization_bi BEFORE INSERT ON communication BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|communication|organization_id|organization|A communication that a run made stays in its organization.')
+  WHERE EXISTS (SELECT 1 FROM integration_log WHERE communication_id = NEW.id AND organization_id <> ifnull(NEW.organization_id, 1))
+    OR EXISTS (SELECT 1 FROM integration_execution_communication x JOIN integration_execution e ON e.id = x.execution_id WHERE x.communication_id = NEW.id AND e.organization_id <> ifnull(NEW.organization_id, 1));
+END;
+CREATE TRIGGER communication_run_organization_bu BEFORE UPDATE OF organization_id ON communication WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|organization_id|organization|A communication that a run made stays in its organization.')
+  WHERE EXISTS (SELECT 1 FROM integration_log WHERE communication_id = NEW.id AND organization_id <> NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM integration_execution_communication x JOIN integration_execution e ON e.id = x.execution_id WHERE x.communication_id = NEW.id AND e.organization_id <> NEW.organization_id);
+END;
+
+-- One row is an attempt with the business rows it was about: several, where it was about several drivers or vehicles.
+CREATE VIEW v_integration_log AS
+SELECT l.id, l.integration_id, p.context_id AS policy_id, q.context_id AS quote_id, d.context_id AS driver_id, v.context_id AS vehicle_id,
+  l.request_type, l.request_url, l.request_data, l.response_data, l.response_code, l.response_time_ms, l.is_success, l.error_message, l.retry_count,
+  l.correlation_id, l.external_reference, l.execution_id, l.communication_id, l.organization_id, l.created_by, l.created_at
+FROM integration_log l
+LEFT JOIN communication_business_context p ON p.communication_id = l.communication_id AND p.status_id = 1 AND p.context_type_id = (SELECT id FROM business_context_type WHERE code = 'POLICY')
+LEFT JOIN communication_business_context q ON q.communication_id = l.communication_id AND q.status_id = 1 AND q.context_type_id = (SELECT id FROM business_context_type WHERE code = 'QUOTE')
+LEFT JOIN communication_business_context d ON d.communication_id = l.communication_id AND d.status_id = 1 AND d.context_type_id = (SELECT id FROM business_context_type WHERE code = 'DRIVER')
+LEFT JOIN communication_business_context v ON v.communication_id = l.communication_id AND v.status_id = 1 AND v.context_type_id = (SELECT id FROM business_context_type WHERE code = 'VEHICLE');
 
 -- One row is a record that could not be used, kept as it came until it is replayed or discarded.
 CREATE TABLE dead_letter (

@@ -266,7 +266,7 @@ def test_the_open_part_of_an_integration_is_queried_and_the_secret_part_only_ope
     vault.init()
     with db.change():
         owner = Organization.create(code="acme-corp", name="Acme")
-        kind = IntegrationType.create(code="langfuse", name="Langfuse")
+        kind = IntegrationType.create(code="langfuse", name="Langfuse", feature=1)
         Integration.create(
             integration_name="tracing",
             integration_type=kind,

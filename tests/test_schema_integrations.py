@@ -10,7 +10,7 @@ import pytest
 from catalogue import checks, columns, holds, references, unique_sets, whole_indexes
 from test_violations import put, refused, sample
 
-from edgekit import db, integrations, models, schema
+from edgekit import db, integrations, models, schema, seeds
 from edgekit.errors import ConflictError, InvalidError, RuleError
 
 if TYPE_CHECKING:
@@ -94,7 +94,12 @@ def _type(code: str = "FILE_IMPORT") -> models.IntegrationType:
     return models.IntegrationType.get(code=code)
 
 
-def test_directions_begin_with_inbound(edge: Database) -> None:
+@pytest.mark.ledger("S1-44")
+def test_what_is_not_said_is_inbound_and_production(edge: Database) -> None:
+    for table, column in (
+        ("integration_mapping", "communication_direction_id"), ("integration_credential", "environment_id"),
+    ):  # fmt: skip
+        assert columns(edge.connection(), table)[column][1:] == (1, "1")
     assert edge.query("SELECT id, code FROM communication_direction WHERE id = 1") == [
         {"id": 1, "code": "INBOUND"}
     ]
@@ -133,7 +138,6 @@ def test_tests_go_with_their_mapping(edge: Database) -> None:
     assert edge.query("SELECT count(*) AS n FROM integration_mapping_test") == [{"n": 0}]
 
 
-@pytest.mark.ledger("S4-06")
 def test_an_approval_says_who_decided_what_of_which_version(shell: sqlite3.Connection) -> None:
     assert choice("approval", "approval_kind") == {
         "technical_review", "data_owner", "security_validation", "testing_sign_off", "certification",
@@ -163,7 +167,6 @@ def test_an_approval_says_who_decided_what_of_which_version(shell: sqlite3.Conne
     assert refused(shell, lambda: put(shell, "approval", **template, subject_version="2")).code == "version"
 
 
-@pytest.mark.ledger("S4-06")
 def test_a_decision_stays(edge_file: Path) -> None:
     plain = sqlite3.connect(edge_file, isolation_level=None)
     plain.execute(
@@ -392,7 +395,6 @@ def test_a_secret_among_the_settings_is_refused(edge: Database) -> None:
     assert (caught.value.column, caught.value.code) == ("connection_config", "secret")
 
 
-@pytest.mark.ledger("S2-35")
 def test_settings_are_versions_and_the_log_keeps_each(edge: Database) -> None:
     mapping = _mapping()
     with edge.change():
@@ -457,3 +459,90 @@ def test_a_mapping_is_made_with_its_direction(edge: Database) -> None:
             "other", template="vpic-vin-decode",
             customizations={"mappings": [{**item, "mapping_direction": "sideways"}]},
         )  # fmt: skip
+
+
+@pytest.mark.ledger("S1-05", "S2-06", "S2-20")
+def test_a_type_of_integration_belongs_to_a_feature(shell: sqlite3.Connection, edge_file: Path) -> None:
+    holds(
+        shell,
+        "integration_type",
+        "code name description? feature_id>feature is_default" + SIGNED,
+        ("code",),
+    )
+    assert references(shell, "integration_type")["feature_id"] == ("feature", "NO ACTION")
+    plain = sqlite3.connect(edge_file, isolation_level=None)
+    for sql, said in (
+        ("INSERT INTO integration_type(code, name, feature_id) VALUES ('X', 'X', 999)", "reference"),
+        ("INSERT INTO integration_type(code, name) VALUES ('X', 'X')", "NOT NULL"),
+        ("DELETE FROM feature WHERE code = 'FILE_IMPORTS'", "referenced"),
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match=said):
+            plain.execute(sql)
+    plain.close()
+
+
+@pytest.mark.ledger("S1-23", "S2-36")
+def test_each_type_is_seeded_with_what_allows_it(edge: Database) -> None:
+    found = edge.query(
+        "SELECT t.code, f.code AS feature, t.created_by, f.created_by AS by FROM integration_type t"
+        " JOIN feature f ON f.id = t.feature_id ORDER BY t.id"
+    )
+    assert {row["code"]: row["feature"] for row in found} == {
+        "DCS_DRIVER_API": "DCS_DRIVER_VERIFICATION",
+        "DCS_VEHICLE_API": "API_INTEGRATIONS",
+        "DCS_CRIMINAL_API": "API_INTEGRATIONS",
+        "VPIC_VIN_DECODE": "API_INTEGRATIONS",
+        "REST_API": "API_INTEGRATIONS",
+        "FILE_IMPORT": "FILE_IMPORTS",
+    }
+    assert {(row["created_by"], row["by"]) for row in found} == {(1, 1)}, "made by the system user"
+
+
+@pytest.mark.ledger("S2-33")
+def test_a_type_in_use_is_retired_not_deleted(edge: Database) -> None:
+    _mapping()
+    with pytest.raises(RuleError) as caught, edge.change():
+        models.IntegrationType.delete().where(models.IntegrationType.code == "FILE_IMPORT").execute()
+    assert caught.value.code == "reference"
+    with edge.change():
+        models.IntegrationType.update(status=3).where(models.IntegrationType.code == "FILE_IMPORT").execute()
+    (listed,) = integrations.list_integrations()
+    assert (listed["name"], listed["type_status"]) == ("files", "DEPRECATED")
+
+
+@pytest.mark.ledger("S1-03")
+def test_a_configuration_is_used_by_a_type_in_a_program_once(catalogue: sqlite3.Connection) -> None:
+    table = "map_integration_configuration"
+    holds(
+        catalogue,
+        table,
+        "program_id>program integration_type_id>integration_type configuration_id>configuration" + SIGNED,
+        ("program_id", "integration_type_id", "configuration_id"),
+    )
+    assert {"program_id", "integration_type_id", "configuration_id"} <= whole_indexes(catalogue, table)
+
+
+@pytest.mark.ledger("S1-24")
+def test_the_demo_has_an_integration_of_each_dcs_type(edge: Database) -> None:
+    path = str(schema.seed_folder() / "demo" / "50_integrations.json")
+    assert seeds.apply([path]) == {"integration": 3}
+    found = edge.query(
+        "SELECT t.code, i.status_id, i.created_by, e.code AS entity, y.code AS kind FROM integration i"
+        " JOIN integration_type t ON t.id = i.integration_type_id LEFT JOIN entity e ON e.id = i.entity_id"
+        " LEFT JOIN entity_type y ON y.id = e.entity_type_id ORDER BY i.id"
+    )
+    assert [tuple(row.values()) for row in found] == [
+        ("DCS_DRIVER_API", 1, 1, "DCS_HOUSEHOLD_DRIVERS", "API_INTEGRATION"),
+        ("DCS_VEHICLE_API", 1, 1, None, None),
+        ("DCS_CRIMINAL_API", 1, 1, None, None),
+    ]
+    assert seeds.apply([path]) == {"integration": 0}
+
+
+def test_every_shipped_template_says_what_it_needs_and_does(edge: Database) -> None:
+    bare = edge.query(
+        "SELECT code FROM integration_template t"
+        " WHERE NOT EXISTS (SELECT 1 FROM integration_template_operation WHERE template_id = t.id)"
+        " OR NOT EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE template_id = t.id)"
+    )
+    assert bare == []

@@ -154,7 +154,6 @@ def test_a_replaced_schedule_keeps_its_times_or_is_refused(edge_file: Path, prag
     plain.close()
 
 
-@pytest.mark.ledger("S4-28")
 def test_a_next_run_is_not_kept_for_other_times(shell: sqlite3.Connection) -> None:
     values = {"schedule_type": "interval", "interval_minutes": 5, "next_run_at": NOON}
     key = put(shell, "integration_schedule", **sample(shell, "integration_schedule", **values))
@@ -273,7 +272,8 @@ def test_an_attempt_has_its_columns(catalogue: sqlite3.Connection) -> None:
     holds(
         catalogue,
         table,
-        "integration_id>integration request_type request_url? request_data? response_data? response_code?"
+        "integration_id>integration communication_id?>communication request_type request_url?"
+        " request_data? response_data? response_code?"
         " response_time_ms? is_success error_message? retry_count correlation_id external_reference?"
         " organization_id?>organization created_by>user created_at",
     )
@@ -292,7 +292,7 @@ def test_an_attempt_has_its_columns(catalogue: sqlite3.Connection) -> None:
 def test_attempts_are_found_by_index(catalogue: sqlite3.Connection) -> None:
     for column, index in (
         ("integration_id", "integration"), ("correlation_id", "correlation"), ("created_at", "created"),
-        ("created_by", "created_by"),
+        ("created_by", "created_by"), ("communication_id", "communication"),
     ):  # fmt: skip
         sql = f"SELECT * FROM integration_log WHERE {column} = ?"
         wanted = f"SEARCH integration_log USING INDEX integration_log_{index} ({column}=?)"
@@ -329,3 +329,64 @@ def test_a_breaker_and_a_limit_are_there_once(catalogue: sqlite3.Connection) -> 
     )
     assert choice("circuit_breaker", "breaker_status") == {"closed", "open", "half_open"}
     assert frozenset({"limiter_key", "window_seconds"}) in unique_sets(catalogue, "rate_limit_window")
+
+
+def test_a_run_and_its_communications_are_linked_once(catalogue: sqlite3.Connection) -> None:
+    holds(
+        catalogue,
+        "integration_execution_communication",
+        "execution_id>integration_execution communication_id>communication" + SIGNED,
+        ("execution_id", "communication_id"),
+    )
+
+
+BUSINESS = ("policy", "quote", "driver", "vehicle")
+
+
+@pytest.mark.ledger("S1-35", "S1-36", "S1-37", "S1-40", "S1-55")
+@pytest.mark.parametrize("word", BUSINESS)
+def test_the_attempts_about_a_business_row_are_found_by_its_context(
+    catalogue: sqlite3.Connection, word: str
+) -> None:
+    steps = plan(catalogue, f"SELECT * FROM v_integration_log WHERE {word}_id = ?")
+    assert steps[0].startswith("SEARCH")
+    assert steps[0].endswith(
+        "USING INDEX communication_business_context_context (context_type_id=? AND context_id=?)"
+    )
+    assert "SEARCH l USING INDEX integration_log_communication (communication_id=?)" in steps
+
+
+@pytest.mark.ledger("S1-32", "S1-33", "S1-55")
+def test_the_history_of_a_business_row_is_every_attempt_about_it(shell: sqlite3.Connection) -> None:
+    contexts = dict(shell.execute("SELECT table_name, id FROM business_context_type").fetchall())
+    attempts: dict[str, list[int]] = {}
+    for about in (("policy", "driver"), ("quote", "vehicle"), ("policy",), ()):
+        communication = put(shell, "communication", **sample(shell, "communication"))
+        for word in about:
+            put(
+                shell, "communication_business_context", communication_id=communication,
+                context_type_id=contexts[word], context_id=7,
+            )  # fmt: skip
+        for retry in (0, 1):
+            row = sample(shell, "integration_log", communication_id=communication, retry_count=retry)
+            key = put(shell, "integration_log", **row)
+            for word in about:
+                attempts.setdefault(word, []).append(key)
+    for word in BUSINESS:
+        sql = f"SELECT id FROM v_integration_log WHERE {word}_id = 7 ORDER BY id"
+        assert [key for (key,) in shell.execute(sql)] == attempts[word], word
+    first = shell.execute("SELECT policy_id, quote_id, driver_id, vehicle_id FROM v_integration_log LIMIT 1")
+    assert first.fetchone() == (7, None, 7, None)
+    assert shell.execute("SELECT count(*) FROM v_integration_log").fetchone() == (8,)
+
+
+def test_an_attempt_is_not_tied_to_the_communication_of_another_organization(
+    shell: sqlite3.Connection,
+) -> None:
+    shell.execute("INSERT INTO organization(id, code, name) VALUES (90, 'OTHER', 'Other')")
+    other = put(shell, "communication", **sample(shell, "communication", organization_id=90))
+    row = sample(shell, "integration_log", communication_id=other)
+    error = refused(shell, lambda: put(shell, "integration_log", **row))
+    assert (error.column, error.code) == ("communication_id", "organization")
+    shell.execute("UPDATE integration SET organization_id = NULL WHERE id = ?", (row["integration_id"],))
+    assert put(shell, "integration_log", **{**row, "organization_id": None})

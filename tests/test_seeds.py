@@ -148,7 +148,15 @@ def test_a_file_of_ones_own(edge: Database, tmp_path: Path) -> None:
             "entity_type": [
                 {"code": "LAB", "name": "Lab", "category_id": "LAB", "metadata_schema": {"title": "Prüfung"}}
             ],
-            "integration_type": [{"code": "LAB", "name": "Lab", "is_default": True, "status_id": "INACTIVE"}],
+            "integration_type": [
+                {
+                    "code": "LAB",
+                    "name": "Lab",
+                    "is_default": True,
+                    "status_id": "INACTIVE",
+                    "feature_id": "API_INTEGRATIONS",
+                }
+            ],
         },
     )
     assert seeds.apply([path]) == {"entity_category": 1, "entity_type": 1, "integration_type": 1}

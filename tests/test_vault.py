@@ -61,7 +61,9 @@ def store(secret: str, key: str = "api_key") -> str:
     row = str(uuid.uuid4())
     with db.change(reason="test"):
         connection = db.connection()
-        connection.execute("INSERT OR IGNORE INTO integration_type(id, code, name) VALUES (900, 'T900', 'T')")
+        connection.execute(
+            "INSERT OR IGNORE INTO integration_type(id, code, name, feature_id) VALUES (900, 'T900', 'T', 1)"
+        )
         connection.execute(
             "INSERT OR IGNORE INTO integration(id, integration_name, integration_type_id, connection_config)"
             " VALUES (900, 'I900', 900, '{}')"

@@ -26,6 +26,7 @@ _BOOKS = {
     "integration_checkpoint",
     "integration_credential",
     "integration_execution",
+    "integration_execution_communication",
     "integration_log",
     "integration_schedule_execution",
     "integration_transformation_run",

@@ -35,13 +35,16 @@ def find(name: str) -> dict[str, Any]:
 
 
 def list_integrations() -> list[dict[str, Any]]:
-    """Return the active integrations with their type, target table, health and last run."""
+    """Return the active integrations with type, target table, health and last run.
+
+    `type_status` other than ACTIVE says that their type was retired: they go on, and should be replaced.
+    """
     return db.query(
-        "SELECT i.integration_name AS name, t.code AS integration_type,"
+        "SELECT i.integration_name AS name, t.code AS integration_type, s.code AS type_status,"
         " json_extract(i.connection_config, '$.table') AS target_table, i.health_status,"
         " e.id AS last_execution_id, e.execution_status AS last_status, e.started_at AS last_run_at"
         " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
-        " LEFT JOIN integration_execution e"
+        " JOIN status s ON s.id = t.status_id LEFT JOIN integration_execution e"
         "   ON e.id = (SELECT max(x.id) FROM integration_execution x WHERE x.integration_id = i.id)"
         " WHERE i.status_id = 1 ORDER BY i.integration_name"
     )

@@ -108,6 +108,7 @@ MODELS = {
     ),
     "integrations": (
         "IntegrationType",
+        "MapIntegrationConfiguration",
         "TemplateCategory",
         "Integration",
         "IntegrationCredential",
@@ -128,6 +129,7 @@ MODELS = {
         "IntegrationScheduleRecipient",
         "IntegrationExecution",
         "IntegrationScheduleExecution",
+        "IntegrationExecutionCommunication",
         "IntegrationCheckpoint",
         "IntegrationLog",
         "DeadLetter",

@@ -20,9 +20,11 @@ from edgekit.models.base import (
     reference,
     user_reference,
 )
+from edgekit.models.configuration import Configuration
 from edgekit.models.core import Environment
 from edgekit.models.entities import Entity
-from edgekit.models.parties import Organization
+from edgekit.models.licensing import Feature
+from edgekit.models.parties import Organization, Program
 from edgekit.models.reference import CommunicationDirection
 from edgekit.models.vault import EncryptionKey
 
@@ -30,7 +32,23 @@ from edgekit.models.vault import EncryptionKey
 class IntegrationType(ReferenceRow):
     """A kind of integration that exists for everybody."""
 
+    feature: Any = reference(Feature)
+    feature_id: int
     is_default: Any = peewee.BooleanField(default=False)
+
+
+class MapIntegrationConfiguration(BusinessRow):
+    """Says that a configuration is used by a type of integration in one program."""
+
+    program: Any = reference(Program)
+    program_id: int
+    integration_type: Any = reference(IntegrationType)
+    integration_type_id: int
+    configuration: Any = reference(Configuration)
+    configuration_id: int
+
+    class Meta:
+        indexes = ((("program", "integration_type", "configuration"), True),)
 
 
 class TemplateCategory(ReferenceRow):

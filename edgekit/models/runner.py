@@ -17,6 +17,7 @@ from edgekit.models.base import (
     reference,
     user_reference,
 )
+from edgekit.models.communications import Communication
 from edgekit.models.integrations import Integration, IntegrationPipelineDefinition
 from edgekit.models.parties import Organization, User
 
@@ -124,6 +125,18 @@ class IntegrationScheduleExecution(BusinessRow):
         indexes = ((("schedule", "scheduled_at"), True),)
 
 
+class IntegrationExecutionCommunication(BusinessRow):
+    """Says that a run made a communication."""
+
+    execution: Any = reference(IntegrationExecution)
+    execution_id: int
+    communication: Any = reference(Communication)
+    communication_id: int
+
+    class Meta:
+        indexes = ((("execution", "communication"), True),)
+
+
 class IntegrationCheckpoint(BusinessRow):
     """How far an integration has come: what the connector needs to go on."""
 
@@ -141,6 +154,8 @@ class IntegrationLog(Row):
     integration_id: int
     execution: Any = reference(IntegrationExecution, null=True)
     execution_id: int | None
+    communication: Any = reference(Communication, null=True)
+    communication_id: int | None
     request_type: Any = peewee.TextField()
     request_url: Any = peewee.TextField(null=True)
     request_data: Any = JsonField(null=True)

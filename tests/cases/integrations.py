@@ -6,6 +6,7 @@ from typing import Any
 
 ROWS: dict[str, dict[str, Any]] = {
     "integration_type": {"code": "T{n}", "name": "Type"},
+    "map_integration_configuration": {},
     "template_category": {"code": "C{n}", "name": "Shelf"},
     "integration": {"integration_name": "name{n}", "connection_config": "{{}}"},
     "integration_credential": {"uuid": "{n:036d}", "credential_key": "key{n}", "value_ciphertext": b"v" * 40},

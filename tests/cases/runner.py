@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cases.integrations import of_parent, stays
+from cases.integrations import ELSEWHERE, of_parent, stays
 
 ROWS: dict[str, dict[str, Any]] = {
     "integration_schedule": {"schedule_name": "s{n}", "schedule_type": "manual"},
@@ -21,6 +21,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "window_started_at": "2026-01-31T06:30:00.000Z",
     },
     "integration_execution": {"uuid": "{n:036d}", "correlation_id": "c"},
+    "integration_execution_communication": {},
     "integration_checkpoint": {"state": "{{}}"},
     "integration_log": {"request_type": "GET", "correlation_id": "c"},
     "dead_letter": {
@@ -97,6 +98,13 @@ AT_SEVEN = (
     "UPDATE integration_schedule SET schedule_type = 'fixed_time'"
     " WHERE id = (SELECT schedule_id FROM integration_schedule_time WHERE id = ?1); "
 )
+
+THERE = (
+    "INSERT INTO communication(id, uuid, organization_id, communication_type_id, source_type_id, source_id, target_type_id,"
+    " target_id, channel_id, direction_id, communication_status_id, correlation_id)"
+    " VALUES (90, printf('%036d', 90), 90, 1, 1, 1, 2, 1, 1, 2, 1, 'c')"
+)
+"""A communication of another organization."""
 
 REFUSALS |= {
     **of_parent(
@@ -232,6 +240,35 @@ REFUSALS |= {
             " VALUES (?1, 'GET', 'c', NULL)"
         ),
         "integration_log.organization_id.organization",
+    ),
+    "integration_execution_communication_organization_bi": (
+        "integration_execution",
+        (
+            f"{ELSEWHERE}; {THERE}; "
+            "INSERT INTO integration_execution_communication(execution_id, communication_id) VALUES (?1, 90)"
+        ),
+        "integration_execution_communication.communication_id.organization",
+    ),
+    "integration_execution_communication_organization_bu": (
+        "integration_execution_communication",
+        (
+            f"{ELSEWHERE}; {THERE}; "
+            "UPDATE integration_execution_communication SET communication_id = 90 WHERE id = ?1"
+        ),
+        "integration_execution_communication.communication_id.organization",
+    ),
+    "communication_run_organization_bi": (
+        "integration_execution_communication",
+        f"{ELSEWHERE}; {THERE.replace('INSERT', 'REPLACE').replace('90, printf', '(SELECT max(communication_id) FROM integration_execution_communication), printf')}",
+        "communication.organization_id.organization",
+    ),
+    "communication_run_organization_bu": (
+        "integration_execution_communication",
+        (
+            f"{ELSEWHERE}; UPDATE communication SET organization_id = 90"
+            " WHERE id = (SELECT communication_id FROM integration_execution_communication WHERE id = ?1)"
+        ),
+        "communication.organization_id.organization",
     ),
     "integration_log_request_data_secret_bi": (
         "integration",
