@@ -101,6 +101,8 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (93, 'dashboard');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (94, 'sync_peer');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (95, 'sync_bundle');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (96, 'sync_quarantine');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (97, 'map_integration_configuration');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (98, 'integration_execution_communication');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct(created_by, updated_by, created_at, updated_at) VALUES (NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
@@ -1043,10 +1045,11 @@ END;
 
 CREATE TRIGGER program_direct_delete BEFORE DELETE ON program WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 11) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|program|id|referenced|Rows of producer, quote, policy or entity refer to this row.') WHERE OLD.id IN (SELECT program_id FROM producer)
+  SELECT RAISE(ABORT, 'EK|program|id|referenced|Rows of producer, quote, policy, entity or map_integration_configuration refer to this row.') WHERE OLD.id IN (SELECT program_id FROM producer)
   OR OLD.id IN (SELECT program_id FROM quote)
   OR OLD.id IN (SELECT program_id FROM policy)
-  OR OLD.id IN (SELECT program_id FROM entity);
+  OR OLD.id IN (SELECT program_id FROM entity)
+  OR OLD.id IN (SELECT program_id FROM map_integration_configuration);
 END;
 
 CREATE TRIGGER program_audit_delete AFTER DELETE ON program BEGIN
@@ -2684,7 +2687,8 @@ CREATE TRIGGER feature_direct_delete BEFORE DELETE ON feature WHEN (SELECT open_
   OR OLD.id IN (SELECT feature_id FROM entity_type_feature)
   OR OLD.id IN (SELECT feature_id FROM entity_feature)
   OR OLD.id IN (SELECT feature_id FROM model_registry)
-  OR OLD.id IN (SELECT feature_id FROM component_registry);
+  OR OLD.id IN (SELECT feature_id FROM component_registry)
+  OR OLD.id IN (SELECT feature_id FROM integration_type);
 END;
 
 CREATE TRIGGER feature_audit_delete AFTER DELETE ON feature BEGIN
@@ -3562,7 +3566,8 @@ END;
 
 CREATE TRIGGER configuration_direct_delete BEFORE DELETE ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 79) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|configuration|id|referenced|Rows of client_deployment refer to this row.') WHERE OLD.id IN (SELECT configuration_id FROM client_deployment);
+  SELECT RAISE(ABORT, 'EK|configuration|id|referenced|Rows of map_integration_configuration or client_deployment refer to this row.') WHERE OLD.id IN (SELECT configuration_id FROM map_integration_configuration)
+  OR OLD.id IN (SELECT configuration_id FROM client_deployment);
 END;
 
 CREATE TRIGGER configuration_audit_delete AFTER DELETE ON configuration BEGIN
@@ -4009,8 +4014,10 @@ END;
 
 CREATE TRIGGER communication_direct_delete BEFORE DELETE ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 56) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication, communication_business_context or alert refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE parent_communication_id = OLD.id AND id IS NOT OLD.id)
+  SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication, communication_business_context, integration_execution_communication, integration_log or alert refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE parent_communication_id = OLD.id AND id IS NOT OLD.id)
   OR OLD.id IN (SELECT communication_id FROM communication_business_context)
+  OR OLD.id IN (SELECT communication_id FROM integration_execution_communication)
+  OR OLD.id IN (SELECT communication_id FROM integration_log)
   OR OLD.id IN (SELECT communication_id FROM alert);
 END;
 
@@ -4119,6 +4126,7 @@ END;
 
 CREATE TRIGGER integration_type_direct_insert BEFORE INSERT ON integration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|integration_type|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 30, id, NEW.id, NULL FROM integration_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR (is_default = 1) AND (ifnull(NEW.is_default, 0) = 1) AND is_default = ifnull(NEW.is_default, 0);
   DELETE FROM integration_type WHERE changes() AND id IN (
@@ -4146,6 +4154,7 @@ CREATE TRIGGER integration_type_audit_update AFTER UPDATE ON integration_type WH
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
     UNION ALL SELECT 'description', OLD.description, NEW.description
+    UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
     UNION ALL SELECT 'is_default', OLD.is_default, NEW.is_default
     UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
     UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
@@ -4156,6 +4165,7 @@ END;
 
 CREATE TRIGGER integration_type_direct_update BEFORE UPDATE ON integration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|integration_type|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 30, id, NEW.id, NULL FROM integration_type
     WHERE (code COLLATE NOCASE = NEW.code OR (is_default = 1) AND (ifnull(NEW.is_default, 0) = 1) AND is_default = ifnull(NEW.is_default, 0)) AND id IS NOT OLD.id;
   DELETE FROM integration_type WHERE changes() AND id IN (
@@ -4165,17 +4175,87 @@ END;
 
 CREATE TRIGGER integration_type_direct_delete BEFORE DELETE ON integration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 30) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|integration_type|id|referenced|Rows of integration or integration_template refer to this row.') WHERE OLD.id IN (SELECT integration_type_id FROM integration)
+  SELECT RAISE(ABORT, 'EK|integration_type|id|referenced|Rows of map_integration_configuration, integration or integration_template refer to this row.') WHERE OLD.id IN (SELECT integration_type_id FROM map_integration_configuration)
+  OR OLD.id IN (SELECT integration_type_id FROM integration)
   OR OLD.id IN (SELECT integration_type_id FROM integration_template);
 END;
 
 CREATE TRIGGER integration_type_audit_delete AFTER DELETE ON integration_type BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"code":%s,"name":%s,"description":%s,"feature_id":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
     json_quote(OLD.description),
+    OLD.feature_id,
     OLD.is_default,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER map_integration_configuration_direct_insert BEFORE INSERT ON map_integration_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|map_integration_configuration|program_id|reference|There is no program with this program_id.')
+    WHEN NEW.integration_type_id NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
+    WHEN NEW.configuration_id NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|map_integration_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 97, id, NEW.id, NULL FROM map_integration_configuration
+    WHERE id = nullif(NEW.id, -1) OR program_id = NEW.program_id AND integration_type_id = NEW.integration_type_id AND configuration_id = NEW.configuration_id;
+  DELETE FROM map_integration_configuration WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 97);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER map_integration_configuration_audit_insert AFTER INSERT ON map_integration_configuration BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|map_integration_configuration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER map_integration_configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON map_integration_configuration WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|map_integration_configuration|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|map_integration_configuration|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|map_integration_configuration|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER map_integration_configuration_audit_update AFTER UPDATE ON map_integration_configuration WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 97 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'program_id' AS name, OLD.program_id AS old, NEW.program_id AS new
+    UNION ALL SELECT 'integration_type_id', OLD.integration_type_id, NEW.integration_type_id
+    UNION ALL SELECT 'configuration_id', OLD.configuration_id, NEW.configuration_id
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE map_integration_configuration SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER map_integration_configuration_direct_update BEFORE UPDATE ON map_integration_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.program_id, OLD.program_id) NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|map_integration_configuration|program_id|reference|There is no program with this program_id.')
+    WHEN nullif(NEW.integration_type_id, OLD.integration_type_id) NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
+    WHEN nullif(NEW.configuration_id, OLD.configuration_id) NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|map_integration_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 97, id, NEW.id, NULL FROM map_integration_configuration
+    WHERE (program_id = NEW.program_id AND integration_type_id = NEW.integration_type_id AND configuration_id = NEW.configuration_id) AND id IS NOT OLD.id;
+  DELETE FROM map_integration_configuration WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 97);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER map_integration_configuration_direct_delete BEFORE DELETE ON map_integration_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER map_integration_configuration_audit_delete AFTER DELETE ON map_integration_configuration BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, OLD.id, 'D',
+    format('{"program_id":%s,"integration_type_id":%s,"configuration_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.program_id,
+    OLD.integration_type_id,
+    OLD.configuration_id,
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),
@@ -5412,8 +5492,9 @@ END;
 
 CREATE TRIGGER integration_execution_direct_delete BEFORE DELETE ON integration_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 38) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_execution, integration_schedule_execution, integration_checkpoint, integration_log or dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE resumed_from_id = OLD.id AND id IS NOT OLD.id)
+  SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_execution, integration_schedule_execution, integration_execution_communication, integration_checkpoint, integration_log or dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE resumed_from_id = OLD.id AND id IS NOT OLD.id)
   OR OLD.id IN (SELECT execution_id FROM integration_schedule_execution)
+  OR OLD.id IN (SELECT execution_id FROM integration_execution_communication)
   OR OLD.id IN (SELECT execution_id FROM integration_checkpoint)
   OR OLD.id IN (SELECT execution_id FROM integration_log)
   OR OLD.id IN (SELECT execution_id FROM dead_letter);
@@ -5541,6 +5622,70 @@ CREATE TRIGGER integration_schedule_execution_audit_delete AFTER DELETE ON integ
     json_quote(OLD.updated_at)));
 END;
 
+CREATE TRIGGER integration_execution_communication_direct_insert BEFORE INSERT ON integration_execution_communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution_communication|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN NEW.communication_id NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|integration_execution_communication|communication_id|reference|There is no communication with this communication_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 98, id, NEW.id, NULL FROM integration_execution_communication
+    WHERE id = nullif(NEW.id, -1) OR execution_id = NEW.execution_id AND communication_id = NEW.communication_id;
+  DELETE FROM integration_execution_communication WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 98);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER integration_execution_communication_audit_insert AFTER INSERT ON integration_execution_communication BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|integration_execution_communication|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER integration_execution_communication_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_execution_communication WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_execution_communication|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_execution_communication|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_execution_communication|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_execution_communication_audit_update AFTER UPDATE ON integration_execution_communication WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 98 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'execution_id' AS name, OLD.execution_id AS old, NEW.execution_id AS new
+    UNION ALL SELECT 'communication_id', OLD.communication_id, NEW.communication_id
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE integration_execution_communication SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER integration_execution_communication_direct_update BEFORE UPDATE ON integration_execution_communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.execution_id, OLD.execution_id) NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution_communication|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN nullif(NEW.communication_id, OLD.communication_id) NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|integration_execution_communication|communication_id|reference|There is no communication with this communication_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 98, id, NEW.id, NULL FROM integration_execution_communication
+    WHERE (execution_id = NEW.execution_id AND communication_id = NEW.communication_id) AND id IS NOT OLD.id;
+  DELETE FROM integration_execution_communication WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 98);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER integration_execution_communication_direct_delete BEFORE DELETE ON integration_execution_communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER integration_execution_communication_audit_delete AFTER DELETE ON integration_execution_communication BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, OLD.id, 'D',
+    format('{"execution_id":%s,"communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.execution_id,
+    OLD.communication_id,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
 CREATE TRIGGER integration_checkpoint_direct_insert BEFORE INSERT ON integration_checkpoint WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_checkpoint|integration_id|reference|There is no integration with this integration_id.')
@@ -5612,6 +5757,7 @@ CREATE TRIGGER integration_log_direct_insert BEFORE INSERT ON integration_log WH
     WHEN strftime('%Y-%m-%dT%H:%M:%fZ', NEW.created_at, '+0 days') IS NOT NEW.created_at THEN RAISE(ABORT, 'EK|integration_log|created_at|time|integration_log.created_at must be a UTC time such as 2026-01-31T09:05:00.000Z.')
     WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_log|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.execution_id NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_log|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN NEW.communication_id NOT NULL AND NEW.communication_id NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|integration_log|communication_id|reference|There is no communication with this communication_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_log|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.created_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_log|created_by|reference|There is no user with this created_by.') END;
 END;
@@ -7716,6 +7862,26 @@ CREATE TRIGGER communication_business_context_value_update AFTER UPDATE OF conte
     WHEN NEW.relationship_type_id IS NOT OLD.relationship_type_id AND EXISTS (SELECT 1 FROM relationship_type v WHERE v.id = NEW.relationship_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|retired|This relationship_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
+CREATE TRIGGER integration_type_value_insert AFTER INSERT ON integration_type BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_type|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER integration_type_value_update AFTER UPDATE OF feature_id ON integration_type BEGIN
+  SELECT CASE
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_type|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER map_integration_configuration_value_insert AFTER INSERT ON map_integration_configuration BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER map_integration_configuration_value_update AFTER UPDATE OF integration_type_id ON map_integration_configuration BEGIN
+  SELECT CASE
+    WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
 CREATE TRIGGER integration_value_insert AFTER INSERT ON integration BEGIN
   SELECT CASE
     WHEN EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
@@ -8376,7 +8542,7 @@ CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integrat
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER integration_connection_config_secret_bu;
@@ -8384,7 +8550,7 @@ CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connecti
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER integration_credential_uuid_bu;
@@ -8503,7 +8669,7 @@ CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT 
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER integration_template_connection_template_secret_bu;
@@ -8511,7 +8677,7 @@ CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE 
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER integration_template_mappings_bi;
@@ -8589,7 +8755,7 @@ CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER integration_schedule_execution_parameters_secret_bu;
@@ -8597,7 +8763,7 @@ CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER integration_schedule_next_run_at_bu;
@@ -8697,6 +8863,32 @@ DROP TRIGGER integration_schedule_owner_bu;
 CREATE TRIGGER integration_schedule_owner_bu BEFORE UPDATE OF organization_id ON integration_schedule WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|organization_id|organization|A schedule that has run stays in its organization.')
   WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+END;
+
+DROP TRIGGER integration_execution_communication_organization_bi;
+CREATE TRIGGER integration_execution_communication_organization_bi BEFORE INSERT ON integration_execution_communication BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_execution_communication|communication_id|organization|A communication belongs to the organization of its run.')
+  FROM integration_execution e, communication c WHERE e.id = NEW.execution_id AND c.id = NEW.communication_id AND e.organization_id <> c.organization_id;
+END;
+
+DROP TRIGGER integration_execution_communication_organization_bu;
+CREATE TRIGGER integration_execution_communication_organization_bu BEFORE UPDATE OF execution_id, communication_id ON integration_execution_communication BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_execution_communication|communication_id|organization|A communication belongs to the organization of its run.')
+  FROM integration_execution e, communication c WHERE e.id = NEW.execution_id AND c.id = NEW.communication_id AND e.organization_id <> c.organization_id;
+END;
+
+DROP TRIGGER communication_run_organization_bi;
+CREATE TRIGGER communication_run_organization_bi BEFORE INSERT ON communication BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|communication|organization_id|organization|A communication that a run made stays in its organization.')
+  WHERE EXISTS (SELECT 1 FROM integration_log WHERE communication_id = NEW.id AND organization_id <> ifnull(NEW.organization_id, 1))
+    OR EXISTS (SELECT 1 FROM integration_execution_communication x JOIN integration_execution e ON e.id = x.execution_id WHERE x.communication_id = NEW.id AND e.organization_id <> ifnull(NEW.organization_id, 1));
+END;
+
+DROP TRIGGER communication_run_organization_bu;
+CREATE TRIGGER communication_run_organization_bu BEFORE UPDATE OF organization_id ON communication WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|organization_id|organization|A communication that a run made stays in its organization.')
+  WHERE EXISTS (SELECT 1 FROM integration_log WHERE communication_id = NEW.id AND organization_id <> NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM integration_execution_communication x JOIN integration_execution e ON e.id = x.execution_id WHERE x.communication_id = NEW.id AND e.organization_id <> NEW.organization_id);
 END;
 
 DROP TRIGGER circuit_breaker_state_bi;

@@ -11,7 +11,7 @@ from catalogue import checks, columns, holds, references, unique_sets, whole_ind
 from test_violations import put, refused, sample
 
 from edgekit import db, integrations, models, schema, seeds
-from edgekit.errors import ConflictError, InvalidError, RuleError
+from edgekit.errors import ConflictError, InvalidError, NotFoundError, RuleError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -546,3 +546,60 @@ def test_every_shipped_template_says_what_it_needs_and_does(edge: Database) -> N
         " OR NOT EXISTS (SELECT 1 FROM integration_template_prerequisite WHERE template_id = t.id)"
     )
     assert bare == []
+
+
+@pytest.mark.ledger("S1-25", "S1-26")
+def test_the_types_of_a_provider_are_linked_to_what_is_set_for_a_program(edge: Database) -> None:
+    def set_for(kind: str, scope: str, **values: Any) -> None:
+        models.Configuration.create(
+            configuration_type=models.ConfigurationType.get(code=kind),
+            scope_type=models.ScopeType.get(code=scope), config_data={}, **values,
+        )  # fmt: skip
+
+    with edge.change():
+        edge.connection().execute("UPDATE configuration SET status_id = 2")
+        auto, home = (models.Program.create(code=code, name=code) for code in ("AUTO", "HOME"))
+        models.IntegrationType.create(code="DCSX_API", name="Somebody else", feature=1)
+        for kind in ("DCS_LIMITS", "DCS_MAPPING"):
+            set_for(kind, "SYSTEM", organization=1)
+            set_for(kind, "PROGRAM", scope_id=auto.id)
+            set_for(kind, "PROGRAM", scope_id=home.id)
+    assert integrations.map_configurations("AUTO") == 6, "three types, the limits of the system and of AUTO"
+    assert integrations.map_configurations("AUTO") == 0
+    linked = edge.query(
+        "SELECT DISTINCT t.code, p.code AS program FROM map_integration_configuration m"
+        " JOIN integration_type t ON t.id = m.integration_type_id JOIN program p ON p.id = m.program_id"
+        " ORDER BY 1"
+    )
+    assert linked == [
+        {"code": code, "program": "AUTO"}
+        for code in ("DCS_CRIMINAL_API", "DCS_DRIVER_API", "DCS_VEHICLE_API")
+    ]
+    kinds = edge.query(
+        "SELECT DISTINCT k.code, c.scope_id FROM map_integration_configuration m"
+        " JOIN configuration c ON c.id = m.configuration_id"
+        " JOIN configuration_type k ON k.id = c.configuration_type_id ORDER BY 2"
+    )
+    assert [(row["code"], row["scope_id"]) for row in kinds] == [
+        ("DCS_LIMITS", None),
+        ("DCS_LIMITS", auto.id),
+    ]
+    with pytest.raises(NotFoundError, match="no program LIFE"):
+        integrations.map_configurations("LIFE")
+
+
+@pytest.mark.ledger("S4-11", "S4-52", "S4-62")
+def test_one_index_serves_the_active_mappings(catalogue: sqlite3.Connection) -> None:
+    """It is idx_integration_mappings_config and idx_integration_mappings_active in one."""
+    assert _partial(catalogue, "integration_mapping") == ["integration_mapping_active"]
+
+
+@pytest.mark.ledger("S4-19", "S4-54", "S4-62")
+def test_one_index_serves_the_schedules_that_are_due(catalogue: sqlite3.Connection) -> None:
+    """It is idx_schedules_next_run and idx_schedules_active_next in one."""
+    assert _partial(catalogue, "integration_schedule") == ["integration_schedule_due"]
+
+
+def _partial(catalogue: sqlite3.Connection, table: str) -> list[str]:
+    sql = "SELECT name FROM pragma_index_list(?) WHERE partial"
+    return [name for (name,) in catalogue.execute(sql, (table,))]

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.integrations.configurations import map_configurations
     from edgekit.integrations.credentials import get_credential, list_credentials, set_credential
     from edgekit.integrations.instances import create, retire
     from edgekit.integrations.plan import Plan, prepare
@@ -26,6 +27,7 @@ __all__ = [
     "list_credentials",
     "list_integrations",
     "list_templates",
+    "map_configurations",
     "prepare",
     "retire",
     "set_credential",
@@ -41,6 +43,7 @@ _HOMES = {
     "list_credentials": "credentials",
     "list_integrations": "reading",
     "list_templates": "templates",
+    "map_configurations": "configurations",
     "prepare": "plan",
     "retire": "instances",
     "set_credential": "credentials",
