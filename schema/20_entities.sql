@@ -54,6 +54,16 @@ CREATE INDEX entity_organization ON entity(organization_id);
 CREATE INDEX entity_program ON entity(program_id);
 CREATE INDEX entity_producer ON entity(producer_id);
 
+-- What is set for a program or producer reaches its entities: they must not be those of another organization.
+CREATE TRIGGER entity_organization_bi BEFORE INSERT ON entity WHEN NEW.organization_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|entity|program_id|organization|The program belongs to another organization.') FROM program WHERE id = NEW.program_id AND organization_id <> NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|entity|producer_id|organization|The producer belongs to another organization.') FROM producer WHERE id = NEW.producer_id AND organization_id <> NEW.organization_id;
+END;
+CREATE TRIGGER entity_organization_bu BEFORE UPDATE OF organization_id, program_id, producer_id ON entity WHEN NEW.organization_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|entity|program_id|organization|The program belongs to another organization.') FROM program WHERE id = NEW.program_id AND organization_id <> NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|entity|producer_id|organization|The producer belongs to another organization.') FROM producer WHERE id = NEW.producer_id AND organization_id <> NEW.organization_id;
+END;
+
 -- One row names a table that a party reference may point to.
 CREATE TABLE entity_reference_type (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -45,7 +45,7 @@ CREATE INDEX feature_license_tier ON feature(license_tier_id);
 -- Tiers and licences hold values of the kind declared here, so neither a default nor a kind may contradict them.
 CREATE TRIGGER feature_value_bi BEFORE INSERT ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|default_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.')
-  WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1;
+  WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.default_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature|default_value|type|The value is not of the kind the feature declares.')
   FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A tier holds a value of another kind for this feature.')
@@ -55,7 +55,7 @@ CREATE TRIGGER feature_value_bi BEFORE INSERT ON feature BEGIN
 END;
 CREATE TRIGGER feature_value_bu BEFORE UPDATE OF value_type, default_value ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|default_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.')
-  WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1;
+  WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.default_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature|default_value|type|The value is not of the kind the feature declares.')
   FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A tier holds a value of another kind for this feature.')
@@ -150,14 +150,14 @@ CREATE INDEX license_tier_feature_enabled ON license_tier_feature(feature_value 
 CREATE INDEX license_tier_feature_feature ON license_tier_feature(feature_id);
 
 CREATE TRIGGER license_tier_feature_value_bi BEFORE INSERT ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
-  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|type|The value is not of the kind the feature declares.')
   FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|core|A core feature is always on.')
   FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
 END;
 CREATE TRIGGER license_tier_feature_value_bu BEFORE UPDATE OF feature_id, feature_value ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
-  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|type|The value is not of the kind the feature declares.')
   FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|core|A core feature is always on.')
@@ -279,14 +279,14 @@ CREATE TRIGGER feature_license_scope_bu BEFORE UPDATE OF scope_type_id, scope_id
     CASE s.table_name WHEN 'program' THEN (SELECT organization_id FROM program WHERE id = NEW.scope_id) WHEN 'producer' THEN (SELECT organization_id FROM producer WHERE id = NEW.scope_id) END;
 END;
 CREATE TRIGGER feature_license_value_bi BEFORE INSERT ON feature_license WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
-  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|type|The value is not of the kind the feature declares.')
   FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|core|A core feature is always on.')
   FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
 END;
 CREATE TRIGGER feature_license_value_bu BEFORE UPDATE OF feature_id, feature_value ON feature_license WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
-  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|type|The value is not of the kind the feature declares.')
   FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|core|A core feature is always on.')

@@ -82,7 +82,9 @@ CREATE TRIGGER configuration_type_scope_bu BEFORE UPDATE OF applies_to_system, a
     AND ifnull(CASE s.table_name WHEN 'program' THEN NEW.applies_to_program WHEN 'producer' THEN NEW.applies_to_producer WHEN 'entity' THEN NEW.applies_to_entity WHEN 'user' THEN NEW.applies_to_user ELSE NEW.applies_to_system END, 0) = 0;
 END;
 
-CREATE TRIGGER configuration_secret_bi BEFORE INSERT ON configuration BEGIN
+CREATE TRIGGER configuration_data_bi BEFORE INSERT ON configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
+  WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
@@ -92,7 +94,9 @@ CREATE TRIGGER configuration_secret_bi BEFORE INSERT ON configuration BEGIN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
-CREATE TRIGGER configuration_secret_bu BEFORE UPDATE OF config_data, config_metadata ON configuration BEGIN
+CREATE TRIGGER configuration_data_bu BEFORE UPDATE OF config_data, config_metadata ON configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
+  WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')

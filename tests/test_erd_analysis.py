@@ -205,3 +205,36 @@ def test_14_the_health_of_an_integration_is_one_of_three_or_unknown(
     for health in ("healthy", "degraded", "unhealthy", None):
         assert accepts(shell, update, health)
     assert not accepts(shell, update, "broken")
+
+
+@pytest.mark.ledger("S2-26", "S2-28", "S2-32", "S2-33", "S2-42")
+def test_9_11_15_16_points_of_no_priority_are_held_too(shell: sqlite3.Connection, feature_id: int) -> None:
+    # 9: an entry of the log names table and record, and is joined back through them.
+    shell.execute("UPDATE feature SET name = 'Models' WHERE id = ?", (feature_id,))
+    joined = (
+        "SELECT f.name FROM audit_entry e JOIN feature f ON f.id = e.record_key"
+        " WHERE e.table_name = 'feature' AND e.action = 'U'"
+    )
+    assert shell.execute(joined).fetchall() == [("Models",)]
+    # 11: the join from user to what the tier gives reads the index only.
+    of_user = (
+        "SELECT t.feature_id, t.feature_value FROM user u JOIN license_tier_feature t"
+        " ON t.license_tier_id = u.license_tier_id WHERE u.id = ?"
+    )
+    assert "SEARCH t USING COVERING INDEX" in plan(shell, of_user)
+    # 15: a boolean feature refuses {"value": 42}.
+    value = "UPDATE feature SET default_value = ? WHERE id = ?"
+    assert not accepts(shell, value, '{"enabled": true, "value": 42}', feature_id)
+    assert accepts(shell, value, '{"enabled": true, "value": true}', feature_id)
+    # 16: a type that integrations are of is retired, not deleted.
+    (kind,) = shell.execute("SELECT id FROM integration_type WHERE code = 'DCS_CRIMINAL_API'").fetchone()
+    put = (
+        "INSERT INTO integration(integration_name, integration_type_id, connection_config)"
+        " VALUES (?, ?, '{}')"
+    )
+    assert accepts(shell, put, "one", kind)
+    assert not accepts(shell, "DELETE FROM integration_type WHERE id = ?", kind)
+    assert accepts(shell, "UPDATE integration_type SET status_id = 3 WHERE id = ?", kind)
+    assert not accepts(shell, put, "two", kind)
+    assert accepts(shell, "DELETE FROM integration WHERE integration_type_id = ?", kind)
+    assert accepts(shell, "DELETE FROM integration_type WHERE id = ?", kind)

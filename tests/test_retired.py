@@ -128,7 +128,10 @@ def test_an_upsert_of_a_row_that_has_it_passes(guarded: sqlite3.Connection) -> N
     assert refused(guarded, lambda: guarded.execute(upsert, ("otto", tier))).code == "retired"
 
 
-def test_a_new_value_is_used_at_once(edge_file: Path) -> None:
+@pytest.mark.ledger("S0-08", "S0-09", "S0-36", "S0-43")
+def test_a_new_value_is_used_at_once(edge_file: Path, guarded: sqlite3.Connection) -> None:
+    growing = {"communication_channel", "entity_category", "communication_type", "communication_status"}
+    assert growing | {"role", "license_tier", "client_status", "workflow_type"} <= value_tables(guarded)
     with edgekit.open(edge_file) as edge, edge.change():
         role = models.Role.create(code="AUDITOR", name="Auditor")
         assert models.User.create(username="maria", role=role).role_id == role.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 from catalogue import TABLES, checks, columns, holds
 
 from edgekit import models, rules, schema, seeds
+from edgekit.audit.retired import value_tables
 from edgekit.errors import InvalidError, RuleError
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ def test_levels_are_seeded(catalogue: sqlite3.Connection, edge: Database) -> Non
         ).id
 
 
-@pytest.mark.ledger("S0-62", "S1-14")
+@pytest.mark.ledger("S0-33", "S0-62", "S1-14")
 def test_of_a_scope_one_document_is_active(places: sqlite3.Connection) -> None:
     for scope in (("SYSTEM", None, None), ("SYSTEM", None, 1), ("PROGRAM", 1, None), ("PROGRAM", 1, 1)):
         level, key, organization = scope
@@ -185,6 +187,15 @@ def test_what_is_set_for_a_scope_is_set_for_its_organization(places: sqlite3.Con
     assert refusal(places, SET, "LOOK", "USER", 50, 2, "{}") == other
     put(places, "LOOK", "USER", 50, 1)
     put(places, "LOOK", "USER", 1, 2)  # the system user belongs to no organization
+
+
+@pytest.mark.ledger("S1-14")
+def test_a_key_stands_once_in_a_document(places: sqlite3.Connection) -> None:
+    wrong = "configuration.config_data.unique"
+    for twice in ('{"a": 1, "a": 2}', '{"a": 1, "\\u0061": 2}'):
+        assert refusal(places, SET, "DCS_RETRY", "PROGRAM", 1, None, twice) == wrong
+        assert refusal(places, "UPDATE configuration SET config_data = ?", twice) == wrong
+    put(places, "DCS_RETRY", "PROGRAM", 1, None, a={"x": 1}, b={"x": 1})
 
 
 @pytest.mark.parametrize(
@@ -249,6 +260,13 @@ def test_types_and_values_of_the_system_are_seeded(edge: Database) -> None:
     }
 
 
+@pytest.mark.ledger("S0-11")
+def test_operational_figures_are_no_columns_of_types(catalogue: sqlite3.Connection) -> None:
+    figures = re.compile("timeout|retr|attempt|backoff|breaker|delay|limit")
+    for table in value_tables(catalogue) - {"event_subscription"}:
+        assert not [name for name in columns(catalogue, table) if figures.search(name)], table
+
+
 def test_a_type_states_what_its_documents_follow(edge: Database) -> None:
     documents = {row["type"]: json.loads(row["data"]) for row in edge.query(
         "SELECT t.code AS type, c.config_data AS data FROM configuration c"
@@ -272,7 +290,7 @@ def effective(connection: Any, program: int | None, kind: str, organization: int
     return {row[0]: row[1] for row in connection.execute(sql, (program, organization, kind)).fetchall()}
 
 
-@pytest.mark.ledger("S0-72", "S0-73", "S1-19", "S1-31")
+@pytest.mark.ledger("S0-34", "S0-72", "S0-73", "S1-19", "S1-31")
 def test_a_program_overrides_the_keys_it_sets(edge: Database) -> None:
     with edge.change():
         auto = models.Program.create(code="AUTO", name="Auto")

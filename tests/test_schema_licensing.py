@@ -78,7 +78,7 @@ def test_features_have_their_columns(catalogue: sqlite3.Connection) -> None:
     )
 
 
-@pytest.mark.ledger("S0-20", "S0-101", "S0-102")
+@pytest.mark.ledger("S0-20", "S0-31", "S0-101", "S0-102")
 def test_a_licence_has_its_columns_and_one_per_scope(
     catalogue: sqlite3.Connection, shell: sqlite3.Connection
 ) -> None:
@@ -228,9 +228,19 @@ def test_a_value_says_once_and_clearly_whether_it_is_on(shell: sqlite3.Connectio
         '{"enabled": "true"}',
         '{"enabled": null}',
         '{"enabled": true, "enabled": 0}',
+        '{"\\u0065nabled": true}',
         '{"enabled": true, "enabled": false}',
     ):
         assert refusal(shell, update, value, tier) == "license_tier_feature.feature_value.enabled"
+        for write in (
+            lambda value=value: feature(shell, "Y", default_value=value),
+            lambda value=value: grant(shell, made, value, tier=2),
+            lambda value=value: license_it(shell, made, feature_value=value),
+        ):
+            with pytest.raises(sqlite3.IntegrityError, match=r"\|enabled\|"):
+                write()
+        default = "UPDATE feature SET default_value = ? WHERE id = ?"
+        assert refusal(shell, default, value, made) == "feature.default_value.enabled"
     # Readers differ in which of two they take.
     two = '{"enabled": true, "value": true, "value": 42}'
     assert refusal(shell, update, two, tier) == "license_tier_feature.feature_value.type"
@@ -258,6 +268,9 @@ def test_a_kind_stays_while_values_are_of_it(shell: sqlite3.Connection) -> None:
     )
     scoped = license_it(shell, made, feature_value='{"enabled": true, "value": 7}')
     assert refusal(shell, change, made) == "feature.value_type.referenced"
+    assert (
+        refusal(shell, replace.format(", value_type", ", 'string'"), made) == "feature.value_type.referenced"
+    )
     shell.execute("UPDATE feature_license SET feature_value = NULL WHERE id = ?", (scoped,))
     shell.execute(change, (made,))
     # A value may not move to a feature of another kind either.
@@ -415,7 +428,7 @@ def test_an_installed_licence_may_be_revoked_and_nothing_else(shell: sqlite3.Con
     assert refusal(shell, back) == "license_file.revoked_at.final"
 
 
-@pytest.mark.ledger("S0-28", "S0-29", "S0-108", "S0-109")
+@pytest.mark.ledger("S0-28", "S0-29", "S0-41", "S0-108", "S0-109")
 def test_core_features_are_seeded(edge: Database) -> None:
     found = edge.query(
         "SELECT code, name, is_core, sort_order, status_id, created_by FROM feature_type ORDER BY id"

@@ -68,12 +68,12 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         ),
         "configuration_type.*.referenced",
     ),
-    "configuration_secret_bi": (
+    "configuration_data_bi": (
         "configuration",
         _OTHER % '{"auth": [{"Api-Key": "k"}]}',
         "configuration.config_data.secret",
     ),
-    "configuration_secret_bu": (
+    "configuration_data_bu": (
         "configuration",
         """UPDATE configuration SET config_data = '{"passwd": ["k"]}' WHERE id = ?1""",
         "configuration.config_data.secret",

@@ -14,3 +14,24 @@ ROWS: dict[str, dict[str, Any]] = {
 SPECIAL: dict[str, dict[str, Any]] = {
     "entity_type.color.format": {"color": "#12345G"},
 }
+
+_OTHER = "INSERT INTO organization(id, code, name) VALUES (77, 'OTHER', 'Other');"
+
+REFUSALS: dict[str, tuple[str | None, str, str]] = {
+    "entity_organization_bi": (
+        "program",
+        (
+            f"{_OTHER} INSERT INTO entity(code, name, entity_type_id, organization_id, program_id)"
+            " SELECT 'X', 'x', id, 77, ?1 FROM entity_type LIMIT 1"
+        ),
+        "entity.program_id.organization",
+    ),
+    "entity_organization_bu": (
+        "producer",
+        (
+            f"{_OTHER} INSERT INTO entity(code, name, entity_type_id, organization_id) SELECT 'X', 'x', id, 77 FROM entity_type LIMIT 1;"
+            " UPDATE entity SET producer_id = ?1 WHERE code = 'X'"
+        ),
+        "entity.producer_id.organization",
+    ),
+}
