@@ -92,6 +92,26 @@ CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connecti
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
+-- What becomes of an integration is a change of the feature its type stands under.
+CREATE TRIGGER integration_noted_ai AFTER INSERT ON integration BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'integration', NEW.id, 'I', x.performed_at
+  FROM (SELECT (SELECT feature_id FROM integration_type WHERE id = NEW.integration_type_id) AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'integration' AND record_key = NEW.id AND action = 'I');
+END;
+CREATE TRIGGER integration_noted_au AFTER UPDATE ON integration BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'integration', NEW.id, 'U', x.performed_at
+  FROM (SELECT (SELECT feature_id FROM integration_type WHERE id = NEW.integration_type_id) AS id UNION SELECT (SELECT feature_id FROM integration_type WHERE id = OLD.integration_type_id) AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'integration' AND record_key = NEW.id AND action = 'U');
+END;
+CREATE TRIGGER integration_noted_ad AFTER DELETE ON integration BEGIN
+  INSERT INTO audit_feature(feature_id, txn_id, table_name, record_key, action, performed_at)
+  SELECT f.id, x.id, 'integration', OLD.id, 'D', x.performed_at
+  FROM (SELECT (SELECT feature_id FROM integration_type WHERE id = OLD.integration_type_id) AS id) f, (SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1) x
+  WHERE NOT EXISTS (SELECT 1 FROM audit_feature WHERE feature_id = f.id AND performed_at = x.performed_at AND txn_id = x.id AND table_name = 'integration' AND record_key = OLD.id AND action = 'D');
+END;
+
 -- One row is a secret of an integration in an environment, sealed by the vault.
 CREATE TABLE integration_credential (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -7976,26 +7976,6 @@ CREATE TRIGGER orchestration_workflow_value_update AFTER UPDATE OF workflow_type
     WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
-CREATE TRIGGER alert_value_insert AFTER INSERT ON alert BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM alert_rule v WHERE v.id = NEW.alert_rule_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|retired|This alert_rule is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER alert_value_update AFTER UPDATE OF alert_rule_id ON alert BEGIN
-  SELECT CASE
-    WHEN NEW.alert_rule_id IS NOT OLD.alert_rule_id AND EXISTS (SELECT 1 FROM alert_rule v WHERE v.id = NEW.alert_rule_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|retired|This alert_rule is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER sync_bundle_value_insert AFTER INSERT ON sync_bundle BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM sync_peer v WHERE v.id = NEW.peer_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|sync_bundle|peer_id|retired|This sync_peer is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER sync_bundle_value_update AFTER UPDATE OF peer_id ON sync_bundle BEGIN
-  SELECT CASE
-    WHEN NEW.peer_id IS NOT OLD.peer_id AND EXISTS (SELECT 1 FROM sync_peer v WHERE v.id = NEW.peer_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|sync_bundle|peer_id|retired|This sync_peer is retired: rows that have it keep it, no other is given it.') END;
-END;
-
 DROP TRIGGER status_active_kept_bi;
 CREATE TRIGGER status_active_kept_bi BEFORE INSERT ON status WHEN (NEW.id = 1 OR NEW.code = 'ACTIVE') AND EXISTS (SELECT 1 FROM status WHERE id = 1) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');
@@ -8070,6 +8050,18 @@ END;
 DROP TRIGGER user_system_kept_bu;
 CREATE TRIGGER user_system_kept_bu BEFORE UPDATE OF username, status_id ON user WHEN OLD.id = 1 AND (NEW.username IS NOT OLD.username OR NEW.status_id IS NOT 1) BEGIN
   SELECT RAISE(ABORT, 'EK|user|id|protected|User 1 is the system user and stays so.');
+END;
+
+DROP TRIGGER entity_organization_bi;
+CREATE TRIGGER entity_organization_bi BEFORE INSERT ON entity WHEN NEW.organization_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|entity|program_id|organization|The program belongs to another organization.') FROM program WHERE id = NEW.program_id AND organization_id <> NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|entity|producer_id|organization|The producer belongs to another organization.') FROM producer WHERE id = NEW.producer_id AND organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER entity_organization_bu;
+CREATE TRIGGER entity_organization_bu BEFORE UPDATE OF organization_id, program_id, producer_id ON entity WHEN NEW.organization_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|entity|program_id|organization|The program belongs to another organization.') FROM program WHERE id = NEW.program_id AND organization_id <> NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|entity|producer_id|organization|The producer belongs to another organization.') FROM producer WHERE id = NEW.producer_id AND organization_id <> NEW.organization_id;
 END;
 
 DROP TRIGGER encryption_key_kept_bi;
@@ -8152,7 +8144,7 @@ END;
 DROP TRIGGER feature_value_bi;
 CREATE TRIGGER feature_value_bi BEFORE INSERT ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|default_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.')
-  WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1;
+  WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.default_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature|default_value|type|The value is not of the kind the feature declares.')
   FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A tier holds a value of another kind for this feature.')
@@ -8164,7 +8156,7 @@ END;
 DROP TRIGGER feature_value_bu;
 CREATE TRIGGER feature_value_bu BEFORE UPDATE OF value_type, default_value ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|default_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.')
-  WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1;
+  WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.default_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature|default_value|type|The value is not of the kind the feature declares.')
   FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A tier holds a value of another kind for this feature.')
@@ -8235,7 +8227,7 @@ END;
 
 DROP TRIGGER license_tier_feature_value_bi;
 CREATE TRIGGER license_tier_feature_value_bi BEFORE INSERT ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
-  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|type|The value is not of the kind the feature declares.')
   FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|core|A core feature is always on.')
@@ -8244,7 +8236,7 @@ END;
 
 DROP TRIGGER license_tier_feature_value_bu;
 CREATE TRIGGER license_tier_feature_value_bu BEFORE UPDATE OF feature_id, feature_value ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
-  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|type|The value is not of the kind the feature declares.')
   FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|core|A core feature is always on.')
@@ -8305,7 +8297,7 @@ END;
 
 DROP TRIGGER feature_license_value_bi;
 CREATE TRIGGER feature_license_value_bi BEFORE INSERT ON feature_license WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
-  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|type|The value is not of the kind the feature declares.')
   FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|core|A core feature is always on.')
@@ -8314,7 +8306,7 @@ END;
 
 DROP TRIGGER feature_license_value_bu;
 CREATE TRIGGER feature_license_value_bu BEFORE UPDATE OF feature_id, feature_value ON feature_license WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
-  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE (SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|type|The value is not of the kind the feature declares.')
   FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|core|A core feature is always on.')
@@ -8387,8 +8379,10 @@ CREATE TRIGGER configuration_type_scope_bu BEFORE UPDATE OF applies_to_system, a
     AND ifnull(CASE s.table_name WHEN 'program' THEN NEW.applies_to_program WHEN 'producer' THEN NEW.applies_to_producer WHEN 'entity' THEN NEW.applies_to_entity WHEN 'user' THEN NEW.applies_to_user ELSE NEW.applies_to_system END, 0) = 0;
 END;
 
-DROP TRIGGER configuration_secret_bi;
-CREATE TRIGGER configuration_secret_bi BEFORE INSERT ON configuration BEGIN
+DROP TRIGGER configuration_data_bi;
+CREATE TRIGGER configuration_data_bi BEFORE INSERT ON configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
+  WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
@@ -8399,8 +8393,10 @@ CREATE TRIGGER configuration_secret_bi BEFORE INSERT ON configuration BEGIN
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
-DROP TRIGGER configuration_secret_bu;
-CREATE TRIGGER configuration_secret_bu BEFORE UPDATE OF config_data, config_metadata ON configuration BEGIN
+DROP TRIGGER configuration_data_bu;
+CREATE TRIGGER configuration_data_bu BEFORE UPDATE OF config_data, config_metadata ON configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
+  WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')

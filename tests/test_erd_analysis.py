@@ -110,10 +110,12 @@ def test_2_two_providers_may_offer_a_model_of_one_name(
 REGISTRIES = {
     "model_registry": ("provider, model_id, model_name", "'P', 'm', 'M'"),
     "component_registry": ("code, name", "'C', 'c'"),
+    "integration_type": ("code, name", "'I', 'i'"),
 }
 BEFORE = {
     "model_registry": ("provider, model_id, model_name", "'P', 'm', 'M'"),
     "component_registry": ("component_key, name", "'C', 'c'"),
+    "integration_registry": ("integration_key, name", "'I', 'i'"),
 }
 
 

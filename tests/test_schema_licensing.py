@@ -444,7 +444,7 @@ def test_core_features_are_seeded(edge: Database) -> None:
     found = edge.query(
         "SELECT f.code, f.name, f.feature_key, t.code AS tier, f.status_id, f.created_by FROM feature f"
         " JOIN license_tier t ON t.id = f.license_tier_id JOIN feature_type y ON y.id = f.feature_type_id"
-        " WHERE y.code = 'CORE' ORDER BY f.id"
+        " WHERE y.code = 'CORE' AND f.code <> 'FILE_IMPORTS' ORDER BY f.id"
     )
     assert [tuple(row.values()) for row in found] == [
         ("USER_MANAGEMENT", "User Management", "core.user_management", "BASIC", 1, 1),
@@ -593,6 +593,22 @@ def test_any_program_s_change_of_a_feature_is_noted(shell: sqlite3.Connection) -
         "INSERT INTO audit_feature(id, feature_id) VALUES (999, 1)",
     ):
         assert refusal(shell, change) == "audit_feature.*.append_only"
+
+
+@pytest.mark.ledger("S2-07", "S2-15")
+def test_what_becomes_of_an_integration_is_noted_under_the_feature_of_its_type(edge: Database) -> None:
+    kind = models.IntegrationType.get(code="DCS_DRIVER_API")
+    with edge.change():
+        models.Integration.create(integration_name="dcs", integration_type=kind, connection_config={})
+    with edge.change():
+        models.Integration.update(connection_config={"path": "/"}).execute()
+    key = models.Feature.get_by_id(kind.feature_id).feature_key
+    found = edge.query(
+        "SELECT table_name, action FROM v_feature_change WHERE feature_key = ? AND table_name"
+        " = 'integration' ORDER BY txn_id",
+        (key,),
+    )
+    assert [row["action"] for row in found] == ["I", "U"]
 
 
 def test_tables_of_licensing_are_in_their_file() -> None:

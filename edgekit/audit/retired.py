@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
     from edgekit.audit.shape import Reference
 
-EXEMPT = {
-    ("feature_usage", "feature_id"),
-    ("integration_event", "event_source_id"),
-    ("event_delivery", "subscription_id"),
-}
+NO_VALUES = {"alert_rule", "dashboard", "event_subscription", "sync_peer"}
+"""Tables laid out like a reference table whose rows are set up to work, not to be chosen from."""
+
+EXEMPT = {("feature_usage", "feature_id"), ("integration_event", "event_source_id")}
 """What tells what happened: it did, whatever became of the value."""
 
 
@@ -34,7 +33,7 @@ def value_tables(connection: sqlite3.Connection) -> set[str]:
         ' AND EXISTS (SELECT 1 FROM pragma_index_list(m.name) l WHERE l."unique" AND NOT l.partial'
         "   AND (SELECT group_concat(name) FROM pragma_index_info(l.name)) = 'code')"
     )
-    return {name for (name,) in rows}
+    return {name for (name,) in rows} - NO_VALUES
 
 
 def retired_triggers(table: str, references: Iterable[Reference], values: set[str]) -> list[str]:

@@ -232,6 +232,6 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
 
 EFFECTS = {
     f"{table}_noted_{when}"
-    for table in ("feature", "feature_dependency", "license_tier_feature", "feature_license")
+    for table in ("feature", "feature_dependency", "license_tier_feature", "feature_license", "integration")
     for when in ("ai", "au", "ad")
 }
