@@ -303,6 +303,66 @@ def test_a_table_that_differs_is_not_repaired_and_does_not_stand_in_the_way(
     assert [sentence for sentence in verify(edge_file) if "mine" not in sentence] == []
 
 
+CHANGED = """
+PRAGMA legacy_alter_table = ON;
+CREATE TABLE changed (id INTEGER PRIMARY KEY, organization_id INTEGER DEFAULT '1', code TEXT, name TEXT,
+  program_id INTEGER, status_id INTEGER DEFAULT '1', created_by INTEGER, updated_by INTEGER, created_at TEXT,
+  updated_at TEXT);
+INSERT INTO changed SELECT id, organization_id, code, name, program_id, status_id, created_by, updated_by,
+  created_at, updated_at FROM producer;
+DROP TABLE producer;
+ALTER TABLE changed RENAME TO producer;
+CREATE INDEX mine ON producer(name);
+CREATE UNIQUE INDEX strange ON producer(updated_at);
+"""
+
+
+def test_a_table_made_anew_by_another_program_is_given_its_definition_back(
+    edge_file: Path, shell: sqlite3.Connection
+) -> None:
+    shell.execute("INSERT INTO producer(id, code, name) VALUES (7, 'A', 'Ann'), (9, 'B', 'Bo')")
+    shell.execute("DELETE FROM producer WHERE id = 9")
+    rows = shell.execute("SELECT * FROM producer").fetchall()
+    shell.executescript(CHANGED)
+    assert len(verify(edge_file)) > 10
+    would = migrate(edge_file, dry_run=True)
+    assert migrate(edge_file)[:-1] == would
+    assert verify(edge_file) == []
+    assert shell.execute("SELECT * FROM producer").fetchall() == rows
+    names = {name for (name,) in shell.execute("SELECT name FROM pragma_index_list('producer')")}
+    assert "mine" in names
+    assert "strange" not in names
+    with pytest.raises(sqlite3.IntegrityError, match=r"producer\.code"):
+        shell.execute("INSERT INTO producer(code, name) VALUES ('', 'Cy')")
+    added = shell.execute("INSERT INTO producer(code, name) VALUES ('C', 'Cy')").lastrowid
+    assert added == 10, "no id is used again, although the other program forgot them"
+    (entry,) = shell.execute("SELECT changes FROM audit_log WHERE action = 'S' ORDER BY seq DESC LIMIT 1")
+    assert '"tables":["producer"]' in entry[0]
+
+
+def test_a_table_is_not_mended_around_rows_that_break_its_rules(
+    edge_file: Path, shell: sqlite3.Connection
+) -> None:
+    shell.execute("INSERT INTO producer(code, name) VALUES ('A', 'Ann')")
+    shell.executescript(CHANGED)
+    shell.execute("UPDATE producer SET code = NULL")
+    before = _dump(edge_file)
+    with pytest.raises(CorruptError, match=r"producer\.code must not be empty"):
+        migrate(edge_file)
+    assert _dump(edge_file) == before
+    assert _backups(edge_file) == []
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE policy_driver", "ALTER TABLE insured RENAME TO customer"])
+def test_a_lost_table_is_not_made_up(edge_file: Path, shell: sqlite3.Connection, statement: str) -> None:
+    shell.execute(statement)
+    before = _dump(edge_file)
+    with pytest.raises(CorruptError, match=r"Table \w+ is missing") as caught:
+        migrate(edge_file)
+    assert "restore" in (caught.value.hint or "")
+    assert _dump(edge_file) == before
+
+
 # A way down for GOOD: what it brought goes, the notes by name, so that the log knows.
 BACK = """
 DROP VIEW remark_list;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sqlite3
 from dataclasses import dataclass
@@ -132,7 +133,10 @@ _RESTORE = "Restore the newest backup: edgekit restore BACKUP FILE"
 def _remedy(sentence: str) -> str:
     if sentence.startswith("The file is damaged"):
         return _RESTORE
-    if sentence.startswith(("Trigger", "View")):
+    is_mendable = re.match(
+        r"Table \w+(: (?!column \w+ (is missing|does not belong))| is (not )?STRICT)", sentence
+    )
+    if sentence.startswith(("Trigger", "View")) or is_mendable:
         return "Have it repaired: edgekit migrate"
     if "left open" in sentence:
         return "Use the file once with edgekit, which closes it: edgekit status"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from edgekit import clock, schema, sqlite
 from edgekit.audit import generate, triggers
 from edgekit.errors import CorruptError, EdgekitError, InvalidError, MigrationNeededError
-from edgekit.file import catalogue
+from edgekit.file import catalogue, mend
 from edgekit.file.rebuild import Script, Step, Target, exclusive, read_script, rebuild, run_tables
 from edgekit.schema import quote_name
 
@@ -34,7 +34,8 @@ def migrate(
 ) -> list[Step]:
     """Bring a file to this program's schema and return what was done; nothing if there was nothing to do.
 
-    A file of the right schema has triggers and views repaired that differ from ours. A backup is put beside
+    A file of the right schema has triggers and views repaired that differ from ours, and tables that have our
+    columns and differ in something else (a default, a rule, an index). A backup is put beside
     the file first (`NAME.pre-NNNN-TIME.edgekit-backup.zip`, the last step names it). With `dry_run` nothing
     is written. Raise MigrationNeededError (a newer file), CorruptError (damaged, or a step failed) or
     BusyError; then the file is what it was. Views that users made stay, even where they no longer fit.
@@ -160,18 +161,27 @@ def _plan(connection: sqlite3.Connection, path: Path, target: Target) -> tuple[l
     steps = [Step(s.name, f"Bring the schema from {s.number - 1} to {s.number}.") for s in ahead]
     if steps:
         return ahead, [*steps, Step("triggers and views", "Drop all of ours and make them anew.")]
-    return [], _repairs(connection, target)
+    return [], _repairs(connection, path, target)
 
 
-def _repairs(connection: sqlite3.Connection, target: Target) -> list[Step]:
+def _repairs(connection: sqlite3.Connection, path: Path, target: Target) -> list[Step]:
     wanted = catalogue.expected(connection, target.pristine())
     try:
-        found = [d for d in catalogue.differences(connection, wanted) if d.kind != "table"]
+        found = catalogue.differences(connection, wanted)
         needed = {name for (name,) in wanted.execute("SELECT name FROM sqlite_schema")}
+        tables = mend.mendable(connection, wanted, found)
     finally:
         wanted.close()
+    for difference in found:
+        if difference.sentence == f"Table {difference.name} is missing.":
+            raise CorruptError(
+                f"{path}: {difference.sentence}",
+                hint="Restore the newest backup: edgekit restore BACKUP FILE",
+            )
     return [
-        Step(d.name, f"{d.sentence} {'Make it anew.' if d.name in needed else 'Drop it.'}") for d in found
+        Step(d.name, f"{d.sentence} {'Make it anew.' if d.name in needed else 'Drop it.'}")
+        for d in found
+        if d.kind != "table" or d.name in tables
     ]
 
 

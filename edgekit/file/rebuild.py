@@ -8,11 +8,11 @@ import json
 import re
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit import __version__, rules, schema, seeds, sqlite
 from edgekit.errors import CorruptError, EdgekitError, RuleError
-from edgekit.file import catalogue
+from edgekit.file import catalogue, mend
 from edgekit.file.backup import SUFFIX, backup
 from edgekit.file.verify import integrity, lost_references
 from edgekit.schema import quote_name
@@ -115,7 +115,7 @@ def rebuild(
     """Do the work in the open transaction and commit it. The lock is held: the backup misses nothing.
 
     Going down is told by the target's version: its rows go first, behind the triggers they were made behind.
-    Without scripts the triggers and views alone are made anew.
+    Without scripts the triggers and views are made anew, and tables of ours that another program changed.
     """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     number = target.version if scripts else version
@@ -129,14 +129,16 @@ def rebuild(
         users = _take_down(connection, target, "\n".join(script.tables for script in scripts))
         for script in scripts:
             run_tables(connection, script)
+        mended = [] if scripts else _mend(connection, target)
         if target.version < version:  # it may be gone through again; the log keeps that it once was
             names = [(script.name.removesuffix(".down"),) for script in scripts]
             connection.executemany("DELETE FROM schema_migration WHERE name = ?", names)
         _put_up(connection, target, users)
-        if target.version > version:
+        if target.version > version or mended:
             _continue_ids(connection)
+        if target.version > version:
             _change_rows(connection, scripts, reason, with_seeds=True)
-        _record(connection, version, scripts, target)
+        _record(connection, version, scripts, target, mended)
         _check(connection, target, before, is_new_schema=bool(scripts))
         connection.execute("COMMIT")
     except BaseException:
@@ -186,6 +188,18 @@ def _take_down(connection: sqlite3.Connection, target: Target, scripts: str) -> 
     for kind, name, _, _ in sorted(rows):  # triggers first: a view takes its own with it
         connection.execute(f"DROP {kind.upper()} IF EXISTS {quote_name(name)}")
     return users
+
+
+def _mend(connection: sqlite3.Connection, target: Target) -> list[str]:
+    """Give every table its definition back that still has our columns; return which."""
+    wanted = catalogue.expected(connection, target.pristine())
+    try:
+        tables = mend.mendable(connection, wanted, catalogue.differences(connection, wanted))
+        for table in tables:
+            mend.mend(connection, wanted, table)
+    finally:
+        wanted.close()
+    return tables
 
 
 def run_tables(connection: sqlite3.Connection, script: Script) -> None:
@@ -241,7 +255,9 @@ def _continue_ids(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last, name))
 
 
-def _record(connection: sqlite3.Connection, version: int, scripts: list[Script], target: Target) -> None:
+def _record(
+    connection: sqlite3.Connection, version: int, scripts: list[Script], target: Target, mended: list[str]
+) -> None:
     """Write the new number, and into the log that the schema changed."""
     connection.execute(f"PRAGMA user_version = {target.version}")
     names = [script.name for script in scripts]
@@ -253,7 +269,9 @@ def _record(connection: sqlite3.Connection, version: int, scripts: list[Script],
             "INSERT INTO schema_migration(name, sha256, app_version) VALUES (?, ?, ?)",
             [(script.name, script.sha256, __version__) for script in scripts],
         )
-    changes = {"schema": [version, target.version], "migrations": names}
+    changes: dict[str, list[Any]] = {"schema": [version, target.version], "migrations": names}
+    if mended:
+        changes["tables"] = mended
     connection.execute(
         "INSERT INTO audit_log(txn_id, table_id, record_key, action, changes)"
         " VALUES (?, (SELECT id FROM audit_table WHERE name = 'system'), NULL, 'S', ?)",
