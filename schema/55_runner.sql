@@ -330,16 +330,16 @@ CREATE TRIGGER integration_log_organization_bi BEFORE INSERT ON integration_log 
 END;
 CREATE TRIGGER integration_log_request_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.request_data IS NOT NULL AND json_valid(NEW.request_data) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|request_data|secret|What is logged must have its secrets masked: ***.')
-  FROM json_tree(NEW.request_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+  FROM json_tree(NEW.request_data) t WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array') AND atom IS NOT '***';
+    AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
 END;
 
 CREATE TRIGGER integration_log_response_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.response_data IS NOT NULL AND json_valid(NEW.response_data) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|response_data|secret|What is logged must have its secrets masked: ***.')
-  FROM json_tree(NEW.response_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+  FROM json_tree(NEW.response_data) t WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
     ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array') AND atom IS NOT '***';
+    AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
 END;
 
 -- A communication that was tried keeps its organization; so does one that a run made.

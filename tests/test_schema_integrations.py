@@ -603,3 +603,21 @@ def test_one_index_serves_the_schedules_that_are_due(catalogue: sqlite3.Connecti
 def _partial(catalogue: sqlite3.Connection, table: str) -> list[str]:
     sql = "SELECT name FROM pragma_index_list(?) WHERE partial"
     return [name for (name,) in catalogue.execute(sql, (table,))]
+
+
+@pytest.mark.ledger("S4-38")
+def test_a_template_of_another_organization_is_not_found(edge: Database) -> None:
+    with edge.change():
+        other = models.Organization.create(code="OTHER", name="Other")
+        for owner, code in ((other, "theirs"), (1, "ours")):
+            models.IntegrationTemplate.create(
+                code=code, template_name=code, version="1", organization=owner, integration_type=_type(),
+                template_category=1, connection_template={"connector": "file", "format": "csv"},
+                mapping_templates={"mappings": []},
+            )  # fmt: skip
+    assert "ours" in {row["code"] for row in integrations.list_templates()}
+    assert "theirs" not in {row["code"] for row in integrations.list_templates()}
+    with pytest.raises(NotFoundError, match="Template not found or inactive"):
+        integrations.create("mine", template="theirs", settings={"path": "a.csv"})
+    assert edge.query("SELECT count(*) AS n FROM integration") == [{"n": 0}]
+    assert integrations.create("mine", template="ours", settings={"path": "a.csv"})["template"] == "ours 1"

@@ -316,8 +316,14 @@ def test_an_attempt_is_kept_as_it_was(edge_file: Path) -> None:
 
 
 def test_what_is_logged_has_its_secrets_masked(shell: sqlite3.Connection) -> None:
-    row = sample(shell, "integration_log", request_data='{"headers": {"Authorization": "***"}, "page": 2}')
-    assert put(shell, "integration_log", **row)
+    row = sample(shell, "integration_log")
+    for text in ('{"headers": {"Authorization": "***"}, "page": 2}', '{"Authorization": ["***", "***"]}'):
+        assert put(shell, "integration_log", **{**row, "request_data": text, "response_data": text})
+    for text in ('{"token": "***x"}', '{"Authorization": ["***", "k"]}', '{"a": [{"api-key": 7}]}'):
+        for column in ("request_data", "response_data"):
+            bad = {**row, column: text}
+            error = refused(shell, lambda bad=bad: put(shell, "integration_log", **bad))
+            assert (error.column, error.code) == (column, "secret")
 
 
 def test_a_breaker_and_a_limit_are_there_once(catalogue: sqlite3.Connection) -> None:

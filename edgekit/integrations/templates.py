@@ -16,6 +16,8 @@ _COLUMNS = (
 _FROM = (
     " FROM integration_template t JOIN integration_type i ON i.id = t.integration_type_id"
     " JOIN template_category c ON c.id = t.template_category_id WHERE t.status_id = 1"
+    # What is made of a template belongs to organization 1: those of another are none of its business.
+    " AND (t.organization_id IS NULL OR t.organization_id = 1)"
 )
 
 
