@@ -45,6 +45,7 @@ WITHOUT_LIFE_CYCLE = {
     "consultation_analytics": set(),
     "vault_use_log": set(),
     "metric_sample": set(),
+    "moderation_action": set(),
 }
 OWN_KEYS = {"system", "schema_migration"}  # one row, and the numbers of the migrations
 GIVEN_NAMES = {"consultation_analytics"}  # like a plural, and given
@@ -59,12 +60,14 @@ CASCADES = {
     ("circuit_breaker", "integration_id"),
     ("integration_checkpoint", "integration_id"),
     ("workflow_execution", "workflow_id"),
+    ("client_app_override", "installation_id"),
 }
+SET_NULL = {("client_app_override", "marketplace_module_id")}
 REFERENCE_TABLES = [
     "environment", "role", "license_tier", "relationship_type", "communication_direction", "entity_category",
     "entity_reference_type", "event_source", "communication_channel", "communication_status",
     "business_context_type", "integration_type", "template_category", "client_status", "subscription_status",
-    "workflow_type",
+    "workflow_type", "marketplace_category", "pricing_model", "payment_status", "marketplace_module",
     "scope_type", "feature_type", "feature", "component_registry", "configuration_type",
 ]  # fmt: skip
 
@@ -120,6 +123,7 @@ def test_names_are_singular_snake_case_and_say_what_a_column_is(catalogue: sqlit
                 assert names_parent or names_user or is_typed or (parent, column) in {
                     (table, "resumed_from_id"), ("audit_gate", "open_gate"), ("user", "assigned_manager_id"),
                     ("integration_pipeline_definition", "pipeline_id"),
+                    ("user", "developer_id"),
                 }, where  # fmt: skip
             assert kind in {"INTEGER", "REAL", "TEXT", "BLOB", "ANY"}, where
 
@@ -176,8 +180,8 @@ def test_references_point_down_the_order(catalogue: sqlite3.Connection) -> None:
             if column not in UPWARD:
                 assert ORDER.index(parent) <= ORDER.index(table), f"{table}.{column} points up"
                 assert TABLES[parent][1] <= file
-            cascades = (table, column) in CASCADES
-            assert rule == ("CASCADE" if cascades else "NO ACTION"), f"{table}.{column}"
+            stated = "CASCADE" if (table, column) in CASCADES else "NO ACTION"
+            assert rule == ("SET NULL" if (table, column) in SET_NULL else stated), f"{table}.{column}"
 
 
 @pytest.mark.ledger("S0-133", "S1-34", "S1-38", "S1-39", "S1-45")

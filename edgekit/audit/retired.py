@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 NO_VALUES = {"alert_rule", "dashboard", "event_subscription", "sync_peer"}
 """Tables laid out like a reference table whose rows are set up to work, not to be chosen from."""
 
-EXEMPT = {("feature_usage", "feature_id"), ("integration_event", "event_source_id")}
+EXEMPT = {
+    ("feature_usage", "feature_id"),
+    ("integration_event", "event_source_id"),
+    ("module_payment", "module_id"),
+    ("module_submission", "module_id"),  # a module is submitted before it is on the market
+}
 """What tells what happened: it did, whatever became of the value."""
 
 

@@ -55,6 +55,7 @@ APPEND_ONLY = (
     "consultation_analytics",
     "integration_log",
     "metric_sample",
+    "moderation_action",
     "schema_migration",
     "validation_message",
     "vault_use_log",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgekit.models.insurance import *  # noqa: F403
     from edgekit.models.integrations import *  # noqa: F403
     from edgekit.models.licensing import *  # noqa: F403
+    from edgekit.models.marketplace import *  # noqa: F403
     from edgekit.models.monitoring import *  # noqa: F403
     from edgekit.models.parties import *  # noqa: F403
     from edgekit.models.reference import *  # noqa: F403
@@ -154,6 +155,21 @@ MODELS = {
         "WorkflowTemplate",
         "OrchestrationWorkflow",
         "WorkflowExecution",
+    ),
+    "marketplace": (
+        "MarketplaceCategory",
+        "PricingModel",
+        "PaymentStatus",
+        "MarketplaceModule",
+        "ModuleInstallation",
+        "ClientAppOverride",
+        "ModuleLicense",
+        "ModuleReview",
+        "ModulePayment",
+        "ModuleSubmission",
+        "ModuleValidation",
+        "ModerationAction",
+        "PublishingPipeline",
     ),
     "monitoring": (
         "MetricSample",
