@@ -103,6 +103,24 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (95, 'sync_bundle');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (96, 'sync_quarantine');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (97, 'map_integration_configuration');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (98, 'integration_execution_communication');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (99, 'marketplace_category');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (100, 'pricing_model');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (101, 'payment_status');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (102, 'marketplace_module');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (103, 'module_installation');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (104, 'client_app_override');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (105, 'module_license');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (106, 'module_review');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (107, 'module_payment');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (108, 'module_submission');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (109, 'module_validation');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (110, 'publishing_pipeline');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (111, 'package_type');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (112, 'delivery_method');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (113, 'handover_package');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (114, 'handover_package_module');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (115, 'handover_package_configuration');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (116, 'handover_package_document');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct(created_by, updated_by, created_at, updated_at) VALUES (NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
@@ -2209,9 +2227,12 @@ END;
 
 CREATE TRIGGER encryption_key_direct_delete BEFORE DELETE ON encryption_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 27) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of feature_license, integration_credential, client_billing_info or sync_peer refer to this row.') WHERE OLD.id IN (SELECT encryption_key_id FROM feature_license)
+  SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of other tables refer to this row.') WHERE OLD.id IN (SELECT encryption_key_id FROM feature_license)
   OR OLD.id IN (SELECT encryption_key_id FROM integration_credential)
   OR OLD.id IN (SELECT encryption_key_id FROM client_billing_info)
+  OR OLD.id IN (SELECT encryption_key_id FROM module_license)
+  OR OLD.id IN (SELECT encryption_key_id FROM module_payment)
+  OR OLD.id IN (SELECT encryption_key_id FROM handover_package)
   OR OLD.id IN (SELECT encryption_key_id FROM sync_peer);
 END;
 
@@ -2688,7 +2709,8 @@ CREATE TRIGGER feature_direct_delete BEFORE DELETE ON feature WHEN (SELECT open_
   OR OLD.id IN (SELECT feature_id FROM entity_feature)
   OR OLD.id IN (SELECT feature_id FROM model_registry)
   OR OLD.id IN (SELECT feature_id FROM component_registry)
-  OR OLD.id IN (SELECT feature_id FROM integration_type);
+  OR OLD.id IN (SELECT feature_id FROM integration_type)
+  OR OLD.id IN (SELECT feature_id FROM marketplace_module);
 END;
 
 CREATE TRIGGER feature_audit_delete AFTER DELETE ON feature BEGIN
@@ -3566,8 +3588,9 @@ END;
 
 CREATE TRIGGER configuration_direct_delete BEFORE DELETE ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 79) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|configuration|id|referenced|Rows of map_integration_configuration or client_deployment refer to this row.') WHERE OLD.id IN (SELECT configuration_id FROM map_integration_configuration)
-  OR OLD.id IN (SELECT configuration_id FROM client_deployment);
+  SELECT RAISE(ABORT, 'EK|configuration|id|referenced|Rows of map_integration_configuration, client_deployment or handover_package_configuration refer to this row.') WHERE OLD.id IN (SELECT configuration_id FROM map_integration_configuration)
+  OR OLD.id IN (SELECT configuration_id FROM client_deployment)
+  OR OLD.id IN (SELECT configuration_id FROM handover_package_configuration);
 END;
 
 CREATE TRIGGER configuration_audit_delete AFTER DELETE ON configuration BEGIN
@@ -4934,10 +4957,11 @@ END;
 
 CREATE TRIGGER integration_template_direct_delete BEFORE DELETE ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 36) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_prerequisite, integration_template_operation, approval or integration_template_instance refer to this row.') WHERE OLD.id IN (SELECT template_id FROM integration_template_prerequisite)
+  SELECT RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_prerequisite, integration_template_operation, approval, integration_template_instance or marketplace_module refer to this row.') WHERE OLD.id IN (SELECT template_id FROM integration_template_prerequisite)
   OR OLD.id IN (SELECT template_id FROM integration_template_operation)
   OR OLD.id IN (SELECT template_id FROM approval)
-  OR OLD.id IN (SELECT template_id FROM integration_template_instance);
+  OR OLD.id IN (SELECT template_id FROM integration_template_instance)
+  OR OLD.id IN (SELECT integration_template_id FROM marketplace_module);
 END;
 
 CREATE TRIGGER integration_template_audit_delete AFTER DELETE ON integration_template BEGIN
@@ -6186,11 +6210,17 @@ END;
 
 CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 43) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of client_billing_info, client_deployment, client_customization, consultation_session or orchestration_workflow refer to this row.') WHERE OLD.id IN (SELECT client_id FROM client_billing_info)
+  SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of other tables refer to this row.') WHERE OLD.id IN (SELECT client_id FROM client_billing_info)
   OR OLD.id IN (SELECT client_id FROM client_deployment)
   OR OLD.id IN (SELECT client_id FROM client_customization)
   OR OLD.id IN (SELECT client_id FROM consultation_session)
-  OR OLD.id IN (SELECT client_id FROM orchestration_workflow);
+  OR OLD.id IN (SELECT client_id FROM orchestration_workflow)
+  OR OLD.id IN (SELECT client_id FROM module_installation)
+  OR OLD.id IN (SELECT client_id FROM client_app_override)
+  OR OLD.id IN (SELECT client_id FROM module_license)
+  OR OLD.id IN (SELECT client_id FROM module_review)
+  OR OLD.id IN (SELECT client_id FROM module_payment);
+  DELETE FROM handover_package WHERE client_id = OLD.id;
 END;
 
 CREATE TRIGGER client_audit_delete AFTER DELETE ON client BEGIN
@@ -6350,8 +6380,9 @@ END;
 
 CREATE TRIGGER deployment_template_direct_delete BEFORE DELETE ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 45) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_deployment or client_customization refer to this row.') WHERE OLD.id IN (SELECT deployment_template_id FROM client_deployment)
-  OR OLD.id IN (SELECT deployment_template_id FROM client_customization);
+  SELECT RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_deployment, client_customization or marketplace_module refer to this row.') WHERE OLD.id IN (SELECT deployment_template_id FROM client_deployment)
+  OR OLD.id IN (SELECT deployment_template_id FROM client_customization)
+  OR OLD.id IN (SELECT deployment_template_id FROM marketplace_module);
 END;
 
 CREATE TRIGGER deployment_template_audit_delete AFTER DELETE ON deployment_template BEGIN
@@ -6944,7 +6975,9 @@ END;
 
 CREATE TRIGGER orchestration_workflow_direct_delete BEFORE DELETE ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 60) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|orchestration_workflow|id|referenced|Rows of publishing_pipeline refer to this row.') WHERE OLD.id IN (SELECT workflow_id FROM publishing_pipeline);
   DELETE FROM workflow_execution WHERE workflow_id = OLD.id;
+  UPDATE handover_package SET workflow_id = NULL WHERE workflow_id = OLD.id;
 END;
 
 CREATE TRIGGER orchestration_workflow_audit_delete AFTER DELETE ON orchestration_workflow BEGIN
@@ -7047,6 +7080,1364 @@ CREATE TRIGGER workflow_execution_audit_delete AFTER DELETE ON workflow_executio
     json_quote(OLD.completed_at),
     OLD.retry_count,
     OLD.max_retries,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER marketplace_category_direct_insert BEFORE INSERT ON marketplace_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT OR IGNORE INTO audit_replaced SELECT 99, id, NEW.id, NULL FROM marketplace_category
+    WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
+  DELETE FROM marketplace_category WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 99);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER marketplace_category_audit_insert AFTER INSERT ON marketplace_category BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|marketplace_category|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER marketplace_category_direct_inserted AFTER INSERT ON marketplace_category WHEN (NEW.parent_marketplace_category_id NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.parent_marketplace_category_id NOT NULL AND NEW.parent_marketplace_category_id NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|reference|There is no marketplace_category with this parent_marketplace_category_id.') END;
+END;
+
+CREATE TRIGGER marketplace_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON marketplace_category WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|marketplace_category|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|marketplace_category|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|marketplace_category|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER marketplace_category_audit_update AFTER UPDATE ON marketplace_category WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 99 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
+    UNION ALL SELECT 'name', OLD.name, NEW.name
+    UNION ALL SELECT 'description', OLD.description, NEW.description
+    UNION ALL SELECT 'parent_marketplace_category_id', OLD.parent_marketplace_category_id, NEW.parent_marketplace_category_id
+    UNION ALL SELECT 'sort_order', OLD.sort_order, NEW.sort_order
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE marketplace_category SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER marketplace_category_direct_update BEFORE UPDATE ON marketplace_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.parent_marketplace_category_id, OLD.parent_marketplace_category_id) NOT NULL AND NEW.parent_marketplace_category_id NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|reference|There is no marketplace_category with this parent_marketplace_category_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 99, id, NEW.id, NULL FROM marketplace_category
+    WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
+  DELETE FROM marketplace_category WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 99);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER marketplace_category_direct_delete BEFORE DELETE ON marketplace_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 99) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|marketplace_category|id|referenced|Rows of marketplace_category or marketplace_module refer to this row.') WHERE EXISTS (SELECT 1 FROM marketplace_category WHERE parent_marketplace_category_id = OLD.id AND id IS NOT OLD.id)
+  OR OLD.id IN (SELECT category_id FROM marketplace_module);
+END;
+
+CREATE TRIGGER marketplace_category_audit_delete AFTER DELETE ON marketplace_category BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"parent_marketplace_category_id":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    ifnull(OLD.parent_marketplace_category_id, 'null'),
+    OLD.sort_order,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER pricing_model_direct_insert BEFORE INSERT ON pricing_model WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT OR IGNORE INTO audit_replaced SELECT 100, id, NEW.id, NULL FROM pricing_model
+    WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
+  DELETE FROM pricing_model WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 100);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER pricing_model_audit_insert AFTER INSERT ON pricing_model BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|pricing_model|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER pricing_model_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON pricing_model WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|pricing_model|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|pricing_model|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|pricing_model|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER pricing_model_audit_update AFTER UPDATE ON pricing_model WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 100 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
+    UNION ALL SELECT 'name', OLD.name, NEW.name
+    UNION ALL SELECT 'description', OLD.description, NEW.description
+    UNION ALL SELECT 'is_recurring', OLD.is_recurring, NEW.is_recurring
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE pricing_model SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER pricing_model_direct_update BEFORE UPDATE ON pricing_model WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT OR IGNORE INTO audit_replaced SELECT 100, id, NEW.id, NULL FROM pricing_model
+    WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
+  DELETE FROM pricing_model WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 100);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER pricing_model_direct_delete BEFORE DELETE ON pricing_model WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 100) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|pricing_model|id|referenced|Rows of marketplace_module refer to this row.') WHERE OLD.id IN (SELECT pricing_model_id FROM marketplace_module);
+END;
+
+CREATE TRIGGER pricing_model_audit_delete AFTER DELETE ON pricing_model BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"is_recurring":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.is_recurring,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER payment_status_direct_insert BEFORE INSERT ON payment_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT OR IGNORE INTO audit_replaced SELECT 101, id, NEW.id, NULL FROM payment_status
+    WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
+  DELETE FROM payment_status WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 101);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER payment_status_audit_insert AFTER INSERT ON payment_status BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|payment_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER payment_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON payment_status WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|payment_status|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|payment_status|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|payment_status|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER payment_status_audit_update AFTER UPDATE ON payment_status WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 101 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
+    UNION ALL SELECT 'name', OLD.name, NEW.name
+    UNION ALL SELECT 'description', OLD.description, NEW.description
+    UNION ALL SELECT 'is_paid', OLD.is_paid, NEW.is_paid
+    UNION ALL SELECT 'is_final_state', OLD.is_final_state, NEW.is_final_state
+    UNION ALL SELECT 'is_error_state', OLD.is_error_state, NEW.is_error_state
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE payment_status SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER payment_status_direct_update BEFORE UPDATE ON payment_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT OR IGNORE INTO audit_replaced SELECT 101, id, NEW.id, NULL FROM payment_status
+    WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
+  DELETE FROM payment_status WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 101);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER payment_status_direct_delete BEFORE DELETE ON payment_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 101) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|payment_status|id|referenced|Rows of module_payment refer to this row.') WHERE OLD.id IN (SELECT payment_status_id FROM module_payment);
+END;
+
+CREATE TRIGGER payment_status_audit_delete AFTER DELETE ON payment_status BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"is_paid":%s,"is_final_state":%s,"is_error_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.is_paid,
+    OLD.is_final_state,
+    OLD.is_error_state,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER marketplace_module_direct_insert BEFORE INSERT ON marketplace_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.integration_template_id NOT NULL AND NEW.integration_template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|marketplace_module|integration_template_id|reference|There is no integration_template with this integration_template_id.')
+    WHEN NEW.deployment_template_id NOT NULL AND NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|marketplace_module|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
+    WHEN NEW.category_id NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_module|category_id|reference|There is no marketplace_category with this category_id.')
+    WHEN NEW.developer_id NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|marketplace_module|developer_id|reference|There is no user with this developer_id.')
+    WHEN NEW.pricing_model_id NOT IN (SELECT id FROM pricing_model) THEN RAISE(ABORT, 'EK|marketplace_module|pricing_model_id|reference|There is no pricing_model with this pricing_model_id.')
+    WHEN NEW.feature_id NOT NULL AND NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|marketplace_module|feature_id|reference|There is no feature with this feature_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 102, id, NEW.id, NULL FROM marketplace_module
+    WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
+  DELETE FROM marketplace_module WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 102);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER marketplace_module_audit_insert AFTER INSERT ON marketplace_module BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|marketplace_module|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER marketplace_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON marketplace_module WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|marketplace_module|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|marketplace_module|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|marketplace_module|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER marketplace_module_audit_update AFTER UPDATE ON marketplace_module WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 102 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
+    UNION ALL SELECT 'name', OLD.name, NEW.name
+    UNION ALL SELECT 'description', OLD.description, NEW.description
+    UNION ALL SELECT 'version', OLD.version, NEW.version
+    UNION ALL SELECT 'module_kind', OLD.module_kind, NEW.module_kind
+    UNION ALL SELECT 'integration_template_id', OLD.integration_template_id, NEW.integration_template_id
+    UNION ALL SELECT 'deployment_template_id', OLD.deployment_template_id, NEW.deployment_template_id
+    UNION ALL SELECT 'category_id', OLD.category_id, NEW.category_id
+    UNION ALL SELECT 'developer_id', OLD.developer_id, NEW.developer_id
+    UNION ALL SELECT 'pricing_model_id', OLD.pricing_model_id, NEW.pricing_model_id
+    UNION ALL SELECT 'price', OLD.price, NEW.price
+    UNION ALL SELECT 'currency', OLD.currency, NEW.currency
+    UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE marketplace_module SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER marketplace_module_direct_update BEFORE UPDATE ON marketplace_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.integration_template_id, OLD.integration_template_id) NOT NULL AND NEW.integration_template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|marketplace_module|integration_template_id|reference|There is no integration_template with this integration_template_id.')
+    WHEN nullif(NEW.deployment_template_id, OLD.deployment_template_id) NOT NULL AND NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|marketplace_module|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
+    WHEN nullif(NEW.category_id, OLD.category_id) NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_module|category_id|reference|There is no marketplace_category with this category_id.')
+    WHEN nullif(NEW.developer_id, OLD.developer_id) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|marketplace_module|developer_id|reference|There is no user with this developer_id.')
+    WHEN nullif(NEW.pricing_model_id, OLD.pricing_model_id) NOT IN (SELECT id FROM pricing_model) THEN RAISE(ABORT, 'EK|marketplace_module|pricing_model_id|reference|There is no pricing_model with this pricing_model_id.')
+    WHEN nullif(NEW.feature_id, OLD.feature_id) NOT NULL AND NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|marketplace_module|feature_id|reference|There is no feature with this feature_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 102, id, NEW.id, NULL FROM marketplace_module
+    WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
+  DELETE FROM marketplace_module WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 102);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER marketplace_module_direct_delete BEFORE DELETE ON marketplace_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 102) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|marketplace_module|id|referenced|Rows of module_installation, module_license, module_review, module_payment or module_submission refer to this row.') WHERE OLD.id IN (SELECT module_id FROM module_installation)
+  OR OLD.id IN (SELECT module_id FROM module_license)
+  OR OLD.id IN (SELECT module_id FROM module_review)
+  OR OLD.id IN (SELECT module_id FROM module_payment)
+  OR OLD.id IN (SELECT module_id FROM module_submission);
+  UPDATE client_app_override SET marketplace_module_id = NULL WHERE marketplace_module_id = OLD.id;
+END;
+
+CREATE TRIGGER marketplace_module_audit_delete AFTER DELETE ON marketplace_module BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"version":%s,"module_kind":%s,"integration_template_id":%s,"deployment_template_id":%s,"category_id":%s,"developer_id":%s,"pricing_model_id":%s,"price":%s,"currency":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    json_quote(OLD.version),
+    json_quote(OLD.module_kind),
+    ifnull(OLD.integration_template_id, 'null'),
+    ifnull(OLD.deployment_template_id, 'null'),
+    OLD.category_id,
+    OLD.developer_id,
+    OLD.pricing_model_id,
+    OLD.price,
+    json_quote(OLD.currency),
+    ifnull(OLD.feature_id, 'null'),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER module_installation_direct_insert BEFORE INSERT ON module_installation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_installation|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_installation|module_id|reference|There is no marketplace_module with this module_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 103, id, NEW.id, NULL FROM module_installation
+    WHERE id = nullif(NEW.id, -1) OR (installation_status <> 'uninstalled') AND (ifnull(NEW.installation_status, ('pending')) <> 'uninstalled') AND client_id = NEW.client_id AND module_id = NEW.module_id;
+  DELETE FROM module_installation WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 103);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_installation_audit_insert AFTER INSERT ON module_installation BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|module_installation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER module_installation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_installation WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_installation|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_installation|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_installation|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER module_installation_audit_update AFTER UPDATE ON module_installation WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 103 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
+    UNION ALL SELECT 'module_id', OLD.module_id, NEW.module_id
+    UNION ALL SELECT 'installed_version', OLD.installed_version, NEW.installed_version
+    UNION ALL SELECT 'installation_status', OLD.installation_status, NEW.installation_status
+    UNION ALL SELECT 'installed_at', OLD.installed_at, NEW.installed_at
+    UNION ALL SELECT 'uninstalled_at', OLD.uninstalled_at, NEW.uninstalled_at
+    UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE module_installation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER module_installation_direct_update BEFORE UPDATE ON module_installation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_installation|client_id|reference|There is no client with this client_id.')
+    WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_installation|module_id|reference|There is no marketplace_module with this module_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 103, id, NEW.id, NULL FROM module_installation
+    WHERE ((installation_status <> 'uninstalled') AND (ifnull(NEW.installation_status, ('pending')) <> 'uninstalled') AND client_id = NEW.client_id AND module_id = NEW.module_id) AND id IS NOT OLD.id;
+  DELETE FROM module_installation WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 103);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_installation_direct_delete BEFORE DELETE ON module_installation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 103) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|module_installation|id|referenced|Rows of handover_package_module refer to this row.') WHERE OLD.id IN (SELECT installation_id FROM handover_package_module);
+  DELETE FROM client_app_override WHERE installation_id = OLD.id;
+END;
+
+CREATE TRIGGER module_installation_audit_delete AFTER DELETE ON module_installation BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, OLD.id, 'D',
+    format('{"client_id":%s,"module_id":%s,"installed_version":%s,"installation_status":%s,"installed_at":%s,"uninstalled_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.client_id,
+    OLD.module_id,
+    json_quote(OLD.installed_version),
+    json_quote(OLD.installation_status),
+    json_quote(OLD.installed_at),
+    json_quote(OLD.uninstalled_at),
+    json_quote(OLD.error_message),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER client_app_override_direct_insert BEFORE INSERT ON client_app_override WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_app_override|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.marketplace_module_id NOT NULL AND NEW.marketplace_module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|reference|There is no marketplace_module with this marketplace_module_id.')
+    WHEN NEW.installation_id NOT NULL AND NEW.installation_id NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|client_app_override|installation_id|reference|There is no module_installation with this installation_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 104, id, NEW.id, NULL FROM client_app_override
+    WHERE id = nullif(NEW.id, -1) OR client_id = NEW.client_id AND app_code COLLATE NOCASE = NEW.app_code;
+  DELETE FROM client_app_override WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 104);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER client_app_override_audit_insert AFTER INSERT ON client_app_override BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|client_app_override|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER client_app_override_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_app_override WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|client_app_override|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_app_override|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_app_override|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER client_app_override_audit_update AFTER UPDATE ON client_app_override WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 104 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
+    UNION ALL SELECT 'app_code', OLD.app_code COLLATE BINARY, NEW.app_code
+    UNION ALL SELECT 'override_settings', OLD.override_settings, NEW.override_settings
+    UNION ALL SELECT 'marketplace_module_id', OLD.marketplace_module_id, NEW.marketplace_module_id
+    UNION ALL SELECT 'installation_id', OLD.installation_id, NEW.installation_id
+    UNION ALL SELECT 'activation_status', OLD.activation_status, NEW.activation_status
+    UNION ALL SELECT 'activation_metadata', OLD.activation_metadata, NEW.activation_metadata
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE client_app_override SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER client_app_override_direct_update BEFORE UPDATE ON client_app_override WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_app_override|client_id|reference|There is no client with this client_id.')
+    WHEN nullif(NEW.marketplace_module_id, OLD.marketplace_module_id) NOT NULL AND NEW.marketplace_module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|reference|There is no marketplace_module with this marketplace_module_id.')
+    WHEN nullif(NEW.installation_id, OLD.installation_id) NOT NULL AND NEW.installation_id NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|client_app_override|installation_id|reference|There is no module_installation with this installation_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 104, id, NEW.id, NULL FROM client_app_override
+    WHERE (client_id = NEW.client_id AND app_code COLLATE NOCASE = NEW.app_code) AND id IS NOT OLD.id;
+  DELETE FROM client_app_override WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 104);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER client_app_override_direct_delete BEFORE DELETE ON client_app_override WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER client_app_override_audit_delete AFTER DELETE ON client_app_override BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, OLD.id, 'D',
+    format('{"client_id":%s,"app_code":%s,"override_settings":%s,"marketplace_module_id":%s,"installation_id":%s,"activation_status":%s,"activation_metadata":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.client_id,
+    json_quote(OLD.app_code),
+    json_quote(OLD.override_settings),
+    ifnull(OLD.marketplace_module_id, 'null'),
+    ifnull(OLD.installation_id, 'null'),
+    json_quote(OLD.activation_status),
+    json_quote(OLD.activation_metadata),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER module_license_direct_insert BEFORE INSERT ON module_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_license|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_license|module_id|reference|There is no marketplace_module with this module_id.')
+    WHEN NEW.encryption_key_id NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|module_license|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 105, id, NEW.id, NULL FROM module_license
+    WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid OR license_key_hash = NEW.license_key_hash OR client_id = NEW.client_id AND module_id = NEW.module_id;
+  DELETE FROM module_license WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 105);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_license_audit_insert AFTER INSERT ON module_license BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|module_license|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER module_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_license WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_license|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_license|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_license|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER module_license_audit_update AFTER UPDATE ON module_license WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 105 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+    SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
+    UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
+    UNION ALL SELECT 'module_id', OLD.module_id, NEW.module_id
+    UNION ALL SELECT 'license_key_ciphertext', OLD.license_key_ciphertext, NEW.license_key_ciphertext
+    UNION ALL SELECT 'license_key_hash', OLD.license_key_hash, NEW.license_key_hash
+    UNION ALL SELECT 'encryption_key_id', OLD.encryption_key_id, NEW.encryption_key_id
+    UNION ALL SELECT 'seats', OLD.seats, NEW.seats
+    UNION ALL SELECT 'expires_at', OLD.expires_at, NEW.expires_at
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE module_license SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER module_license_direct_update BEFORE UPDATE ON module_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_license|client_id|reference|There is no client with this client_id.')
+    WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_license|module_id|reference|There is no marketplace_module with this module_id.')
+    WHEN nullif(NEW.encryption_key_id, OLD.encryption_key_id) NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|module_license|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 105, id, NEW.id, NULL FROM module_license
+    WHERE (uuid = NEW.uuid OR license_key_hash = NEW.license_key_hash OR client_id = NEW.client_id AND module_id = NEW.module_id) AND id IS NOT OLD.id;
+  DELETE FROM module_license WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 105);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_license_direct_delete BEFORE DELETE ON module_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 105) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|module_license|id|referenced|Rows of module_payment refer to this row.') WHERE OLD.id IN (SELECT license_id FROM module_payment);
+END;
+
+CREATE TRIGGER module_license_audit_delete AFTER DELETE ON module_license BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, OLD.id, 'D',
+    format('{"uuid":%s,"client_id":%s,"module_id":%s,"license_key_ciphertext":%s,"license_key_hash":%s,"encryption_key_id":%s,"seats":%s,"expires_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    OLD.client_id,
+    OLD.module_id,
+    iif(OLD.license_key_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    iif(OLD.license_key_hash IS NULL, 'null', '{"$secret":true}'),
+    ifnull(OLD.encryption_key_id, 'null'),
+    OLD.seats,
+    json_quote(OLD.expires_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER module_review_direct_insert BEFORE INSERT ON module_review WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_review|module_id|reference|There is no marketplace_module with this module_id.')
+    WHEN NEW.reviewed_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_review|reviewed_by|reference|There is no user with this reviewed_by.')
+    WHEN NEW.client_id NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_review|client_id|reference|There is no client with this client_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 106, id, NEW.id, NULL FROM module_review
+    WHERE id = nullif(NEW.id, -1) OR module_id = NEW.module_id AND reviewed_by = NEW.reviewed_by;
+  DELETE FROM module_review WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 106);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_review_audit_insert AFTER INSERT ON module_review BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|module_review|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER module_review_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_review WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_review|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_review|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_review|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER module_review_audit_update AFTER UPDATE ON module_review WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 106 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'module_id' AS name, OLD.module_id AS old, NEW.module_id AS new
+    UNION ALL SELECT 'reviewed_by', OLD.reviewed_by, NEW.reviewed_by
+    UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
+    UNION ALL SELECT 'rating', OLD.rating, NEW.rating
+    UNION ALL SELECT 'review_text', OLD.review_text, NEW.review_text
+    UNION ALL SELECT 'moderation_status', OLD.moderation_status, NEW.moderation_status
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE module_review SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER module_review_direct_update BEFORE UPDATE ON module_review WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_review|module_id|reference|There is no marketplace_module with this module_id.')
+    WHEN nullif(NEW.reviewed_by, OLD.reviewed_by) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_review|reviewed_by|reference|There is no user with this reviewed_by.')
+    WHEN nullif(NEW.client_id, OLD.client_id) NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_review|client_id|reference|There is no client with this client_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 106, id, NEW.id, NULL FROM module_review
+    WHERE (module_id = NEW.module_id AND reviewed_by = NEW.reviewed_by) AND id IS NOT OLD.id;
+  DELETE FROM module_review WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 106);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_review_direct_delete BEFORE DELETE ON module_review WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER module_review_audit_delete AFTER DELETE ON module_review BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, OLD.id, 'D',
+    format('{"module_id":%s,"reviewed_by":%s,"client_id":%s,"rating":%s,"review_text":%s,"moderation_status":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.module_id,
+    OLD.reviewed_by,
+    ifnull(OLD.client_id, 'null'),
+    OLD.rating,
+    json_quote(OLD.review_text),
+    json_quote(OLD.moderation_status),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER module_payment_direct_insert BEFORE INSERT ON module_payment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_payment|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_payment|module_id|reference|There is no marketplace_module with this module_id.')
+    WHEN NEW.license_id NOT NULL AND NEW.license_id NOT IN (SELECT id FROM module_license) THEN RAISE(ABORT, 'EK|module_payment|license_id|reference|There is no module_license with this license_id.')
+    WHEN NEW.payment_status_id NOT IN (SELECT id FROM payment_status) THEN RAISE(ABORT, 'EK|module_payment|payment_status_id|reference|There is no payment_status with this payment_status_id.')
+    WHEN NEW.encryption_key_id NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|module_payment|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 107, id, NEW.id, NULL FROM module_payment
+    WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid OR provider_reference = NEW.provider_reference;
+  DELETE FROM module_payment WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 107);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_payment_audit_insert AFTER INSERT ON module_payment BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|module_payment|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER module_payment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_payment WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_payment|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_payment|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_payment|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER module_payment_audit_update AFTER UPDATE ON module_payment WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 107 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+    SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
+    UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
+    UNION ALL SELECT 'module_id', OLD.module_id, NEW.module_id
+    UNION ALL SELECT 'license_id', OLD.license_id, NEW.license_id
+    UNION ALL SELECT 'amount', OLD.amount, NEW.amount
+    UNION ALL SELECT 'fee', OLD.fee, NEW.fee
+    UNION ALL SELECT 'currency', OLD.currency, NEW.currency
+    UNION ALL SELECT 'payment_status_id', OLD.payment_status_id, NEW.payment_status_id
+    UNION ALL SELECT 'payment_method_ciphertext', OLD.payment_method_ciphertext, NEW.payment_method_ciphertext
+    UNION ALL SELECT 'encryption_key_id', OLD.encryption_key_id, NEW.encryption_key_id
+    UNION ALL SELECT 'provider_reference', OLD.provider_reference, NEW.provider_reference
+    UNION ALL SELECT 'paid_at', OLD.paid_at, NEW.paid_at
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE module_payment SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER module_payment_direct_update BEFORE UPDATE ON module_payment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_payment|client_id|reference|There is no client with this client_id.')
+    WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_payment|module_id|reference|There is no marketplace_module with this module_id.')
+    WHEN nullif(NEW.license_id, OLD.license_id) NOT NULL AND NEW.license_id NOT IN (SELECT id FROM module_license) THEN RAISE(ABORT, 'EK|module_payment|license_id|reference|There is no module_license with this license_id.')
+    WHEN nullif(NEW.payment_status_id, OLD.payment_status_id) NOT IN (SELECT id FROM payment_status) THEN RAISE(ABORT, 'EK|module_payment|payment_status_id|reference|There is no payment_status with this payment_status_id.')
+    WHEN nullif(NEW.encryption_key_id, OLD.encryption_key_id) NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|module_payment|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 107, id, NEW.id, NULL FROM module_payment
+    WHERE (uuid = NEW.uuid OR provider_reference = NEW.provider_reference) AND id IS NOT OLD.id;
+  DELETE FROM module_payment WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 107);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_payment_direct_delete BEFORE DELETE ON module_payment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER module_payment_audit_delete AFTER DELETE ON module_payment BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, OLD.id, 'D',
+    format('{"uuid":%s,"client_id":%s,"module_id":%s,"license_id":%s,"amount":%s,"fee":%s,"currency":%s,"payment_status_id":%s,"payment_method_ciphertext":%s,"encryption_key_id":%s,"provider_reference":%s,"paid_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    OLD.client_id,
+    OLD.module_id,
+    ifnull(OLD.license_id, 'null'),
+    OLD.amount,
+    OLD.fee,
+    json_quote(OLD.currency),
+    OLD.payment_status_id,
+    iif(OLD.payment_method_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(OLD.encryption_key_id, 'null'),
+    json_quote(OLD.provider_reference),
+    json_quote(OLD.paid_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER module_submission_direct_insert BEFORE INSERT ON module_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_submission|module_id|reference|There is no marketplace_module with this module_id.')
+    WHEN NEW.submitted_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_submission|submitted_by|reference|There is no user with this submitted_by.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 108, id, NEW.id, NULL FROM module_submission
+    WHERE id = nullif(NEW.id, -1) OR (submission_status NOT IN ('rejected', 'withdrawn')) AND (ifnull(NEW.submission_status, ('pending')) NOT IN ('rejected', 'withdrawn')) AND module_id = NEW.module_id AND submitted_version = NEW.submitted_version;
+  DELETE FROM module_submission WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 108);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_submission_audit_insert AFTER INSERT ON module_submission BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|module_submission|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER module_submission_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_submission WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_submission|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_submission|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_submission|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER module_submission_audit_update AFTER UPDATE ON module_submission WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 108 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'module_id' AS name, OLD.module_id AS old, NEW.module_id AS new
+    UNION ALL SELECT 'submitted_version', OLD.submitted_version, NEW.submitted_version
+    UNION ALL SELECT 'submitted_by', OLD.submitted_by, NEW.submitted_by
+    UNION ALL SELECT 'submission_status', OLD.submission_status, NEW.submission_status
+    UNION ALL SELECT 'submitted_at', OLD.submitted_at, NEW.submitted_at
+    UNION ALL SELECT 'decided_at', OLD.decided_at, NEW.decided_at
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE module_submission SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER module_submission_direct_update BEFORE UPDATE ON module_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_submission|module_id|reference|There is no marketplace_module with this module_id.')
+    WHEN nullif(NEW.submitted_by, OLD.submitted_by) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_submission|submitted_by|reference|There is no user with this submitted_by.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 108, id, NEW.id, NULL FROM module_submission
+    WHERE ((submission_status NOT IN ('rejected', 'withdrawn')) AND (ifnull(NEW.submission_status, ('pending')) NOT IN ('rejected', 'withdrawn')) AND module_id = NEW.module_id AND submitted_version = NEW.submitted_version) AND id IS NOT OLD.id;
+  DELETE FROM module_submission WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 108);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_submission_direct_delete BEFORE DELETE ON module_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 108) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|module_submission|id|referenced|Rows of module_validation, moderation_action or publishing_pipeline refer to this row.') WHERE OLD.id IN (SELECT submission_id FROM module_validation)
+  OR OLD.id IN (SELECT submission_id FROM moderation_action)
+  OR OLD.id IN (SELECT submission_id FROM publishing_pipeline);
+END;
+
+CREATE TRIGGER module_submission_audit_delete AFTER DELETE ON module_submission BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, OLD.id, 'D',
+    format('{"module_id":%s,"submitted_version":%s,"submitted_by":%s,"submission_status":%s,"submitted_at":%s,"decided_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.module_id,
+    json_quote(OLD.submitted_version),
+    OLD.submitted_by,
+    json_quote(OLD.submission_status),
+    json_quote(OLD.submitted_at),
+    json_quote(OLD.decided_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER module_validation_direct_insert BEFORE INSERT ON module_validation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.submission_id NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|module_validation|submission_id|reference|There is no module_submission with this submission_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 109, id, NEW.id, NULL FROM module_validation
+    WHERE id = nullif(NEW.id, -1) OR submission_id = NEW.submission_id AND check_name = NEW.check_name;
+  DELETE FROM module_validation WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 109);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_validation_audit_insert AFTER INSERT ON module_validation BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|module_validation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER module_validation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_validation WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_validation|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_validation|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_validation|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER module_validation_audit_update AFTER UPDATE ON module_validation WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 109 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+    SELECT 'submission_id' AS name, OLD.submission_id AS old, NEW.submission_id AS new
+    UNION ALL SELECT 'check_name', OLD.check_name, NEW.check_name
+    UNION ALL SELECT 'validation_status', OLD.validation_status, NEW.validation_status
+    UNION ALL SELECT 'details', OLD.details, NEW.details
+    UNION ALL SELECT 'score', OLD.score, NEW.score
+    UNION ALL SELECT 'validated_at', OLD.validated_at, NEW.validated_at
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE module_validation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER module_validation_direct_update BEFORE UPDATE ON module_validation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.submission_id, OLD.submission_id) NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|module_validation|submission_id|reference|There is no module_submission with this submission_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 109, id, NEW.id, NULL FROM module_validation
+    WHERE (submission_id = NEW.submission_id AND check_name = NEW.check_name) AND id IS NOT OLD.id;
+  DELETE FROM module_validation WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 109);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER module_validation_direct_delete BEFORE DELETE ON module_validation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER module_validation_audit_delete AFTER DELETE ON module_validation BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, OLD.id, 'D',
+    format('{"submission_id":%s,"check_name":%s,"validation_status":%s,"details":%s,"score":%s,"validated_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.submission_id,
+    json_quote(OLD.check_name),
+    json_quote(OLD.validation_status),
+    json_quote(OLD.details),
+    CASE WHEN OLD.score IS NULL THEN 'null' ELSE CASE WHEN abs(OLD.score) > 1.7976931348623157e308 THEN iif(OLD.score > 0, '9e999', '-9e999') ELSE format(iif(abs(OLD.score) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), OLD.score) END END,
+    json_quote(OLD.validated_at),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER moderation_action_direct_insert BEFORE INSERT ON moderation_action WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|moderation_action|id|range|Ids end at 9007199254740991.')
+    WHEN NEW.submission_id NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|moderation_action|submission_id|reference|There is no module_submission with this submission_id.')
+    WHEN NEW.moderated_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|moderation_action|moderated_by|reference|There is no user with this moderated_by.') END;
+END;
+
+CREATE TRIGGER moderation_action_kept_insert BEFORE INSERT ON moderation_action WHEN EXISTS (SELECT 1 FROM moderation_action WHERE id = NEW.id) BEGIN
+  SELECT RAISE(ABORT, 'EK|moderation_action|*|append_only|Rows of moderation_action are only ever added.');
+END;
+
+CREATE TRIGGER moderation_action_kept_update BEFORE UPDATE ON moderation_action BEGIN
+  SELECT RAISE(ABORT, 'EK|moderation_action|*|append_only|Rows of moderation_action are only ever added.');
+END;
+
+CREATE TRIGGER moderation_action_kept_delete BEFORE DELETE ON moderation_action BEGIN
+  SELECT RAISE(ABORT, 'EK|moderation_action|*|append_only|Rows of moderation_action are only ever added.');
+END;
+
+CREATE TRIGGER publishing_pipeline_direct_insert BEFORE INSERT ON publishing_pipeline WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.submission_id NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|publishing_pipeline|submission_id|reference|There is no module_submission with this submission_id.')
+    WHEN NEW.workflow_id NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|publishing_pipeline|workflow_id|reference|There is no orchestration_workflow with this workflow_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 110, id, NEW.id, NULL FROM publishing_pipeline
+    WHERE id = nullif(NEW.id, -1) OR submission_id = NEW.submission_id;
+  DELETE FROM publishing_pipeline WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 110);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER publishing_pipeline_audit_insert AFTER INSERT ON publishing_pipeline BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|publishing_pipeline|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER publishing_pipeline_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON publishing_pipeline WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|publishing_pipeline|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|publishing_pipeline|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|publishing_pipeline|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER publishing_pipeline_audit_update AFTER UPDATE ON publishing_pipeline WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 110 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'submission_id' AS name, OLD.submission_id AS old, NEW.submission_id AS new
+    UNION ALL SELECT 'workflow_id', OLD.workflow_id, NEW.workflow_id
+    UNION ALL SELECT 'publishing_status', OLD.publishing_status, NEW.publishing_status
+    UNION ALL SELECT 'started_at', OLD.started_at, NEW.started_at
+    UNION ALL SELECT 'completed_at', OLD.completed_at, NEW.completed_at
+    UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE publishing_pipeline SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER publishing_pipeline_direct_update BEFORE UPDATE ON publishing_pipeline WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.submission_id, OLD.submission_id) NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|publishing_pipeline|submission_id|reference|There is no module_submission with this submission_id.')
+    WHEN nullif(NEW.workflow_id, OLD.workflow_id) NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|publishing_pipeline|workflow_id|reference|There is no orchestration_workflow with this workflow_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 110, id, NEW.id, NULL FROM publishing_pipeline
+    WHERE (submission_id = NEW.submission_id) AND id IS NOT OLD.id;
+  DELETE FROM publishing_pipeline WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 110);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER publishing_pipeline_direct_delete BEFORE DELETE ON publishing_pipeline WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER publishing_pipeline_audit_delete AFTER DELETE ON publishing_pipeline BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, OLD.id, 'D',
+    format('{"submission_id":%s,"workflow_id":%s,"publishing_status":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.submission_id,
+    ifnull(OLD.workflow_id, 'null'),
+    json_quote(OLD.publishing_status),
+    json_quote(OLD.started_at),
+    json_quote(OLD.completed_at),
+    json_quote(OLD.error_message),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER package_type_direct_insert BEFORE INSERT ON package_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT OR IGNORE INTO audit_replaced SELECT 111, id, NEW.id, NULL FROM package_type
+    WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
+  DELETE FROM package_type WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 111);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER package_type_audit_insert AFTER INSERT ON package_type BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|package_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER package_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON package_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|package_type|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|package_type|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|package_type|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER package_type_audit_update AFTER UPDATE ON package_type WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 111 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
+    UNION ALL SELECT 'name', OLD.name, NEW.name
+    UNION ALL SELECT 'description', OLD.description, NEW.description
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE package_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER package_type_direct_update BEFORE UPDATE ON package_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT OR IGNORE INTO audit_replaced SELECT 111, id, NEW.id, NULL FROM package_type
+    WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
+  DELETE FROM package_type WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 111);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER package_type_direct_delete BEFORE DELETE ON package_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 111) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|package_type|id|referenced|Rows of handover_package refer to this row.') WHERE OLD.id IN (SELECT package_type_id FROM handover_package);
+END;
+
+CREATE TRIGGER package_type_audit_delete AFTER DELETE ON package_type BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER delivery_method_direct_insert BEFORE INSERT ON delivery_method WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT OR IGNORE INTO audit_replaced SELECT 112, id, NEW.id, NULL FROM delivery_method
+    WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
+  DELETE FROM delivery_method WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 112);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER delivery_method_audit_insert AFTER INSERT ON delivery_method BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|delivery_method|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER delivery_method_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON delivery_method WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|delivery_method|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|delivery_method|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|delivery_method|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER delivery_method_audit_update AFTER UPDATE ON delivery_method WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 112 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
+    UNION ALL SELECT 'name', OLD.name, NEW.name
+    UNION ALL SELECT 'description', OLD.description, NEW.description
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE delivery_method SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER delivery_method_direct_update BEFORE UPDATE ON delivery_method WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT OR IGNORE INTO audit_replaced SELECT 112, id, NEW.id, NULL FROM delivery_method
+    WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
+  DELETE FROM delivery_method WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 112);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER delivery_method_direct_delete BEFORE DELETE ON delivery_method WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 112) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|delivery_method|id|referenced|Rows of handover_package refer to this row.') WHERE OLD.id IN (SELECT delivery_method_id FROM handover_package);
+END;
+
+CREATE TRIGGER delivery_method_audit_delete AFTER DELETE ON delivery_method BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, OLD.id, 'D',
+    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.code),
+    json_quote(OLD.name),
+    json_quote(OLD.description),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER handover_package_direct_insert BEFORE INSERT ON handover_package WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|handover_package|client_id|reference|There is no client with this client_id.')
+    WHEN NEW.workflow_id NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|handover_package|workflow_id|reference|There is no orchestration_workflow with this workflow_id.')
+    WHEN ifnull(NEW.package_type_id, 1) NOT IN (SELECT id FROM package_type) THEN RAISE(ABORT, 'EK|handover_package|package_type_id|reference|There is no package_type with this package_type_id.')
+    WHEN NEW.encryption_key_id NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|handover_package|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
+    WHEN NEW.delivery_method_id NOT NULL AND NEW.delivery_method_id NOT IN (SELECT id FROM delivery_method) THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|reference|There is no delivery_method with this delivery_method_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 113, id, NEW.id, NULL FROM handover_package
+    WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid;
+  DELETE FROM handover_package WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 113);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER handover_package_audit_insert AFTER INSERT ON handover_package BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|handover_package|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER handover_package_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|handover_package|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|handover_package|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER handover_package_audit_update AFTER UPDATE ON handover_package WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 113 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('admin_credentials_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('admin_credentials_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+    SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
+    UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
+    UNION ALL SELECT 'workflow_id', OLD.workflow_id, NEW.workflow_id
+    UNION ALL SELECT 'package_name', OLD.package_name, NEW.package_name
+    UNION ALL SELECT 'package_type_id', OLD.package_type_id, NEW.package_type_id
+    UNION ALL SELECT 'admin_credentials_ciphertext', OLD.admin_credentials_ciphertext, NEW.admin_credentials_ciphertext
+    UNION ALL SELECT 'encryption_key_id', OLD.encryption_key_id, NEW.encryption_key_id
+    UNION ALL SELECT 'delivery_status', OLD.delivery_status, NEW.delivery_status
+    UNION ALL SELECT 'delivery_method_id', OLD.delivery_method_id, NEW.delivery_method_id
+    UNION ALL SELECT 'delivered_at', OLD.delivered_at, NEW.delivered_at
+    UNION ALL SELECT 'delivery_confirmation', OLD.delivery_confirmation, NEW.delivery_confirmation
+    UNION ALL SELECT 'package_metadata', OLD.package_metadata, NEW.package_metadata
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE handover_package SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER handover_package_direct_update BEFORE UPDATE ON handover_package WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|handover_package|client_id|reference|There is no client with this client_id.')
+    WHEN nullif(NEW.workflow_id, OLD.workflow_id) NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|handover_package|workflow_id|reference|There is no orchestration_workflow with this workflow_id.')
+    WHEN nullif(NEW.package_type_id, OLD.package_type_id) NOT IN (SELECT id FROM package_type) THEN RAISE(ABORT, 'EK|handover_package|package_type_id|reference|There is no package_type with this package_type_id.')
+    WHEN nullif(NEW.encryption_key_id, OLD.encryption_key_id) NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|handover_package|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.')
+    WHEN nullif(NEW.delivery_method_id, OLD.delivery_method_id) NOT NULL AND NEW.delivery_method_id NOT IN (SELECT id FROM delivery_method) THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|reference|There is no delivery_method with this delivery_method_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 113, id, NEW.id, NULL FROM handover_package
+    WHERE (uuid = NEW.uuid) AND id IS NOT OLD.id;
+  DELETE FROM handover_package WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 113);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER handover_package_direct_delete BEFORE DELETE ON handover_package WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 113) BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+  DELETE FROM handover_package_module WHERE package_id = OLD.id;
+  DELETE FROM handover_package_configuration WHERE package_id = OLD.id;
+  DELETE FROM handover_package_document WHERE package_id = OLD.id;
+END;
+
+CREATE TRIGGER handover_package_audit_delete AFTER DELETE ON handover_package BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, OLD.id, 'D',
+    format('{"uuid":%s,"client_id":%s,"workflow_id":%s,"package_name":%s,"package_type_id":%s,"admin_credentials_ciphertext":%s,"encryption_key_id":%s,"delivery_status":%s,"delivery_method_id":%s,"delivered_at":%s,"delivery_confirmation":%s,"package_metadata":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    OLD.client_id,
+    ifnull(OLD.workflow_id, 'null'),
+    json_quote(OLD.package_name),
+    OLD.package_type_id,
+    iif(OLD.admin_credentials_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(OLD.encryption_key_id, 'null'),
+    json_quote(OLD.delivery_status),
+    ifnull(OLD.delivery_method_id, 'null'),
+    json_quote(OLD.delivered_at),
+    json_quote(OLD.delivery_confirmation),
+    json_quote(OLD.package_metadata),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER handover_package_module_direct_insert BEFORE INSERT ON handover_package_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_module|package_id|reference|There is no handover_package with this package_id.')
+    WHEN NEW.installation_id NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|handover_package_module|installation_id|reference|There is no module_installation with this installation_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 114, id, NEW.id, NULL FROM handover_package_module
+    WHERE id = nullif(NEW.id, -1) OR package_id = NEW.package_id AND installation_id = NEW.installation_id;
+  DELETE FROM handover_package_module WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 114);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER handover_package_module_audit_insert AFTER INSERT ON handover_package_module BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|handover_package_module|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER handover_package_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_module WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|handover_package_module|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|handover_package_module|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_module|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER handover_package_module_audit_update AFTER UPDATE ON handover_package_module WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 114 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
+    UNION ALL SELECT 'installation_id', OLD.installation_id, NEW.installation_id
+    UNION ALL SELECT 'module_configuration', OLD.module_configuration, NEW.module_configuration
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE handover_package_module SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER handover_package_module_direct_update BEFORE UPDATE ON handover_package_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_module|package_id|reference|There is no handover_package with this package_id.')
+    WHEN nullif(NEW.installation_id, OLD.installation_id) NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|handover_package_module|installation_id|reference|There is no module_installation with this installation_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 114, id, NEW.id, NULL FROM handover_package_module
+    WHERE (package_id = NEW.package_id AND installation_id = NEW.installation_id) AND id IS NOT OLD.id;
+  DELETE FROM handover_package_module WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 114);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER handover_package_module_direct_delete BEFORE DELETE ON handover_package_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER handover_package_module_audit_delete AFTER DELETE ON handover_package_module BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, OLD.id, 'D',
+    format('{"package_id":%s,"installation_id":%s,"module_configuration":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.package_id,
+    OLD.installation_id,
+    json_quote(OLD.module_configuration),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER handover_package_configuration_direct_insert BEFORE INSERT ON handover_package_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_configuration|package_id|reference|There is no handover_package with this package_id.')
+    WHEN NEW.configuration_id NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|handover_package_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 115, id, NEW.id, NULL FROM handover_package_configuration
+    WHERE id = nullif(NEW.id, -1) OR package_id = NEW.package_id AND configuration_id = NEW.configuration_id;
+  DELETE FROM handover_package_configuration WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 115);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER handover_package_configuration_audit_insert AFTER INSERT ON handover_package_configuration BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|handover_package_configuration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER handover_package_configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_configuration WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|handover_package_configuration|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|handover_package_configuration|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_configuration|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER handover_package_configuration_audit_update AFTER UPDATE ON handover_package_configuration WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 115 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
+    UNION ALL SELECT 'configuration_id', OLD.configuration_id, NEW.configuration_id
+    UNION ALL SELECT 'configuration_version', OLD.configuration_version, NEW.configuration_version
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE handover_package_configuration SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER handover_package_configuration_direct_update BEFORE UPDATE ON handover_package_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_configuration|package_id|reference|There is no handover_package with this package_id.')
+    WHEN nullif(NEW.configuration_id, OLD.configuration_id) NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|handover_package_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 115, id, NEW.id, NULL FROM handover_package_configuration
+    WHERE (package_id = NEW.package_id AND configuration_id = NEW.configuration_id) AND id IS NOT OLD.id;
+  DELETE FROM handover_package_configuration WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 115);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER handover_package_configuration_direct_delete BEFORE DELETE ON handover_package_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER handover_package_configuration_audit_delete AFTER DELETE ON handover_package_configuration BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, OLD.id, 'D',
+    format('{"package_id":%s,"configuration_id":%s,"configuration_version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.package_id,
+    OLD.configuration_id,
+    OLD.configuration_version,
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER handover_package_document_direct_insert BEFORE INSERT ON handover_package_document WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_document|package_id|reference|There is no handover_package with this package_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 116, id, NEW.id, NULL FROM handover_package_document
+    WHERE id = nullif(NEW.id, -1) OR package_id = NEW.package_id AND document_type = NEW.document_type AND title = NEW.title;
+  DELETE FROM handover_package_document WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 116);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER handover_package_document_audit_insert AFTER INSERT ON handover_package_document BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|handover_package_document|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER handover_package_document_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_document WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|handover_package_document|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|handover_package_document|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_document|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER handover_package_document_audit_update AFTER UPDATE ON handover_package_document WHEN NEW.updated_at IS OLD.updated_at OR (
+  SELECT CASE WHEN table_id = 116 AND record_key = NEW.id
+    THEN json_extract(changes, '$.updated_at[1]') END
+  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
+    UNION ALL SELECT 'document_type', OLD.document_type, NEW.document_type
+    UNION ALL SELECT 'title', OLD.title, NEW.title
+    UNION ALL SELECT 'url', OLD.url, NEW.url
+    UNION ALL SELECT 'content_digest', OLD.content_digest, NEW.content_digest
+    UNION ALL SELECT 'sort_order', OLD.sort_order, NEW.sort_order
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE handover_package_document SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER handover_package_document_direct_update BEFORE UPDATE ON handover_package_document WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_document|package_id|reference|There is no handover_package with this package_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 116, id, NEW.id, NULL FROM handover_package_document
+    WHERE (package_id = NEW.package_id AND document_type = NEW.document_type AND title = NEW.title) AND id IS NOT OLD.id;
+  DELETE FROM handover_package_document WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 116);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER handover_package_document_direct_delete BEFORE DELETE ON handover_package_document WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER handover_package_document_audit_delete AFTER DELETE ON handover_package_document BEGIN
+  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, OLD.id, 'D',
+    format('{"package_id":%s,"document_type":%s,"title":%s,"url":%s,"content_digest":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    OLD.package_id,
+    json_quote(OLD.document_type),
+    json_quote(OLD.title),
+    json_quote(OLD.url),
+    json_quote(OLD.content_digest),
+    OLD.sort_order,
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),
@@ -7974,6 +9365,92 @@ END;
 CREATE TRIGGER orchestration_workflow_value_update AFTER UPDATE OF workflow_type_id ON orchestration_workflow BEGIN
   SELECT CASE
     WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER marketplace_category_value_insert AFTER INSERT ON marketplace_category BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM marketplace_category v WHERE v.id = NEW.parent_marketplace_category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER marketplace_category_value_update AFTER UPDATE OF parent_marketplace_category_id ON marketplace_category BEGIN
+  SELECT CASE
+    WHEN NEW.parent_marketplace_category_id IS NOT OLD.parent_marketplace_category_id AND EXISTS (SELECT 1 FROM marketplace_category v WHERE v.id = NEW.parent_marketplace_category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER marketplace_module_value_insert AFTER INSERT ON marketplace_module BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM marketplace_category v WHERE v.id = NEW.category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM pricing_model v WHERE v.id = NEW.pricing_model_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|pricing_model_id|retired|This pricing_model is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER marketplace_module_value_update AFTER UPDATE OF category_id, pricing_model_id, feature_id ON marketplace_module BEGIN
+  SELECT CASE
+    WHEN NEW.category_id IS NOT OLD.category_id AND EXISTS (SELECT 1 FROM marketplace_category v WHERE v.id = NEW.category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.pricing_model_id IS NOT OLD.pricing_model_id AND EXISTS (SELECT 1 FROM pricing_model v WHERE v.id = NEW.pricing_model_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|pricing_model_id|retired|This pricing_model is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER module_installation_value_insert AFTER INSERT ON module_installation BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_installation|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER module_installation_value_update AFTER UPDATE OF module_id ON module_installation BEGIN
+  SELECT CASE
+    WHEN NEW.module_id IS NOT OLD.module_id AND EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_installation|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER client_app_override_value_insert AFTER INSERT ON client_app_override BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.marketplace_module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER client_app_override_value_update AFTER UPDATE OF marketplace_module_id ON client_app_override BEGIN
+  SELECT CASE
+    WHEN NEW.marketplace_module_id IS NOT OLD.marketplace_module_id AND EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.marketplace_module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER module_license_value_insert AFTER INSERT ON module_license BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_license|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER module_license_value_update AFTER UPDATE OF module_id ON module_license BEGIN
+  SELECT CASE
+    WHEN NEW.module_id IS NOT OLD.module_id AND EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_license|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER module_review_value_insert AFTER INSERT ON module_review BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_review|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER module_review_value_update AFTER UPDATE OF module_id ON module_review BEGIN
+  SELECT CASE
+    WHEN NEW.module_id IS NOT OLD.module_id AND EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_review|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER module_payment_value_insert AFTER INSERT ON module_payment BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM payment_status v WHERE v.id = NEW.payment_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_payment|payment_status_id|retired|This payment_status is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER module_payment_value_update AFTER UPDATE OF payment_status_id ON module_payment BEGIN
+  SELECT CASE
+    WHEN NEW.payment_status_id IS NOT OLD.payment_status_id AND EXISTS (SELECT 1 FROM payment_status v WHERE v.id = NEW.payment_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_payment|payment_status_id|retired|This payment_status is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER handover_package_value_insert AFTER INSERT ON handover_package BEGIN
+  SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM package_type v WHERE v.id = NEW.package_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|package_type_id|retired|This package_type is retired: rows that have it keep it, no other is given it.')
+    WHEN EXISTS (SELECT 1 FROM delivery_method v WHERE v.id = NEW.delivery_method_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|retired|This delivery_method is retired: rows that have it keep it, no other is given it.') END;
+END;
+
+CREATE TRIGGER handover_package_value_update AFTER UPDATE OF package_type_id, delivery_method_id ON handover_package BEGIN
+  SELECT CASE
+    WHEN NEW.package_type_id IS NOT OLD.package_type_id AND EXISTS (SELECT 1 FROM package_type v WHERE v.id = NEW.package_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|package_type_id|retired|This package_type is retired: rows that have it keep it, no other is given it.')
+    WHEN NEW.delivery_method_id IS NOT OLD.delivery_method_id AND EXISTS (SELECT 1 FROM delivery_method v WHERE v.id = NEW.delivery_method_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|retired|This delivery_method is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 DROP TRIGGER status_active_kept_bi;
@@ -9108,6 +10585,334 @@ DROP TRIGGER workflow_execution_execution_status_bu;
 CREATE TRIGGER workflow_execution_execution_status_bu BEFORE UPDATE OF execution_status ON workflow_execution
 WHEN OLD.execution_status IS NOT NEW.execution_status AND OLD.execution_status || '>' || NEW.execution_status NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending') BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_execution|execution_status|transition|A step goes from pending to running and ends completed or failed, or is skipped; it is pending again when it is to be tried again.');
+END;
+
+DROP TRIGGER marketplace_category_acyclic_bi;
+CREATE TRIGGER marketplace_category_acyclic_bi BEFORE INSERT ON marketplace_category WHEN NEW.parent_marketplace_category_id IS NOT NULL BEGIN  -- by REPLACE
+  WITH RECURSIVE ancestor(id) AS (
+    SELECT NEW.parent_marketplace_category_id
+    UNION SELECT c.parent_marketplace_category_id FROM marketplace_category c JOIN ancestor a ON c.id = a.id WHERE c.parent_marketplace_category_id IS NOT NULL
+  )
+  SELECT RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|cycle|A category cannot stand under itself.') FROM ancestor WHERE id = NEW.id;
+END;
+
+DROP TRIGGER marketplace_category_acyclic_bu;
+CREATE TRIGGER marketplace_category_acyclic_bu BEFORE UPDATE OF parent_marketplace_category_id ON marketplace_category WHEN NEW.parent_marketplace_category_id IS NOT NULL BEGIN
+  WITH RECURSIVE ancestor(id) AS (
+    SELECT NEW.parent_marketplace_category_id
+    UNION SELECT c.parent_marketplace_category_id FROM marketplace_category c JOIN ancestor a ON c.id = a.id WHERE c.parent_marketplace_category_id IS NOT NULL
+  )
+  SELECT RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|cycle|A category cannot stand under itself.') FROM ancestor WHERE id = NEW.id;
+END;
+
+DROP TRIGGER module_installation_installation_status_bi;
+CREATE TRIGGER module_installation_installation_status_bi BEFORE INSERT ON module_installation BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|module_installation|installation_status|transition|A module is pending, then active or inactive, or failed and pending again; once uninstalled it stays so.')
+  FROM module_installation WHERE (id = NEW.id OR (client_id = NEW.client_id AND module_id = NEW.module_id AND installation_status <> 'uninstalled' AND ifnull(NEW.installation_status, 'pending') <> 'uninstalled')) AND installation_status <> ifnull(NEW.installation_status, 'pending') AND installation_status || '>' || ifnull(NEW.installation_status, 'pending') NOT IN ('pending>active', 'pending>inactive', 'pending>failed', 'pending>uninstalled', 'failed>pending', 'failed>uninstalled', 'active>inactive', 'active>uninstalled', 'inactive>active', 'inactive>uninstalled');
+END;
+
+DROP TRIGGER module_installation_installation_status_bu;
+CREATE TRIGGER module_installation_installation_status_bu BEFORE UPDATE OF installation_status ON module_installation
+WHEN OLD.installation_status IS NOT NEW.installation_status AND OLD.installation_status || '>' || NEW.installation_status NOT IN ('pending>active', 'pending>inactive', 'pending>failed', 'pending>uninstalled', 'failed>pending', 'failed>uninstalled', 'active>inactive', 'active>uninstalled', 'inactive>active', 'inactive>uninstalled') BEGIN
+  SELECT RAISE(ABORT, 'EK|module_installation|installation_status|transition|A module is pending, then active or inactive, or failed and pending again; once uninstalled it stays so.');
+END;
+
+DROP TRIGGER module_installation_kept_bi;
+CREATE TRIGGER module_installation_kept_bi BEFORE INSERT ON module_installation BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|module_installation|client_id|immutable|An installation stays with its client and module.')
+  FROM module_installation WHERE id = NEW.id AND (client_id, module_id) IS NOT (NEW.client_id, NEW.module_id);
+END;
+
+DROP TRIGGER module_installation_kept_bu;
+CREATE TRIGGER module_installation_kept_bu BEFORE UPDATE OF client_id, module_id ON module_installation WHEN (OLD.client_id, OLD.module_id) IS NOT (NEW.client_id, NEW.module_id) BEGIN
+  SELECT RAISE(ABORT, 'EK|module_installation|client_id|immutable|An installation stays with its client and module.');
+END;
+
+DROP TRIGGER client_app_override_activation_status_bi;
+CREATE TRIGGER client_app_override_activation_status_bi BEFORE INSERT ON client_app_override BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|client_app_override|activation_status|transition|An application is activated out of pending, and is pending again before it is activated anew.')
+  FROM client_app_override WHERE (id = NEW.id OR (client_id = NEW.client_id AND app_code = NEW.app_code)) AND activation_status <> ifnull(NEW.activation_status, 'pending') AND activation_status || '>' || ifnull(NEW.activation_status, 'pending') NOT IN ('pending>active', 'pending>failed', 'pending>inactive', 'active>inactive', 'active>failed', 'failed>pending', 'failed>inactive', 'inactive>pending');
+END;
+
+DROP TRIGGER client_app_override_activation_status_bu;
+CREATE TRIGGER client_app_override_activation_status_bu BEFORE UPDATE OF activation_status ON client_app_override
+WHEN OLD.activation_status IS NOT NEW.activation_status AND OLD.activation_status || '>' || NEW.activation_status NOT IN ('pending>active', 'pending>failed', 'pending>inactive', 'active>inactive', 'active>failed', 'failed>pending', 'failed>inactive', 'inactive>pending') BEGIN
+  SELECT RAISE(ABORT, 'EK|client_app_override|activation_status|transition|An application is activated out of pending, and is pending again before it is activated anew.');
+END;
+
+DROP TRIGGER client_app_override_installation_bi;
+CREATE TRIGGER client_app_override_installation_bi BEFORE INSERT ON client_app_override WHEN NEW.installation_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|client_app_override|installation_id|client|The installation is one of another client or module.')
+  FROM module_installation WHERE id = NEW.installation_id AND (client_id IS NOT NEW.client_id OR module_id <> NEW.marketplace_module_id);
+END;
+
+DROP TRIGGER client_app_override_installation_bu;
+CREATE TRIGGER client_app_override_installation_bu BEFORE UPDATE OF client_id, marketplace_module_id, installation_id ON client_app_override WHEN NEW.installation_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|client_app_override|installation_id|client|The installation is one of another client or module.')
+  FROM module_installation WHERE id = NEW.installation_id AND (client_id IS NOT NEW.client_id OR module_id <> NEW.marketplace_module_id);
+END;
+
+DROP TRIGGER client_app_override_override_settings_secret_bi;
+CREATE TRIGGER client_app_override_override_settings_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
+  SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER client_app_override_override_settings_secret_bu;
+CREATE TRIGGER client_app_override_override_settings_secret_bu BEFORE UPDATE OF override_settings ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
+  SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER client_app_override_activation_metadata_secret_bi;
+CREATE TRIGGER client_app_override_activation_metadata_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
+  SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER client_app_override_activation_metadata_secret_bu;
+CREATE TRIGGER client_app_override_activation_metadata_secret_bu BEFORE UPDATE OF activation_metadata ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
+  SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER module_license_uuid_bu;
+CREATE TRIGGER module_license_uuid_bu BEFORE UPDATE OF uuid ON module_license WHEN NEW.uuid IS NOT OLD.uuid BEGIN
+  SELECT RAISE(ABORT, 'EK|module_license|uuid|protected|The uuid of a module licence stays: its key is sealed to it.');
+END;
+
+DROP TRIGGER module_license_kept_bi;
+CREATE TRIGGER module_license_kept_bi BEFORE INSERT ON module_license BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|module_license|client_id|immutable|A module licence stays with its client and module.')
+  FROM module_license WHERE id = NEW.id AND (client_id, module_id) IS NOT (NEW.client_id, NEW.module_id);
+END;
+
+DROP TRIGGER module_license_kept_bu;
+CREATE TRIGGER module_license_kept_bu BEFORE UPDATE OF client_id, module_id ON module_license WHEN (OLD.client_id, OLD.module_id) IS NOT (NEW.client_id, NEW.module_id) BEGIN
+  SELECT RAISE(ABORT, 'EK|module_license|client_id|immutable|A module licence stays with its client and module.');
+END;
+
+DROP TRIGGER module_payment_uuid_bu;
+CREATE TRIGGER module_payment_uuid_bu BEFORE UPDATE OF uuid ON module_payment WHEN NEW.uuid IS NOT OLD.uuid BEGIN
+  SELECT RAISE(ABORT, 'EK|module_payment|uuid|protected|The uuid of a payment stays: its payment method is sealed to it.');
+END;
+
+DROP TRIGGER module_payment_license_bi;
+CREATE TRIGGER module_payment_license_bi BEFORE INSERT ON module_payment WHEN NEW.license_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|module_payment|license_id|client|The licence is one of another client or module.')
+  FROM module_license WHERE id = NEW.license_id AND (client_id, module_id) IS NOT (NEW.client_id, NEW.module_id);
+END;
+
+DROP TRIGGER module_payment_license_bu;
+CREATE TRIGGER module_payment_license_bu BEFORE UPDATE OF client_id, module_id, license_id ON module_payment WHEN NEW.license_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|module_payment|license_id|client|The licence is one of another client or module.')
+  FROM module_license WHERE id = NEW.license_id AND (client_id, module_id) IS NOT (NEW.client_id, NEW.module_id);
+END;
+
+DROP TRIGGER module_payment_paid_bi;
+CREATE TRIGGER module_payment_paid_bi BEFORE INSERT ON module_payment WHEN NEW.paid_at IS NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|module_payment|paid_at|required|A payment that is paid says when.') FROM payment_status WHERE id = NEW.payment_status_id AND is_paid = 1;
+END;
+
+DROP TRIGGER module_payment_paid_bu;
+CREATE TRIGGER module_payment_paid_bu BEFORE UPDATE OF payment_status_id, paid_at ON module_payment WHEN NEW.paid_at IS NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|module_payment|paid_at|required|A payment that is paid says when.') FROM payment_status WHERE id = NEW.payment_status_id AND is_paid = 1;
+END;
+
+DROP TRIGGER payment_status_paid_bi;
+CREATE TRIGGER payment_status_paid_bi BEFORE INSERT ON payment_status WHEN NEW.is_paid = 1 BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|payment_status|is_paid|referenced|Payments in this state do not say when they were paid.') FROM module_payment WHERE payment_status_id = NEW.id AND paid_at IS NULL;
+END;
+
+DROP TRIGGER payment_status_paid_bu;
+CREATE TRIGGER payment_status_paid_bu BEFORE UPDATE OF is_paid ON payment_status WHEN NEW.is_paid = 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|payment_status|is_paid|referenced|Payments in this state do not say when they were paid.') FROM module_payment WHERE payment_status_id = NEW.id AND paid_at IS NULL;
+END;
+
+DROP TRIGGER module_submission_submission_status_bi;
+CREATE TRIGGER module_submission_submission_status_bi BEFORE INSERT ON module_submission BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|module_submission|submission_status|transition|A submission is approved, rejected or withdrawn once; only changes that were requested bring it back to pending.')
+  FROM module_submission WHERE (id = NEW.id OR (module_id = NEW.module_id AND submitted_version = NEW.submitted_version AND submission_status NOT IN ('rejected', 'withdrawn') AND ifnull(NEW.submission_status, 'pending') NOT IN ('rejected', 'withdrawn'))) AND submission_status <> ifnull(NEW.submission_status, 'pending') AND submission_status || '>' || ifnull(NEW.submission_status, 'pending') NOT IN ('pending>changes_requested', 'pending>approved', 'pending>rejected', 'pending>withdrawn', 'changes_requested>pending', 'changes_requested>withdrawn');
+END;
+
+DROP TRIGGER module_submission_submission_status_bu;
+CREATE TRIGGER module_submission_submission_status_bu BEFORE UPDATE OF submission_status ON module_submission
+WHEN OLD.submission_status IS NOT NEW.submission_status AND OLD.submission_status || '>' || NEW.submission_status NOT IN ('pending>changes_requested', 'pending>approved', 'pending>rejected', 'pending>withdrawn', 'changes_requested>pending', 'changes_requested>withdrawn') BEGIN
+  SELECT RAISE(ABORT, 'EK|module_submission|submission_status|transition|A submission is approved, rejected or withdrawn once; only changes that were requested bring it back to pending.');
+END;
+
+DROP TRIGGER publishing_pipeline_publishing_status_bi;
+CREATE TRIGGER publishing_pipeline_publishing_status_bi BEFORE INSERT ON publishing_pipeline BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|publishing_pipeline|publishing_status|transition|A module is validated, then moderated, then published; no stage is left out, and what is published, rejected or cancelled stays so.')
+  FROM publishing_pipeline WHERE (id = NEW.id OR submission_id = NEW.submission_id) AND publishing_status <> ifnull(NEW.publishing_status, 'pending') AND publishing_status || '>' || ifnull(NEW.publishing_status, 'pending') NOT IN ('pending>validating', 'pending>cancelled', 'validating>moderating', 'validating>rejected', 'validating>failed', 'validating>cancelled', 'moderating>publishing', 'moderating>validating', 'moderating>rejected', 'moderating>failed', 'moderating>cancelled', 'publishing>published', 'publishing>failed', 'publishing>cancelled', 'failed>validating', 'failed>moderating', 'failed>publishing', 'failed>cancelled');
+END;
+
+DROP TRIGGER publishing_pipeline_publishing_status_bu;
+CREATE TRIGGER publishing_pipeline_publishing_status_bu BEFORE UPDATE OF publishing_status ON publishing_pipeline
+WHEN OLD.publishing_status IS NOT NEW.publishing_status AND OLD.publishing_status || '>' || NEW.publishing_status NOT IN ('pending>validating', 'pending>cancelled', 'validating>moderating', 'validating>rejected', 'validating>failed', 'validating>cancelled', 'moderating>publishing', 'moderating>validating', 'moderating>rejected', 'moderating>failed', 'moderating>cancelled', 'publishing>published', 'publishing>failed', 'publishing>cancelled', 'failed>validating', 'failed>moderating', 'failed>publishing', 'failed>cancelled') BEGIN
+  SELECT RAISE(ABORT, 'EK|publishing_pipeline|publishing_status|transition|A module is validated, then moderated, then published; no stage is left out, and what is published, rejected or cancelled stays so.');
+END;
+
+DROP TRIGGER package_type_complete_kept_bi;
+CREATE TRIGGER package_type_complete_kept_bi BEFORE INSERT ON package_type WHEN (NEW.id = 1 OR NEW.code = 'COMPLETE') AND EXISTS (SELECT 1 FROM package_type WHERE id = 1) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|package_type|id|protected|Package type 1 is COMPLETE and stays so.');
+END;
+
+DROP TRIGGER package_type_complete_kept_bu;
+CREATE TRIGGER package_type_complete_kept_bu BEFORE UPDATE ON package_type
+WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'COMPLETE' ELSE NEW.id = 1 OR NEW.code = 'COMPLETE' END BEGIN
+  SELECT RAISE(ABORT, 'EK|package_type|id|protected|Package type 1 is COMPLETE and stays so.');
+END;
+
+DROP TRIGGER handover_package_uuid_bu;
+CREATE TRIGGER handover_package_uuid_bu BEFORE UPDATE OF uuid ON handover_package WHEN NEW.uuid IS NOT OLD.uuid BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|uuid|protected|The uuid of a package stays: its credentials are sealed to it.');
+END;
+
+DROP TRIGGER handover_package_delivery_status_bi;
+CREATE TRIGGER handover_package_delivery_status_bi BEFORE INSERT ON handover_package BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|handover_package|delivery_status|transition|A package is prepared, made ready, then delivered; one that failed is prepared or made ready again, one that is delivered stays so.')
+  FROM handover_package WHERE (id = NEW.id OR uuid = NEW.uuid) AND delivery_status <> ifnull(NEW.delivery_status, 'pending') AND delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') NOT IN ('pending>preparing', 'pending>failed', 'preparing>ready', 'preparing>failed', 'ready>preparing', 'ready>delivering', 'ready>failed', 'delivering>delivered', 'delivering>failed', 'failed>preparing', 'failed>ready');
+END;
+
+DROP TRIGGER handover_package_delivery_status_bu;
+CREATE TRIGGER handover_package_delivery_status_bu BEFORE UPDATE OF delivery_status ON handover_package
+WHEN OLD.delivery_status IS NOT NEW.delivery_status AND OLD.delivery_status || '>' || NEW.delivery_status NOT IN ('pending>preparing', 'pending>failed', 'preparing>ready', 'preparing>failed', 'ready>preparing', 'ready>delivering', 'ready>failed', 'delivering>delivered', 'delivering>failed', 'failed>preparing', 'failed>ready') BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|delivery_status|transition|A package is prepared, made ready, then delivered; one that failed is prepared or made ready again, one that is delivered stays so.');
+END;
+
+DROP TRIGGER handover_package_kept_bi;
+CREATE TRIGGER handover_package_kept_bi BEFORE INSERT ON handover_package BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|handover_package|client_id|immutable|A package stays with its client.') FROM handover_package WHERE id = NEW.id AND client_id IS NOT NEW.client_id;
+END;
+
+DROP TRIGGER handover_package_kept_bu;
+CREATE TRIGGER handover_package_kept_bu BEFORE UPDATE OF client_id ON handover_package WHEN NEW.client_id IS NOT OLD.client_id BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|client_id|immutable|A package stays with its client.');
+END;
+
+DROP TRIGGER handover_package_workflow_bi;
+CREATE TRIGGER handover_package_workflow_bi BEFORE INSERT ON handover_package WHEN NEW.workflow_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|workflow_id|client|The workflow is not one of this client.') FROM orchestration_workflow WHERE id = NEW.workflow_id AND client_id IS NOT NEW.client_id;
+END;
+
+DROP TRIGGER handover_package_workflow_bu;
+CREATE TRIGGER handover_package_workflow_bu BEFORE UPDATE OF workflow_id ON handover_package WHEN NEW.workflow_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|workflow_id|client|The workflow is not one of this client.') FROM orchestration_workflow WHERE id = NEW.workflow_id AND client_id IS NOT NEW.client_id;
+END;
+
+DROP TRIGGER orchestration_workflow_package_bi;
+CREATE TRIGGER orchestration_workflow_package_bi BEFORE INSERT ON orchestration_workflow BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|orchestration_workflow|client_id|referenced|A package of its client was packed by this workflow.') FROM handover_package WHERE workflow_id = NEW.id AND client_id IS NOT NEW.client_id;
+END;
+
+DROP TRIGGER orchestration_workflow_package_bu;
+CREATE TRIGGER orchestration_workflow_package_bu BEFORE UPDATE OF client_id ON orchestration_workflow BEGIN
+  SELECT RAISE(ABORT, 'EK|orchestration_workflow|client_id|referenced|A package of its client was packed by this workflow.') FROM handover_package WHERE workflow_id = NEW.id AND client_id IS NOT NEW.client_id;
+END;
+
+DROP TRIGGER handover_package_delivery_confirmation_secret_bi;
+CREATE TRIGGER handover_package_delivery_confirmation_secret_bi BEFORE INSERT ON handover_package WHEN NEW.delivery_confirmation IS NOT NULL AND json_valid(NEW.delivery_confirmation) BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|delivery_confirmation|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER handover_package_delivery_confirmation_secret_bu;
+CREATE TRIGGER handover_package_delivery_confirmation_secret_bu BEFORE UPDATE OF delivery_confirmation ON handover_package WHEN NEW.delivery_confirmation IS NOT NULL AND json_valid(NEW.delivery_confirmation) BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|delivery_confirmation|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER handover_package_package_metadata_secret_bi;
+CREATE TRIGGER handover_package_package_metadata_secret_bi BEFORE INSERT ON handover_package WHEN NEW.package_metadata IS NOT NULL AND json_valid(NEW.package_metadata) BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|package_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER handover_package_package_metadata_secret_bu;
+CREATE TRIGGER handover_package_package_metadata_secret_bu BEFORE UPDATE OF package_metadata ON handover_package WHEN NEW.package_metadata IS NOT NULL AND json_valid(NEW.package_metadata) BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package|package_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER handover_package_module_client_bi;
+CREATE TRIGGER handover_package_module_client_bi BEFORE INSERT ON handover_package_module BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package_module|installation_id|client|The installation is one of another client.')
+  FROM handover_package p JOIN module_installation i ON i.id = NEW.installation_id WHERE p.id = NEW.package_id AND i.client_id <> p.client_id;
+END;
+
+DROP TRIGGER handover_package_module_client_bu;
+CREATE TRIGGER handover_package_module_client_bu BEFORE UPDATE OF package_id, installation_id ON handover_package_module BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package_module|installation_id|client|The installation is one of another client.')
+  FROM handover_package p JOIN module_installation i ON i.id = NEW.installation_id WHERE p.id = NEW.package_id AND i.client_id <> p.client_id;
+END;
+
+DROP TRIGGER handover_package_module_module_configuration_secret_bi;
+CREATE TRIGGER handover_package_module_module_configuration_secret_bi BEFORE INSERT ON handover_package_module WHEN NEW.module_configuration IS NOT NULL AND json_valid(NEW.module_configuration) BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package_module|module_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER handover_package_module_module_configuration_secret_bu;
+CREATE TRIGGER handover_package_module_module_configuration_secret_bu BEFORE UPDATE OF module_configuration ON handover_package_module WHEN NEW.module_configuration IS NOT NULL AND json_valid(NEW.module_configuration) BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package_module|module_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+    AND type IN ('text', 'integer', 'real');
+END;
+
+DROP TRIGGER handover_package_configuration_client_bi;
+CREATE TRIGGER handover_package_configuration_client_bi BEFORE INSERT ON handover_package_configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package_configuration|configuration_id|client|The configuration belongs to another organization.')
+  FROM handover_package p JOIN client k ON k.id = p.client_id JOIN configuration c ON c.id = NEW.configuration_id WHERE p.id = NEW.package_id AND c.organization_id <> k.organization_id;
+END;
+
+DROP TRIGGER handover_package_configuration_client_bu;
+CREATE TRIGGER handover_package_configuration_client_bu BEFORE UPDATE OF package_id, configuration_id ON handover_package_configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|handover_package_configuration|configuration_id|client|The configuration belongs to another organization.')
+  FROM handover_package p JOIN client k ON k.id = p.client_id JOIN configuration c ON c.id = NEW.configuration_id WHERE p.id = NEW.package_id AND c.organization_id <> k.organization_id;
+END;
+
+DROP TRIGGER configuration_package_bi;
+CREATE TRIGGER configuration_package_bi BEFORE INSERT ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|It is in a package for a client of another organization.')
+  FROM handover_package_configuration h JOIN handover_package p ON p.id = h.package_id JOIN client k ON k.id = p.client_id WHERE h.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER configuration_package_bu;
+CREATE TRIGGER configuration_package_bu BEFORE UPDATE OF organization_id ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|It is in a package for a client of another organization.')
+  FROM handover_package_configuration h JOIN handover_package p ON p.id = h.package_id JOIN client k ON k.id = p.client_id WHERE h.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER client_package_bi;
+CREATE TRIGGER client_package_bi BEFORE INSERT ON client BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|client|organization_id|referenced|Configurations of its organization are in a package for this client.')
+  FROM handover_package_configuration h JOIN handover_package p ON p.id = h.package_id JOIN configuration c ON c.id = h.configuration_id WHERE p.client_id = NEW.id AND c.organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER client_package_bu;
+CREATE TRIGGER client_package_bu BEFORE UPDATE OF organization_id ON client BEGIN
+  SELECT RAISE(ABORT, 'EK|client|organization_id|referenced|Configurations of its organization are in a package for this client.')
+  FROM handover_package_configuration h JOIN handover_package p ON p.id = h.package_id JOIN configuration c ON c.id = h.configuration_id WHERE p.client_id = NEW.id AND c.organization_id <> NEW.organization_id;
 END;
 
 DROP TRIGGER alert_transition_bi;

@@ -61,13 +61,18 @@ CASCADES = {
     ("integration_checkpoint", "integration_id"),
     ("workflow_execution", "workflow_id"),
     ("client_app_override", "installation_id"),
+    ("handover_package", "client_id"),
+    ("handover_package_module", "package_id"),
+    ("handover_package_configuration", "package_id"),
+    ("handover_package_document", "package_id"),
 }
-SET_NULL = {("client_app_override", "marketplace_module_id")}
+SET_NULL = {("client_app_override", "marketplace_module_id"), ("handover_package", "workflow_id")}
 REFERENCE_TABLES = [
     "environment", "role", "license_tier", "relationship_type", "communication_direction", "entity_category",
     "entity_reference_type", "event_source", "communication_channel", "communication_status",
     "business_context_type", "integration_type", "template_category", "client_status", "subscription_status",
     "workflow_type", "marketplace_category", "pricing_model", "payment_status", "marketplace_module",
+    "package_type", "delivery_method",
     "scope_type", "feature_type", "feature", "component_registry", "configuration_type",
 ]  # fmt: skip
 

@@ -56,6 +56,8 @@ CHECK = re.compile(
 NUMBERS = itertools.count(1)
 ONE = {name for case in CASES for name in getattr(case, "ONE", ())}
 """Tables whose second row is of another making than the first: references share the one row."""
+SHARED: dict[str, tuple[str, str]] = gathered("SHARED")
+"""The column that all rows a table refers to have in common, and what it refers to."""
 KEPT = {name for case in CASES for name in getattr(case, "KEPT", ())}
 """Tables where a trigger answers before a unique index does."""
 
@@ -125,9 +127,12 @@ def sample(shell: sqlite3.Connection, table: str, **values: Any) -> dict[str, An
         ' WHERE c."notnull" AND c.dflt_value IS NULL',
         (table, table),
     ).fetchall()
+    common = {}
+    if shared := SHARED.get(table):
+        common[shared[0]] = put(shell, shared[1], **sample(shell, shared[1]))
     for column, parent in required:
         if column not in values and column not in row:
-            row[column] = the_one(shell, parent) or put(shell, parent, **sample(shell, parent))
+            row[column] = the_one(shell, parent) or put(shell, parent, **sample(shell, parent, **common))
     row |= values
     return {**row, **_targets(shell, table, row, required)}
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgekit.models.core import *  # noqa: F403
     from edgekit.models.entities import *  # noqa: F403
     from edgekit.models.events import *  # noqa: F403
+    from edgekit.models.handover import *  # noqa: F403
     from edgekit.models.insurance import *  # noqa: F403
     from edgekit.models.integrations import *  # noqa: F403
     from edgekit.models.licensing import *  # noqa: F403
@@ -170,6 +171,14 @@ MODELS = {
         "ModuleValidation",
         "ModerationAction",
         "PublishingPipeline",
+    ),
+    "handover": (
+        "PackageType",
+        "DeliveryMethod",
+        "HandoverPackage",
+        "HandoverPackageModule",
+        "HandoverPackageConfiguration",
+        "HandoverPackageDocument",
     ),
     "monitoring": (
         "MetricSample",
