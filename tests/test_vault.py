@@ -751,6 +751,7 @@ def _drop_generated(shell: sqlite3.Connection) -> None:
     """Leave the keys to the triggers written by hand: of several the one that answers first is undefined."""
     script = dict(schema.schema_scripts())["99_audit.sql"]
     names = re.findall(r"^CREATE TRIGGER (encryption_key_\w+)", script, re.MULTILINE)
+    names = [name for name in names if f"DROP TRIGGER {name};" not in script]  # by hand, and only made anew
     assert names
     for name in names:
         shell.execute(f"DROP TRIGGER {name}")
@@ -791,7 +792,7 @@ def test_a_retired_key_stays_retired(edge: Database, shell: sqlite3.Connection, 
 
 
 def test_a_key_of_the_wrong_length_of_uuid_is_refused(edge: Database, shell: sqlite3.Connection) -> None:
-    with pytest.raises(sqlite3.IntegrityError, match=r"EK\|encryption_key\|uuid\|length\|"):
+    with pytest.raises(sqlite3.IntegrityError, match=r"encryption_key\.uuid\.length"):
         shell.execute(
             "INSERT INTO encryption_key(uuid, wrapped_key_ciphertext, master_fingerprint)"
             " VALUES ('x', ?, 'kaaaaaaaa')",

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ARGUMENTS = 100
 """How many values one call of `format()` gets: SQLite allows 127 arguments."""
 
+_TERMS = 400
+"""How many SELECTs one UNION ALL joins: SQLite allows 500."""
+
 _DEPTH = 100  # an expression may be 1,000 deep
 
 
@@ -66,12 +69,13 @@ def differences(rows: Iterable[tuple[Column, str]], condition: str = "") -> str:
     Each of `rows` is a column and its new value. SQLite moves the comparison into each SELECT, so that only
     what differs is handed on; and a column of a subquery has no mark of JSON, so that text stays text.
     """
-    columns, selects, names = [], [], (" AS name", " AS old", " AS new")
+    columns: list[Column] = []
+    selects: list[str] = []
     for column, new in rows:
+        names = ("", "", "") if len(selects) % _TERMS else (" AS name", " AS old", " AS new")
         columns.append(column)
         old = f"OLD.{name_sql(column.name)}{' COLLATE BINARY' if column.is_collated else ''}"
         selects.append(f"SELECT {text_sql(column.name)}{names[0]}, {old}{names[1]}, {new}{names[2]}")
-        names = ("", "", "")
     where = "old IS NOT new"
     if any(c.kind == "any" for c in columns):  # 1 and 1.0 are equal
         where = f"{where} OR typeof(old) <> typeof(new)"
@@ -81,7 +85,11 @@ def differences(rows: Iterable[tuple[Column, str]], condition: str = "") -> str:
         pair = f"json('[' || {_any_json('old', secrets)} || ',' || {_any_json('new', secrets)} || ']')"
     found = f"json_group_object(name, {pair})"
     found = f"iif({condition}, {found}, '{{}}')" if condition else found
-    union = "\n    UNION ALL ".join(selects)
+    groups = [selects[i : i + _TERMS] for i in range(0, len(selects), _TERMS)]
+    unions = ["\n    UNION ALL ".join(group) for group in groups]
+    if len(unions) > 1:
+        unions = [f"SELECT name, old, new FROM ({union})" for union in unions]
+    union = "\n    UNION ALL ".join(unions)
     return f"SELECT {found} FROM (\n    {union}) WHERE {where}"
 
 
