@@ -9453,6 +9453,264 @@ CREATE TRIGGER handover_package_value_update AFTER UPDATE OF package_type_id, de
     WHEN NEW.delivery_method_id IS NOT OLD.delivery_method_id AND EXISTS (SELECT 1 FROM delivery_method v WHERE v.id = NEW.delivery_method_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|retired|This delivery_method is retired: rows that have it keep it, no other is given it.') END;
 END;
 
+CREATE TRIGGER feature_license_typed_insert AFTER INSERT ON feature_license BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|scope_id|reference|scope_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.scope_type_id NOT NULL
+    AND CASE (SELECT table_name FROM scope_type WHERE id = NEW.scope_type_id)
+      WHEN 'program' THEN NEW.scope_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.scope_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.scope_id IN (SELECT id FROM entity)
+      WHEN 'user' THEN NEW.scope_id IN (SELECT id FROM user)
+      ELSE NEW.scope_id IS NULL END IS NOT 1;
+END;
+
+CREATE TRIGGER feature_license_typed_update AFTER UPDATE OF scope_type_id, scope_id ON feature_license BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|scope_id|reference|scope_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.scope_type_id NOT NULL
+    AND CASE (SELECT table_name FROM scope_type WHERE id = NEW.scope_type_id)
+      WHEN 'program' THEN NEW.scope_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.scope_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.scope_id IN (SELECT id FROM entity)
+      WHEN 'user' THEN NEW.scope_id IN (SELECT id FROM user)
+      ELSE NEW.scope_id IS NULL END IS NOT 1
+    AND (NEW.scope_type_id, NEW.scope_id) IS NOT (OLD.scope_type_id, OLD.scope_id);
+END;
+
+CREATE TRIGGER feature_usage_typed_insert AFTER INSERT ON feature_usage BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_usage|scope_id|reference|scope_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.scope_type_id NOT NULL
+    AND CASE (SELECT table_name FROM scope_type WHERE id = NEW.scope_type_id)
+      WHEN 'program' THEN NEW.scope_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.scope_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.scope_id IN (SELECT id FROM entity)
+      WHEN 'user' THEN NEW.scope_id IN (SELECT id FROM user)
+      ELSE NEW.scope_id IS NULL END IS NOT 1;
+END;
+
+CREATE TRIGGER feature_usage_typed_update AFTER UPDATE OF scope_type_id, scope_id ON feature_usage BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_usage|scope_id|reference|scope_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.scope_type_id NOT NULL
+    AND CASE (SELECT table_name FROM scope_type WHERE id = NEW.scope_type_id)
+      WHEN 'program' THEN NEW.scope_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.scope_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.scope_id IN (SELECT id FROM entity)
+      WHEN 'user' THEN NEW.scope_id IN (SELECT id FROM user)
+      ELSE NEW.scope_id IS NULL END IS NOT 1
+    AND (NEW.scope_type_id, NEW.scope_id) IS NOT (OLD.scope_type_id, OLD.scope_id);
+END;
+
+CREATE TRIGGER configuration_typed_insert AFTER INSERT ON configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|scope_id|reference|scope_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.scope_type_id NOT NULL
+    AND CASE (SELECT table_name FROM scope_type WHERE id = NEW.scope_type_id)
+      WHEN 'program' THEN NEW.scope_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.scope_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.scope_id IN (SELECT id FROM entity)
+      WHEN 'user' THEN NEW.scope_id IN (SELECT id FROM user)
+      ELSE NEW.scope_id IS NULL END IS NOT 1;
+END;
+
+CREATE TRIGGER configuration_typed_update AFTER UPDATE OF scope_type_id, scope_id ON configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|scope_id|reference|scope_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.scope_type_id NOT NULL
+    AND CASE (SELECT table_name FROM scope_type WHERE id = NEW.scope_type_id)
+      WHEN 'program' THEN NEW.scope_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.scope_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.scope_id IN (SELECT id FROM entity)
+      WHEN 'user' THEN NEW.scope_id IN (SELECT id FROM user)
+      ELSE NEW.scope_id IS NULL END IS NOT 1
+    AND (NEW.scope_type_id, NEW.scope_id) IS NOT (OLD.scope_type_id, OLD.scope_id);
+END;
+
+CREATE TRIGGER communication_typed_insert AFTER INSERT ON communication BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|source_id|reference|source_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.source_type_id NOT NULL
+    AND CASE (SELECT table_name FROM entity_reference_type WHERE id = NEW.source_type_id)
+      WHEN 'system' THEN NEW.source_id IN (SELECT id FROM system)
+      WHEN 'user' THEN NEW.source_id IN (SELECT id FROM user)
+      WHEN 'entity' THEN NEW.source_id IN (SELECT id FROM entity)
+      WHEN 'program' THEN NEW.source_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.source_id IN (SELECT id FROM producer)
+      WHEN 'organization' THEN NEW.source_id IN (SELECT id FROM organization)
+      WHEN 'insured' THEN NEW.source_id IN (SELECT id FROM insured)
+      ELSE NEW.source_id IS NULL END IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|communication|target_id|reference|target_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.target_type_id NOT NULL
+    AND CASE (SELECT table_name FROM entity_reference_type WHERE id = NEW.target_type_id)
+      WHEN 'system' THEN NEW.target_id IN (SELECT id FROM system)
+      WHEN 'user' THEN NEW.target_id IN (SELECT id FROM user)
+      WHEN 'entity' THEN NEW.target_id IN (SELECT id FROM entity)
+      WHEN 'program' THEN NEW.target_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.target_id IN (SELECT id FROM producer)
+      WHEN 'organization' THEN NEW.target_id IN (SELECT id FROM organization)
+      WHEN 'insured' THEN NEW.target_id IN (SELECT id FROM insured)
+      ELSE NEW.target_id IS NULL END IS NOT 1;
+  SELECT RAISE(ABORT, 'EK|communication|business_context_id|reference|business_context_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.business_context_type_id NOT NULL
+    AND CASE (SELECT table_name FROM business_context_type WHERE id = NEW.business_context_type_id)
+      WHEN 'insured' THEN NEW.business_context_id IN (SELECT id FROM insured)
+      WHEN 'quote' THEN NEW.business_context_id IN (SELECT id FROM quote)
+      WHEN 'policy' THEN NEW.business_context_id IN (SELECT id FROM policy)
+      WHEN 'driver' THEN NEW.business_context_id IN (SELECT id FROM driver)
+      WHEN 'vehicle' THEN NEW.business_context_id IN (SELECT id FROM vehicle)
+      WHEN 'claim' THEN NEW.business_context_id IN (SELECT id FROM claim)
+      WHEN 'program' THEN NEW.business_context_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.business_context_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.business_context_id IN (SELECT id FROM entity)
+      ELSE NEW.business_context_id IS NULL END IS NOT 1;
+END;
+
+CREATE TRIGGER communication_typed_update AFTER UPDATE OF source_type_id, source_id, target_type_id, target_id, business_context_type_id, business_context_id ON communication BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|source_id|reference|source_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.source_type_id NOT NULL
+    AND CASE (SELECT table_name FROM entity_reference_type WHERE id = NEW.source_type_id)
+      WHEN 'system' THEN NEW.source_id IN (SELECT id FROM system)
+      WHEN 'user' THEN NEW.source_id IN (SELECT id FROM user)
+      WHEN 'entity' THEN NEW.source_id IN (SELECT id FROM entity)
+      WHEN 'program' THEN NEW.source_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.source_id IN (SELECT id FROM producer)
+      WHEN 'organization' THEN NEW.source_id IN (SELECT id FROM organization)
+      WHEN 'insured' THEN NEW.source_id IN (SELECT id FROM insured)
+      ELSE NEW.source_id IS NULL END IS NOT 1
+    AND (NEW.source_type_id, NEW.source_id) IS NOT (OLD.source_type_id, OLD.source_id);
+  SELECT RAISE(ABORT, 'EK|communication|target_id|reference|target_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.target_type_id NOT NULL
+    AND CASE (SELECT table_name FROM entity_reference_type WHERE id = NEW.target_type_id)
+      WHEN 'system' THEN NEW.target_id IN (SELECT id FROM system)
+      WHEN 'user' THEN NEW.target_id IN (SELECT id FROM user)
+      WHEN 'entity' THEN NEW.target_id IN (SELECT id FROM entity)
+      WHEN 'program' THEN NEW.target_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.target_id IN (SELECT id FROM producer)
+      WHEN 'organization' THEN NEW.target_id IN (SELECT id FROM organization)
+      WHEN 'insured' THEN NEW.target_id IN (SELECT id FROM insured)
+      ELSE NEW.target_id IS NULL END IS NOT 1
+    AND (NEW.target_type_id, NEW.target_id) IS NOT (OLD.target_type_id, OLD.target_id);
+  SELECT RAISE(ABORT, 'EK|communication|business_context_id|reference|business_context_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.business_context_type_id NOT NULL
+    AND CASE (SELECT table_name FROM business_context_type WHERE id = NEW.business_context_type_id)
+      WHEN 'insured' THEN NEW.business_context_id IN (SELECT id FROM insured)
+      WHEN 'quote' THEN NEW.business_context_id IN (SELECT id FROM quote)
+      WHEN 'policy' THEN NEW.business_context_id IN (SELECT id FROM policy)
+      WHEN 'driver' THEN NEW.business_context_id IN (SELECT id FROM driver)
+      WHEN 'vehicle' THEN NEW.business_context_id IN (SELECT id FROM vehicle)
+      WHEN 'claim' THEN NEW.business_context_id IN (SELECT id FROM claim)
+      WHEN 'program' THEN NEW.business_context_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.business_context_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.business_context_id IN (SELECT id FROM entity)
+      ELSE NEW.business_context_id IS NULL END IS NOT 1
+    AND (NEW.business_context_type_id, NEW.business_context_id) IS NOT (OLD.business_context_type_id, OLD.business_context_id);
+END;
+
+CREATE TRIGGER communication_business_context_typed_insert AFTER INSERT ON communication_business_context BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_business_context|context_id|reference|context_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.context_type_id NOT NULL
+    AND CASE (SELECT table_name FROM business_context_type WHERE id = NEW.context_type_id)
+      WHEN 'insured' THEN NEW.context_id IN (SELECT id FROM insured)
+      WHEN 'quote' THEN NEW.context_id IN (SELECT id FROM quote)
+      WHEN 'policy' THEN NEW.context_id IN (SELECT id FROM policy)
+      WHEN 'driver' THEN NEW.context_id IN (SELECT id FROM driver)
+      WHEN 'vehicle' THEN NEW.context_id IN (SELECT id FROM vehicle)
+      WHEN 'claim' THEN NEW.context_id IN (SELECT id FROM claim)
+      WHEN 'program' THEN NEW.context_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.context_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.context_id IN (SELECT id FROM entity)
+      ELSE NEW.context_id IS NULL END IS NOT 1;
+END;
+
+CREATE TRIGGER communication_business_context_typed_update AFTER UPDATE OF context_type_id, context_id ON communication_business_context BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_business_context|context_id|reference|context_id must be the id of a row in the table its type names, and empty if it names none.') WHERE NEW.context_type_id NOT NULL
+    AND CASE (SELECT table_name FROM business_context_type WHERE id = NEW.context_type_id)
+      WHEN 'insured' THEN NEW.context_id IN (SELECT id FROM insured)
+      WHEN 'quote' THEN NEW.context_id IN (SELECT id FROM quote)
+      WHEN 'policy' THEN NEW.context_id IN (SELECT id FROM policy)
+      WHEN 'driver' THEN NEW.context_id IN (SELECT id FROM driver)
+      WHEN 'vehicle' THEN NEW.context_id IN (SELECT id FROM vehicle)
+      WHEN 'claim' THEN NEW.context_id IN (SELECT id FROM claim)
+      WHEN 'program' THEN NEW.context_id IN (SELECT id FROM program)
+      WHEN 'producer' THEN NEW.context_id IN (SELECT id FROM producer)
+      WHEN 'entity' THEN NEW.context_id IN (SELECT id FROM entity)
+      ELSE NEW.context_id IS NULL END IS NOT 1
+    AND (NEW.context_type_id, NEW.context_id) IS NOT (OLD.context_type_id, OLD.context_id);
+END;
+
+CREATE TRIGGER scope_type_type_inserted AFTER INSERT ON scope_type BEGIN
+  SELECT RAISE(ABORT, 'EK|scope_type|table_name|referenced|Rows of feature_license, feature_usage or configuration have this type: the table it names stays.') WHERE NEW.id IN (SELECT scope_type_id FROM feature_license) OR NEW.id IN (SELECT scope_type_id FROM feature_usage) OR NEW.id IN (SELECT scope_type_id FROM configuration);
+END;
+
+CREATE TRIGGER scope_type_type_updated AFTER UPDATE OF table_name ON scope_type WHEN NEW.table_name IS NOT OLD.table_name BEGIN
+  SELECT RAISE(ABORT, 'EK|scope_type|table_name|referenced|Rows of feature_license, feature_usage or configuration have this type: the table it names stays.') WHERE NEW.id IN (SELECT scope_type_id FROM feature_license) OR NEW.id IN (SELECT scope_type_id FROM feature_usage) OR NEW.id IN (SELECT scope_type_id FROM configuration);
+END;
+
+CREATE TRIGGER entity_reference_type_type_inserted AFTER INSERT ON entity_reference_type BEGIN
+  SELECT RAISE(ABORT, 'EK|entity_reference_type|table_name|referenced|Rows of communication have this type: the table it names stays.') WHERE NEW.id IN (SELECT source_type_id FROM communication) OR NEW.id IN (SELECT target_type_id FROM communication);
+END;
+
+CREATE TRIGGER entity_reference_type_type_updated AFTER UPDATE OF table_name ON entity_reference_type WHEN NEW.table_name IS NOT OLD.table_name BEGIN
+  SELECT RAISE(ABORT, 'EK|entity_reference_type|table_name|referenced|Rows of communication have this type: the table it names stays.') WHERE NEW.id IN (SELECT source_type_id FROM communication) OR NEW.id IN (SELECT target_type_id FROM communication);
+END;
+
+CREATE TRIGGER business_context_type_type_inserted AFTER INSERT ON business_context_type BEGIN
+  SELECT RAISE(ABORT, 'EK|business_context_type|table_name|referenced|Rows of communication or communication_business_context have this type: the table it names stays.') WHERE NEW.id IN (SELECT business_context_type_id FROM communication) OR NEW.id IN (SELECT context_type_id FROM communication_business_context);
+END;
+
+CREATE TRIGGER business_context_type_type_updated AFTER UPDATE OF table_name ON business_context_type WHEN NEW.table_name IS NOT OLD.table_name BEGIN
+  SELECT RAISE(ABORT, 'EK|business_context_type|table_name|referenced|Rows of communication or communication_business_context have this type: the table it names stays.') WHERE NEW.id IN (SELECT business_context_type_id FROM communication) OR NEW.id IN (SELECT context_type_id FROM communication_business_context);
+END;
+
+CREATE TRIGGER program_typed_delete BEFORE DELETE ON program WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 11) BEGIN
+  SELECT RAISE(ABORT, 'EK|program|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'program'))
+    OR EXISTS (SELECT 1 FROM feature_usage WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'program'))
+    OR EXISTS (SELECT 1 FROM configuration WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'program'))
+    OR EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'program'))
+    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'program'))
+    OR EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'program'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'program'));
+END;
+
+CREATE TRIGGER producer_typed_delete BEFORE DELETE ON producer WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 12) BEGIN
+  SELECT RAISE(ABORT, 'EK|producer|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'producer'))
+    OR EXISTS (SELECT 1 FROM feature_usage WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'producer'))
+    OR EXISTS (SELECT 1 FROM configuration WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'producer'))
+    OR EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'producer'))
+    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'producer'))
+    OR EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'producer'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'producer'));
+END;
+
+CREATE TRIGGER entity_typed_delete BEFORE DELETE ON entity WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 25) BEGIN
+  SELECT RAISE(ABORT, 'EK|entity|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'entity'))
+    OR EXISTS (SELECT 1 FROM feature_usage WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'entity'))
+    OR EXISTS (SELECT 1 FROM configuration WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'entity'))
+    OR EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'entity'))
+    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'entity'))
+    OR EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'entity'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'entity'));
+END;
+
+CREATE TRIGGER organization_typed_delete BEFORE DELETE ON organization WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 9) BEGIN
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'organization'))
+    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'organization'));
+END;
+
+CREATE TRIGGER insured_typed_delete BEFORE DELETE ON insured WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 13) BEGIN
+  SELECT RAISE(ABORT, 'EK|insured|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'insured'))
+    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'insured'))
+    OR EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'insured'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'insured'));
+END;
+
+CREATE TRIGGER quote_typed_delete BEFORE DELETE ON quote WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 14) BEGIN
+  SELECT RAISE(ABORT, 'EK|quote|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'quote'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'quote'));
+END;
+
+CREATE TRIGGER policy_typed_delete BEFORE DELETE ON policy WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 15) BEGIN
+  SELECT RAISE(ABORT, 'EK|policy|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'policy'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'policy'));
+END;
+
+CREATE TRIGGER driver_typed_delete BEFORE DELETE ON driver WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 16) BEGIN
+  SELECT RAISE(ABORT, 'EK|driver|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'driver'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'driver'));
+END;
+
+CREATE TRIGGER vehicle_typed_delete BEFORE DELETE ON vehicle WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 17) BEGIN
+  SELECT RAISE(ABORT, 'EK|vehicle|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'vehicle'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'vehicle'));
+END;
+
+CREATE TRIGGER claim_typed_delete BEFORE DELETE ON claim WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 18) BEGIN
+  SELECT RAISE(ABORT, 'EK|claim|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'claim'))
+    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'claim'));
+END;
+
 DROP TRIGGER status_active_kept_bi;
 CREATE TRIGGER status_active_kept_bi BEFORE INSERT ON status WHEN (NEW.id = 1 OR NEW.code = 'ACTIVE') AND EXISTS (SELECT 1 FROM status WHERE id = 1) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');

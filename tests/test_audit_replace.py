@@ -15,7 +15,6 @@ from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TABLES = """
 CREATE TABLE user (id INTEGER PRIMARY KEY, username TEXT) STRICT;
@@ -30,9 +29,9 @@ END;
 
 
 @pytest.fixture(params=[False, True], ids=["recursive off", "recursive on"])
-def tool(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
+def tool(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
     """A file whose triggers are made as the schema's are: those written by hand once more at the end."""
-    connection = sqlite3.connect(tmp_path / "file.db", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
     core = dict(schema.schema_scripts())["00_core.sql"]
     connection.executescript(core + TABLES)
     connection.executescript(audit.schema_sql(connection))
@@ -157,7 +156,7 @@ def test_the_generated_file_makes_those_written_by_hand_the_youngest() -> None:
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM {0} WHERE id = 2", "REPLACE INTO {0}({1}) VALUES ({2})"])
-@pytest.mark.parametrize("table", NEVER_DELETED)
+@pytest.mark.parametrize("table", ["status", "user"])
 def test_users_and_states_are_never_deleted(
     shell: sqlite3.Connection, edge: Any, table: str, sql: str
 ) -> None:
@@ -171,6 +170,18 @@ def test_users_and_states_are_never_deleted(
         shell.execute(
             f"UPDATE OR REPLACE {table} SET {key} = (SELECT {key} FROM {table} WHERE id = 2) WHERE id = 3"
         )
+
+
+@pytest.mark.parametrize("table", NEVER_DELETED)
+def test_a_table_never_deleted_from_refuses_it_by_a_rule_of_its_own(
+    bare_shell: sqlite3.Connection, shell: sqlite3.Connection, table: str
+) -> None:
+    for connection, sql in (
+        (bare_shell, f"DELETE FROM {table}"),
+        (shell, f"REPLACE INTO {table} SELECT * FROM {table} WHERE id = 1"),
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match=rf"EK\|{table}\|id\|protected"):
+            connection.execute(sql)
 
 
 def test_a_key_that_replaces_by_itself_cannot_be_audited() -> None:

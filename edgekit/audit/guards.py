@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 IS_DIRECT = "(SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL"
 """True for a writer outside a change of ours."""
 
-NEVER_DELETED = ("status", "user")
+NEVER_DELETED = ("status", "system", "user")
 """Tables whose own triggers refuse every DELETE, so that nothing need ask who refers to their rows."""
 
 STANDARD = {"status_id": "status", "created_by": "user", "updated_by": "user"}
@@ -126,11 +126,9 @@ def replace_first(table: Table, table_id: int, *, updated: bool = False) -> str:
   DELETE FROM audit_replaced;"""
 
 
-def stays_away(table: Table, table_id: int) -> str:
+def stays_away_from(key: str, table_id: int) -> str:
     """Write the condition under which a deleted row's id does not come again, as by a REPLACE it may."""
-    return (
-        f"OLD.{name_sql(table.key)} IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = {table_id})"
-    )
+    return f"OLD.{name_sql(key)} IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = {table_id})"
 
 
 # References to parents

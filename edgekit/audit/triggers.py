@@ -36,11 +36,12 @@ from edgekit.audit.guards import (
     open_direct,
     refuse,
     replace_first,
-    stays_away,
+    stays_away_from,
 )
 from edgekit.audit.images import any_of, differences, image
 from edgekit.audit.retired import retired_triggers, value_tables
 from edgekit.audit.shape import all_references, name_sql, ordinary_tables, read_table, text_sql
+from edgekit.audit.typed import typed_triggers
 from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def schema_sql(connection: sqlite3.Connection, previous_sql: str = "") -> str:
         for sql in _triggers(read_table(connection, table, references=references), ids.get(table))
     ]
     triggers += [sql for table in tables for sql in retired_triggers(table, references, values)]
+    triggers += typed_triggers(connection, ids)
     triggers += _by_hand(connection, tables)
     return "\n".join([_HEAD, *names, "", *(sql + ";\n" for sql in triggers)])
 
@@ -265,7 +267,7 @@ def _delete_triggers(table: Table, table_id: int) -> list[str]:
     left = leave_children(table)
     when = IS_DIRECT
     if left and all(r.parent_columns == (table.key,) for r in table.children):
-        when += f" AND {stays_away(table, table_id)}"
+        when += f" AND {stays_away_from(table.key, table_id)}"
     opened = "\n  INSERT INTO audit_direct(status_id) VALUES (NULL);"
     return [
         _trigger(table, "direct_delete", "BEFORE DELETE", [opened, *left], when),
