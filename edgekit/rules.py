@@ -201,6 +201,7 @@ _FORMATS = {
     "feature_key": "small letters, digits and _ with dots between, such as integration.mail",
     "cron_expression": "five fields such as 30 6 * * 1-5: minute, hour, day, month, weekday",
     "time_of_day": "a time of day such as 06:30",
+    "period_starts_at": "the first moment of its hour, day, month or year, such as 2026-01-31T00:00:00.000Z",
     "timezone": "a time zone as IANA names it, such as America/New_York",
 }
 

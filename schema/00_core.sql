@@ -132,6 +132,9 @@ CREATE INDEX job_due ON job(priority, run_at) WHERE job_status = 'pending';
 CREATE INDEX job_running ON job(lease_ends_at) WHERE job_status = 'running';
 CREATE INDEX job_correlation ON job(correlation_id);
 
+CREATE TRIGGER job_uuid_bu BEFORE UPDATE OF uuid ON job WHEN NEW.uuid IS NOT OLD.uuid BEGIN
+  SELECT RAISE(ABORT, 'EK|job|uuid|protected|The uuid of a job stays: what it did is known by it.');
+END;
 CREATE TRIGGER job_transition_bi BEFORE INSERT ON job BEGIN  -- by REPLACE
   SELECT CASE WHEN job_status IN ('completed', 'failed', 'cancelled') THEN RAISE(ABORT, 'EK|job|job_status|final|A job that has ended does not change its state again.')
     ELSE RAISE(ABORT, 'EK|job|job_status|transition|A job does not go from its state to this one.') END

@@ -89,16 +89,16 @@ CREATE INDEX event_subscription_organization ON event_subscription(organization_
 
 CREATE TRIGGER event_subscription_handler_config_secret_bi BEFORE INSERT ON event_subscription WHEN NEW.handler_config IS NOT NULL AND json_valid(NEW.handler_config) BEGIN
   SELECT RAISE(ABORT, 'EK|event_subscription|handler_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 CREATE TRIGGER event_subscription_handler_config_secret_bu BEFORE UPDATE OF handler_config ON event_subscription WHEN NEW.handler_config IS NOT NULL AND json_valid(NEW.handler_config) BEGIN
   SELECT RAISE(ABORT, 'EK|event_subscription|handler_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is an event on its way to one who listens.
@@ -124,6 +124,20 @@ CREATE TABLE event_delivery (
 ) STRICT;
 CREATE INDEX event_delivery_due ON event_delivery(next_attempt_at) WHERE delivery_status = 'pending';
 CREATE INDEX event_delivery_subscription ON event_delivery(subscription_id);
+
+-- What a delivery is of, to whom, and what the other side knows it by: with another of these it could be taken twice.
+CREATE TRIGGER event_delivery_identity_bi BEFORE INSERT ON event_delivery BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|event_delivery|idempotency_key|protected|A delivery stays one of its event to its subscription, under its key.')
+  FROM event_delivery WHERE id = NEW.id AND (event_id, subscription_id, idempotency_key) IS NOT (NEW.event_id, NEW.subscription_id, NEW.idempotency_key);
+END;
+CREATE TRIGGER event_delivery_identity_bu BEFORE UPDATE OF event_id, subscription_id, idempotency_key ON event_delivery
+WHEN (NEW.event_id, NEW.subscription_id, NEW.idempotency_key) IS NOT (OLD.event_id, OLD.subscription_id, OLD.idempotency_key) BEGIN
+  SELECT RAISE(ABORT, 'EK|event_delivery|idempotency_key|protected|A delivery stays one of its event to its subscription, under its key.');
+END;
+CREATE TRIGGER event_delivery_organization_bi BEFORE INSERT ON event_delivery BEGIN
+  SELECT RAISE(ABORT, 'EK|event_delivery|subscription_id|organization|The event belongs to another organization than the subscription.')
+  FROM event_subscription s WHERE s.id = NEW.subscription_id AND s.organization_id <> (SELECT organization_id FROM integration_event WHERE id = NEW.event_id);
+END;
 
 CREATE TRIGGER event_delivery_transition_bi BEFORE INSERT ON event_delivery BEGIN  -- by REPLACE
   SELECT CASE WHEN delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')

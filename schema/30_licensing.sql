@@ -47,28 +47,31 @@ CREATE TRIGGER feature_value_bi BEFORE INSERT ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|default_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.')
   WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.default_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature|default_value|type|The value is not of the kind the feature declares.')
-  FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|feature|default_value|settings|The settings in a feature value are an object.') FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A tier holds a value of another kind for this feature.')
-  FROM license_tier_feature t, json_each(t.feature_value) v WHERE t.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM license_tier_feature t, json_each(t.feature_value) v WHERE t.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A licence holds a value of another kind for this feature.')
-  FROM feature_license l, json_each(l.feature_value) v WHERE l.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature_license l, json_each(l.feature_value) v WHERE l.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
 END;
 CREATE TRIGGER feature_value_bu BEFORE UPDATE OF value_type, default_value ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|default_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.')
   WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.default_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature|default_value|type|The value is not of the kind the feature declares.')
-  FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|feature|default_value|settings|The settings in a feature value are an object.') FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A tier holds a value of another kind for this feature.')
-  FROM license_tier_feature t, json_each(t.feature_value) v WHERE t.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM license_tier_feature t, json_each(t.feature_value) v WHERE t.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A licence holds a value of another kind for this feature.')
-  FROM feature_license l, json_each(l.feature_value) v WHERE l.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature_license l, json_each(l.feature_value) v WHERE l.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
 END;
 
--- A core feature is always on: never switched off, deleted, or moved to where it could be. Whether a feature is core is settled when it is made.
+-- A core feature is always on: never switched off, deleted, or moved to where it could be (of all states only the first
+-- is sure to stay active). Whether a feature is core is settled when it is made.
 CREATE TRIGGER feature_core_bi BEFORE INSERT ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|status_id|core|A core feature is always on.')
   WHERE EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id AND is_core = 1)
-    AND (EXISTS (SELECT 1 FROM status WHERE id = NEW.status_id AND is_active = 0) OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'enabled' AND type = 'false'));
+    AND (ifnull(NEW.status_id, 1) <> 1 OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'enabled' AND type = 'false'));
   SELECT RAISE(ABORT, 'EK|feature|feature_type_id|core|Whether a feature is a core feature is settled when it is made.')
   FROM feature f JOIN feature_type y ON y.id = f.feature_type_id  -- by REPLACE
   WHERE (f.id = NEW.id OR f.code = NEW.code OR f.feature_key = NEW.feature_key) AND y.is_core <> EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id AND is_core = 1);
@@ -76,16 +79,23 @@ END;
 CREATE TRIGGER feature_core_bu BEFORE UPDATE OF feature_type_id, status_id, default_value ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|status_id|core|A core feature is always on.')
   WHERE EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id AND is_core = 1)
-    AND (EXISTS (SELECT 1 FROM status WHERE id = NEW.status_id AND is_active = 0) OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'enabled' AND type = 'false'));
+    AND (ifnull(NEW.status_id, 1) <> 1 OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'enabled' AND type = 'false'));
   SELECT RAISE(ABORT, 'EK|feature|feature_type_id|core|Whether a feature is a core feature is settled when it is made.')
   FROM feature_type WHERE id = OLD.feature_type_id AND is_core <> EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id AND is_core = 1);
+END;
+CREATE TRIGGER feature_core_key_bu BEFORE UPDATE OF code, feature_key ON feature BEGIN  -- by OR REPLACE
+  SELECT RAISE(ABORT, 'EK|feature|id|core|A core feature stays.')
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE (f.code = NEW.code OR f.feature_key = NEW.feature_key) AND f.id <> OLD.id AND y.is_core = 1;
 END;
 CREATE TRIGGER feature_core_bd BEFORE DELETE ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|id|core|A core feature stays.') FROM feature_type WHERE id = OLD.feature_type_id AND is_core = 1;
 END;
 CREATE TRIGGER feature_type_core_bi BEFORE INSERT ON feature_type BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|feature_type|is_core|core|Whether a type is core stays while it has features.')
-  FROM feature_type y WHERE (id = NEW.id OR code = NEW.code) AND is_core IS NOT ifnull(NEW.is_core, 0) AND EXISTS (SELECT 1 FROM feature WHERE feature_type_id = y.id);
+  FROM feature_type y WHERE (id = NEW.id OR code = NEW.code) AND (is_core IS NOT ifnull(NEW.is_core, 0) OR (is_core = 1 AND ifnull(NEW.status_id, 1) <> 1)) AND EXISTS (SELECT 1 FROM feature WHERE feature_type_id = y.id);
+END;
+CREATE TRIGGER feature_type_retired_bu BEFORE UPDATE OF status_id ON feature_type WHEN NEW.is_core = 1 AND ifnull(NEW.status_id, 1) <> 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_type|status_id|core|A core feature is always on, and so is its family.') WHERE EXISTS (SELECT 1 FROM feature WHERE feature_type_id = OLD.id);
 END;
 CREATE TRIGGER feature_type_core_bu BEFORE UPDATE OF is_core ON feature_type WHEN NEW.is_core IS NOT OLD.is_core BEGIN
   SELECT RAISE(ABORT, 'EK|feature_type|is_core|core|Whether a type is core stays while it has features.') WHERE EXISTS (SELECT 1 FROM feature WHERE feature_type_id = OLD.id);
@@ -132,6 +142,18 @@ CREATE TRIGGER feature_dependency_acyclic_bu BEFORE UPDATE OF feature_id, depend
   SELECT RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|cycle|A feature cannot depend on itself, not through others either.') FROM needed WHERE id = NEW.feature_id;
 END;
 
+-- What is always on cannot hang on what is not.
+CREATE TRIGGER feature_dependency_core_bi BEFORE INSERT ON feature_dependency BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|core|A core feature is always on: it depends on core features only.')
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1
+    AND NOT EXISTS (SELECT 1 FROM feature n JOIN feature_type z ON z.id = n.feature_type_id WHERE n.id = NEW.depends_on_feature_id AND z.is_core = 1);
+END;
+CREATE TRIGGER feature_dependency_core_bu BEFORE UPDATE OF feature_id, depends_on_feature_id ON feature_dependency BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|core|A core feature is always on: it depends on core features only.')
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1
+    AND NOT EXISTS (SELECT 1 FROM feature n JOIN feature_type z ON z.id = n.feature_type_id WHERE n.id = NEW.depends_on_feature_id AND z.is_core = 1);
+END;
+
 -- One row is what a tier gives of a feature.
 CREATE TABLE license_tier_feature (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -152,16 +174,31 @@ CREATE INDEX license_tier_feature_feature ON license_tier_feature(feature_id);
 CREATE TRIGGER license_tier_feature_value_bi BEFORE INSERT ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|type|The value is not of the kind the feature declares.')
-  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|settings|The settings in a feature value are an object.') FROM json_each(NEW.feature_value) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|core|A core feature is always on.')
-  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND (ifnull(NEW.status_id, 1) <> 1 OR EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false'));
 END;
-CREATE TRIGGER license_tier_feature_value_bu BEFORE UPDATE OF feature_id, feature_value ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
+CREATE TRIGGER license_tier_feature_value_bu BEFORE UPDATE OF feature_id, feature_value, status_id ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|type|The value is not of the kind the feature declares.')
-  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|settings|The settings in a feature value are an object.') FROM json_each(NEW.feature_value) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|core|A core feature is always on.')
-  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND (ifnull(NEW.status_id, 1) <> 1 OR EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false'));
+END;
+
+CREATE TRIGGER license_tier_feature_secret_bi BEFORE INSERT ON license_tier_feature BEGIN
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+END;
+CREATE TRIGGER license_tier_feature_secret_bu BEFORE UPDATE OF feature_value ON license_tier_feature BEGIN
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is the public key licence files are checked with. The first is given once; each further one is vouched for by the key before it.
@@ -183,7 +220,7 @@ CREATE TABLE vendor_key (
 -- The file cannot check a signature: whoever installs a key and `verify` do. It can keep the chain whole and in order.
 CREATE TRIGGER vendor_key_chain_bi BEFORE INSERT ON vendor_key BEGIN
   SELECT RAISE(ABORT, 'EK|vendor_key|id|protected|The vendor key is given once. Another one needs a statement signed with the last one.')
-  WHERE EXISTS (SELECT 1 FROM vendor_key WHERE id = NEW.id OR public_key = NEW.public_key)  -- by REPLACE
+  WHERE EXISTS (SELECT 1 FROM vendor_key WHERE id >= nullif(NEW.id, -1) OR public_key = NEW.public_key)  -- by REPLACE, or under an id before the last one
     OR NEW.previous_vendor_key_id IS NOT (SELECT max(id) FROM vendor_key);
   SELECT RAISE(ABORT, 'EK|vendor_key|statement|protected|The statement must name this key and the one it replaces.')
   FROM vendor_key p WHERE p.id = NEW.previous_vendor_key_id AND CASE WHEN json_valid(NEW.statement) THEN
@@ -265,6 +302,9 @@ CREATE INDEX feature_license_organization ON feature_license(organization_id);
 CREATE INDEX feature_license_license_file ON feature_license(license_file_id);
 CREATE INDEX feature_license_encryption_key ON feature_license(encryption_key_id);
 
+CREATE TRIGGER feature_license_uuid_bi BEFORE INSERT ON feature_license BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|feature_license|uuid|protected|The uuid of a licence stays: its key is sealed to it.') FROM feature_license WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
 CREATE TRIGGER feature_license_uuid_bu BEFORE UPDATE OF uuid ON feature_license WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|uuid|protected|The uuid of a licence stays: its key is sealed to it.');
 END;
@@ -278,25 +318,65 @@ CREATE TRIGGER feature_license_scope_bu BEFORE UPDATE OF scope_type_id, scope_id
   SELECT RAISE(ABORT, 'EK|feature_license|organization_id|organization|The program or producer belongs to another organization.') FROM scope_type s WHERE s.id = NEW.scope_type_id AND NEW.organization_id <>
     CASE s.table_name WHEN 'program' THEN (SELECT organization_id FROM program WHERE id = NEW.scope_id) WHEN 'producer' THEN (SELECT organization_id FROM producer WHERE id = NEW.scope_id) END;
 END;
+-- The other side: what is licensed stays with its organization.
+CREATE TRIGGER program_licensed_bi BEFORE INSERT ON program BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|program|organization_id|organization|Features are licensed to it in its organization.')
+  FROM scope_type s JOIN feature_license c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'program' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+CREATE TRIGGER program_licensed_bu BEFORE UPDATE OF organization_id ON program WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|program|organization_id|organization|Features are licensed to it in its organization.')
+  FROM scope_type s JOIN feature_license c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'program' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+CREATE TRIGGER producer_licensed_bi BEFORE INSERT ON producer BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|producer|organization_id|organization|Features are licensed to it in its organization.')
+  FROM scope_type s JOIN feature_license c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'producer' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+CREATE TRIGGER producer_licensed_bu BEFORE UPDATE OF organization_id ON producer WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|producer|organization_id|organization|Features are licensed to it in its organization.')
+  FROM scope_type s JOIN feature_license c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'producer' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
 CREATE TRIGGER feature_license_value_bi BEFORE INSERT ON feature_license WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|type|The value is not of the kind the feature declares.')
-  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|settings|The settings in a feature value are an object.') FROM json_each(NEW.feature_value) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|core|A core feature is always on.')
   FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
 END;
 CREATE TRIGGER feature_license_value_bu BEFORE UPDATE OF feature_id, feature_value ON feature_license WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|type|The value is not of the kind the feature declares.')
-  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|settings|The settings in a feature value are an object.') FROM json_each(NEW.feature_value) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|core|A core feature is always on.')
   FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
 END;
-CREATE TRIGGER feature_license_core_bi BEFORE INSERT ON feature_license WHEN NEW.license_expires_at IS NOT NULL BEGIN
-  SELECT RAISE(ABORT, 'EK|feature_license|license_expires_at|core|A core feature never expires.') FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1;
+CREATE TRIGGER feature_license_core_bi BEFORE INSERT ON feature_license WHEN NEW.license_expires_at IS NOT NULL OR NEW.status_id <> 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|license_expires_at|core|A core feature neither expires nor is it withdrawn.') FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1;
 END;
-CREATE TRIGGER feature_license_core_bu BEFORE UPDATE OF feature_id, license_expires_at ON feature_license WHEN NEW.license_expires_at IS NOT NULL BEGIN
-  SELECT RAISE(ABORT, 'EK|feature_license|license_expires_at|core|A core feature never expires.') FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1;
+CREATE TRIGGER feature_license_core_bu BEFORE UPDATE OF feature_id, license_expires_at, status_id ON feature_license WHEN NEW.license_expires_at IS NOT NULL OR NEW.status_id <> 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|license_expires_at|core|A core feature neither expires nor is it withdrawn.') FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1;
+END;
+
+CREATE TRIGGER feature_license_secret_bi BEFORE INSERT ON feature_license BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+END;
+CREATE TRIGGER feature_license_secret_bu BEFORE UPDATE OF feature_value, feature_configuration ON feature_license BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row counts what was used of a feature in a scope, for ever or in one hour, day, month or year.
@@ -314,7 +394,8 @@ CREATE TABLE feature_usage (
   updated_by INTEGER REFERENCES user(id),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-  CONSTRAINT "feature_usage.period_starts_at.required" CHECK ((usage_period = 'total') = (period_starts_at IS NULL))
+  CONSTRAINT "feature_usage.period_starts_at.required" CHECK ((usage_period = 'total') = (period_starts_at IS NULL)),
+  CONSTRAINT "feature_usage.period_starts_at.format" CHECK (period_starts_at GLOB CASE usage_period WHEN 'hour' THEN '*:00:00.000Z' WHEN 'day' THEN '*T00:00:00.000Z' WHEN 'month' THEN '*-01T00:00:00.000Z' ELSE '*-01-01T00:00:00.000Z' END)  -- two counters of one period would each allow the whole quantity
 ) STRICT;
 CREATE UNIQUE INDEX feature_usage_counter ON feature_usage(feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0), usage_period, COALESCE(period_starts_at, ''));
 CREATE INDEX feature_usage_scope ON feature_usage(scope_type_id, scope_id);

@@ -45,9 +45,11 @@ CREATE INDEX configuration_organization ON configuration(organization_id);
 
 -- The data layer raises the version with every change; nobody takes it back.
 CREATE TRIGGER configuration_version_bi BEFORE INSERT ON configuration BEGIN  -- by REPLACE
-  SELECT RAISE(ABORT, 'EK|configuration|version|order|A version never goes down.') FROM configuration WHERE id = NEW.id AND version > NEW.version;
+  SELECT RAISE(ABORT, 'EK|configuration|version|order|A version never goes down.') FROM configuration
+  WHERE version > ifnull(NEW.version, 1) AND (id = NEW.id OR (status_id = 1 AND ifnull(NEW.status_id, 1) = 1 AND configuration_type_id = NEW.configuration_type_id
+    AND scope_type_id = NEW.scope_type_id AND COALESCE(scope_id, 0) = COALESCE(NEW.scope_id, 0) AND COALESCE(organization_id, 0) = COALESCE(NEW.organization_id, 0)));
 END;
-CREATE TRIGGER configuration_version_bu BEFORE UPDATE OF version ON configuration WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER configuration_version_bu BEFORE UPDATE OF version ON configuration WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|configuration|version|order|A version never goes down.');
 END;
 
@@ -70,6 +72,40 @@ CREATE TRIGGER configuration_scope_bu BEFORE UPDATE OF configuration_type_id, sc
     WHEN 'entity' THEN (SELECT organization_id FROM entity WHERE id = NEW.scope_id) WHEN 'user' THEN (SELECT organization_id FROM user WHERE id = NEW.scope_id) END;
 END;
 
+-- The other side: what something is set for stays with its organization.
+CREATE TRIGGER program_configured_bi BEFORE INSERT ON program BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|program|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'program' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+CREATE TRIGGER program_configured_bu BEFORE UPDATE OF organization_id ON program WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|program|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'program' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+CREATE TRIGGER producer_configured_bi BEFORE INSERT ON producer BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|producer|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'producer' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+CREATE TRIGGER producer_configured_bu BEFORE UPDATE OF organization_id ON producer WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|producer|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'producer' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+CREATE TRIGGER entity_configured_bi BEFORE INSERT ON entity BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|entity|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'entity' AND c.organization_id <> NEW.organization_id;
+END;
+CREATE TRIGGER entity_configured_bu BEFORE UPDATE OF organization_id ON entity WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|entity|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'entity' AND c.organization_id <> NEW.organization_id;
+END;
+CREATE TRIGGER user_configured_bi BEFORE INSERT ON user BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|user|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'user' AND c.organization_id <> NEW.organization_id;
+END;
+CREATE TRIGGER user_configured_bu BEFORE UPDATE OF organization_id ON user WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|user|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'user' AND c.organization_id <> NEW.organization_id;
+END;
+
 -- A level cannot be taken from a type while something is set there.
 CREATE TRIGGER configuration_type_scope_bi BEFORE INSERT ON configuration_type BEGIN
   SELECT RAISE(ABORT, 'EK|configuration_type|*|referenced|Settings of this type are made at a level it would no longer apply to.')
@@ -86,24 +122,24 @@ CREATE TRIGGER configuration_data_bi BEFORE INSERT ON configuration BEGIN
   SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
   WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
   SELECT RAISE(ABORT, 'EK|configuration|config_metadata|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER configuration_data_bu BEFORE UPDATE OF config_data, config_metadata ON configuration BEGIN
   SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
   WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
   SELECT RAISE(ABORT, 'EK|configuration|config_metadata|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 

@@ -135,6 +135,11 @@ WHEN NEW.communication_type_id IS NOT OLD.communication_type_id OR NEW.channel_i
   WHERE NOT EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = NEW.communication_type_id AND channel_id = NEW.channel_id AND status_id = 1);
 END;
 
+CREATE TRIGGER communication_identity_bu BEFORE UPDATE OF uuid, idempotency_key ON communication
+WHEN NEW.uuid IS NOT OLD.uuid OR (OLD.idempotency_key IS NOT NULL AND NEW.idempotency_key IS NOT OLD.idempotency_key) BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|idempotency_key|protected|What a communication is known by outside stays: its uuid, and its key once it has one.');
+END;
+
 CREATE TRIGGER communication_final_bi BEFORE INSERT ON communication BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')
   FROM communication c JOIN communication_status s ON s.id = c.communication_status_id
@@ -158,13 +163,15 @@ END;
 CREATE TRIGGER communication_outcome_bi BEFORE INSERT ON communication BEGIN
   SELECT CASE
     WHEN is_error_state = 1 AND ifnull(NEW.error_message, '') = '' THEN RAISE(ABORT, 'EK|communication|error_message|required|A communication that went wrong must say why.')
-    WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.') END
+    WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.')
+    WHEN is_final_state = 0 AND NEW.completed_at IS NOT NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|Only a communication that has ended says when it did.') END
   FROM communication_status WHERE id = NEW.communication_status_id;
 END;
 CREATE TRIGGER communication_outcome_bu BEFORE UPDATE OF communication_status_id, error_message, completed_at ON communication BEGIN
   SELECT CASE
     WHEN is_error_state = 1 AND ifnull(NEW.error_message, '') = '' THEN RAISE(ABORT, 'EK|communication|error_message|required|A communication that went wrong must say why.')
-    WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.') END
+    WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.')
+    WHEN is_final_state = 0 AND NEW.completed_at IS NOT NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|Only a communication that has ended says when it did.') END
   FROM communication_status WHERE id = NEW.communication_status_id;
 END;
 
@@ -223,7 +230,7 @@ CREATE TRIGGER communication_business_context_primary_bi BEFORE INSERT ON commun
 END;
 CREATE TRIGGER communication_business_context_primary_bu BEFORE UPDATE OF communication_id, context_type_id, context_id, relationship_type_id ON communication_business_context BEGIN
   SELECT RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|primary|The PRIMARY context is the one its communication names, and only that one.')
-  FROM communication WHERE id = NEW.communication_id AND (NEW.relationship_type_id = 1) <> ((business_context_type_id, business_context_id) IS (NEW.context_type_id, NEW.context_id));
+  FROM communication WHERE id = NEW.communication_id AND (ifnull(NEW.relationship_type_id, 2) = 1) <> ((business_context_type_id, business_context_id) IS (NEW.context_type_id, NEW.context_id));
 END;
 CREATE TRIGGER communication_primary_bi BEFORE INSERT ON communication BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|communication|business_context_id|primary|Another row is its PRIMARY context: take that one away first.')

@@ -54,6 +54,14 @@ CREATE INDEX client_client_status ON client(client_status_id);
 CREATE INDEX client_assigned_manager ON client(assigned_manager_id);
 CREATE INDEX client_created_by ON client(created_by);
 
+-- What the client has hangs on its organization.
+CREATE TRIGGER client_organization_bi BEFORE INSERT ON client BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|client|organization_id|immutable|A client stays the organization it is.') FROM client WHERE id = NEW.id AND organization_id IS NOT NEW.organization_id;
+END;
+CREATE TRIGGER client_organization_bu BEFORE UPDATE OF organization_id ON client WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|client|organization_id|immutable|A client stays the organization it is.');
+END;
+
 -- One row is what a client pays for and how. The payment method is sealed by the vault.
 CREATE TABLE client_billing_info (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -80,6 +88,10 @@ CREATE INDEX client_billing_info_license_tier ON client_billing_info(license_tie
 CREATE INDEX client_billing_info_subscription_status ON client_billing_info(subscription_status_id);
 CREATE INDEX client_billing_info_encryption_key ON client_billing_info(encryption_key_id);
 
+CREATE TRIGGER client_billing_info_uuid_bi BEFORE INSERT ON client_billing_info BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|client_billing_info|uuid|protected|The uuid of a billing row stays: its payment method is sealed to it.')
+  FROM client_billing_info WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
 CREATE TRIGGER client_billing_info_uuid_bu BEFORE UPDATE OF uuid ON client_billing_info WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|client_billing_info|uuid|protected|The uuid of a billing row stays: its payment method is sealed to it.');
 END;
@@ -102,15 +114,15 @@ CREATE TABLE deployment_template (
 
 CREATE TRIGGER deployment_template_template_data_secret_bi BEFORE INSERT ON deployment_template WHEN NEW.template_data IS NOT NULL AND json_valid(NEW.template_data) BEGIN
   SELECT RAISE(ABORT, 'EK|deployment_template|template_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER deployment_template_template_data_secret_bu BEFORE UPDATE OF template_data ON deployment_template WHEN NEW.template_data IS NOT NULL AND json_valid(NEW.template_data) BEGIN
   SELECT RAISE(ABORT, 'EK|deployment_template|template_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is one setting up of one version in one environment of a client. Trying again is another row.
@@ -143,10 +155,10 @@ CREATE INDEX client_deployment_open ON client_deployment(id) WHERE deployment_st
 
 CREATE TRIGGER client_deployment_deployment_status_bi BEFORE INSERT ON client_deployment BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|client_deployment|deployment_status|transition|A deployment goes from pending to in_progress, ends completed or failed, and may then be rolled back.')
-  FROM client_deployment WHERE id = NEW.id AND deployment_status IS NOT NEW.deployment_status AND deployment_status || '>' || NEW.deployment_status NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back');
+  FROM client_deployment WHERE id = NEW.id AND deployment_status IS NOT ifnull(NEW.deployment_status, 'pending') AND deployment_status || '>' || ifnull(NEW.deployment_status, 'pending') NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back');
 END;
 CREATE TRIGGER client_deployment_deployment_status_bu BEFORE UPDATE OF deployment_status ON client_deployment
-WHEN OLD.deployment_status IS NOT NEW.deployment_status AND OLD.deployment_status || '>' || NEW.deployment_status NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back') BEGIN
+WHEN OLD.deployment_status IS NOT ifnull(NEW.deployment_status, 'pending') AND OLD.deployment_status || '>' || ifnull(NEW.deployment_status, 'pending') NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back') BEGIN
   SELECT RAISE(ABORT, 'EK|client_deployment|deployment_status|transition|A deployment goes from pending to in_progress, ends completed or failed, and may then be rolled back.');
 END;
 
@@ -167,15 +179,15 @@ CREATE INDEX client_customization_deployment_template ON client_customization(de
 
 CREATE TRIGGER client_customization_customization_data_secret_bi BEFORE INSERT ON client_customization WHEN NEW.customization_data IS NOT NULL AND json_valid(NEW.customization_data) BEGIN
   SELECT RAISE(ABORT, 'EK|client_customization|customization_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER client_customization_customization_data_secret_bu BEFORE UPDATE OF customization_data ON client_customization WHEN NEW.customization_data IS NOT NULL AND json_valid(NEW.customization_data) BEGIN
   SELECT RAISE(ABORT, 'EK|client_customization|customization_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is a consultation, with a client or with a lead who may become one.
@@ -206,10 +218,10 @@ CREATE INDEX consultation_session_lead ON consultation_session(lead_email) WHERE
 
 CREATE TRIGGER consultation_session_session_status_bi BEFORE INSERT ON consultation_session BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|consultation_session|session_status|transition|A consultation goes from scheduled to in_progress to completed, and may then be converted; it is cancelled before its end or never.')
-  FROM consultation_session WHERE id = NEW.id AND session_status IS NOT NEW.session_status AND session_status || '>' || NEW.session_status NOT IN ('scheduled>in_progress', 'scheduled>cancelled', 'in_progress>completed', 'in_progress>cancelled', 'completed>converted');
+  FROM consultation_session WHERE id = NEW.id AND session_status IS NOT ifnull(NEW.session_status, 'scheduled') AND session_status || '>' || ifnull(NEW.session_status, 'scheduled') NOT IN ('scheduled>in_progress', 'scheduled>cancelled', 'in_progress>completed', 'in_progress>cancelled', 'completed>converted');
 END;
 CREATE TRIGGER consultation_session_session_status_bu BEFORE UPDATE OF session_status ON consultation_session
-WHEN OLD.session_status IS NOT NEW.session_status AND OLD.session_status || '>' || NEW.session_status NOT IN ('scheduled>in_progress', 'scheduled>cancelled', 'in_progress>completed', 'in_progress>cancelled', 'completed>converted') BEGIN
+WHEN OLD.session_status IS NOT ifnull(NEW.session_status, 'scheduled') AND OLD.session_status || '>' || ifnull(NEW.session_status, 'scheduled') NOT IN ('scheduled>in_progress', 'scheduled>cancelled', 'in_progress>completed', 'in_progress>cancelled', 'completed>converted') BEGIN
   SELECT RAISE(ABORT, 'EK|consultation_session|session_status|transition|A consultation goes from scheduled to in_progress to completed, and may then be converted; it is cancelled before its end or never.');
 END;
 
@@ -265,10 +277,10 @@ CREATE INDEX consultation_generation_model_registry ON consultation_generation(m
 
 CREATE TRIGGER consultation_generation_generation_status_bi BEFORE INSERT ON consultation_generation BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|consultation_generation|generation_status|transition|A generation goes from pending to running and ends completed or failed; a run that broke off is pending again.')
-  FROM consultation_generation WHERE id = NEW.id AND generation_status IS NOT NEW.generation_status AND generation_status || '>' || NEW.generation_status NOT IN ('pending>running', 'pending>failed', 'running>pending', 'running>completed', 'running>failed');
+  FROM consultation_generation WHERE id = NEW.id AND generation_status IS NOT ifnull(NEW.generation_status, 'pending') AND generation_status || '>' || ifnull(NEW.generation_status, 'pending') NOT IN ('pending>running', 'pending>failed', 'running>pending', 'running>completed', 'running>failed');
 END;
 CREATE TRIGGER consultation_generation_generation_status_bu BEFORE UPDATE OF generation_status ON consultation_generation
-WHEN OLD.generation_status IS NOT NEW.generation_status AND OLD.generation_status || '>' || NEW.generation_status NOT IN ('pending>running', 'pending>failed', 'running>pending', 'running>completed', 'running>failed') BEGIN
+WHEN OLD.generation_status IS NOT ifnull(NEW.generation_status, 'pending') AND OLD.generation_status || '>' || ifnull(NEW.generation_status, 'pending') NOT IN ('pending>running', 'pending>failed', 'running>pending', 'running>completed', 'running>failed') BEGIN
   SELECT RAISE(ABORT, 'EK|consultation_generation|generation_status|transition|A generation goes from pending to running and ends completed or failed; a run that broke off is pending again.');
 END;
 

@@ -48,15 +48,15 @@ CREATE TRIGGER workflow_template_definition_steps_bu BEFORE UPDATE OF definition
 END;
 CREATE TRIGGER workflow_template_definition_secret_bi BEFORE INSERT ON workflow_template WHEN NEW.definition IS NOT NULL AND json_valid(NEW.definition) BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_template|definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.definition) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER workflow_template_definition_secret_bu BEFORE UPDATE OF definition ON workflow_template WHEN NEW.definition IS NOT NULL AND json_valid(NEW.definition) BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_template|definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.definition) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is a process that is to be, is being, or was gone through.
@@ -95,12 +95,15 @@ CREATE INDEX orchestration_workflow_status ON orchestration_workflow(workflow_st
 CREATE INDEX orchestration_workflow_correlation ON orchestration_workflow(correlation_id);
 CREATE INDEX orchestration_workflow_module ON orchestration_workflow(json_extract(metadata, '$.module_code')) WHERE json_extract(metadata, '$.module_code') IS NOT NULL;
 
+CREATE TRIGGER orchestration_workflow_uuid_bu BEFORE UPDATE OF uuid ON orchestration_workflow WHEN NEW.uuid IS NOT OLD.uuid BEGIN
+  SELECT RAISE(ABORT, 'EK|orchestration_workflow|uuid|protected|The uuid of a workflow stays: what it did is known by it.');
+END;
 CREATE TRIGGER orchestration_workflow_workflow_status_bi BEFORE INSERT ON orchestration_workflow BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_status|transition|A workflow goes from pending to in_progress and ends completed, failed or cancelled; only a failed one is resumed.')
-  FROM orchestration_workflow WHERE (id = NEW.id OR uuid = NEW.uuid) AND workflow_status IS NOT NEW.workflow_status AND workflow_status || '>' || NEW.workflow_status NOT IN ('pending>in_progress', 'pending>cancelled', 'in_progress>completed', 'in_progress>failed', 'in_progress>cancelled', 'failed>in_progress');
+  FROM orchestration_workflow WHERE (id = NEW.id OR uuid = NEW.uuid) AND workflow_status IS NOT ifnull(NEW.workflow_status, 'pending') AND workflow_status || '>' || ifnull(NEW.workflow_status, 'pending') NOT IN ('pending>in_progress', 'pending>cancelled', 'in_progress>completed', 'in_progress>failed', 'in_progress>cancelled', 'failed>in_progress');
 END;
 CREATE TRIGGER orchestration_workflow_workflow_status_bu BEFORE UPDATE OF workflow_status ON orchestration_workflow
-WHEN OLD.workflow_status IS NOT NEW.workflow_status AND OLD.workflow_status || '>' || NEW.workflow_status NOT IN ('pending>in_progress', 'pending>cancelled', 'in_progress>completed', 'in_progress>failed', 'in_progress>cancelled', 'failed>in_progress') BEGIN
+WHEN OLD.workflow_status IS NOT ifnull(NEW.workflow_status, 'pending') AND OLD.workflow_status || '>' || ifnull(NEW.workflow_status, 'pending') NOT IN ('pending>in_progress', 'pending>cancelled', 'in_progress>completed', 'in_progress>failed', 'in_progress>cancelled', 'failed>in_progress') BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_status|transition|A workflow goes from pending to in_progress and ends completed, failed or cancelled; only a failed one is resumed.');
 END;
 
@@ -127,15 +130,15 @@ CREATE TRIGGER orchestration_workflow_workflow_definition_steps_bu BEFORE UPDATE
 END;
 CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bi BEFORE INSERT ON orchestration_workflow WHEN NEW.workflow_definition IS NOT NULL AND json_valid(NEW.workflow_definition) BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bu BEFORE UPDATE OF workflow_definition ON orchestration_workflow WHEN NEW.workflow_definition IS NOT NULL AND json_valid(NEW.workflow_definition) BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is a step of a workflow: what it was given, what came of it, how often it was tried.
@@ -171,10 +174,10 @@ CREATE INDEX workflow_execution_status ON workflow_execution(execution_status);
 
 CREATE TRIGGER workflow_execution_execution_status_bi BEFORE INSERT ON workflow_execution BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|workflow_execution|execution_status|transition|A step goes from pending to running and ends completed or failed, or is skipped; it is pending again when it is to be tried again.')
-  FROM workflow_execution WHERE (id = NEW.id OR (workflow_id = NEW.workflow_id AND execution_order = NEW.execution_order)) AND execution_status IS NOT NEW.execution_status AND execution_status || '>' || NEW.execution_status NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending');
+  FROM workflow_execution WHERE (id = NEW.id OR (workflow_id = NEW.workflow_id AND execution_order = NEW.execution_order)) AND execution_status IS NOT ifnull(NEW.execution_status, 'pending') AND execution_status || '>' || ifnull(NEW.execution_status, 'pending') NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending');
 END;
 CREATE TRIGGER workflow_execution_execution_status_bu BEFORE UPDATE OF execution_status ON workflow_execution
-WHEN OLD.execution_status IS NOT NEW.execution_status AND OLD.execution_status || '>' || NEW.execution_status NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending') BEGIN
+WHEN OLD.execution_status IS NOT ifnull(NEW.execution_status, 'pending') AND OLD.execution_status || '>' || ifnull(NEW.execution_status, 'pending') NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending') BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_execution|execution_status|transition|A step goes from pending to running and ends completed or failed, or is skipped; it is pending again when it is to be tried again.');
 END;
 

@@ -28,6 +28,9 @@ CREATE TABLE sync_peer (
 ) STRICT;
 CREATE INDEX sync_peer_encryption_key ON sync_peer(encryption_key_id);
 
+CREATE TRIGGER sync_peer_uuid_bi BEFORE INSERT ON sync_peer BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|sync_peer|uuid|protected|The uuid of a peer stays: its secret is sealed to it.') FROM sync_peer WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
 CREATE TRIGGER sync_peer_uuid_bu BEFORE UPDATE OF uuid ON sync_peer WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|sync_peer|uuid|protected|The uuid of a peer stays: its secret is sealed to it.');
 END;
@@ -36,14 +39,14 @@ CREATE TRIGGER sync_peer_address_secret_bi BEFORE INSERT ON sync_peer BEGIN
   SELECT RAISE(ABORT, 'EK|sync_peer|address|secret|The address holds a secret. Write it without: secrets belong in the vault.')
   FROM (SELECT substr(NEW.address, instr(NEW.address, '://') + 3) || '/' AS place)
   WHERE (instr(NEW.address, '://') > 0 AND substr(place, 1, instr(place, '/')) GLOB '*:*@*')
-    OR EXISTS (SELECT 1 FROM json_each('["password", "passwd", "apikey", "token", "secret", "signature"]')
+    OR EXISTS (SELECT 1 FROM json_each('["password", "passwd", "pwd", "apikey", "accountkey", "accesskey", "token", "secret", "signature", "[?&;]sig"]')
       WHERE lower(replace(replace(NEW.address, '-', ''), '_', '')) GLOB '*' || value || '*=*');
 END;
 CREATE TRIGGER sync_peer_address_secret_bu BEFORE UPDATE OF address ON sync_peer BEGIN
   SELECT RAISE(ABORT, 'EK|sync_peer|address|secret|The address holds a secret. Write it without: secrets belong in the vault.')
   FROM (SELECT substr(NEW.address, instr(NEW.address, '://') + 3) || '/' AS place)
   WHERE (instr(NEW.address, '://') > 0 AND substr(place, 1, instr(place, '/')) GLOB '*:*@*')
-    OR EXISTS (SELECT 1 FROM json_each('["password", "passwd", "apikey", "token", "secret", "signature"]')
+    OR EXISTS (SELECT 1 FROM json_each('["password", "passwd", "pwd", "apikey", "accountkey", "accesskey", "token", "secret", "signature", "[?&;]sig"]')
       WHERE lower(replace(replace(NEW.address, '-', ''), '_', '')) GLOB '*' || value || '*=*');
 END;
 

@@ -9732,6 +9732,11 @@ CREATE TRIGGER system_uuid_bu BEFORE UPDATE OF uuid ON system WHEN NEW.uuid IS N
   SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
 END;
 
+DROP TRIGGER job_uuid_bu;
+CREATE TRIGGER job_uuid_bu BEFORE UPDATE OF uuid ON job WHEN NEW.uuid IS NOT OLD.uuid BEGIN
+  SELECT RAISE(ABORT, 'EK|job|uuid|protected|The uuid of a job stays: what it did is known by it.');
+END;
+
 DROP TRIGGER job_transition_bi;
 CREATE TRIGGER job_transition_bi BEFORE INSERT ON job BEGIN  -- by REPLACE
   SELECT CASE WHEN job_status IN ('completed', 'failed', 'cancelled') THEN RAISE(ABORT, 'EK|job|job_status|final|A job that has ended does not change its state again.')
@@ -9848,17 +9853,35 @@ END;
 DROP TRIGGER event_subscription_handler_config_secret_bi;
 CREATE TRIGGER event_subscription_handler_config_secret_bi BEFORE INSERT ON event_subscription WHEN NEW.handler_config IS NOT NULL AND json_valid(NEW.handler_config) BEGIN
   SELECT RAISE(ABORT, 'EK|event_subscription|handler_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER event_subscription_handler_config_secret_bu;
 CREATE TRIGGER event_subscription_handler_config_secret_bu BEFORE UPDATE OF handler_config ON event_subscription WHEN NEW.handler_config IS NOT NULL AND json_valid(NEW.handler_config) BEGIN
   SELECT RAISE(ABORT, 'EK|event_subscription|handler_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+END;
+
+DROP TRIGGER event_delivery_identity_bi;
+CREATE TRIGGER event_delivery_identity_bi BEFORE INSERT ON event_delivery BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|event_delivery|idempotency_key|protected|A delivery stays one of its event to its subscription, under its key.')
+  FROM event_delivery WHERE id = NEW.id AND (event_id, subscription_id, idempotency_key) IS NOT (NEW.event_id, NEW.subscription_id, NEW.idempotency_key);
+END;
+
+DROP TRIGGER event_delivery_identity_bu;
+CREATE TRIGGER event_delivery_identity_bu BEFORE UPDATE OF event_id, subscription_id, idempotency_key ON event_delivery
+WHEN (NEW.event_id, NEW.subscription_id, NEW.idempotency_key) IS NOT (OLD.event_id, OLD.subscription_id, OLD.idempotency_key) BEGIN
+  SELECT RAISE(ABORT, 'EK|event_delivery|idempotency_key|protected|A delivery stays one of its event to its subscription, under its key.');
+END;
+
+DROP TRIGGER event_delivery_organization_bi;
+CREATE TRIGGER event_delivery_organization_bi BEFORE INSERT ON event_delivery BEGIN
+  SELECT RAISE(ABORT, 'EK|event_delivery|subscription_id|organization|The event belongs to another organization than the subscription.')
+  FROM event_subscription s WHERE s.id = NEW.subscription_id AND s.organization_id <> (SELECT organization_id FROM integration_event WHERE id = NEW.event_id);
 END;
 
 DROP TRIGGER event_delivery_transition_bi;
@@ -9881,11 +9904,12 @@ CREATE TRIGGER feature_value_bi BEFORE INSERT ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|default_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.')
   WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.default_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature|default_value|type|The value is not of the kind the feature declares.')
-  FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|feature|default_value|settings|The settings in a feature value are an object.') FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A tier holds a value of another kind for this feature.')
-  FROM license_tier_feature t, json_each(t.feature_value) v WHERE t.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM license_tier_feature t, json_each(t.feature_value) v WHERE t.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A licence holds a value of another kind for this feature.')
-  FROM feature_license l, json_each(l.feature_value) v WHERE l.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature_license l, json_each(l.feature_value) v WHERE l.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
 END;
 
 DROP TRIGGER feature_value_bu;
@@ -9893,18 +9917,19 @@ CREATE TRIGGER feature_value_bu BEFORE UPDATE OF value_type, default_value ON fe
   SELECT RAISE(ABORT, 'EK|feature|default_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.')
   WHERE CASE WHEN json_valid(NEW.default_value) THEN json_type(NEW.default_value) = 'object' END AND ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.default_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.default_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature|default_value|type|The value is not of the kind the feature declares.')
-  FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) v WHERE v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|feature|default_value|settings|The settings in a feature value are an object.') FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A tier holds a value of another kind for this feature.')
-  FROM license_tier_feature t, json_each(t.feature_value) v WHERE t.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM license_tier_feature t, json_each(t.feature_value) v WHERE t.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
   SELECT RAISE(ABORT, 'EK|feature|value_type|referenced|A licence holds a value of another kind for this feature.')
-  FROM feature_license l, json_each(l.feature_value) v WHERE l.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature_license l, json_each(l.feature_value) v WHERE l.feature_id = NEW.id AND v.key = 'value' AND instr(CASE ifnull(NEW.value_type, 'boolean') WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
 END;
 
 DROP TRIGGER feature_core_bi;
 CREATE TRIGGER feature_core_bi BEFORE INSERT ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|status_id|core|A core feature is always on.')
   WHERE EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id AND is_core = 1)
-    AND (EXISTS (SELECT 1 FROM status WHERE id = NEW.status_id AND is_active = 0) OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'enabled' AND type = 'false'));
+    AND (ifnull(NEW.status_id, 1) <> 1 OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'enabled' AND type = 'false'));
   SELECT RAISE(ABORT, 'EK|feature|feature_type_id|core|Whether a feature is a core feature is settled when it is made.')
   FROM feature f JOIN feature_type y ON y.id = f.feature_type_id  -- by REPLACE
   WHERE (f.id = NEW.id OR f.code = NEW.code OR f.feature_key = NEW.feature_key) AND y.is_core <> EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id AND is_core = 1);
@@ -9914,15 +9939,26 @@ DROP TRIGGER feature_core_bu;
 CREATE TRIGGER feature_core_bu BEFORE UPDATE OF feature_type_id, status_id, default_value ON feature BEGIN
   SELECT RAISE(ABORT, 'EK|feature|status_id|core|A core feature is always on.')
   WHERE EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id AND is_core = 1)
-    AND (EXISTS (SELECT 1 FROM status WHERE id = NEW.status_id AND is_active = 0) OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'enabled' AND type = 'false'));
+    AND (ifnull(NEW.status_id, 1) <> 1 OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.default_value) THEN NEW.default_value ELSE '{}' END) WHERE key = 'enabled' AND type = 'false'));
   SELECT RAISE(ABORT, 'EK|feature|feature_type_id|core|Whether a feature is a core feature is settled when it is made.')
   FROM feature_type WHERE id = OLD.feature_type_id AND is_core <> EXISTS (SELECT 1 FROM feature_type WHERE id = NEW.feature_type_id AND is_core = 1);
+END;
+
+DROP TRIGGER feature_core_key_bu;
+CREATE TRIGGER feature_core_key_bu BEFORE UPDATE OF code, feature_key ON feature BEGIN  -- by OR REPLACE
+  SELECT RAISE(ABORT, 'EK|feature|id|core|A core feature stays.')
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE (f.code = NEW.code OR f.feature_key = NEW.feature_key) AND f.id <> OLD.id AND y.is_core = 1;
 END;
 
 DROP TRIGGER feature_type_core_bi;
 CREATE TRIGGER feature_type_core_bi BEFORE INSERT ON feature_type BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|feature_type|is_core|core|Whether a type is core stays while it has features.')
-  FROM feature_type y WHERE (id = NEW.id OR code = NEW.code) AND is_core IS NOT ifnull(NEW.is_core, 0) AND EXISTS (SELECT 1 FROM feature WHERE feature_type_id = y.id);
+  FROM feature_type y WHERE (id = NEW.id OR code = NEW.code) AND (is_core IS NOT ifnull(NEW.is_core, 0) OR (is_core = 1 AND ifnull(NEW.status_id, 1) <> 1)) AND EXISTS (SELECT 1 FROM feature WHERE feature_type_id = y.id);
+END;
+
+DROP TRIGGER feature_type_retired_bu;
+CREATE TRIGGER feature_type_retired_bu BEFORE UPDATE OF status_id ON feature_type WHEN NEW.is_core = 1 AND ifnull(NEW.status_id, 1) <> 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_type|status_id|core|A core feature is always on, and so is its family.') WHERE EXISTS (SELECT 1 FROM feature WHERE feature_type_id = OLD.id);
 END;
 
 DROP TRIGGER feature_type_core_bu;
@@ -9960,28 +9996,60 @@ CREATE TRIGGER feature_dependency_acyclic_bu BEFORE UPDATE OF feature_id, depend
   SELECT RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|cycle|A feature cannot depend on itself, not through others either.') FROM needed WHERE id = NEW.feature_id;
 END;
 
+DROP TRIGGER feature_dependency_core_bi;
+CREATE TRIGGER feature_dependency_core_bi BEFORE INSERT ON feature_dependency BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|core|A core feature is always on: it depends on core features only.')
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1
+    AND NOT EXISTS (SELECT 1 FROM feature n JOIN feature_type z ON z.id = n.feature_type_id WHERE n.id = NEW.depends_on_feature_id AND z.is_core = 1);
+END;
+
+DROP TRIGGER feature_dependency_core_bu;
+CREATE TRIGGER feature_dependency_core_bu BEFORE UPDATE OF feature_id, depends_on_feature_id ON feature_dependency BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|core|A core feature is always on: it depends on core features only.')
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1
+    AND NOT EXISTS (SELECT 1 FROM feature n JOIN feature_type z ON z.id = n.feature_type_id WHERE n.id = NEW.depends_on_feature_id AND z.is_core = 1);
+END;
+
 DROP TRIGGER license_tier_feature_value_bi;
 CREATE TRIGGER license_tier_feature_value_bi BEFORE INSERT ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|type|The value is not of the kind the feature declares.')
-  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|settings|The settings in a feature value are an object.') FROM json_each(NEW.feature_value) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|core|A core feature is always on.')
-  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND (ifnull(NEW.status_id, 1) <> 1 OR EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false'));
 END;
 
 DROP TRIGGER license_tier_feature_value_bu;
-CREATE TRIGGER license_tier_feature_value_bu BEFORE UPDATE OF feature_id, feature_value ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
+CREATE TRIGGER license_tier_feature_value_bu BEFORE UPDATE OF feature_id, feature_value, status_id ON license_tier_feature WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|type|The value is not of the kind the feature declares.')
-  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|settings|The settings in a feature value are an object.') FROM json_each(NEW.feature_value) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|core|A core feature is always on.')
-  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
+  FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND (ifnull(NEW.status_id, 1) <> 1 OR EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false'));
+END;
+
+DROP TRIGGER license_tier_feature_secret_bi;
+CREATE TRIGGER license_tier_feature_secret_bi BEFORE INSERT ON license_tier_feature BEGIN
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+END;
+
+DROP TRIGGER license_tier_feature_secret_bu;
+CREATE TRIGGER license_tier_feature_secret_bu BEFORE UPDATE OF feature_value ON license_tier_feature BEGIN
+  SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER vendor_key_chain_bi;
 CREATE TRIGGER vendor_key_chain_bi BEFORE INSERT ON vendor_key BEGIN
   SELECT RAISE(ABORT, 'EK|vendor_key|id|protected|The vendor key is given once. Another one needs a statement signed with the last one.')
-  WHERE EXISTS (SELECT 1 FROM vendor_key WHERE id = NEW.id OR public_key = NEW.public_key)  -- by REPLACE
+  WHERE EXISTS (SELECT 1 FROM vendor_key WHERE id >= nullif(NEW.id, -1) OR public_key = NEW.public_key)  -- by REPLACE, or under an id before the last one
     OR NEW.previous_vendor_key_id IS NOT (SELECT max(id) FROM vendor_key);
   SELECT RAISE(ABORT, 'EK|vendor_key|statement|protected|The statement must name this key and the one it replaces.')
   FROM vendor_key p WHERE p.id = NEW.previous_vendor_key_id AND CASE WHEN json_valid(NEW.statement) THEN
@@ -10011,6 +10079,11 @@ CREATE TRIGGER license_file_revoked_bu BEFORE UPDATE OF revoked_at ON license_fi
   SELECT RAISE(ABORT, 'EK|license_file|revoked_at|final|A licence that was revoked stays revoked.');
 END;
 
+DROP TRIGGER feature_license_uuid_bi;
+CREATE TRIGGER feature_license_uuid_bi BEFORE INSERT ON feature_license BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|feature_license|uuid|protected|The uuid of a licence stays: its key is sealed to it.') FROM feature_license WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
+
 DROP TRIGGER feature_license_uuid_bu;
 CREATE TRIGGER feature_license_uuid_bu BEFORE UPDATE OF uuid ON feature_license WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|uuid|protected|The uuid of a licence stays: its key is sealed to it.');
@@ -10030,11 +10103,36 @@ CREATE TRIGGER feature_license_scope_bu BEFORE UPDATE OF scope_type_id, scope_id
     CASE s.table_name WHEN 'program' THEN (SELECT organization_id FROM program WHERE id = NEW.scope_id) WHEN 'producer' THEN (SELECT organization_id FROM producer WHERE id = NEW.scope_id) END;
 END;
 
+DROP TRIGGER program_licensed_bi;
+CREATE TRIGGER program_licensed_bi BEFORE INSERT ON program BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|program|organization_id|organization|Features are licensed to it in its organization.')
+  FROM scope_type s JOIN feature_license c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'program' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+
+DROP TRIGGER program_licensed_bu;
+CREATE TRIGGER program_licensed_bu BEFORE UPDATE OF organization_id ON program WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|program|organization_id|organization|Features are licensed to it in its organization.')
+  FROM scope_type s JOIN feature_license c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'program' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+
+DROP TRIGGER producer_licensed_bi;
+CREATE TRIGGER producer_licensed_bi BEFORE INSERT ON producer BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|producer|organization_id|organization|Features are licensed to it in its organization.')
+  FROM scope_type s JOIN feature_license c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'producer' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+
+DROP TRIGGER producer_licensed_bu;
+CREATE TRIGGER producer_licensed_bu BEFORE UPDATE OF organization_id ON producer WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|producer|organization_id|organization|Features are licensed to it in its organization.')
+  FROM scope_type s JOIN feature_license c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'producer' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+
 DROP TRIGGER feature_license_value_bi;
 CREATE TRIGGER feature_license_value_bi BEFORE INSERT ON feature_license WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|type|The value is not of the kind the feature declares.')
-  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|settings|The settings in a feature value are an object.') FROM json_each(NEW.feature_value) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|core|A core feature is always on.')
   FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
 END;
@@ -10043,19 +10141,44 @@ DROP TRIGGER feature_license_value_bu;
 CREATE TRIGGER feature_license_value_bu BEFORE UPDATE OF feature_id, feature_value ON feature_license WHEN CASE WHEN json_valid(NEW.feature_value) THEN json_type(NEW.feature_value) = 'object' END BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|enabled|A feature value says whether the feature is on: {"enabled": true} or {"enabled": false}.') WHERE ((SELECT count(*) = 1 AND sum(type IN ('true', 'false')) = 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled') IS NOT 1 OR json_type(NEW.feature_value, '$.enabled') IS NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|type|The value is not of the kind the feature declares.')
-  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || v.type || ' ') = 0;
+  FROM feature f, json_each(NEW.feature_value) v WHERE f.id = NEW.feature_id AND v.key = 'value' AND instr(CASE f.value_type WHEN 'boolean' THEN ' true false ' WHEN 'integer' THEN ' integer ' WHEN 'number' THEN ' integer real ' WHEN 'string' THEN ' text ' ELSE ' true false integer real text array object null ' END, ' ' || CASE v.type WHEN 'integer' THEN typeof(v.value) ELSE v.type END || ' ') = 0;
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|settings|The settings in a feature value are an object.') FROM json_each(NEW.feature_value) WHERE key = 'settings' AND type <> 'object';
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|core|A core feature is always on.')
   FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1 AND EXISTS (SELECT 1 FROM json_each(NEW.feature_value) WHERE key = 'enabled' AND type = 'false');
 END;
 
 DROP TRIGGER feature_license_core_bi;
-CREATE TRIGGER feature_license_core_bi BEFORE INSERT ON feature_license WHEN NEW.license_expires_at IS NOT NULL BEGIN
-  SELECT RAISE(ABORT, 'EK|feature_license|license_expires_at|core|A core feature never expires.') FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1;
+CREATE TRIGGER feature_license_core_bi BEFORE INSERT ON feature_license WHEN NEW.license_expires_at IS NOT NULL OR NEW.status_id <> 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|license_expires_at|core|A core feature neither expires nor is it withdrawn.') FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1;
 END;
 
 DROP TRIGGER feature_license_core_bu;
-CREATE TRIGGER feature_license_core_bu BEFORE UPDATE OF feature_id, license_expires_at ON feature_license WHEN NEW.license_expires_at IS NOT NULL BEGIN
-  SELECT RAISE(ABORT, 'EK|feature_license|license_expires_at|core|A core feature never expires.') FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1;
+CREATE TRIGGER feature_license_core_bu BEFORE UPDATE OF feature_id, license_expires_at, status_id ON feature_license WHEN NEW.license_expires_at IS NOT NULL OR NEW.status_id <> 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|license_expires_at|core|A core feature neither expires nor is it withdrawn.') FROM feature f JOIN feature_type y ON y.id = f.feature_type_id WHERE f.id = NEW.feature_id AND y.is_core = 1;
+END;
+
+DROP TRIGGER feature_license_secret_bi;
+CREATE TRIGGER feature_license_secret_bi BEFORE INSERT ON feature_license BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+END;
+
+DROP TRIGGER feature_license_secret_bu;
+CREATE TRIGGER feature_license_secret_bu BEFORE UPDATE OF feature_value, feature_configuration ON feature_license BEGIN
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+  SELECT RAISE(ABORT, 'EK|feature_license|feature_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER component_registry_gate_bi;
@@ -10070,11 +10193,13 @@ END;
 
 DROP TRIGGER configuration_version_bi;
 CREATE TRIGGER configuration_version_bi BEFORE INSERT ON configuration BEGIN  -- by REPLACE
-  SELECT RAISE(ABORT, 'EK|configuration|version|order|A version never goes down.') FROM configuration WHERE id = NEW.id AND version > NEW.version;
+  SELECT RAISE(ABORT, 'EK|configuration|version|order|A version never goes down.') FROM configuration
+  WHERE version > ifnull(NEW.version, 1) AND (id = NEW.id OR (status_id = 1 AND ifnull(NEW.status_id, 1) = 1 AND configuration_type_id = NEW.configuration_type_id
+    AND scope_type_id = NEW.scope_type_id AND COALESCE(scope_id, 0) = COALESCE(NEW.scope_id, 0) AND COALESCE(organization_id, 0) = COALESCE(NEW.organization_id, 0)));
 END;
 
 DROP TRIGGER configuration_version_bu;
-CREATE TRIGGER configuration_version_bu BEFORE UPDATE OF version ON configuration WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER configuration_version_bu BEFORE UPDATE OF version ON configuration WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|configuration|version|order|A version never goes down.');
 END;
 
@@ -10100,6 +10225,54 @@ CREATE TRIGGER configuration_scope_bu BEFORE UPDATE OF configuration_type_id, sc
     WHEN 'entity' THEN (SELECT organization_id FROM entity WHERE id = NEW.scope_id) WHEN 'user' THEN (SELECT organization_id FROM user WHERE id = NEW.scope_id) END;
 END;
 
+DROP TRIGGER program_configured_bi;
+CREATE TRIGGER program_configured_bi BEFORE INSERT ON program BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|program|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'program' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+
+DROP TRIGGER program_configured_bu;
+CREATE TRIGGER program_configured_bu BEFORE UPDATE OF organization_id ON program WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|program|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'program' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+
+DROP TRIGGER producer_configured_bi;
+CREATE TRIGGER producer_configured_bi BEFORE INSERT ON producer BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|producer|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'producer' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+
+DROP TRIGGER producer_configured_bu;
+CREATE TRIGGER producer_configured_bu BEFORE UPDATE OF organization_id ON producer WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|producer|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'producer' AND c.organization_id <> ifnull(NEW.organization_id, 1);
+END;
+
+DROP TRIGGER entity_configured_bi;
+CREATE TRIGGER entity_configured_bi BEFORE INSERT ON entity BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|entity|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'entity' AND c.organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER entity_configured_bu;
+CREATE TRIGGER entity_configured_bu BEFORE UPDATE OF organization_id ON entity WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|entity|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'entity' AND c.organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER user_configured_bi;
+CREATE TRIGGER user_configured_bi BEFORE INSERT ON user BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|user|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'user' AND c.organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER user_configured_bu;
+CREATE TRIGGER user_configured_bu BEFORE UPDATE OF organization_id ON user WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|user|organization_id|organization|Settings are made for it in its organization.')
+  FROM scope_type s JOIN configuration c ON c.scope_type_id = s.id AND c.scope_id = NEW.id WHERE s.table_name = 'user' AND c.organization_id <> NEW.organization_id;
+END;
+
 DROP TRIGGER configuration_type_scope_bi;
 CREATE TRIGGER configuration_type_scope_bi BEFORE INSERT ON configuration_type BEGIN
   SELECT RAISE(ABORT, 'EK|configuration_type|*|referenced|Settings of this type are made at a level it would no longer apply to.')
@@ -10119,12 +10292,12 @@ CREATE TRIGGER configuration_data_bi BEFORE INSERT ON configuration BEGIN
   SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
   WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
   SELECT RAISE(ABORT, 'EK|configuration|config_metadata|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
@@ -10133,12 +10306,12 @@ CREATE TRIGGER configuration_data_bu BEFORE UPDATE OF config_data, config_metada
   SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
   WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
   SELECT RAISE(ABORT, 'EK|configuration|config_metadata|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
@@ -10153,6 +10326,12 @@ CREATE TRIGGER communication_route_bu BEFORE UPDATE OF communication_type_id, ch
 WHEN NEW.communication_type_id IS NOT OLD.communication_type_id OR NEW.channel_id IS NOT OLD.channel_id BEGIN
   SELECT RAISE(ABORT, 'EK|communication|channel_id|channel|This type of communication does not travel by this channel: link them in communication_type_channel.')
   WHERE NOT EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = NEW.communication_type_id AND channel_id = NEW.channel_id AND status_id = 1);
+END;
+
+DROP TRIGGER communication_identity_bu;
+CREATE TRIGGER communication_identity_bu BEFORE UPDATE OF uuid, idempotency_key ON communication
+WHEN NEW.uuid IS NOT OLD.uuid OR (OLD.idempotency_key IS NOT NULL AND NEW.idempotency_key IS NOT OLD.idempotency_key) BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|idempotency_key|protected|What a communication is known by outside stays: its uuid, and its key once it has one.');
 END;
 
 DROP TRIGGER communication_final_bi;
@@ -10186,7 +10365,8 @@ DROP TRIGGER communication_outcome_bi;
 CREATE TRIGGER communication_outcome_bi BEFORE INSERT ON communication BEGIN
   SELECT CASE
     WHEN is_error_state = 1 AND ifnull(NEW.error_message, '') = '' THEN RAISE(ABORT, 'EK|communication|error_message|required|A communication that went wrong must say why.')
-    WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.') END
+    WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.')
+    WHEN is_final_state = 0 AND NEW.completed_at IS NOT NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|Only a communication that has ended says when it did.') END
   FROM communication_status WHERE id = NEW.communication_status_id;
 END;
 
@@ -10194,7 +10374,8 @@ DROP TRIGGER communication_outcome_bu;
 CREATE TRIGGER communication_outcome_bu BEFORE UPDATE OF communication_status_id, error_message, completed_at ON communication BEGIN
   SELECT CASE
     WHEN is_error_state = 1 AND ifnull(NEW.error_message, '') = '' THEN RAISE(ABORT, 'EK|communication|error_message|required|A communication that went wrong must say why.')
-    WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.') END
+    WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.')
+    WHEN is_final_state = 0 AND NEW.completed_at IS NOT NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|Only a communication that has ended says when it did.') END
   FROM communication_status WHERE id = NEW.communication_status_id;
 END;
 
@@ -10243,7 +10424,7 @@ END;
 DROP TRIGGER communication_business_context_primary_bu;
 CREATE TRIGGER communication_business_context_primary_bu BEFORE UPDATE OF communication_id, context_type_id, context_id, relationship_type_id ON communication_business_context BEGIN
   SELECT RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|primary|The PRIMARY context is the one its communication names, and only that one.')
-  FROM communication WHERE id = NEW.communication_id AND (NEW.relationship_type_id = 1) <> ((business_context_type_id, business_context_id) IS (NEW.context_type_id, NEW.context_id));
+  FROM communication WHERE id = NEW.communication_id AND (ifnull(NEW.relationship_type_id, 2) = 1) <> ((business_context_type_id, business_context_id) IS (NEW.context_type_id, NEW.context_id));
 END;
 
 DROP TRIGGER communication_primary_bi;
@@ -10649,6 +10830,22 @@ CREATE TRIGGER integration_run_organization_bu BEFORE UPDATE OF organization_id 
     OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
 END;
 
+DROP TRIGGER client_organization_bi;
+CREATE TRIGGER client_organization_bi BEFORE INSERT ON client BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|client|organization_id|immutable|A client stays the organization it is.') FROM client WHERE id = NEW.id AND organization_id IS NOT NEW.organization_id;
+END;
+
+DROP TRIGGER client_organization_bu;
+CREATE TRIGGER client_organization_bu BEFORE UPDATE OF organization_id ON client WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
+  SELECT RAISE(ABORT, 'EK|client|organization_id|immutable|A client stays the organization it is.');
+END;
+
+DROP TRIGGER client_billing_info_uuid_bi;
+CREATE TRIGGER client_billing_info_uuid_bi BEFORE INSERT ON client_billing_info BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|client_billing_info|uuid|protected|The uuid of a billing row stays: its payment method is sealed to it.')
+  FROM client_billing_info WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
+
 DROP TRIGGER client_billing_info_uuid_bu;
 CREATE TRIGGER client_billing_info_uuid_bu BEFORE UPDATE OF uuid ON client_billing_info WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|client_billing_info|uuid|protected|The uuid of a billing row stays: its payment method is sealed to it.');
@@ -10657,56 +10854,56 @@ END;
 DROP TRIGGER deployment_template_template_data_secret_bi;
 CREATE TRIGGER deployment_template_template_data_secret_bi BEFORE INSERT ON deployment_template WHEN NEW.template_data IS NOT NULL AND json_valid(NEW.template_data) BEGIN
   SELECT RAISE(ABORT, 'EK|deployment_template|template_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER deployment_template_template_data_secret_bu;
 CREATE TRIGGER deployment_template_template_data_secret_bu BEFORE UPDATE OF template_data ON deployment_template WHEN NEW.template_data IS NOT NULL AND json_valid(NEW.template_data) BEGIN
   SELECT RAISE(ABORT, 'EK|deployment_template|template_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER client_deployment_deployment_status_bi;
 CREATE TRIGGER client_deployment_deployment_status_bi BEFORE INSERT ON client_deployment BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|client_deployment|deployment_status|transition|A deployment goes from pending to in_progress, ends completed or failed, and may then be rolled back.')
-  FROM client_deployment WHERE id = NEW.id AND deployment_status IS NOT NEW.deployment_status AND deployment_status || '>' || NEW.deployment_status NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back');
+  FROM client_deployment WHERE id = NEW.id AND deployment_status IS NOT ifnull(NEW.deployment_status, 'pending') AND deployment_status || '>' || ifnull(NEW.deployment_status, 'pending') NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back');
 END;
 
 DROP TRIGGER client_deployment_deployment_status_bu;
 CREATE TRIGGER client_deployment_deployment_status_bu BEFORE UPDATE OF deployment_status ON client_deployment
-WHEN OLD.deployment_status IS NOT NEW.deployment_status AND OLD.deployment_status || '>' || NEW.deployment_status NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back') BEGIN
+WHEN OLD.deployment_status IS NOT ifnull(NEW.deployment_status, 'pending') AND OLD.deployment_status || '>' || ifnull(NEW.deployment_status, 'pending') NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back') BEGIN
   SELECT RAISE(ABORT, 'EK|client_deployment|deployment_status|transition|A deployment goes from pending to in_progress, ends completed or failed, and may then be rolled back.');
 END;
 
 DROP TRIGGER client_customization_customization_data_secret_bi;
 CREATE TRIGGER client_customization_customization_data_secret_bi BEFORE INSERT ON client_customization WHEN NEW.customization_data IS NOT NULL AND json_valid(NEW.customization_data) BEGIN
   SELECT RAISE(ABORT, 'EK|client_customization|customization_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER client_customization_customization_data_secret_bu;
 CREATE TRIGGER client_customization_customization_data_secret_bu BEFORE UPDATE OF customization_data ON client_customization WHEN NEW.customization_data IS NOT NULL AND json_valid(NEW.customization_data) BEGIN
   SELECT RAISE(ABORT, 'EK|client_customization|customization_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER consultation_session_session_status_bi;
 CREATE TRIGGER consultation_session_session_status_bi BEFORE INSERT ON consultation_session BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|consultation_session|session_status|transition|A consultation goes from scheduled to in_progress to completed, and may then be converted; it is cancelled before its end or never.')
-  FROM consultation_session WHERE id = NEW.id AND session_status IS NOT NEW.session_status AND session_status || '>' || NEW.session_status NOT IN ('scheduled>in_progress', 'scheduled>cancelled', 'in_progress>completed', 'in_progress>cancelled', 'completed>converted');
+  FROM consultation_session WHERE id = NEW.id AND session_status IS NOT ifnull(NEW.session_status, 'scheduled') AND session_status || '>' || ifnull(NEW.session_status, 'scheduled') NOT IN ('scheduled>in_progress', 'scheduled>cancelled', 'in_progress>completed', 'in_progress>cancelled', 'completed>converted');
 END;
 
 DROP TRIGGER consultation_session_session_status_bu;
 CREATE TRIGGER consultation_session_session_status_bu BEFORE UPDATE OF session_status ON consultation_session
-WHEN OLD.session_status IS NOT NEW.session_status AND OLD.session_status || '>' || NEW.session_status NOT IN ('scheduled>in_progress', 'scheduled>cancelled', 'in_progress>completed', 'in_progress>cancelled', 'completed>converted') BEGIN
+WHEN OLD.session_status IS NOT ifnull(NEW.session_status, 'scheduled') AND OLD.session_status || '>' || ifnull(NEW.session_status, 'scheduled') NOT IN ('scheduled>in_progress', 'scheduled>cancelled', 'in_progress>completed', 'in_progress>cancelled', 'completed>converted') BEGIN
   SELECT RAISE(ABORT, 'EK|consultation_session|session_status|transition|A consultation goes from scheduled to in_progress to completed, and may then be converted; it is cancelled before its end or never.');
 END;
 
@@ -10724,12 +10921,12 @@ END;
 DROP TRIGGER consultation_generation_generation_status_bi;
 CREATE TRIGGER consultation_generation_generation_status_bi BEFORE INSERT ON consultation_generation BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|consultation_generation|generation_status|transition|A generation goes from pending to running and ends completed or failed; a run that broke off is pending again.')
-  FROM consultation_generation WHERE id = NEW.id AND generation_status IS NOT NEW.generation_status AND generation_status || '>' || NEW.generation_status NOT IN ('pending>running', 'pending>failed', 'running>pending', 'running>completed', 'running>failed');
+  FROM consultation_generation WHERE id = NEW.id AND generation_status IS NOT ifnull(NEW.generation_status, 'pending') AND generation_status || '>' || ifnull(NEW.generation_status, 'pending') NOT IN ('pending>running', 'pending>failed', 'running>pending', 'running>completed', 'running>failed');
 END;
 
 DROP TRIGGER consultation_generation_generation_status_bu;
 CREATE TRIGGER consultation_generation_generation_status_bu BEFORE UPDATE OF generation_status ON consultation_generation
-WHEN OLD.generation_status IS NOT NEW.generation_status AND OLD.generation_status || '>' || NEW.generation_status NOT IN ('pending>running', 'pending>failed', 'running>pending', 'running>completed', 'running>failed') BEGIN
+WHEN OLD.generation_status IS NOT ifnull(NEW.generation_status, 'pending') AND OLD.generation_status || '>' || ifnull(NEW.generation_status, 'pending') NOT IN ('pending>running', 'pending>failed', 'running>pending', 'running>completed', 'running>failed') BEGIN
   SELECT RAISE(ABORT, 'EK|consultation_generation|generation_status|transition|A generation goes from pending to running and ends completed or failed; a run that broke off is pending again.');
 END;
 
@@ -10764,28 +10961,33 @@ END;
 DROP TRIGGER workflow_template_definition_secret_bi;
 CREATE TRIGGER workflow_template_definition_secret_bi BEFORE INSERT ON workflow_template WHEN NEW.definition IS NOT NULL AND json_valid(NEW.definition) BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_template|definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.definition) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER workflow_template_definition_secret_bu;
 CREATE TRIGGER workflow_template_definition_secret_bu BEFORE UPDATE OF definition ON workflow_template WHEN NEW.definition IS NOT NULL AND json_valid(NEW.definition) BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_template|definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.definition) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+END;
+
+DROP TRIGGER orchestration_workflow_uuid_bu;
+CREATE TRIGGER orchestration_workflow_uuid_bu BEFORE UPDATE OF uuid ON orchestration_workflow WHEN NEW.uuid IS NOT OLD.uuid BEGIN
+  SELECT RAISE(ABORT, 'EK|orchestration_workflow|uuid|protected|The uuid of a workflow stays: what it did is known by it.');
 END;
 
 DROP TRIGGER orchestration_workflow_workflow_status_bi;
 CREATE TRIGGER orchestration_workflow_workflow_status_bi BEFORE INSERT ON orchestration_workflow BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_status|transition|A workflow goes from pending to in_progress and ends completed, failed or cancelled; only a failed one is resumed.')
-  FROM orchestration_workflow WHERE (id = NEW.id OR uuid = NEW.uuid) AND workflow_status IS NOT NEW.workflow_status AND workflow_status || '>' || NEW.workflow_status NOT IN ('pending>in_progress', 'pending>cancelled', 'in_progress>completed', 'in_progress>failed', 'in_progress>cancelled', 'failed>in_progress');
+  FROM orchestration_workflow WHERE (id = NEW.id OR uuid = NEW.uuid) AND workflow_status IS NOT ifnull(NEW.workflow_status, 'pending') AND workflow_status || '>' || ifnull(NEW.workflow_status, 'pending') NOT IN ('pending>in_progress', 'pending>cancelled', 'in_progress>completed', 'in_progress>failed', 'in_progress>cancelled', 'failed>in_progress');
 END;
 
 DROP TRIGGER orchestration_workflow_workflow_status_bu;
 CREATE TRIGGER orchestration_workflow_workflow_status_bu BEFORE UPDATE OF workflow_status ON orchestration_workflow
-WHEN OLD.workflow_status IS NOT NEW.workflow_status AND OLD.workflow_status || '>' || NEW.workflow_status NOT IN ('pending>in_progress', 'pending>cancelled', 'in_progress>completed', 'in_progress>failed', 'in_progress>cancelled', 'failed>in_progress') BEGIN
+WHEN OLD.workflow_status IS NOT ifnull(NEW.workflow_status, 'pending') AND OLD.workflow_status || '>' || ifnull(NEW.workflow_status, 'pending') NOT IN ('pending>in_progress', 'pending>cancelled', 'in_progress>completed', 'in_progress>failed', 'in_progress>cancelled', 'failed>in_progress') BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_status|transition|A workflow goes from pending to in_progress and ends completed, failed or cancelled; only a failed one is resumed.');
 END;
 
@@ -10820,28 +11022,28 @@ END;
 DROP TRIGGER orchestration_workflow_workflow_definition_secret_bi;
 CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bi BEFORE INSERT ON orchestration_workflow WHEN NEW.workflow_definition IS NOT NULL AND json_valid(NEW.workflow_definition) BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER orchestration_workflow_workflow_definition_secret_bu;
 CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bu BEFORE UPDATE OF workflow_definition ON orchestration_workflow WHEN NEW.workflow_definition IS NOT NULL AND json_valid(NEW.workflow_definition) BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER workflow_execution_execution_status_bi;
 CREATE TRIGGER workflow_execution_execution_status_bi BEFORE INSERT ON workflow_execution BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|workflow_execution|execution_status|transition|A step goes from pending to running and ends completed or failed, or is skipped; it is pending again when it is to be tried again.')
-  FROM workflow_execution WHERE (id = NEW.id OR (workflow_id = NEW.workflow_id AND execution_order = NEW.execution_order)) AND execution_status IS NOT NEW.execution_status AND execution_status || '>' || NEW.execution_status NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending');
+  FROM workflow_execution WHERE (id = NEW.id OR (workflow_id = NEW.workflow_id AND execution_order = NEW.execution_order)) AND execution_status IS NOT ifnull(NEW.execution_status, 'pending') AND execution_status || '>' || ifnull(NEW.execution_status, 'pending') NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending');
 END;
 
 DROP TRIGGER workflow_execution_execution_status_bu;
 CREATE TRIGGER workflow_execution_execution_status_bu BEFORE UPDATE OF execution_status ON workflow_execution
-WHEN OLD.execution_status IS NOT NEW.execution_status AND OLD.execution_status || '>' || NEW.execution_status NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending') BEGIN
+WHEN OLD.execution_status IS NOT ifnull(NEW.execution_status, 'pending') AND OLD.execution_status || '>' || ifnull(NEW.execution_status, 'pending') NOT IN ('pending>running', 'pending>skipped', 'running>pending', 'running>completed', 'running>failed', 'failed>pending') BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_execution|execution_status|transition|A step goes from pending to running and ends completed or failed, or is skipped; it is pending again when it is to be tried again.');
 END;
 
@@ -11188,6 +11390,11 @@ WHEN OLD.alert_status <> ifnull(NEW.alert_status, 'open') AND OLD.alert_status |
     ELSE RAISE(ABORT, 'EK|alert|alert_status|transition|An alert does not go from its state to this one.') END;
 END;
 
+DROP TRIGGER sync_peer_uuid_bi;
+CREATE TRIGGER sync_peer_uuid_bi BEFORE INSERT ON sync_peer BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|sync_peer|uuid|protected|The uuid of a peer stays: its secret is sealed to it.') FROM sync_peer WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
+
 DROP TRIGGER sync_peer_uuid_bu;
 CREATE TRIGGER sync_peer_uuid_bu BEFORE UPDATE OF uuid ON sync_peer WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|sync_peer|uuid|protected|The uuid of a peer stays: its secret is sealed to it.');
@@ -11198,7 +11405,7 @@ CREATE TRIGGER sync_peer_address_secret_bi BEFORE INSERT ON sync_peer BEGIN
   SELECT RAISE(ABORT, 'EK|sync_peer|address|secret|The address holds a secret. Write it without: secrets belong in the vault.')
   FROM (SELECT substr(NEW.address, instr(NEW.address, '://') + 3) || '/' AS place)
   WHERE (instr(NEW.address, '://') > 0 AND substr(place, 1, instr(place, '/')) GLOB '*:*@*')
-    OR EXISTS (SELECT 1 FROM json_each('["password", "passwd", "apikey", "token", "secret", "signature"]')
+    OR EXISTS (SELECT 1 FROM json_each('["password", "passwd", "pwd", "apikey", "accountkey", "accesskey", "token", "secret", "signature", "[?&;]sig"]')
       WHERE lower(replace(replace(NEW.address, '-', ''), '_', '')) GLOB '*' || value || '*=*');
 END;
 
@@ -11207,7 +11414,7 @@ CREATE TRIGGER sync_peer_address_secret_bu BEFORE UPDATE OF address ON sync_peer
   SELECT RAISE(ABORT, 'EK|sync_peer|address|secret|The address holds a secret. Write it without: secrets belong in the vault.')
   FROM (SELECT substr(NEW.address, instr(NEW.address, '://') + 3) || '/' AS place)
   WHERE (instr(NEW.address, '://') > 0 AND substr(place, 1, instr(place, '/')) GLOB '*:*@*')
-    OR EXISTS (SELECT 1 FROM json_each('["password", "passwd", "apikey", "token", "secret", "signature"]')
+    OR EXISTS (SELECT 1 FROM json_each('["password", "passwd", "pwd", "apikey", "accountkey", "accesskey", "token", "secret", "signature", "[?&;]sig"]')
       WHERE lower(replace(replace(NEW.address, '-', ''), '_', '')) GLOB '*' || value || '*=*');
 END;
 

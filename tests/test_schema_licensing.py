@@ -315,7 +315,9 @@ def test_a_core_feature_is_always_on(shell: sqlite3.Connection) -> None:
     assert refusal(shell, replace.format("feature_type_id", 2), core) == "feature.status_id.core"
     assert refusal(shell, replace.format("2", 1), core) == "feature.feature_type_id.core"
     trial = shell.execute("INSERT INTO status(code, name, is_active) VALUES ('TRIAL', 'Trial', 1)").lastrowid
-    shell.execute("UPDATE feature SET status_id = ? WHERE id = ?", (trial, core))  # it counts as active
+    assert refusal(shell, "UPDATE feature SET status_id = ? WHERE id = ?", trial, core) == (
+        "feature.status_id.core"  # it counts as active, but not for ever: only the first state does
+    )
 
 
 @pytest.mark.ledger("S0-107", "S2-27")

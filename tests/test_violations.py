@@ -286,6 +286,8 @@ def test_a_unique_index_refuses_a_second(shell: sqlite3.Connection, table: str, 
 
 REFUSALS: dict[str, tuple[str | None, str, str]] = gathered("REFUSALS")
 """A refusing trigger: the table whose sound row is put in, the statement (?1 is its id), column and code."""
+FURTHER: dict[str, tuple[str | None, str, str]] = gathered("FURTHER")
+"""Other ways round the same rules, by what they try."""
 EFFECTS = {name for case in CASES for name in getattr(case, "EFFECTS", ())}
 """Triggers that refuse nothing."""
 
@@ -296,7 +298,7 @@ def test_every_trigger_has_a_case() -> None:
 
 
 def break_trigger(shell: sqlite3.Connection, name: str) -> RuleError:
-    table, statements, _ = REFUSALS[name]
+    table, statements, _ = (REFUSALS | FURTHER)[name]
     key = put(shell, table, **sample(shell, table)) if table else 0
     *before, last = statements.split("; ")
     for statement in before:
@@ -316,6 +318,21 @@ def test_a_trigger_refuses(shell: sqlite3.Connection, name: str) -> None:
 @pytest.mark.parametrize("name", REFUSALS)
 def test_with_every_trigger_in_place_it_is_refused_too(guarded: sqlite3.Connection, name: str) -> None:
     assert break_trigger(guarded, name).table == REFUSALS[name][2].split(".")[0]
+
+
+@pytest.mark.ledger("S0-21", "S2-32", "S4-50")
+@pytest.mark.parametrize("name", FURTHER)
+def test_a_way_round_is_refused(shell: sqlite3.Connection, name: str) -> None:
+    error = break_trigger(shell, name)
+    assert f"{error.table}.{error.column}.{error.code}" == FURTHER[name][2]
+    assert is_readable(error.message), error.message
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_with_every_trigger_in_place_the_way_round_is_refused_too(
+    guarded: sqlite3.Connection, name: str
+) -> None:
+    assert break_trigger(guarded, name).table == FURTHER[name][2].split(".")[0]
 
 
 def test_a_log_of_its_own_takes_no_row_without_its_parent(guarded: sqlite3.Connection) -> None:

@@ -170,4 +170,43 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         f"{OTHER_SUBMISSION}; UPDATE consultation_generation SET questionnaire_submission_id = 900 WHERE id = ?1",
         "consultation_generation.questionnaire_submission_id.session",
     ),
+    "client_billing_info_uuid_bi": (
+        "client_billing_info",
+        (
+            "REPLACE INTO client_billing_info(id, client_id, uuid, license_tier_id, subscription_status_id)"
+            " SELECT id, client_id, printf('%036d', 0), license_tier_id, subscription_status_id FROM client_billing_info WHERE id = ?1"
+        ),
+        "client_billing_info.uuid.protected",
+    ),
+    "client_organization_bi": (
+        "client",
+        (
+            "INSERT INTO organization(id, code, name) VALUES (70, 'A', 'A'); REPLACE INTO client(id, organization_id, client_name, client_status_id)"
+            " SELECT id, 70, client_name, client_status_id FROM client WHERE id = ?1"
+        ),
+        "client.organization_id.immutable",
+    ),
+    "client_organization_bu": (
+        "client",
+        "INSERT INTO organization(id, code, name) VALUES (70, 'A', 'A'); UPDATE client SET organization_id = 70 WHERE id = ?1",
+        "client.organization_id.immutable",
+    ),
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "client_deployment begun anew by default": (
+        "client_deployment",
+        "UPDATE client_deployment SET deployment_status = 'failed', completed_at = created_at WHERE id = ?1; UPDATE OR REPLACE client_deployment SET deployment_status = NULL, started_at = NULL, completed_at = NULL WHERE id = ?1",
+        "client_deployment.deployment_status.transition",
+    ),
+    "consultation_session begun anew by default": (
+        "consultation_session",
+        "UPDATE consultation_session SET session_status = 'cancelled', completed_at = created_at WHERE id = ?1; UPDATE OR REPLACE consultation_session SET session_status = NULL, started_at = NULL, completed_at = NULL WHERE id = ?1",
+        "consultation_session.session_status.transition",
+    ),
+    "consultation_generation begun anew by default": (
+        "consultation_generation",
+        "UPDATE consultation_generation SET generation_status = 'failed', completed_at = created_at WHERE id = ?1; UPDATE OR REPLACE consultation_generation SET generation_status = NULL, started_at = NULL, completed_at = NULL WHERE id = ?1",
+        "consultation_generation.generation_status.transition",
+    ),
 }

@@ -28,7 +28,12 @@ ROWS: dict[str, dict[str, Any]] = {
 
 SPECIAL: dict[str, dict[str, Any]] = {
     "communication.business_context_id.required": {"business_context_type_id": 1},
+    "communication.completed_at.time": {
+        "communication_status_id": 3,
+        "completed_at": "2026-02-30T09:05:00.000Z",
+    },
     "communication.completed_at.order": {
+        "communication_status_id": 3,
         "started_at": "2026-01-02T00:00:00.000Z",
         "completed_at": "2026-01-01T00:00:00.000Z",
     },
@@ -147,5 +152,28 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "communication",
         f"{QUOTE}; {ABOUT}; {MIRROR}; UPDATE communication SET business_context_id = 2 WHERE id = ?1",
         "communication.business_context_id.primary",
+    ),
+    "communication_identity_bu": (
+        "communication",
+        "UPDATE communication SET idempotency_key = NULL WHERE id = ?1",
+        "communication.idempotency_key.protected",
+    ),
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "another uuid": (
+        "communication",
+        "UPDATE OR REPLACE communication SET uuid = printf('%036d', 0) WHERE id = ?1",
+        "communication.idempotency_key.protected",
+    ),
+    "an end before it has ended": (
+        "communication",
+        "UPDATE communication SET completed_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1",
+        "communication.completed_at.required",
+    ),
+    "the default instead of PRIMARY": (
+        "communication",
+        f"{QUOTE}; {ABOUT}; {MIRROR}; UPDATE OR REPLACE communication_business_context SET relationship_type_id = NULL WHERE communication_id = ?1",
+        "communication_business_context.relationship_type_id.primary",
     ),
 }

@@ -49,4 +49,9 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
     ),
     "system_uuid_bu": (None, "UPDATE system SET uuid = printf('%036d', 1)", "system.uuid.protected"),
     "system_kept_bd": (None, "DELETE FROM system", "system.id.protected"),
+    "job_uuid_bu": (
+        "job",
+        "UPDATE OR REPLACE job SET uuid = printf('%036d', 0) WHERE id = ?1",
+        "job.uuid.protected",
+    ),
 }

@@ -83,4 +83,41 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         f"UPDATE event_delivery SET delivery_status = 'delivered', settled_at = '{AT}' WHERE id = ?1",
         "event_delivery.delivery_status.transition",
     ),
+    "event_delivery_identity_bi": (
+        "event_delivery",
+        (
+            "REPLACE INTO event_delivery(id, event_id, subscription_id, idempotency_key)"
+            " SELECT id, event_id, subscription_id, 'other' FROM event_delivery WHERE id = ?1"
+        ),
+        "event_delivery.idempotency_key.protected",
+    ),
+    "event_delivery_identity_bu": (
+        "event_delivery",
+        "UPDATE event_delivery SET idempotency_key = 'other' WHERE id = ?1",
+        "event_delivery.idempotency_key.protected",
+    ),
+    "event_delivery_organization_bi": (
+        None,
+        (
+            "INSERT INTO organization(id, code, name) VALUES (70, 'A', 'A'), (71, 'B', 'B');"
+            " INSERT INTO integration_event(id, uuid, event_type, event_source_id, event_payload, correlation_id, organization_id)"
+            " VALUES (70, printf('%036d', 0), 't', 1, '{}', 'c', 70);"
+            " INSERT INTO event_subscription(id, code, name, handler_kind, organization_id) VALUES (70, 'X', 'x', 'k', 71);"
+            " INSERT INTO event_delivery(event_id, subscription_id, idempotency_key) VALUES (70, 70, 'k')"
+        ),
+        "event_delivery.subscription_id.organization",
+    ),
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "a list under a secret name": (
+        "event_subscription",
+        """UPDATE event_subscription SET handler_config = '{"password": ["k"]}' WHERE id = ?1""",
+        "event_subscription.handler_config.secret",
+    ),
+    "a secret name with a space": (
+        "event_subscription",
+        """UPDATE event_subscription SET handler_config = '{"API Key": "k"}' WHERE id = ?1""",
+        "event_subscription.handler_config.secret",
+    ),
 }

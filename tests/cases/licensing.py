@@ -31,6 +31,10 @@ KEPT = {"vendor_key", "license_file"}
 """Tables where a trigger answers before a unique index does."""
 
 SPECIAL: dict[str, dict[str, Any]] = {
+    "feature_usage.period_starts_at.format": {
+        "usage_period": "day",
+        "period_starts_at": "2026-01-31T09:00:00.000Z",
+    },
     "feature.feature_key.format": {"feature_key": "Tests.Upper"},
     "feature_dependency.depends_on_feature_id.cycle": {"feature_id": 1, "depends_on_feature_id": 1},
     "vendor_key.statement.required": {"statement": "{}"},
@@ -66,6 +70,16 @@ SAME: dict[str, dict[str, Any]] = {
         "encryption_key_id": 1,
     },
 }
+
+
+def _licensed(table: str) -> str:
+    return (
+        "INSERT INTO organization(id, code, name) VALUES (70, 'A', 'A');"
+        " INSERT INTO feature_license(uuid, feature_id, scope_type_id, scope_id, organization_id)"
+        " SELECT printf('%036d', 0), f.id, s.id, ?1, 1 FROM feature f, scope_type s"
+        f" WHERE f.code = 'BASIC_REPORTING' AND s.table_name = '{table}'"
+    )
+
 
 REFUSALS: dict[str, tuple[str | None, str, str]] = {
     "feature_value_bi": (
@@ -228,10 +242,175 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "UPDATE component_registry SET feature_id = NULL WHERE id = ?1",
         "component_registry.feature_id.required",
     ),
+    "feature_core_key_bu": (
+        "feature",
+        "UPDATE OR REPLACE feature SET code = 'QUOTE_CREATION' WHERE id = ?1",
+        "feature.id.core",
+    ),
+    "feature_type_retired_bu": (
+        None,
+        "UPDATE feature_type SET status_id = 2 WHERE code = 'CORE'",
+        "feature_type.status_id.core",
+    ),
+    "feature_dependency_core_bi": (
+        "feature",
+        "INSERT INTO feature_dependency(feature_id, depends_on_feature_id) SELECT id, ?1 FROM feature WHERE code = 'QUOTE_CREATION'",
+        "feature_dependency.depends_on_feature_id.core",
+    ),
+    "feature_dependency_core_bu": (
+        "feature_dependency",
+        "UPDATE feature_dependency SET feature_id = (SELECT id FROM feature WHERE code = 'QUOTE_CREATION') WHERE id = ?1",
+        "feature_dependency.depends_on_feature_id.core",
+    ),
+    "license_tier_feature_secret_bi": (
+        "license_tier_feature",
+        (
+            "REPLACE INTO license_tier_feature(license_tier_id, feature_id, feature_value)"
+            """ SELECT license_tier_id, feature_id, '{"enabled": true, "settings": {"API Key": "k"}}' FROM license_tier_feature WHERE id = ?1"""
+        ),
+        "license_tier_feature.feature_value.secret",
+    ),
+    "license_tier_feature_secret_bu": (
+        "license_tier_feature",
+        """UPDATE license_tier_feature SET feature_value = '{"enabled": true, "settings": {"password": "k"}}' WHERE id = ?1""",
+        "license_tier_feature.feature_value.secret",
+    ),
+    "feature_license_uuid_bi": (
+        "feature_license",
+        (
+            "REPLACE INTO feature_license(id, uuid, feature_id, scope_type_id, scope_id)"
+            " SELECT id, printf('%036d', 0), feature_id, scope_type_id, scope_id FROM feature_license WHERE id = ?1"
+        ),
+        "feature_license.uuid.protected",
+    ),
+    "feature_license_secret_bi": (
+        None,
+        _license("BASIC_REPORTING", "SYSTEM", feature_configuration="""'{"password": "k"}'"""),
+        "feature_license.feature_configuration.secret",
+    ),
+    "feature_license_secret_bu": (
+        "feature_license",
+        """UPDATE feature_license SET feature_configuration = '{"list": [{"Token": "k"}]}' WHERE id = ?1""",
+        "feature_license.feature_configuration.secret",
+    ),
+    "program_licensed_bi": (
+        "program",
+        f"{_licensed('program')}; REPLACE INTO program(id, organization_id, code, name) SELECT id, 70, code, name FROM program WHERE id = ?1",
+        "program.organization_id.organization",
+    ),
+    "program_licensed_bu": (
+        "program",
+        f"{_licensed('program')}; UPDATE program SET organization_id = 70 WHERE id = ?1",
+        "program.organization_id.organization",
+    ),
+    "producer_licensed_bi": (
+        "producer",
+        f"{_licensed('producer')}; REPLACE INTO producer(id, organization_id, code, name) SELECT id, 70, code, name FROM producer WHERE id = ?1",
+        "producer.organization_id.organization",
+    ),
+    "producer_licensed_bu": (
+        "producer",
+        f"{_licensed('producer')}; UPDATE producer SET organization_id = 70 WHERE id = ?1",
+        "producer.organization_id.organization",
+    ),
 }
 
 EFFECTS = {
     f"{table}_noted_{when}"
     for table in ("feature", "feature_dependency", "license_tier_feature", "feature_license", "integration")
     for when in ("ai", "au", "ad")
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "a whole number too big for one": (
+        "license_tier_feature",
+        (
+            "UPDATE feature SET value_type = 'integer' WHERE id = (SELECT feature_id FROM license_tier_feature WHERE id = ?1);"
+            """ UPDATE license_tier_feature SET feature_value = '{"enabled": true, "value": 99999999999999999999}' WHERE id = ?1"""
+        ),
+        "license_tier_feature.feature_value.type",
+    ),
+    "a boolean where a number is declared": (
+        "license_tier_feature",
+        (
+            "UPDATE feature SET value_type = 'number' WHERE id = (SELECT feature_id FROM license_tier_feature WHERE id = ?1);"
+            """ UPDATE license_tier_feature SET feature_value = '{"enabled": true, "value": true}' WHERE id = ?1"""
+        ),
+        "license_tier_feature.feature_value.type",
+    ),
+    "a number where a boolean is declared": (
+        "license_tier_feature",
+        (
+            "UPDATE feature SET value_type = 'boolean' WHERE id = (SELECT feature_id FROM license_tier_feature WHERE id = ?1);"
+            """ UPDATE license_tier_feature SET feature_value = '{"enabled": true, "value": 1}' WHERE id = ?1"""
+        ),
+        "license_tier_feature.feature_value.type",
+    ),
+    "nothing where a number is declared": (
+        "license_tier_feature",
+        (
+            "UPDATE feature SET value_type = 'integer' WHERE id = (SELECT feature_id FROM license_tier_feature WHERE id = ?1);"
+            """ UPDATE license_tier_feature SET feature_value = '{"enabled": true, "value": null}' WHERE id = ?1"""
+        ),
+        "license_tier_feature.feature_value.type",
+    ),
+    "a value under an escaped name": (
+        "license_tier_feature",
+        (
+            "UPDATE feature SET value_type = 'integer' WHERE id = (SELECT feature_id FROM license_tier_feature WHERE id = ?1);"
+            """ UPDATE license_tier_feature SET feature_value = '{"enabled": true, "\\u0076alue": "x"}' WHERE id = ?1"""
+        ),
+        "license_tier_feature.feature_value.type",
+    ),
+    "a second value under the same name": (
+        "license_tier_feature",
+        (
+            "UPDATE feature SET value_type = 'integer' WHERE id = (SELECT feature_id FROM license_tier_feature WHERE id = ?1);"
+            """ UPDATE license_tier_feature SET feature_value = '{"enabled": true, "value": 1, "value": "x"}' WHERE id = ?1"""
+        ),
+        "license_tier_feature.feature_value.type",
+    ),
+    "settings that are no object": (
+        "license_tier_feature",
+        (
+            "UPDATE feature SET value_type = 'integer' WHERE id = (SELECT feature_id FROM license_tier_feature WHERE id = ?1);"
+            """ UPDATE license_tier_feature SET feature_value = '{"enabled": true, "settings": 7}' WHERE id = ?1"""
+        ),
+        "license_tier_feature.feature_value.settings",
+    ),
+    "a core feature in a state that may be retired": (
+        None,
+        (
+            "INSERT INTO status(id, code, name, is_active) VALUES (70, 'LIVE', 'Live', 1);"
+            " UPDATE feature SET status_id = 70 WHERE code = 'QUOTE_CREATION'"
+        ),
+        "feature.status_id.core",
+    ),
+    "a core feature withdrawn by a licence": (
+        None,
+        _license("USER_MANAGEMENT", "SYSTEM", status_id="2"),
+        "feature_license.license_expires_at.core",
+    ),
+    "a core feature withdrawn by a tier": (
+        None,
+        (
+            "INSERT INTO license_tier_feature(license_tier_id, feature_id, feature_value, status_id)"
+            """ SELECT 1, id, '{"enabled": true}', 2 FROM feature WHERE code = 'QUOTE_CREATION'"""
+        ),
+        "license_tier_feature.feature_value.core",
+    ),
+    "a family of core features replaced by a retired one": (
+        None,
+        "REPLACE INTO feature_type(code, name, is_core, status_id) VALUES ('core', 'Core', 1, 2)",
+        "feature_type.is_core.core",
+    ),
+    "a vendor key before the last one": (
+        "vendor_key",
+        (
+            "INSERT INTO vendor_key(id, vendor_name, public_key, previous_vendor_key_id, statement, statement_signature)"
+            " SELECT 0, 'V', printf('%044d', 7), id, json_object('public_key', printf('%044d', 7), 'replaces', public_key), printf('%088d', 1)"
+            " FROM vendor_key WHERE id = ?1"
+        ),
+        "vendor_key.id.protected",
+    ),
 }

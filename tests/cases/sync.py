@@ -138,4 +138,22 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         f"{CHILD}; UPDATE sync_quarantine SET parent_sync_quarantine_id = 50 WHERE id = ?1",
         "sync_quarantine.parent_sync_quarantine_id.cycle",
     ),
+    "sync_peer_uuid_bi": (
+        "sync_peer",
+        "REPLACE INTO sync_peer(id, code, name, uuid, peer_kind, address) SELECT id, code, name, printf('%036d', 0), peer_kind, address FROM sync_peer WHERE id = ?1",
+        "sync_peer.uuid.protected",
+    ),
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "an address with a signature": (
+        "sync_peer",
+        "UPDATE sync_peer SET address = 'https://h/box?sv=1&sig=abc' WHERE id = ?1",
+        "sync_peer.address.secret",
+    ),
+    "an address with the key of an account": (
+        "sync_peer",
+        "UPDATE sync_peer SET address = 'az://box;AccountKey=abc' WHERE id = ?1",
+        "sync_peer.address.secret",
+    ),
 }

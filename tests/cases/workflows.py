@@ -150,4 +150,22 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "UPDATE workflow_execution SET execution_status = 'failed', started_at = created_at, completed_at = created_at WHERE id = ?1",
         "workflow_execution.execution_status.transition",
     ),
+    "orchestration_workflow_uuid_bu": (
+        "orchestration_workflow",
+        "UPDATE OR REPLACE orchestration_workflow SET uuid = printf('%036d', 0) WHERE id = ?1",
+        "orchestration_workflow.uuid.protected",
+    ),
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "orchestration_workflow begun anew by default": (
+        "orchestration_workflow",
+        "UPDATE orchestration_workflow SET workflow_status = 'cancelled', completed_at = created_at WHERE id = ?1; UPDATE OR REPLACE orchestration_workflow SET workflow_status = NULL, started_at = NULL, completed_at = NULL WHERE id = ?1",
+        "orchestration_workflow.workflow_status.transition",
+    ),
+    "workflow_execution begun anew by default": (
+        "workflow_execution",
+        "UPDATE workflow_execution SET execution_status = 'skipped', completed_at = created_at WHERE id = ?1; UPDATE OR REPLACE workflow_execution SET execution_status = NULL, started_at = NULL, completed_at = NULL WHERE id = ?1",
+        "workflow_execution.execution_status.transition",
+    ),
 }
