@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edgekit import naming
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 CUSTOMERS = "number,name,postal_code\n00042,Ann Smith,02134\n00043,Bob Okafor,10001\n"
@@ -55,7 +57,7 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
     assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/rows.md"])
 def test_the_examples_run(name: str, tmp_path: Path) -> None:
     (tmp_path / "customers.csv").write_text(CUSTOMERS, encoding="utf-8")
     assert play(ROOT / name, tmp_path) > 5
@@ -78,6 +80,7 @@ def test_documents_name_commands_that_exist() -> None:
     ).stdout
     known = set(re.findall(r"^  ([a-z][a-z-]+) ", help_text, re.MULTILINE))
     assert len(known) > 10
+    known |= set(naming.commands())  # the words for rows, of which the help names some
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         if document.name == "ledger.md":
             continue

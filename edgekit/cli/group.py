@@ -89,9 +89,10 @@ class Group(click.Group):
 class Root(Group):
     """The commands by their table, and the border where errors become a line and an exit code."""
 
-    def __init__(self, *args: Any, table: Mapping[str, Lazy], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, Lazy], note: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.table = table
+        self.note = note
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands in the order of the table."""
@@ -108,9 +109,16 @@ class Root(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is meant, or name those that come close."""
-        if args[0] not in self.table and not args[0].startswith("-") and not ctx.resilient_parsing:
-            raise NoSuchCommand(args[0], possibilities=self.table, ctx=ctx)
+        """Find the command that is meant, or the table whose rows are; else name what comes close."""
+        if args[0] not in self.table and not args[0].startswith("-"):
+            from edgekit.cli import rows
+
+            # A word that names the rows of a table; the text of the schema is read only now.
+            database = None if ctx.resilient_parsing else ctx.params.get("db")
+            if group := rows.find_group(args[0], database):
+                return args[0], group, args[1:]
+            if not ctx.resilient_parsing:
+                raise NoSuchCommand(args[0], possibilities=[*self.table, *rows.words()], ctx=ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -121,6 +129,9 @@ class Root(Group):
                 formatter.write_dl(
                     [(name.ljust(width), e.help) for name, e in self.table.items() if e.heading == heading]
                 )
+        if self.note:
+            with formatter.section("Edit rows"):
+                formatter.write_text(self.note)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the command line; Click's own word for Ctrl-C here would be another exit code."""
@@ -131,10 +142,14 @@ class Root(Group):
             sys.exit(130)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete a word from the table, and options as Click does."""
+        """Complete a word from the table or for the rows of one, and options as Click does."""
         from click.shell_completion import CompletionItem
 
+        from edgekit.cli import rows
+
         found = [CompletionItem(n, help=e.help) for n, e in self.table.items() if n.startswith(incomplete)]
+        if not found:  # the words for rows are too many to offer before one is meant
+            found = [CompletionItem(word) for word in rows.words() if word.startswith(incomplete)]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:

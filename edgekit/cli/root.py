@@ -19,6 +19,7 @@ COMMANDS = {
     "executions": Lazy("Bring data in", _RUNNER, "Look at past runs."),
     "vault": Lazy("Bring data in", "edgekit.cli.vault", "Keep the secrets of integrations."),
     "seeds": Lazy("Bring data in", "edgekit.cli.seeds", "Add reference rows."),
+    "schema": Lazy("Look back", "edgekit.cli.schema", "Say what the tables hold and how they hang together."),
     "audit": Lazy("Look back", _AUDIT, "Read the log: what changed, who did it, how it was."),
     "verify": Lazy("Keep it safe", _FILE, "Check that the file is what it should be."),
     "doctor": Lazy("Keep it safe", _FILE, "Say what is wrong with the file and its place, and what to do."),
@@ -28,10 +29,14 @@ COMMANDS = {
 }
 """Every word: the heading it stands under, the module that holds it, and what it is for."""
 
+EDITED = "producers, programs, policies, users, communication-channels, … (edgekit schema tables lists all)"
+"""Some of the words for rows people edit; each has list, show, add, set and retire."""
+
 
 @click.group(
     cls=Root,
     table=COMMANDS,
+    note=EDITED,
     context_settings={"help_option_names": ["-h", "--help"]},
     options_metavar="[--db FILE] [--actor NAME]",
     subcommand_metavar="WORD [VERB] ...",

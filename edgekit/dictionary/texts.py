@@ -134,6 +134,10 @@ def meanings(comment: str, values: tuple[str, ...]) -> tuple[str, dict[str, str]
     found: dict[str, str] = {}
     last: list[str] = []
     for part in comment.split("; "):
+        lead, colon, rest = part.partition(": ")
+        if colon and lead not in values and rest.partition(": ")[0] in values:
+            told.append(lead)  # what the column is, and then at once the first value
+            part = rest
         match = re.match(r"([\w, ]+): (.+)", part)
         names = [name.strip() for name in match[1].split(",")] if match else []
         if match and set(names) <= {*values, "NULL"}:

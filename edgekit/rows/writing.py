@@ -1,0 +1,96 @@
+"""Adding, changing and retiring a row of the opened file: one change each, signed, as the next version."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from edgekit import db, models
+from edgekit.errors import InvalidError
+from edgekit.rows import values
+from edgekit.rows.reading import find, show
+from edgekit.rows.shape import read_shape
+from edgekit.schema import quote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgekit.rows.shape import Shape
+
+RETIRED = "INACTIVE"
+
+
+def add(table: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Add a row and return it as `show` does.
+
+    Raise InvalidError (a column or value), RuleError (what the file refuses), NotFoundError (the table).
+    """
+    connection = db.connection()
+    shape = read_shape(connection, table)
+    _require(shape, shape.adds)
+    with db.change(reason=f"{shape.command} add"):
+        row = values.read(connection, shape, given)
+        if "uuid" in shape.columns:
+            row["uuid"] = str(uuid.uuid4())
+        if "created_by" in shape.columns:
+            row["created_by"] = db.current().actor_id
+        names, marks = ", ".join(map(quote_name, row)), ", ".join("?" * len(row))
+        into = f"INSERT INTO {quote_name(shape.name)}"
+        sql = f"{into} ({names}) VALUES ({marks})" if row else f"{into} DEFAULT VALUES"
+        key = connection.execute(sql, list(row.values())).lastrowid
+    return show(connection, shape.name, int(key or 0))
+
+
+def set_values(table: str, which: str | int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Change columns of a row and return it as `show` does. What is so already is not written.
+
+    A versioned row becomes its next version where it says something else. Raise as `add`, and NotFoundError
+    if there is no such row.
+    """
+    return _change(table, which, given, "set")
+
+
+def retire(table: str, which: str | int) -> dict[str, Any]:
+    """Switch a row off by its status and return it; it stays, and so does all that refers to it.
+
+    Raise InvalidError where rows have no status, and as `set_values`.
+    """
+    shape = read_shape(db.connection(), table)
+    if not shape.has_status:
+        raise InvalidError(f"Rows of {shape.name} are not retired: they have no status.")
+    return _change(table, which, {"status_id": RETIRED}, "retire")
+
+
+def _change(table: str, which: str | int, given: Mapping[str, Any], verb: str) -> dict[str, Any]:
+    connection = db.connection()
+    shape = read_shape(connection, table)
+    _require(shape, shape.refuses)
+    with db.change(reason=f"{shape.command} {verb} {which}") as change:
+        key = find(connection, shape, which)
+        cursor = connection.execute(f"SELECT * FROM {quote_name(shape.name)} WHERE id = ?", (key,))
+        old = dict(zip((column[0] for column in cursor.description), cursor.fetchone(), strict=True))
+        wanted = values.read(connection, shape, given, current=old)
+        new = {name: value for name, value in wanted.items() if value != old[name]}
+        if new:
+            if "version" in shape.columns and shape.columns["version"].is_given:
+                new["version"] = old["version"] + bool(set(new) - _unversioned(shape.name))
+            if "updated_by" in shape.columns and "updated_at" in shape.columns:
+                new |= {"updated_by": db.current().actor_id, "updated_at": change.at}
+            parts = ", ".join(f"{quote_name(name)} = ?" for name in new)
+            connection.execute(
+                f"UPDATE {quote_name(shape.name)} SET {parts} WHERE id = ?", (*new.values(), key)
+            )
+    return show(connection, shape.name, key)
+
+
+def _require(shape: Shape, reason: str | None) -> None:
+    """Refuse rows that people do not write, saying who does."""
+    if reason is not None:
+        raise InvalidError(f"Rows of {shape.name} are not written by hand.", hint=reason)
+
+
+def _unversioned(table: str) -> frozenset[str]:
+    """Return the columns that tell how a row fares, not what it says: its model knows them."""
+    name = "".join(part.capitalize() for part in table.split("_"))
+    found = getattr(models, name).unversioned if name in models.__all__ else frozenset()
+    return frozenset(found)
