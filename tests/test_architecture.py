@@ -35,6 +35,7 @@ ORDER = [
     {"models", "bulk"},
     {"audit"},
     {"seeds", "rows"},
+    {"reference_table"},
     {"parties", "insurance", "entities"},
     {"vault"},
     {"events"},

@@ -173,9 +173,9 @@ def test_a_code_means_the_row_of_the_same_organization(agency: Database) -> None
 
 
 def test_values_are_read_by_their_columns(agency: Database) -> None:
-    kind = rows.add("integration_type", {"code": "X", "name": "X", "is_default": "Yes"})
-    assert kind["is_default"] is True
-    assert rows.set_values("integration_type", "X", {"is_default": "no"})["is_default"] is False
+    kind = rows.add("feature_type", {"code": "X", "name": "X", "is_core": "Yes"})
+    assert kind["is_core"] is True
+    assert rows.set_values("feature_type", "X", {"is_core": "no"})["is_core"] is False
     policy = rows.add(
         "policy",
         {"policy_number": "00042", "effective_date": "2026-01-31", "expiration_date": "2027-01-31",
@@ -205,7 +205,7 @@ def test_nothing_means_null(agency: Database) -> None:
         ("producer", {"code": "P1"}, "code", "There is already a row in producer with this code."),
         ("producer", {"code": "p1"}, "code", "There is already a row in producer with this code."),
         ("producer", {"code": "x" * 51}, "code", "must not be empty and has at most 50 characters"),
-        ("integration_type", {"is_default": "maybe"}, "is_default", "is yes or no, not 'maybe'"),
+        ("feature_type", {"is_core": "maybe"}, "is_core", "is yes or no, not 'maybe'"),
         ("vehicle", {"model_year": "new"}, "model_year", "must be a whole number, not 'new'"),
         ("vehicle", {"model_year": "1" * 400}, "model_year", "must be a whole number"),
         ("vehicle", {"model_year": "1700"}, "model_year", "must be between 1886 and 2100"),
@@ -286,9 +286,7 @@ def test_what_is_so_already_is_not_written(agency: Database) -> None:
 
 
 def test_how_a_row_fares_is_no_new_version(agency: Database) -> None:
-    kind = {"integration_type": "CUSTOM_API", "integration_name": "n", "connection_config": "{}"}
-    rows.add("integration_type", {"code": "CUSTOM_API", "name": "x"})
-    rows.add("integration", kind)
+    rows.add("integration", {**soundly(agency, "integration"), "integration_name": "n"})
     assert rows.set_values("integration", "n", {"health_status": "healthy"})["version"] == 1
     assert rows.set_values("integration", "n", {"integration_name": "m"})["version"] == 2
     assert rows.set_values("integration", "m", {"integration_name": "m"})["version"] == 2

@@ -18,7 +18,7 @@ from catalogue import (
     whole_indexes,
 )
 
-from edgekit import schema, sqlite
+from edgekit import reference_table, schema, sqlite
 from edgekit.errors import RuleError
 
 if TYPE_CHECKING:
@@ -68,12 +68,10 @@ CASCADES = {
 }
 SET_NULL = {("client_app_override", "marketplace_module_id"), ("handover_package", "workflow_id")}
 REFERENCE_TABLES = [
-    "environment", "role", "license_tier", "relationship_type", "communication_direction", "entity_category",
-    "entity_reference_type", "event_source", "communication_channel", "communication_status",
-    "business_context_type", "integration_type", "template_category", "client_status", "subscription_status",
-    "workflow_type", "marketplace_category", "pricing_model", "payment_status", "marketplace_module",
-    "package_type", "delivery_method",
-    "scope_type", "feature_type", "feature", "component_registry", "configuration_type",
+    *(table.name for table in reference_table.registry()),
+    # and those with much of their own:
+    "feature", "component_registry", "configuration_type", "communication_type", "integration_type",
+    "marketplace_module",
 ]  # fmt: skip
 
 # Without the modifier SQLite 3.40 takes 30 February for a time.

@@ -27,7 +27,7 @@ class CommunicationStatus(ReferenceRow):
 
 
 class BusinessContextType(ReferenceRow):
-    """A kind of business row a communication may be about, and its table."""
+    """A kind of business row a communication may be about, and names its table."""
 
     table_name: Any = peewee.TextField()
 

@@ -28,7 +28,7 @@ class CommunicationDirection(ReferenceRow):
 
 
 class ScopeType(ReferenceRow):
-    """A level at which something may be set. The narrower level wins over the wider ones."""
+    """A level at which something may be set."""
 
     hierarchy_level: Any = peewee.IntegerField(unique=True)
     table_name: Any = peewee.TextField(null=True)
