@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit import db, schema
+from edgekit import db, naming, schema
 from edgekit.errors import InvalidError, NotFoundError
 from edgekit.schema import quote_name
 
@@ -38,7 +38,7 @@ _KEYS = {
     "feature_license": ("feature_id", *_SCOPE),
     "configuration": ("configuration_type_id", *_SCOPE),
 }
-"""What identifies a row where it is not its `code`."""
+"""What identifies a row where neither its `code` nor its natural key does."""
 
 
 def apply_core(connection: sqlite3.Connection, *, organization: str, environment: str) -> None:
@@ -135,7 +135,7 @@ def _apply_rows(connection: sqlite3.Connection, path: Path, table: str, rows: li
         values = {
             column: _value(connection, path, column, value, references) for column, value in row.items()
         }
-        keys = _KEYS.get(table, ("code",))
+        keys = _keys(connection, table)
         if missing := [key for key in keys if key not in values and key not in _SCOPE[1:]]:
             raise InvalidError(f"{path}: a row of {table} has no {missing[0]}.")
         where = " AND ".join(f"{quote_name(key)} IS ?" for key in keys)
@@ -150,6 +150,12 @@ def _apply_rows(connection: sqlite3.Connection, path: Path, table: str, rows: li
             )
             added += 1
     return added
+
+
+def _keys(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    """Return what identifies a row: as told above, else its code, else what people know it by."""
+    natural = naming.natural_key(connection, table)
+    return _KEYS.get(table, ("code",) if "code" in natural or not natural else natural)
 
 
 def _value(
@@ -171,7 +177,7 @@ def _value(
 
 def _id_of(connection: sqlite3.Connection, path: Path, column: str, parent: str, code: Any) -> int:
     """Find a row by its code, or what identifies it instead; among organizations the first is meant."""
-    key = _KEYS.get(parent, ("code",))[0]
+    key = naming.label_column(connection, parent) or "code"
     known = connection.execute("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (parent, key)).fetchone()
     if known is None:
         raise InvalidError(f"{path}: {column} names {parent}, which has no rows with a {key}.")

@@ -11051,18 +11051,18 @@ DROP TRIGGER marketplace_category_acyclic_bi;
 CREATE TRIGGER marketplace_category_acyclic_bi BEFORE INSERT ON marketplace_category WHEN NEW.parent_marketplace_category_id IS NOT NULL BEGIN  -- by REPLACE
   WITH RECURSIVE ancestor(id) AS (
     SELECT NEW.parent_marketplace_category_id
-    UNION SELECT c.parent_marketplace_category_id FROM marketplace_category c JOIN ancestor a ON c.id = a.id WHERE c.parent_marketplace_category_id IS NOT NULL
+    UNION SELECT o.parent_marketplace_category_id FROM marketplace_category o JOIN ancestor a ON o.id = a.id WHERE o.parent_marketplace_category_id IS NOT NULL
   )
-  SELECT RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|cycle|A category cannot stand under itself.') FROM ancestor WHERE id = NEW.id;
+  SELECT RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|cycle|A marketplace category cannot be its own ancestor.') FROM ancestor WHERE id = NEW.id;
 END;
 
 DROP TRIGGER marketplace_category_acyclic_bu;
 CREATE TRIGGER marketplace_category_acyclic_bu BEFORE UPDATE OF parent_marketplace_category_id ON marketplace_category WHEN NEW.parent_marketplace_category_id IS NOT NULL BEGIN
   WITH RECURSIVE ancestor(id) AS (
     SELECT NEW.parent_marketplace_category_id
-    UNION SELECT c.parent_marketplace_category_id FROM marketplace_category c JOIN ancestor a ON c.id = a.id WHERE c.parent_marketplace_category_id IS NOT NULL
+    UNION SELECT o.parent_marketplace_category_id FROM marketplace_category o JOIN ancestor a ON o.id = a.id WHERE o.parent_marketplace_category_id IS NOT NULL
   )
-  SELECT RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|cycle|A category cannot stand under itself.') FROM ancestor WHERE id = NEW.id;
+  SELECT RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|cycle|A marketplace category cannot be its own ancestor.') FROM ancestor WHERE id = NEW.id;
 END;
 
 DROP TRIGGER module_installation_installation_status_bi;

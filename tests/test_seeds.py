@@ -6,10 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 import edgekit
-from edgekit import models, schema, seeds
-from edgekit.errors import InvalidError, NotFoundError, RuleError
+from edgekit import integrations, models, schema, seeds, vault
+from edgekit.cli import root
+from edgekit.demo import sample
+from edgekit.errors import ConflictError, InvalidError, NotFoundError, RuleError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -210,3 +213,149 @@ def test_create_says_which_environments_there_are(tmp_path: Path) -> None:
     with pytest.raises(InvalidError, match="The organization needs a name"):
         edgekit.create(tmp_path / "a.db", organization="  ")
     assert list(tmp_path.glob("*.db*")) == []
+
+
+def sampled(edge: Database) -> dict[str, list[dict[str, Any]]]:
+    """Apply everything there is, and read all rows back."""
+    seeds.apply()
+    sample.apply()
+    return everything(edge)
+
+
+@pytest.mark.ledger("C-16", "S0-123")
+def test_the_sample_rows_come_only_when_asked_for_and_only_once(edge: Database) -> None:
+    assert models.Program.select().count() == models.Policy.select().count() == 0
+    vault.init()
+    first = sampled(edge)
+    assert first["program"][0]["code"] == "AUTO"
+    assert first["program"][0]["id"] == 1
+    entries = edge.query("SELECT count(*) AS n FROM audit_log")
+    assert sampled(edge) == first
+    assert edge.query("SELECT count(*) AS n FROM audit_log") == entries
+    assert sample.apply().added.keys() >= {"program", "policy", "integration", "configuration"}
+    assert set(sample.apply().added.values()) == {0}
+    assert edge.query("PRAGMA foreign_key_check") == []
+
+
+@pytest.mark.ledger("C-16")
+def test_the_sample_is_one_of_each_thing(edge: Database) -> None:
+    added = sample.apply().added
+    assert (added["program"], added["producer"], added["insured"], added["quote"], added["policy"]) == (
+        2,
+        1,
+        1,
+        1,
+        1,
+    )
+    policy = models.Policy.get(policy_number="P-SAMPLE-1")
+    assert (policy.program.code, policy.producer.code, policy.quote.quote_number) == (
+        "AUTO",
+        "HARBOR",
+        "Q-SAMPLE-1",
+    )
+    (driver,) = edge.query("SELECT d.last_name FROM policy_driver p JOIN driver d ON d.id = p.driver_id")
+    (vehicle,) = edge.query("SELECT v.vin FROM policy_vehicle p JOIN vehicle v ON v.id = p.vehicle_id")
+    assert (driver["last_name"], vehicle["vin"]) == ("Sample", "1HGCM82633A004352")
+
+
+@pytest.mark.ledger("S0-72", "S1-19")
+def test_the_sample_sets_what_differs_for_program_1(edge: Database) -> None:
+    sample.apply()
+    found = edge.query(
+        "SELECT t.code, c.config_data FROM configuration c JOIN configuration_type t"
+        " ON t.id = c.configuration_type_id JOIN scope_type s ON s.id = c.scope_type_id"
+        " WHERE s.code = 'PROGRAM' AND c.scope_id = 1"
+    )
+    assert {row["code"]: json.loads(row["config_data"]) for row in found} == {
+        "COMMUNICATION_DEFAULTS": {"default_timeout_seconds": 45, "default_retry_attempts": 5},
+        "DCS_CREDENTIALS": {"account_number": "PROG1_12345", "department_id": 4},
+        "DCS_LIMITS": {"requests_per_minute": 50},
+    }
+
+
+@pytest.mark.ledger("S1-24")
+def test_the_sample_has_an_integration_of_each_type_of_the_provider(edge: Database) -> None:
+    sample.apply()
+    found = rows(
+        edge,
+        "SELECT t.code, i.status_id, i.created_by FROM integration i JOIN integration_type t"
+        " ON t.id = i.integration_type_id ORDER BY t.code",
+    )
+    assert found == [("DCS_CRIMINAL_API", 1, 1), ("DCS_DRIVER_API", 1, 1), ("DCS_VEHICLE_API", 1, 1)]
+
+
+@pytest.mark.ledger("S1-51")
+def test_the_sample_credentials_are_made_up_where_the_vault_keeps_them(edge: Database) -> None:
+    first = sample.apply()
+    assert first.added["integration_credential"] == 0
+    assert "edgekit vault init" in first.notes[0]
+    assert edge.query("SELECT 1 FROM integration_credential") == []
+    vault.init()
+    second = sample.apply()
+    assert (second.added["integration_credential"], second.notes) == (2, [])
+    name = "dcs-drivers"
+    made = {
+        key: integrations.get_credential(name, key, environment="PRODUCTION")
+        for key in ("username", "password")
+    }
+    assert len(made["password"]) > 20
+    for path in schema.seed_folder().rglob("*.json"):
+        assert made["password"] not in path.read_text(encoding="utf-8")
+        assert '"password":' not in path.read_text(encoding="utf-8")
+    third = sample.apply()
+    assert third.added["integration_credential"] == 0
+    assert integrations.get_credential(name, "password", environment="PRODUCTION") == made["password"]
+
+
+@pytest.mark.ledger("S1-51")
+def test_two_files_have_other_sample_credentials(tmp_path: Path) -> None:
+    made = []
+    for number in (1, 2):
+        edgekit.create(tmp_path / f"{number}.db")
+        with edgekit.open(tmp_path / f"{number}.db"):
+            vault.init()
+            sample.apply()
+            made.append(integrations.get_credential("dcs-drivers", "password", environment="PRODUCTION"))
+    assert made[0] != made[1]
+
+
+@pytest.mark.ledger("C-16")
+@pytest.mark.parametrize("case", ["other", "gone", "elsewhere"])
+def test_a_file_whose_program_1_is_its_own_gets_no_sample(edge: Database, case: str) -> None:
+    with edge.change():
+        models.Program.create(code="LIFE", name="Life")
+        if case == "elsewhere":
+            models.Program.create(code="AUTO", name="Cars")
+        if case == "gone":
+            models.Program.delete().execute()
+    before = everything(edge)
+    with pytest.raises(
+        ConflictError, match=r"Program 1 of this file is .*, not the sample's AUTO: no sample row"
+    ):
+        sample.apply()
+    assert everything(edge) == before
+
+
+def test_the_samples_own_program_may_have_another_name(edge: Database) -> None:
+    with edge.change():
+        models.Program.create(code="auto", name="Our cars")
+    assert sample.apply().added["program"] == 1
+    assert models.Program.get_by_id(1).name == "Our cars"
+
+
+def test_the_sample_from_the_command_line(edge_file: Path, tmp_path: Path) -> None:
+    def run(*args: str) -> Any:
+        return CliRunner().invoke(root.edgekit, ["--db", str(edge_file), "seeds", "apply", *args])
+
+    first = json.loads(run("demo", "--json").stdout)
+    assert first["added"]["policy"] == 1
+    assert "vault init" in first["notes"][0]
+    assert json.loads(run("demo", "--json").stdout)["added"] == {}
+    own = written(tmp_path, {"program": [{"code": "BOAT", "name": "Boats"}]})
+    assert json.loads(run("demo", own, "--json").stdout)["added"] == {"program": 1}
+    assert "Every row is there already." in run("demo").stdout
+    with edgekit.open(edge_file) as db, db.change():
+        models.Program.update(code="LIFE").where(models.Program.id == 1).execute()
+    refused = run("demo")
+    assert (refused.exit_code, refused.stdout) == (6, "")
+    assert refused.stderr.startswith("error: Program 1 of this file is LIFE, not the sample's AUTO")

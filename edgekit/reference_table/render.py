@@ -25,7 +25,7 @@ _TAIL = f"""\
   updated_at TEXT NOT NULL DEFAULT ({_NOW})
 ) STRICT;
 """
-_ACYCLIC = """
+_ACYCLIC = """\
 CREATE TRIGGER {table}_acyclic_{when} BEFORE {event} ON {table} WHEN NEW.{column} IS NOT NULL BEGIN{note}
   WITH RECURSIVE ancestor(id) AS (
     SELECT NEW.{column}
@@ -50,7 +50,7 @@ def ddl(table: Definition) -> str:
         elif column.kind == "tree":
             index = f"{table.name}_{column.name.removesuffix('_id')}"
             parts.append(f"CREATE INDEX {index} ON {table.name}({column.name});\n")
-            parts += _acyclic(table.name, column.name)
+            parts += ["\n", *_acyclic(table.name, column.name)]
     return "".join(parts)
 
 
@@ -108,10 +108,9 @@ def model(table: Definition) -> str:
 
 
 def _docstring(sentence: str) -> str:
-    """Say what a row is, without `One row is`; the first sentence alone if all do not fit the line."""
-    rest = re.sub(r"^One row (is )?", "", sentence)
-    text = rest[0].upper() + rest[1:]
-    return text if len(text) <= 100 else text.partition(". ")[0].rstrip(".") + "."
+    """Say what a row is, in the first sentence and without `One row is`."""
+    rest = re.sub(r"^One row (is )?", "", sentence).partition(". ")[0].rstrip(".")
+    return f"{rest[0].upper()}{rest[1:]}."
 
 
 def _field(column: Column) -> list[str]:

@@ -31,6 +31,7 @@ _ENGINE = {
     "rate_limit_window": "Runs count in it.",
     "feature_usage": "Use is counted when it happens.",
     "workflow_execution": "A workflow writes it as it goes.",
+    "integration_execution_communication": "A run writes which communications it made.",
     "event_delivery": "The outbox writes what became of an event.",
 }
 """Tables the engine writes that the rules below do not find."""
