@@ -176,6 +176,21 @@ def test_a_type_is_set_at_its_levels_only(places: sqlite3.Connection) -> None:
         places.execute(off, (allowed,))
 
 
+@pytest.mark.ledger("S0-52", "S0-60")
+def test_a_scope_is_a_row_that_exists_and_the_system_none(places: sqlite3.Connection) -> None:
+    wrong = "configuration.scope_id.reference"
+    for level, scope in (("SYSTEM", 1), ("PROGRAM", None), ("PROGRAM", 99), ("PRODUCER", 2), ("ENTITY", 99)):
+        assert refusal(places, SET, "DCS_RETRY", level, scope, None, "{}") == wrong, (level, scope)
+    key = put(places, "DCS_RETRY", "PROGRAM", 1, None)
+    update = "UPDATE configuration SET scope_id = ? WHERE id = ?"
+    for scope in (None, 99):
+        assert refusal(places, update, scope, key) == wrong
+    assert refusal(places, "DELETE FROM program WHERE id = 1") == "program.id.referenced"
+    moved = "UPDATE scope_type SET table_name = 'producer' WHERE code = 'PROGRAM'"
+    assert refusal(places, moved) == "scope_type.table_name.referenced"
+    places.execute("DELETE FROM program WHERE id = 2")
+
+
 def test_what_is_set_for_a_scope_is_set_for_its_organization(places: sqlite3.Connection) -> None:
     for level, scope in {"PROGRAM": 1, "PRODUCER": 1, "ENTITY": 50}.items():
         other = "configuration.organization_id.organization"

@@ -170,6 +170,12 @@ def test_components_are_gated_or_public(shell: sqlite3.Connection) -> None:
     ).fetchall()
     assert found == [("AGENTS", 0, "integration.api_integrations"), ("HELP", 1, "components.public")]
     assert refusal(shell, insert, "NONE", "None", "NO_SUCH") == "component_registry.feature_id.required"
+    for write in (
+        "INSERT INTO component_registry(code, name) VALUES ('X', 'x')",
+        "UPDATE component_registry SET feature_id = NULL",
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match=r"open to everybody has components\.public"):
+            shell.execute(write)
     change = "UPDATE feature SET {} WHERE code = 'COMPONENTS_PUBLIC'"
     for broken in ("status_id = 2", """default_value = '{"enabled": false}'"""):
         assert refusal(shell, change.format(broken)) == "feature.status_id.core"
@@ -300,6 +306,12 @@ def test_a_core_feature_is_always_on(shell: sqlite3.Connection) -> None:
     soon = "2030-01-01T00:00:00.000Z"
     expiring = insert.format("license_expires_at")
     assert refusal(shell, expiring, core, soon) == "feature_license.license_expires_at.core"
+    for table, key in (
+        ("license_tier_feature", grant(shell, core, '{"enabled": true}')),
+        ("feature_license", license_it(shell, core)),
+    ):
+        update = f"UPDATE {table} SET feature_value = ? WHERE id = ?"
+        assert refusal(shell, update, off, key) == f"{table}.feature_value.core"
     # Nor by way of another feature's licence, of its type, or of a REPLACE.
     made = license_it(shell, feature(shell), license_expires_at=soon)
     moved = "UPDATE feature_license SET feature_id = ? WHERE id = ?"
@@ -384,7 +396,9 @@ def test_a_feature_is_licensed_to_system_program_or_producer(shell: sqlite3.Conn
     for code in ("PROGRAM", "PRODUCER"):
         other = "feature_license.organization_id.organization"
         assert refusal(shell, insert, made, levels[code], 1, 2) == other
-    license_it(shell, made, scope_type_id=levels["PROGRAM"], scope_id=1, organization_id=1)
+    scoped = license_it(shell, made, scope_type_id=levels["PROGRAM"], scope_id=1, organization_id=1)
+    moved = "UPDATE feature_license SET organization_id = 2 WHERE id = ?"
+    assert refusal(shell, moved, scoped) == "feature_license.organization_id.organization"
     license_it(shell, made, scope_type_id=levels["PRODUCER"], scope_id=1)
 
 
