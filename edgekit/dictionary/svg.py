@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgekit.dictionary.catalogue import Column, Table
 
 _WIDTH, _ROW, _HEAD, _GAP, _GUTTER, _MARGIN, _TITLE = 286, 17, 24, 22, 54, 40, 44
-_LETTER = 6.15
+_LETTER = 6.4
 """About how wide a letter of the rows is."""
 
 _COLOURS = (
@@ -56,7 +56,8 @@ class _Band:
 def render(tables: Sequence[Table], outside: Sequence[Table] = ()) -> str:
     """Draw the tables, grouped by word; those `outside` are a first band of names."""
     bands = _bands(tables, outside)
-    across = min(max((len(band.boxes) for band in bands), default=1), 5 if len(tables) > 12 else 4)
+    most = 8 if len(tables) > 40 else 5 if len(tables) > 12 else 4
+    across = min(max((len(band.boxes) for band in bands), default=1), most)
     bottom = _place(bands, across)
     width = _MARGIN * 2 + across * _WIDTH + (across - 1) * _GUTTER + 2 * _GUTTER
     boxes = {box.table.name: box for band in bands for box in band.boxes}
@@ -134,7 +135,9 @@ def _draw_box(box: _Box) -> str:
         weight = ' font-weight="bold"' if column.required else ""
         left = _cut(column.name, 40)
         lines.append(f'<text x="{x + 9}" y="{baseline:.0f}" fill="#222"{weight}>{_text(left)}</text>')
-        right = _cut(_kind(column), int((_WIDTH - 24) / _LETTER - len(left) * 1.12))
+        right = _cut(
+            _kind(column), int((_WIDTH - 30) / _LETTER - len(left) * (1.2 if column.required else 1.05))
+        )
         lines.append(
             f'<text x="{x + _WIDTH - 9}" y="{baseline:.0f}" text-anchor="end" fill="#777">'
             f"{_text(right)}</text>"
