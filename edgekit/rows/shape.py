@@ -32,6 +32,10 @@ _ENGINE = {
     "feature_usage": "Use is counted when it happens.",
     "workflow_execution": "A workflow writes it as it goes.",
     "integration_execution_communication": "A run writes which communications it made.",
+    "module_validation": "The checks of a submission write it.",
+    "publishing_pipeline": "Publishing a module writes how far it came.",
+    "sync_peer": "A peer is registered with its keys, and the rest is agreed with it.",
+    "sync_quarantine": "Applying a bundle writes what could not be applied.",
     "event_delivery": "The outbox writes what became of an event.",
 }
 """Tables the engine writes that the rules below do not find."""
