@@ -209,6 +209,20 @@ def test_14_the_health_of_an_integration_is_one_of_three_or_unknown(
     assert not accepts(shell, update, "broken")
 
 
+@pytest.mark.ledger("S2-09")
+def test_a_tenant_owns_users_and_integrations(shell: sqlite3.Connection) -> None:
+    tenant = shell.execute("INSERT INTO organization(code, name) VALUES ('acme-corp', 'Acme')").lastrowid
+    user = "INSERT INTO user(username, organization_id) VALUES (?, ?)"
+    config = (
+        "INSERT INTO integration(integration_name, integration_type_id, connection_config, organization_id)"
+        " SELECT ?, id, '{}', ? FROM integration_type LIMIT 1"
+    )
+    for put in (user, config):
+        assert accepts(shell, put, "langfuse", tenant)
+        assert not accepts(shell, put, "other", 999)
+    assert not accepts(shell, "DELETE FROM organization WHERE id = ?", tenant)
+
+
 @pytest.mark.ledger("S2-26", "S2-28", "S2-32", "S2-33", "S2-42")
 def test_9_11_15_16_points_of_no_priority_are_held_too(shell: sqlite3.Connection, feature_id: int) -> None:
     # 9: an entry of the log names table and record, and is joined back through them.
