@@ -231,6 +231,9 @@ def test_no_key_is_named_like_a_secret(places: sqlite3.Connection, data: dict[st
     assert refusal(places, update.format("config_data"), json.dumps(data), key) == wrong
     noted = update.format("config_metadata")
     assert refusal(places, noted, json.dumps(data), key) == "configuration.config_metadata.secret"
+    with_note = SET.replace("config_data)", "config_data, config_metadata)").replace("?5", "'{}', ?5")
+    made = refusal(places, with_note, "DCS_CREDENTIALS", "SYSTEM", None, None, json.dumps(data))
+    assert made == "configuration.config_metadata.secret"
     places.execute(noted, ('{"account_number": {"note": "ours"}}', key))
 
 
