@@ -107,21 +107,20 @@ def _before(target: Target, scripts: list[Script]) -> Callable[[], sqlite3.Conne
         connection = target.pristine()
         connection.execute("PRAGMA legacy_alter_table = ON")
         code = connection.execute(
-            "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')"
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')"
             " ORDER BY type DESC, rowid"
         ).fetchall()
-        for kind, name, _ in sorted(code):
+        for kind, name, _, _ in sorted(code):
             connection.execute(f"DROP {kind.upper()} IF EXISTS {quote_name(name)}")
         for script in scripts:
             run_tables(connection, script)
         made = generate.previous()
         ours = set(generate.trigger_names(made))
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-        for kind, name, sql in code:
-            on = re.search(r"\bON\s+\"?(\w+)", sql)
-            is_left = kind == "view" or (on is not None and on[1] in tables)
-            if is_left and name not in gone | ours:
+        left = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        for kind, name, on, sql in code:
+            if name not in gone | ours and (kind == "view" or on in left):
                 connection.execute(sql)
+                left.add(name)
         connection.executescript(triggers.schema_sql(connection, made))
         return connection
 

@@ -166,7 +166,7 @@ def _take_down(connection: sqlite3.Connection, target: Target, scripts: str) -> 
     """Drop all triggers and views; return the SQL of those that users made for themselves.
 
     A view is a user's if neither schema, the old or the new, has one of its name and no migration names it to
-    drop it; a trigger if it is on a table or view of the user's.
+    drop it; a trigger if it is on a table or view of the user's, and not on a table a migration drops.
     """
     own: set[str] = set()
     for made in (target.pristine, target.left or target.pristine):
@@ -175,7 +175,7 @@ def _take_down(connection: sqlite3.Connection, target: Target, scripts: str) -> 
         pristine.close()
     own |= {
         name.lower()
-        for name in re.findall(r"DROP\s+VIEW\s+(?:IF\s+EXISTS\s+)?\"?(\w+)", scripts, re.IGNORECASE)
+        for name in re.findall(r"DROP\s+(?:VIEW|TABLE)\s+(?:IF\s+EXISTS\s+)?\"?(\w+)", scripts, re.IGNORECASE)
     }
     tracked = {name.lower() for name, _, _ in catalogue.tracked_tables(connection)}
     rows = connection.execute(
@@ -216,7 +216,7 @@ def _run(connection: sqlite3.Connection, name: str, script: str) -> None:
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.OperationalError) and rules.translate(error) is not None:
                 raise  # the disk is full, or the like
-            first = " ".join(statement.split())[:60]
+            first = catalogue.normalise(statement)[:60]
             raise CorruptError(
                 f"Migration {name} failed at “{first}”: {error}. The file is what it was.",
                 hint="Run: edgekit doctor",
