@@ -134,7 +134,7 @@ def test_a_dry_run_only_says_what_it_would_do(edge_file: Path, tmp_path: Path) -
     before = _dump(edge_file)
     steps = migrate(edge_file, target=_target(tmp_path, GOOD), dry_run=True)
     assert [step.what for step in steps] == [
-        "Bring the schema from 1 to 2.",
+        f"Bring the schema from {BASE} to {NEXT}.",
         "Drop all of ours and make them anew.",
     ]
     assert _dump(edge_file) == before
@@ -276,13 +276,13 @@ def test_a_sound_file_needs_nothing(edge_file: Path) -> None:
 
 def test_triggers_and_views_that_differ_are_repaired(edge_file: Path, shell: sqlite3.Connection) -> None:
     shell.execute("DROP TRIGGER status_active_kept_bu")
-    shell.execute("DROP TRIGGER status_active_kept_bd")
-    shell.execute("CREATE TRIGGER status_active_kept_bd BEFORE DELETE ON status BEGIN SELECT 1; END")
+    shell.execute("DROP TRIGGER status_kept_bd")
+    shell.execute("CREATE TRIGGER status_kept_bd BEFORE DELETE ON status BEGIN SELECT 1; END")
     shell.execute("CREATE TRIGGER stranger AFTER INSERT ON status BEGIN SELECT 1; END")
     would = repair_triggers(edge_file, dry_run=True)
     assert {step.what for step in would} == {
         "Trigger status_active_kept_bu is missing. Make it anew.",
-        "Trigger status_active_kept_bd was changed. Make it anew.",
+        "Trigger status_kept_bd was changed. Make it anew.",
         "Trigger stranger on table status is not one of ours. Drop it.",
     }
     assert len(verify(edge_file)) == 3

@@ -286,10 +286,10 @@ def test_what_was_done_without_the_triggers_is_named(
 MADE_UP = [
     ("1, 'I', NULL", "vehicle row 1: the log says it was made or deleted more often than can be."),
     ("9, 'I', NULL", "vehicle row 9 is gone, but not by the log"),
-    ("1, 'D', '{}'", "vehicle row 1 is there, but not by the log"),
+    ("1, 'D', '{\"make\":null}'", "vehicle row 1 is there, but not by the log"),
     ("1, 'Z', NULL", "1 entries of the log say nothing that can be understood"),
     ("1, 'U', 'nothing'", "1 entries of the log say nothing that can be understood"),
-    ("NULL, 'D', '{}'", "1 entries of the log say nothing that can be understood"),
+    ("NULL, 'D', '{\"make\":null}'", "1 entries of the log say nothing that can be understood"),
 ]
 
 

@@ -21,8 +21,10 @@ def previous() -> str:
 
 
 def trigger_names(text: str) -> list[str]:
-    """List the triggers that a text of this kind makes."""
-    return re.findall(r'^CREATE TRIGGER "?(\w+)"?', text, re.MULTILINE)
+    """List the triggers that a text of this kind makes, without those of other files it makes anew."""
+    anew = set(re.findall(r'^DROP TRIGGER "?(\w+)"?', text, re.MULTILINE))
+    made = re.findall(r'^CREATE TRIGGER "?(\w+)"?', text, re.MULTILINE)
+    return [name for name in made if name not in anew]
 
 
 def generated() -> str:

@@ -281,7 +281,8 @@ CREATE TABLE feature_usage (
   updated_by INTEGER REFERENCES user(id),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-  CONSTRAINT "feature_usage.period_starts_at.required" CHECK ((usage_period = 'total') = (period_starts_at IS NULL))
+  CONSTRAINT "feature_usage.period_starts_at.required" CHECK ((usage_period = 'total') = (period_starts_at IS NULL)),
+  CONSTRAINT "feature_usage.period_starts_at.format" CHECK (period_starts_at GLOB CASE usage_period WHEN 'hour' THEN '*:00:00.000Z' WHEN 'day' THEN '*T00:00:00.000Z' WHEN 'month' THEN '*-01T00:00:00.000Z' ELSE '*-01-01T00:00:00.000Z' END)  -- two counters of one period would each allow the whole quantity
 ) STRICT;
 CREATE UNIQUE INDEX feature_usage_counter ON feature_usage(feature_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0), usage_period, COALESCE(period_starts_at, ''));
 CREATE INDEX feature_usage_scope ON feature_usage(scope_type_id, scope_id);
