@@ -42,7 +42,8 @@ CREATE INDEX integration_event_correlation ON integration_event(correlation_id);
 CREATE INDEX integration_event_event_source ON integration_event(event_source_id);
 CREATE INDEX integration_event_organization ON integration_event(organization_id);
 
-CREATE TRIGGER integration_event_told_bi BEFORE INSERT ON integration_event BEGIN  -- by REPLACE
+CREATE TRIGGER integration_event_told_bi BEFORE INSERT ON integration_event
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_event|event_payload|protected|An event stays as it was told: only its processing goes on.')
   FROM integration_event WHERE (id = NEW.id OR uuid = NEW.uuid)
     AND (uuid, event_type, event_source_id, event_target, event_payload, event_metadata, correlation_id, causation_id, organization_id)
@@ -54,14 +55,15 @@ WHEN (OLD.uuid, OLD.event_type, OLD.event_source_id, OLD.event_target, OLD.event
   SELECT RAISE(ABORT, 'EK|integration_event|event_payload|protected|An event stays as it was told: only its processing goes on.');
 END;
 
-CREATE TRIGGER integration_event_transition_bi BEFORE INSERT ON integration_event BEGIN  -- by REPLACE
+CREATE TRIGGER integration_event_transition_bi BEFORE INSERT ON integration_event
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT CASE WHEN processing_status IN ('processed') THEN RAISE(ABORT, 'EK|integration_event|processing_status|final|An event that was processed does not change its state again.')
     ELSE RAISE(ABORT, 'EK|integration_event|processing_status|transition|An event does not go from its state to this one.') END
   FROM integration_event WHERE (id = NEW.id OR uuid = NEW.uuid) AND processing_status <> ifnull(NEW.processing_status, 'pending')
-    AND processing_status || '>' || ifnull(NEW.processing_status, 'pending') NOT IN ('pending>processing', 'pending>processed', 'processing>pending', 'processing>processed', 'processing>failed', 'failed>pending');
+    AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0;
 END;
 CREATE TRIGGER integration_event_transition_bu BEFORE UPDATE OF processing_status ON integration_event
-WHEN OLD.processing_status <> ifnull(NEW.processing_status, 'pending') AND OLD.processing_status || '>' || ifnull(NEW.processing_status, 'pending') NOT IN ('pending>processing', 'pending>processed', 'processing>pending', 'processing>processed', 'processing>failed', 'failed>pending') BEGIN
+WHEN OLD.processing_status <> ifnull(NEW.processing_status, 'pending') AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || OLD.processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0 BEGIN
   SELECT CASE WHEN OLD.processing_status IN ('processed') THEN RAISE(ABORT, 'EK|integration_event|processing_status|final|An event that was processed does not change its state again.')
     ELSE RAISE(ABORT, 'EK|integration_event|processing_status|transition|An event does not go from its state to this one.') END;
 END;
@@ -126,7 +128,8 @@ CREATE INDEX event_delivery_due ON event_delivery(next_attempt_at) WHERE deliver
 CREATE INDEX event_delivery_subscription ON event_delivery(subscription_id);
 
 -- What a delivery is of, to whom, and what the other side knows it by: with another of these it could be taken twice.
-CREATE TRIGGER event_delivery_identity_bi BEFORE INSERT ON event_delivery BEGIN  -- by REPLACE
+CREATE TRIGGER event_delivery_identity_bi BEFORE INSERT ON event_delivery
+WHEN NEW.id <> -1 BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|event_delivery|idempotency_key|protected|A delivery stays one of its event to its subscription, under its key.')
   FROM event_delivery WHERE id = NEW.id AND (event_id, subscription_id, idempotency_key) IS NOT (NEW.event_id, NEW.subscription_id, NEW.idempotency_key);
 END;
@@ -134,19 +137,22 @@ CREATE TRIGGER event_delivery_identity_bu BEFORE UPDATE OF event_id, subscriptio
 WHEN (NEW.event_id, NEW.subscription_id, NEW.idempotency_key) IS NOT (OLD.event_id, OLD.subscription_id, OLD.idempotency_key) BEGIN
   SELECT RAISE(ABORT, 'EK|event_delivery|idempotency_key|protected|A delivery stays one of its event to its subscription, under its key.');
 END;
-CREATE TRIGGER event_delivery_organization_bi BEFORE INSERT ON event_delivery BEGIN
+CREATE TRIGGER event_delivery_organization_bi BEFORE INSERT ON event_delivery
+WHEN (SELECT organization_id FROM event_subscription WHERE id = NEW.subscription_id) IS NOT NULL BEGIN
   SELECT RAISE(ABORT, 'EK|event_delivery|subscription_id|organization|The event belongs to another organization than the subscription.')
   FROM event_subscription s WHERE s.id = NEW.subscription_id AND s.organization_id <> (SELECT organization_id FROM integration_event WHERE id = NEW.event_id);
 END;
 
-CREATE TRIGGER event_delivery_transition_bi BEFORE INSERT ON event_delivery BEGIN  -- by REPLACE
+CREATE TRIGGER event_delivery_transition_bi BEFORE INSERT ON event_delivery
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM event_delivery WHERE idempotency_key = NEW.idempotency_key)
+  OR EXISTS (SELECT 1 FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id) BEGIN  -- by REPLACE
   SELECT CASE WHEN delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END
   FROM event_delivery WHERE (id = NEW.id OR idempotency_key = NEW.idempotency_key OR (event_id = NEW.event_id AND subscription_id = NEW.subscription_id)) AND delivery_status <> ifnull(NEW.delivery_status, 'pending')
-    AND delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') NOT IN ('pending>delivering', 'pending>discarded', 'delivering>pending', 'delivering>delivered', 'delivering>failed', 'failed>pending', 'failed>discarded');
+    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
 END;
 CREATE TRIGGER event_delivery_transition_bu BEFORE UPDATE OF delivery_status ON event_delivery
-WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') NOT IN ('pending>delivering', 'pending>discarded', 'delivering>pending', 'delivering>delivered', 'delivering>failed', 'failed>pending', 'failed>discarded') BEGIN
+WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0 BEGIN
   SELECT CASE WHEN OLD.delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END;
 END;

@@ -125,9 +125,9 @@ CREATE INDEX communication_by_direction ON communication(direction_id);
 CREATE INDEX communication_by_business_context ON communication(business_context_type_id, business_context_id);
 CREATE INDEX communication_parent_communication ON communication(parent_communication_id);
 
-CREATE TRIGGER communication_route_bi BEFORE INSERT ON communication BEGIN
-  SELECT RAISE(ABORT, 'EK|communication|channel_id|channel|This type of communication does not travel by this channel: link them in communication_type_channel.')
-  WHERE NOT EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = NEW.communication_type_id AND channel_id = NEW.channel_id AND status_id = 1);
+CREATE TRIGGER communication_route_bi BEFORE INSERT ON communication
+WHEN NOT EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = NEW.communication_type_id AND channel_id = NEW.channel_id AND status_id = 1) BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|channel_id|channel|This type of communication does not travel by this channel: link them in communication_type_channel.');
 END;
 CREATE TRIGGER communication_route_bu BEFORE UPDATE OF communication_type_id, channel_id ON communication
 WHEN NEW.communication_type_id IS NOT OLD.communication_type_id OR NEW.channel_id IS NOT OLD.channel_id BEGIN
@@ -140,7 +140,8 @@ WHEN NEW.uuid IS NOT OLD.uuid OR (OLD.idempotency_key IS NOT NULL AND NEW.idempo
   SELECT RAISE(ABORT, 'EK|communication|idempotency_key|protected|What a communication is known by outside stays: its uuid, and its key once it has one.');
 END;
 
-CREATE TRIGGER communication_final_bi BEFORE INSERT ON communication BEGIN  -- by REPLACE
+CREATE TRIGGER communication_final_bi BEFORE INSERT ON communication
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM communication WHERE uuid = NEW.uuid) OR EXISTS (SELECT 1 FROM communication WHERE idempotency_key = NEW.idempotency_key) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')
   FROM communication c JOIN communication_status s ON s.id = c.communication_status_id
   WHERE (c.id = NEW.id OR c.uuid = NEW.uuid OR c.idempotency_key = NEW.idempotency_key) AND s.is_final_state = 1 AND c.communication_status_id IS NOT NEW.communication_status_id;
@@ -160,14 +161,16 @@ WHEN (NEW.is_final_state, NEW.is_error_state) IS NOT (OLD.is_final_state, OLD.is
   WHERE EXISTS (SELECT 1 FROM communication WHERE communication_status_id = OLD.id);
 END;
 
-CREATE TRIGGER communication_outcome_bi BEFORE INSERT ON communication BEGIN
+CREATE TRIGGER communication_outcome_bi BEFORE INSERT ON communication
+WHEN NEW.completed_at IS NOT NULL OR (SELECT is_final_state OR is_error_state FROM communication_status WHERE id = NEW.communication_status_id) BEGIN
   SELECT CASE
     WHEN is_error_state = 1 AND ifnull(NEW.error_message, '') = '' THEN RAISE(ABORT, 'EK|communication|error_message|required|A communication that went wrong must say why.')
     WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.')
     WHEN is_final_state = 0 AND NEW.completed_at IS NOT NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|Only a communication that has ended says when it did.') END
   FROM communication_status WHERE id = NEW.communication_status_id;
 END;
-CREATE TRIGGER communication_outcome_bu BEFORE UPDATE OF communication_status_id, error_message, completed_at ON communication BEGIN
+CREATE TRIGGER communication_outcome_bu BEFORE UPDATE OF communication_status_id, error_message, completed_at ON communication
+WHEN NEW.completed_at IS NOT NULL OR (SELECT is_final_state OR is_error_state FROM communication_status WHERE id = NEW.communication_status_id) BEGIN
   SELECT CASE
     WHEN is_error_state = 1 AND ifnull(NEW.error_message, '') = '' THEN RAISE(ABORT, 'EK|communication|error_message|required|A communication that went wrong must say why.')
     WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.')
@@ -182,7 +185,7 @@ CREATE TRIGGER communication_acyclic_bi BEFORE INSERT ON communication WHEN NEW.
   )
   SELECT RAISE(ABORT, 'EK|communication|parent_communication_id|cycle|A communication cannot be its own ancestor.') FROM ancestor WHERE id = NEW.id;
 END;
-CREATE TRIGGER communication_acyclic_bu BEFORE UPDATE OF parent_communication_id ON communication WHEN NEW.parent_communication_id IS NOT NULL BEGIN
+CREATE TRIGGER communication_acyclic_bu BEFORE UPDATE OF parent_communication_id ON communication WHEN NEW.parent_communication_id IS NOT NULL AND NEW.parent_communication_id IS NOT OLD.parent_communication_id BEGIN
   WITH RECURSIVE ancestor(id) AS (
     SELECT NEW.parent_communication_id
     UNION SELECT c.parent_communication_id FROM communication c JOIN ancestor a ON c.id = a.id WHERE c.parent_communication_id IS NOT NULL
@@ -191,14 +194,16 @@ CREATE TRIGGER communication_acyclic_bu BEFORE UPDATE OF parent_communication_id
 END;
 
 -- A thread has one correlation id and one organization: looked at from the child and, for a REPLACE or an edit, from the parent.
-CREATE TRIGGER communication_thread_bi BEFORE INSERT ON communication BEGIN
+CREATE TRIGGER communication_thread_bi BEFORE INSERT ON communication
+WHEN NEW.parent_communication_id IS NOT NULL OR NEW.id <> -1 BEGIN
   SELECT CASE WHEN correlation_id IS NOT NEW.correlation_id
     THEN RAISE(ABORT, 'EK|communication|correlation_id|correlation|A communication has the correlation id of its parent.')
     ELSE RAISE(ABORT, 'EK|communication|organization_id|organization|A communication belongs to the organization of its parent.') END
   FROM communication WHERE (id = NEW.parent_communication_id OR parent_communication_id = NEW.id)
     AND (correlation_id, organization_id) IS NOT (NEW.correlation_id, ifnull(NEW.organization_id, 1));
 END;
-CREATE TRIGGER communication_thread_bu BEFORE UPDATE OF parent_communication_id, correlation_id, organization_id ON communication BEGIN
+CREATE TRIGGER communication_thread_bu BEFORE UPDATE OF parent_communication_id, correlation_id, organization_id ON communication
+WHEN NEW.parent_communication_id IS NOT OLD.parent_communication_id OR NEW.correlation_id IS NOT OLD.correlation_id OR NEW.organization_id IS NOT OLD.organization_id BEGIN
   SELECT CASE WHEN correlation_id IS NOT NEW.correlation_id
     THEN RAISE(ABORT, 'EK|communication|correlation_id|correlation|A communication has the correlation id of its parent.')
     ELSE RAISE(ABORT, 'EK|communication|organization_id|organization|A communication belongs to the organization of its parent.') END
@@ -232,11 +237,13 @@ CREATE TRIGGER communication_business_context_primary_bu BEFORE UPDATE OF commun
   SELECT RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|primary|The PRIMARY context is the one its communication names, and only that one.')
   FROM communication WHERE id = NEW.communication_id AND (ifnull(NEW.relationship_type_id, 2) = 1) <> ((business_context_type_id, business_context_id) IS (NEW.context_type_id, NEW.context_id));
 END;
-CREATE TRIGGER communication_primary_bi BEFORE INSERT ON communication BEGIN  -- by REPLACE
+CREATE TRIGGER communication_primary_bi BEFORE INSERT ON communication
+WHEN NEW.id <> -1 BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|communication|business_context_id|primary|Another row is its PRIMARY context: take that one away first.')
   FROM communication_business_context WHERE communication_id = NEW.id AND (relationship_type_id = 1) <> ((context_type_id, context_id) IS (NEW.business_context_type_id, NEW.business_context_id));
 END;
-CREATE TRIGGER communication_primary_bu BEFORE UPDATE OF business_context_type_id, business_context_id ON communication BEGIN
+CREATE TRIGGER communication_primary_bu BEFORE UPDATE OF business_context_type_id, business_context_id ON communication
+WHEN NEW.business_context_type_id IS NOT OLD.business_context_type_id OR NEW.business_context_id IS NOT OLD.business_context_id BEGIN
   SELECT RAISE(ABORT, 'EK|communication|business_context_id|primary|Another row is its PRIMARY context: take that one away first.')
   FROM communication_business_context WHERE communication_id = NEW.id AND (relationship_type_id = 1) <> ((context_type_id, context_id) IS (NEW.business_context_type_id, NEW.business_context_id));
 END;

@@ -9738,16 +9738,17 @@ CREATE TRIGGER job_uuid_bu BEFORE UPDATE OF uuid ON job WHEN NEW.uuid IS NOT OLD
 END;
 
 DROP TRIGGER job_transition_bi;
-CREATE TRIGGER job_transition_bi BEFORE INSERT ON job BEGIN  -- by REPLACE
+CREATE TRIGGER job_transition_bi BEFORE INSERT ON job
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM job WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT CASE WHEN job_status IN ('completed', 'failed', 'cancelled') THEN RAISE(ABORT, 'EK|job|job_status|final|A job that has ended does not change its state again.')
     ELSE RAISE(ABORT, 'EK|job|job_status|transition|A job does not go from its state to this one.') END
   FROM job WHERE (id = NEW.id OR uuid = NEW.uuid) AND job_status <> ifnull(NEW.job_status, 'pending')
-    AND job_status || '>' || ifnull(NEW.job_status, 'pending') NOT IN ('pending>running', 'pending>cancelled', 'running>pending', 'running>completed', 'running>failed', 'running>cancelled', 'running>interrupted', 'interrupted>pending', 'interrupted>running', 'interrupted>failed', 'interrupted>cancelled');
+    AND instr(' pending>running pending>cancelled running>pending running>completed running>failed running>cancelled running>interrupted interrupted>pending interrupted>running interrupted>failed interrupted>cancelled ', ' ' || job_status || '>' || ifnull(NEW.job_status, 'pending') || ' ') = 0;
 END;
 
 DROP TRIGGER job_transition_bu;
 CREATE TRIGGER job_transition_bu BEFORE UPDATE OF job_status ON job
-WHEN OLD.job_status <> ifnull(NEW.job_status, 'pending') AND OLD.job_status || '>' || ifnull(NEW.job_status, 'pending') NOT IN ('pending>running', 'pending>cancelled', 'running>pending', 'running>completed', 'running>failed', 'running>cancelled', 'running>interrupted', 'interrupted>pending', 'interrupted>running', 'interrupted>failed', 'interrupted>cancelled') BEGIN
+WHEN OLD.job_status <> ifnull(NEW.job_status, 'pending') AND instr(' pending>running pending>cancelled running>pending running>completed running>failed running>cancelled running>interrupted interrupted>pending interrupted>running interrupted>failed interrupted>cancelled ', ' ' || OLD.job_status || '>' || ifnull(NEW.job_status, 'pending') || ' ') = 0 BEGIN
   SELECT CASE WHEN OLD.job_status IN ('completed', 'failed', 'cancelled') THEN RAISE(ABORT, 'EK|job|job_status|final|A job that has ended does not change its state again.')
     ELSE RAISE(ABORT, 'EK|job|job_status|transition|A job does not go from its state to this one.') END;
 END;
@@ -9821,7 +9822,8 @@ CREATE TRIGGER encryption_key_retired_bu BEFORE UPDATE OF retired_at ON encrypti
 END;
 
 DROP TRIGGER integration_event_told_bi;
-CREATE TRIGGER integration_event_told_bi BEFORE INSERT ON integration_event BEGIN  -- by REPLACE
+CREATE TRIGGER integration_event_told_bi BEFORE INSERT ON integration_event
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_event|event_payload|protected|An event stays as it was told: only its processing goes on.')
   FROM integration_event WHERE (id = NEW.id OR uuid = NEW.uuid)
     AND (uuid, event_type, event_source_id, event_target, event_payload, event_metadata, correlation_id, causation_id, organization_id)
@@ -9836,16 +9838,17 @@ WHEN (OLD.uuid, OLD.event_type, OLD.event_source_id, OLD.event_target, OLD.event
 END;
 
 DROP TRIGGER integration_event_transition_bi;
-CREATE TRIGGER integration_event_transition_bi BEFORE INSERT ON integration_event BEGIN  -- by REPLACE
+CREATE TRIGGER integration_event_transition_bi BEFORE INSERT ON integration_event
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT CASE WHEN processing_status IN ('processed') THEN RAISE(ABORT, 'EK|integration_event|processing_status|final|An event that was processed does not change its state again.')
     ELSE RAISE(ABORT, 'EK|integration_event|processing_status|transition|An event does not go from its state to this one.') END
   FROM integration_event WHERE (id = NEW.id OR uuid = NEW.uuid) AND processing_status <> ifnull(NEW.processing_status, 'pending')
-    AND processing_status || '>' || ifnull(NEW.processing_status, 'pending') NOT IN ('pending>processing', 'pending>processed', 'processing>pending', 'processing>processed', 'processing>failed', 'failed>pending');
+    AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0;
 END;
 
 DROP TRIGGER integration_event_transition_bu;
 CREATE TRIGGER integration_event_transition_bu BEFORE UPDATE OF processing_status ON integration_event
-WHEN OLD.processing_status <> ifnull(NEW.processing_status, 'pending') AND OLD.processing_status || '>' || ifnull(NEW.processing_status, 'pending') NOT IN ('pending>processing', 'pending>processed', 'processing>pending', 'processing>processed', 'processing>failed', 'failed>pending') BEGIN
+WHEN OLD.processing_status <> ifnull(NEW.processing_status, 'pending') AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || OLD.processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0 BEGIN
   SELECT CASE WHEN OLD.processing_status IN ('processed') THEN RAISE(ABORT, 'EK|integration_event|processing_status|final|An event that was processed does not change its state again.')
     ELSE RAISE(ABORT, 'EK|integration_event|processing_status|transition|An event does not go from its state to this one.') END;
 END;
@@ -9867,7 +9870,8 @@ CREATE TRIGGER event_subscription_handler_config_secret_bu BEFORE UPDATE OF hand
 END;
 
 DROP TRIGGER event_delivery_identity_bi;
-CREATE TRIGGER event_delivery_identity_bi BEFORE INSERT ON event_delivery BEGIN  -- by REPLACE
+CREATE TRIGGER event_delivery_identity_bi BEFORE INSERT ON event_delivery
+WHEN NEW.id <> -1 BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|event_delivery|idempotency_key|protected|A delivery stays one of its event to its subscription, under its key.')
   FROM event_delivery WHERE id = NEW.id AND (event_id, subscription_id, idempotency_key) IS NOT (NEW.event_id, NEW.subscription_id, NEW.idempotency_key);
 END;
@@ -9879,22 +9883,25 @@ WHEN (NEW.event_id, NEW.subscription_id, NEW.idempotency_key) IS NOT (OLD.event_
 END;
 
 DROP TRIGGER event_delivery_organization_bi;
-CREATE TRIGGER event_delivery_organization_bi BEFORE INSERT ON event_delivery BEGIN
+CREATE TRIGGER event_delivery_organization_bi BEFORE INSERT ON event_delivery
+WHEN (SELECT organization_id FROM event_subscription WHERE id = NEW.subscription_id) IS NOT NULL BEGIN
   SELECT RAISE(ABORT, 'EK|event_delivery|subscription_id|organization|The event belongs to another organization than the subscription.')
   FROM event_subscription s WHERE s.id = NEW.subscription_id AND s.organization_id <> (SELECT organization_id FROM integration_event WHERE id = NEW.event_id);
 END;
 
 DROP TRIGGER event_delivery_transition_bi;
-CREATE TRIGGER event_delivery_transition_bi BEFORE INSERT ON event_delivery BEGIN  -- by REPLACE
+CREATE TRIGGER event_delivery_transition_bi BEFORE INSERT ON event_delivery
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM event_delivery WHERE idempotency_key = NEW.idempotency_key)
+  OR EXISTS (SELECT 1 FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id) BEGIN  -- by REPLACE
   SELECT CASE WHEN delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END
   FROM event_delivery WHERE (id = NEW.id OR idempotency_key = NEW.idempotency_key OR (event_id = NEW.event_id AND subscription_id = NEW.subscription_id)) AND delivery_status <> ifnull(NEW.delivery_status, 'pending')
-    AND delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') NOT IN ('pending>delivering', 'pending>discarded', 'delivering>pending', 'delivering>delivered', 'delivering>failed', 'failed>pending', 'failed>discarded');
+    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
 END;
 
 DROP TRIGGER event_delivery_transition_bu;
 CREATE TRIGGER event_delivery_transition_bu BEFORE UPDATE OF delivery_status ON event_delivery
-WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') NOT IN ('pending>delivering', 'pending>discarded', 'delivering>pending', 'delivering>delivered', 'delivering>failed', 'failed>pending', 'failed>discarded') BEGIN
+WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0 BEGIN
   SELECT CASE WHEN OLD.delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END;
 END;
@@ -10316,9 +10323,9 @@ CREATE TRIGGER configuration_data_bu BEFORE UPDATE OF config_data, config_metada
 END;
 
 DROP TRIGGER communication_route_bi;
-CREATE TRIGGER communication_route_bi BEFORE INSERT ON communication BEGIN
-  SELECT RAISE(ABORT, 'EK|communication|channel_id|channel|This type of communication does not travel by this channel: link them in communication_type_channel.')
-  WHERE NOT EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = NEW.communication_type_id AND channel_id = NEW.channel_id AND status_id = 1);
+CREATE TRIGGER communication_route_bi BEFORE INSERT ON communication
+WHEN NOT EXISTS (SELECT 1 FROM communication_type_channel WHERE communication_type_id = NEW.communication_type_id AND channel_id = NEW.channel_id AND status_id = 1) BEGIN
+  SELECT RAISE(ABORT, 'EK|communication|channel_id|channel|This type of communication does not travel by this channel: link them in communication_type_channel.');
 END;
 
 DROP TRIGGER communication_route_bu;
@@ -10335,7 +10342,8 @@ WHEN NEW.uuid IS NOT OLD.uuid OR (OLD.idempotency_key IS NOT NULL AND NEW.idempo
 END;
 
 DROP TRIGGER communication_final_bi;
-CREATE TRIGGER communication_final_bi BEFORE INSERT ON communication BEGIN  -- by REPLACE
+CREATE TRIGGER communication_final_bi BEFORE INSERT ON communication
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM communication WHERE uuid = NEW.uuid) OR EXISTS (SELECT 1 FROM communication WHERE idempotency_key = NEW.idempotency_key) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')
   FROM communication c JOIN communication_status s ON s.id = c.communication_status_id
   WHERE (c.id = NEW.id OR c.uuid = NEW.uuid OR c.idempotency_key = NEW.idempotency_key) AND s.is_final_state = 1 AND c.communication_status_id IS NOT NEW.communication_status_id;
@@ -10362,7 +10370,8 @@ WHEN (NEW.is_final_state, NEW.is_error_state) IS NOT (OLD.is_final_state, OLD.is
 END;
 
 DROP TRIGGER communication_outcome_bi;
-CREATE TRIGGER communication_outcome_bi BEFORE INSERT ON communication BEGIN
+CREATE TRIGGER communication_outcome_bi BEFORE INSERT ON communication
+WHEN NEW.completed_at IS NOT NULL OR (SELECT is_final_state OR is_error_state FROM communication_status WHERE id = NEW.communication_status_id) BEGIN
   SELECT CASE
     WHEN is_error_state = 1 AND ifnull(NEW.error_message, '') = '' THEN RAISE(ABORT, 'EK|communication|error_message|required|A communication that went wrong must say why.')
     WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.')
@@ -10371,7 +10380,8 @@ CREATE TRIGGER communication_outcome_bi BEFORE INSERT ON communication BEGIN
 END;
 
 DROP TRIGGER communication_outcome_bu;
-CREATE TRIGGER communication_outcome_bu BEFORE UPDATE OF communication_status_id, error_message, completed_at ON communication BEGIN
+CREATE TRIGGER communication_outcome_bu BEFORE UPDATE OF communication_status_id, error_message, completed_at ON communication
+WHEN NEW.completed_at IS NOT NULL OR (SELECT is_final_state OR is_error_state FROM communication_status WHERE id = NEW.communication_status_id) BEGIN
   SELECT CASE
     WHEN is_error_state = 1 AND ifnull(NEW.error_message, '') = '' THEN RAISE(ABORT, 'EK|communication|error_message|required|A communication that went wrong must say why.')
     WHEN is_final_state = 1 AND NEW.completed_at IS NULL THEN RAISE(ABORT, 'EK|communication|completed_at|required|A communication that has ended must say when.')
@@ -10389,7 +10399,7 @@ CREATE TRIGGER communication_acyclic_bi BEFORE INSERT ON communication WHEN NEW.
 END;
 
 DROP TRIGGER communication_acyclic_bu;
-CREATE TRIGGER communication_acyclic_bu BEFORE UPDATE OF parent_communication_id ON communication WHEN NEW.parent_communication_id IS NOT NULL BEGIN
+CREATE TRIGGER communication_acyclic_bu BEFORE UPDATE OF parent_communication_id ON communication WHEN NEW.parent_communication_id IS NOT NULL AND NEW.parent_communication_id IS NOT OLD.parent_communication_id BEGIN
   WITH RECURSIVE ancestor(id) AS (
     SELECT NEW.parent_communication_id
     UNION SELECT c.parent_communication_id FROM communication c JOIN ancestor a ON c.id = a.id WHERE c.parent_communication_id IS NOT NULL
@@ -10398,7 +10408,8 @@ CREATE TRIGGER communication_acyclic_bu BEFORE UPDATE OF parent_communication_id
 END;
 
 DROP TRIGGER communication_thread_bi;
-CREATE TRIGGER communication_thread_bi BEFORE INSERT ON communication BEGIN
+CREATE TRIGGER communication_thread_bi BEFORE INSERT ON communication
+WHEN NEW.parent_communication_id IS NOT NULL OR NEW.id <> -1 BEGIN
   SELECT CASE WHEN correlation_id IS NOT NEW.correlation_id
     THEN RAISE(ABORT, 'EK|communication|correlation_id|correlation|A communication has the correlation id of its parent.')
     ELSE RAISE(ABORT, 'EK|communication|organization_id|organization|A communication belongs to the organization of its parent.') END
@@ -10407,7 +10418,8 @@ CREATE TRIGGER communication_thread_bi BEFORE INSERT ON communication BEGIN
 END;
 
 DROP TRIGGER communication_thread_bu;
-CREATE TRIGGER communication_thread_bu BEFORE UPDATE OF parent_communication_id, correlation_id, organization_id ON communication BEGIN
+CREATE TRIGGER communication_thread_bu BEFORE UPDATE OF parent_communication_id, correlation_id, organization_id ON communication
+WHEN NEW.parent_communication_id IS NOT OLD.parent_communication_id OR NEW.correlation_id IS NOT OLD.correlation_id OR NEW.organization_id IS NOT OLD.organization_id BEGIN
   SELECT CASE WHEN correlation_id IS NOT NEW.correlation_id
     THEN RAISE(ABORT, 'EK|communication|correlation_id|correlation|A communication has the correlation id of its parent.')
     ELSE RAISE(ABORT, 'EK|communication|organization_id|organization|A communication belongs to the organization of its parent.') END
@@ -10428,13 +10440,15 @@ CREATE TRIGGER communication_business_context_primary_bu BEFORE UPDATE OF commun
 END;
 
 DROP TRIGGER communication_primary_bi;
-CREATE TRIGGER communication_primary_bi BEFORE INSERT ON communication BEGIN  -- by REPLACE
+CREATE TRIGGER communication_primary_bi BEFORE INSERT ON communication
+WHEN NEW.id <> -1 BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|communication|business_context_id|primary|Another row is its PRIMARY context: take that one away first.')
   FROM communication_business_context WHERE communication_id = NEW.id AND (relationship_type_id = 1) <> ((context_type_id, context_id) IS (NEW.business_context_type_id, NEW.business_context_id));
 END;
 
 DROP TRIGGER communication_primary_bu;
-CREATE TRIGGER communication_primary_bu BEFORE UPDATE OF business_context_type_id, business_context_id ON communication BEGIN
+CREATE TRIGGER communication_primary_bu BEFORE UPDATE OF business_context_type_id, business_context_id ON communication
+WHEN NEW.business_context_type_id IS NOT OLD.business_context_type_id OR NEW.business_context_id IS NOT OLD.business_context_id BEGIN
   SELECT RAISE(ABORT, 'EK|communication|business_context_id|primary|Another row is its PRIMARY context: take that one away first.')
   FROM communication_business_context WHERE communication_id = NEW.id AND (relationship_type_id = 1) <> ((context_type_id, context_id) IS (NEW.business_context_type_id, NEW.business_context_id));
 END;
