@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from edgekit.db import Database, open  # noqa: A004 - the word every user expects
+    from edgekit.db import Database
     from edgekit.errors import (
         BusyError,
         CircuitOpenError,
@@ -56,14 +56,17 @@ if TYPE_CHECKING:
         VaultLockedError,
     )
     from edgekit.file.create import create
+    from edgekit.file.opening import open  # noqa: A004 - the word every user expects
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: `import edgekit` alone costs nothing."""
     import importlib
 
-    if name in {"Database", "open"}:
-        return getattr(importlib.import_module("edgekit.db"), name)
+    if name == "Database":
+        return importlib.import_module("edgekit.db").Database
+    if name == "open":
+        return importlib.import_module("edgekit.file.opening").open
     if name == "create":
         return importlib.import_module("edgekit.file.create").create
     if name in __all__:

@@ -164,3 +164,49 @@ def key_from_text(text: str) -> bytes | None:
     except ValueError:
         return None
     return key if len(key) == KEY_SIZE else None
+
+
+SIGNATURE_SIZE = 64
+"""Bytes of an Ed25519 signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An Ed25519 key: 32 secret bytes, and the public half that everybody may have."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def public(self) -> bytes:
+        """The 32 bytes that check a signature."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(_sound(self.secret)).public_key().public_bytes_raw()
+
+    @property
+    def name(self) -> str:
+        """What people know the key by."""
+        return public_name(self.public)
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature of some bytes."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(_sound(self.secret)).sign(data)
+
+
+def public_name(public: bytes) -> str:
+    """Return the name people know a signing key by: `s` and 80 bits of a hash of its public half."""
+    return "s" + base64.b32encode(hashlib.sha256(public).digest()[:10]).decode("ascii").lower()
+
+
+def is_signed(public: bytes, data: bytes, signature: bytes) -> bool:
+    """Tell whether a signature of these bytes was made with the secret half of a public key."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

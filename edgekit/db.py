@@ -14,6 +14,7 @@ from __future__ import annotations
 import getpass
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -29,9 +30,12 @@ from edgekit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from edgekit.sqlite import Change
+
+_KEEP_SECONDS = 60.0
+"""How often a change is followed by a look at the log."""
 
 proxy: peewee.DatabaseProxy = peewee.DatabaseProxy()
 """What the models are bound to: the opened file."""
@@ -72,6 +76,8 @@ class Database:
             raise CorruptError(f"{path} has no row in `system`.", hint="Run: edgekit doctor")
         self.site: str = row[0]
         self.actor_id: int = self._user_id(actor)
+        self.keeper: Callable[[sqlite3.Connection, Path], None] | None = None
+        self._kept_at = time.monotonic()
 
     def _user_id(self, username: str) -> int:
         row = self.connection().execute("SELECT id FROM user WHERE username = ?", (username,)).fetchone()
@@ -116,6 +122,14 @@ class Database:
         finally:
             if outer is None:
                 self._settle()
+        if outer is None and time.monotonic() - self._kept_at > _KEEP_SECONDS:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Let the keeper of the log look at it, between changes."""
+        if self.keeper is not None and not self._database.is_closed():
+            self.keeper(self.connection(), self.path)
+            self._kept_at = time.monotonic()
 
     def _settle(self) -> None:
         """Leave no half-open transaction behind a Ctrl-C between a statement and Peewee's note of it."""
@@ -143,6 +157,8 @@ class Database:
     def close(self) -> None:
         """Close this thread's connection and free the models."""
         global _current
+        if self.open_change is None:
+            self._keep()
         if not self._database.is_closed():
             self._database.close()
         if _current is self:
@@ -152,7 +168,9 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, *exc: object) -> None:
+        if kind is not None:
+            self.keeper = None  # whatever went wrong, or Ctrl-C: leave at once
         self.close()
 
 

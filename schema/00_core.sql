@@ -220,6 +220,85 @@ CREATE TABLE audit_replaced (
   another_row_has_this_key INTEGER NOT NULL DEFAULT 1  -- its name is what OR ABORT says
 ) STRICT;
 
+-- Seals: a chain of hashes over the log, made by edgekit.audit and never by a trigger. Each names the one before it, so
+-- an entry that was altered, taken out or put in breaks the chain from there on. A tail that was cut off together with
+-- its seals shows only from outside: the last hash goes into every backup's manifest.
+
+-- One row is a public key that seals are signed with; its secret half is in `encryption_key`.
+CREATE TABLE audit_key (
+  id INTEGER PRIMARY KEY CHECK (id > 0),
+  name TEXT NOT NULL UNIQUE,  -- what people know the key by, made from the key itself
+  public_key BLOB NOT NULL CHECK (length(public_key) = 32),  -- Ed25519
+  added_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+
+-- One row is a link of the chain.
+CREATE TABLE audit_seal (
+  id INTEGER PRIMARY KEY CHECK (id > 0),  -- 1, 2, 3 … without a gap
+  kind TEXT NOT NULL CHECK (kind IN ('entries', 'prune', 'rows')),  -- entries: seals the next part of the log; prune: says what was taken out of it; rows: takes the rows as they are from now on
+  site TEXT NOT NULL,  -- the uuid of the file
+  first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,  -- all entries up to here are sealed
+  first_txn INTEGER NOT NULL,
+  last_txn INTEGER NOT NULL,  -- and all changes up to here
+  floor_seq INTEGER NOT NULL DEFAULT 0,  -- entries up to here are pruned, but for those kept for ever
+  floor_txn INTEGER NOT NULL DEFAULT 0,
+  txn_id INTEGER,  -- the change that pruned or took the rows as they are: who, when and why
+  entries_sha256 TEXT NOT NULL CHECK (length(entries_sha256) = 64),  -- of a prune: of what stayed below the floor
+  entry_sums BLOB,  -- CRC-32 of each entry, four bytes: they tell which one is wrong
+  rows_sha256 TEXT CHECK (length(rows_sha256) = 64),  -- over `audit_fingerprint`
+  findings TEXT,  -- rows that contradicted the log when this was sealed: [[table, id], …]
+  note TEXT,  -- of a prune: {"before", "entries", "changes", "kept", "made"}
+  sealed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  previous_sha256 TEXT NOT NULL CHECK (length(previous_sha256) = 64),
+  sha256 TEXT NOT NULL CHECK (length(sha256) = 64),  -- over all of this but the sums and the signature
+  key_id INTEGER REFERENCES audit_key(id),
+  signature BLOB CHECK (length(signature) = 64),
+  CHECK ((key_id IS NULL) = (signature IS NULL)),
+  CHECK (first_seq <= last_seq + 1 AND first_txn <= last_txn + 1 AND floor_seq <= last_seq)
+) STRICT;
+
+-- One row is what a row of an audited table was like at one point of the log.
+CREATE TABLE audit_row (
+  table_id INTEGER NOT NULL,
+  record_key INTEGER NOT NULL,
+  seq INTEGER NOT NULL,  -- as of this entry of the log
+  hash BLOB NOT NULL,
+  PRIMARY KEY (table_id, record_key)
+) STRICT, WITHOUT ROWID;
+
+-- One row sums up the rows of `audit_row` of one table; the last seal that has `rows_sha256` vouches for it.
+CREATE TABLE audit_fingerprint (
+  table_id INTEGER PRIMARY KEY,
+  columns TEXT NOT NULL,  -- the columns the hashes are made of
+  row_count INTEGER NOT NULL,
+  sum BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER audit_seal_kept_bi BEFORE INSERT ON audit_seal BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_seal|*|append_only|Seals are only ever added, each on the one before it.')
+  WHERE NEW.id IS NOT (SELECT ifnull(max(id), 0) + 1 FROM audit_seal)
+    OR NEW.previous_sha256 IS NOT ifnull((SELECT sha256 FROM audit_seal ORDER BY id DESC LIMIT 1), printf('%064d', 0))
+    OR NEW.first_seq IS NOT (SELECT ifnull(max(last_seq), 0) + 1 FROM audit_seal)
+    OR NEW.floor_seq < (SELECT ifnull(max(floor_seq), 0) FROM audit_seal)
+    OR (NEW.kind <> 'prune' AND NEW.floor_seq IS NOT (SELECT ifnull(max(floor_seq), 0) FROM audit_seal));
+END;
+CREATE TRIGGER audit_seal_kept_bu BEFORE UPDATE ON audit_seal BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_seal|*|append_only|Seals are only ever added, each on the one before it.');
+END;
+CREATE TRIGGER audit_seal_kept_bd BEFORE DELETE ON audit_seal BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_seal|*|append_only|Seals are only ever added, each on the one before it.');
+END;
+CREATE TRIGGER audit_key_kept_bi BEFORE INSERT ON audit_key WHEN EXISTS (SELECT 1 FROM audit_key WHERE id = NEW.id OR name = NEW.name) BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_key|*|append_only|Public keys are only ever added: older seals are checked with older keys.');
+END;
+CREATE TRIGGER audit_key_kept_bu BEFORE UPDATE ON audit_key BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_key|*|append_only|Public keys are only ever added: older seals are checked with older keys.');
+END;
+CREATE TRIGGER audit_key_kept_bd BEFORE DELETE ON audit_key BEGIN
+  SELECT RAISE(ABORT, 'EK|audit_key|*|append_only|Public keys are only ever added: older seals are checked with older keys.');
+END;
+
 -- The log is only ever added to, at its end. NEW.seq is -1 while SQLite has yet to choose it; a seq that somebody names
 -- must be the next one, or a REPLACE (which fires no DELETE trigger where recursive_triggers is off) could rewrite a row.
 -- An update that changed nothing is no entry, and is passed over here because it costs the least here.
@@ -230,7 +309,15 @@ END;
 CREATE TRIGGER audit_log_kept_bu BEFORE UPDATE ON audit_log BEGIN
   SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.');
 END;
-CREATE TRIGGER audit_log_kept_bd BEFORE DELETE ON audit_log BEGIN
+-- What is old may go: in the change that says so in a prune record, up to the floor it names. The last entry always stays,
+-- and so do those of versioned tables, whose history is read from the log, and of the file's own row.
+CREATE TRIGGER audit_log_kept_bd BEFORE DELETE ON audit_log
+WHEN OLD.seq = (SELECT max(seq) FROM audit_log)
+  OR OLD.seq > ifnull((SELECT floor_seq FROM audit_seal
+    WHERE kind = 'prune' AND id = (SELECT max(id) FROM audit_seal)
+      AND txn_id = (SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL AND id = (SELECT max(id) FROM audit_transaction))), 0)
+  OR OLD.table_id IN (SELECT id FROM audit_table WHERE name IN ('configuration', 'integration', 'integration_mapping',
+    'integration_transformation', 'integration_pipeline_definition', 'system')) BEGIN
   SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.');
 END;
 
@@ -244,7 +331,11 @@ END;
 CREATE TRIGGER audit_transaction_gate_bu BEFORE UPDATE OF open_gate ON audit_transaction WHEN NEW.open_gate IS NOT NULL BEGIN
   SELECT RAISE(ABORT, 'EK|audit_transaction|*|append_only|Changes are only ever added to the audit log.');
 END;
-CREATE TRIGGER audit_transaction_kept_bd BEFORE DELETE ON audit_transaction BEGIN
+CREATE TRIGGER audit_transaction_kept_bd BEFORE DELETE ON audit_transaction
+WHEN OLD.open_gate IS NOT NULL OR OLD.id = (SELECT max(id) FROM audit_transaction)
+  OR OLD.id > ifnull((SELECT floor_txn FROM audit_seal
+    WHERE kind = 'prune' AND id = (SELECT max(id) FROM audit_seal)
+      AND txn_id = (SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL AND id = (SELECT max(id) FROM audit_transaction))), 0) BEGIN
   SELECT RAISE(ABORT, 'EK|audit_transaction|*|append_only|Changes are only ever added to the audit log.');
 END;
 

@@ -206,7 +206,7 @@ def test_a_value_moved_to_another_row_does_not_open(edge: Database, shell: sqlit
 def test_a_wrapped_key_moved_to_another_row_does_not_open(edge: Database, shell: sqlite3.Connection) -> None:
     vault.init()
     shell.execute("DROP TRIGGER encryption_key_uuid_bu")
-    shell.execute("UPDATE encryption_key SET uuid = ?", (str(uuid.uuid4()),))
+    shell.execute("UPDATE encryption_key SET uuid = ? WHERE purpose = 'data'", (str(uuid.uuid4()),))
     with pytest.raises(CorruptError):
         vault.seal(SECRET, place="a/b/c")
     assert "does not open" in str(vault.status().problem)
@@ -267,7 +267,7 @@ def _new_generation(tmp_path: Path, edge: Database) -> None:
         key, crypto.random_key(), context=f"encryption_key/{name}/wrapped_key_ciphertext"
     )
     with db.change():
-        db.connection().execute("UPDATE encryption_key SET retired_at = activated_at")
+        db.connection().execute("UPDATE encryption_key SET retired_at = activated_at WHERE purpose = 'data'")
         db.connection().execute(
             "INSERT INTO encryption_key(uuid, wrapped_key_ciphertext, master_fingerprint) VALUES (?, ?, ?)",
             (name, wrapped, crypto.fingerprint(key)),
@@ -314,7 +314,7 @@ def test_the_first_key_is_made_once_for_its_owner_only(edge: Database, tmp_path:
     again = vault.init()
     assert (again.fingerprint, again.created) == (first.fingerprint, False)
     assert path.read_bytes() == before
-    assert db.query("SELECT count(*) AS n FROM encryption_key") == [{"n": 1}]
+    assert db.query("SELECT count(*) AS n FROM encryption_key WHERE purpose = 'data'") == [{"n": 1}]
 
 
 def test_a_key_left_by_an_interrupted_start_is_taken_up(edge: Database, tmp_path: Path) -> None:
@@ -551,7 +551,7 @@ def test_a_passphrase_opens_the_vault(edge: Database, monkeypatch: pytest.Monkey
     monkeypatch.setenv("EDGEKIT_MASTER_KEY", "passphrase: correct horse battery staple")
     name = vault.init().fingerprint
     row = store(SECRET)
-    (kept,) = db.query("SELECT kdf FROM encryption_key")
+    (kept,) = db.query("SELECT DISTINCT kdf FROM encryption_key")
     assert json.loads(kept["kdf"])["n"] == 2**16
     vault.lock()
     assert fetch(row) == SECRET
@@ -788,7 +788,7 @@ def test_a_retired_key_stays_retired(edge: Database, shell: sqlite3.Connection, 
     _new_generation(tmp_path, edge)
     with pytest.raises(sqlite3.IntegrityError, match="stays retired"):
         shell.execute("UPDATE OR REPLACE encryption_key SET retired_at = NULL")
-    assert db.query("SELECT count(*) AS n FROM encryption_key") == [{"n": 2}]
+    assert db.query("SELECT count(*) AS n FROM encryption_key") == [{"n": 3}]
 
 
 def test_a_key_of_the_wrong_length_of_uuid_is_refused(edge: Database, shell: sqlite3.Connection) -> None:

@@ -12,27 +12,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.audit.checks import Report, check
     from edgekit.audit.log import Blame, Entry, as_of, blame, entries
+    from edgekit.audit.seals import Head, Seal, Sealed, Signer, head, seal, unsealed
     from edgekit.audit.triggers import APPEND_ONLY, audited_tables, fingerprint, schema_sql, table_triggers
 
 __all__ = [
     "APPEND_ONLY",
     "Blame",
     "Entry",
+    "Head",
+    "Report",
+    "Seal",
+    "Sealed",
+    "Signer",
     "as_of",
     "audited_tables",
     "blame",
+    "check",
     "entries",
     "fingerprint",
+    "head",
     "schema_sql",
+    "seal",
     "table_triggers",
+    "unsealed",
 ]
 
-_LOG = {"Blame", "Entry", "as_of", "blame", "entries"}
+_MODULES = {
+    **dict.fromkeys(("Blame", "Entry", "as_of", "blame", "entries"), "log"),
+    **dict.fromkeys(("Report", "check"), "checks"),
+    **dict.fromkeys(("Head", "Seal", "Sealed", "Signer", "head", "seal", "unsealed"), "seals"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Both halves wait until they are used: most commands need neither.
+    # All wait until they are used: most commands need none.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'log' if name in _LOG else 'triggers'}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'triggers')}"), name)

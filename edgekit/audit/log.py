@@ -185,9 +185,9 @@ def _undo(
     if action == "I":
         del rows[key]
     elif action == "D":
-        rows[key] = {shape.key: key, **_changes(text)}
+        rows[key] = {shape.key: key, **read_changes(text)}
     else:
-        rows[key].update({column: pair[0] for column, pair in _changes(text).items()})
+        rows[key].update({column: pair[0] for column, pair in read_changes(text).items()})
 
 
 def _with_inserted(connection: sqlite3.Connection, entry: Entry, shapes: dict[str, Table | None]) -> Entry:
@@ -353,7 +353,7 @@ def _moment(moment: datetime | str) -> str:
 
 def _entry(row: Any) -> Entry:
     seq, table, key, action, text, actor, correlation_id, reason, performed_at = row
-    changes = _changes(text)
+    changes = read_changes(text)
     old = new = None
     if action == "U":
         old = {column: pair[0] for column, pair in changes.items()}
@@ -363,9 +363,11 @@ def _entry(row: Any) -> Entry:
     return Entry(seq, table, key, action, changes, old, new, actor, correlation_id, reason, performed_at)
 
 
-def _changes(text: bytes | None) -> Any:
-    # Text that is not UTF-8 went into the log as it was.
-    return _DECODER.decode(text.decode("utf-8", "surrogateescape")) if text else {}
+def read_changes(text: bytes | str | None) -> Any:
+    """Read what an entry says was changed, its BLOBs as bytes and its secrets as None."""
+    if isinstance(text, bytes):  # text that is not UTF-8 went into the log as it was
+        text = text.decode("utf-8", "surrogateescape")
+    return _DECODER.decode(text) if text else {}
 
 
 def _value(found: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The log: `audit log`, `audit blame`, `audit as-of`."""
+"""The log: `audit log`, `audit blame`, `audit as-of`, `audit seal`, `audit verify`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import click
 
 from edgekit import audit as lib
 from edgekit.cli.group import Group
-from edgekit.cli.options import connected, json_option, limit_option
+from edgekit.cli.options import anchor_option, connected, json_option, limit_option, quick_option
 from edgekit.cli.show import cell, show
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from edgekit.cli.group import Settings
 
 _ACTIONS = {"I": "insert", "U": "update", "D": "delete", "S": "schema"}
 _BOOKKEEPING = {"created_at", "created_by", "status_id", "updated_at", "updated_by"}
@@ -20,7 +22,7 @@ _BOOKKEEPING = {"created_at", "created_by", "status_id", "updated_at", "updated_
 
 @click.group(cls=Group)
 def audit() -> None:
-    """Read the log: what changed, who did it, and how rows were at any moment."""
+    """Read the log: what changed, who did it, how rows were at any moment; seal it, and check it."""
 
 
 @audit.command(example="edgekit audit log --table vehicle --since 2026-01-31T00:00:00Z")
@@ -91,3 +93,60 @@ def _blame_line(found: lib.Blame) -> dict[str, Any]:
 def as_of(connection: sqlite3.Connection, time: str, table: str, record: str | None, as_json: bool) -> None:
     """Show the rows of a table, or one of them, exactly as they were at TIME."""
     show(lib.as_of(connection, time, table, record), as_json, empty=f"There was no such row at {time}.")
+
+
+@audit.command(example="edgekit audit seal")
+@json_option
+@click.pass_obj
+def seal(settings: Settings, as_json: bool) -> None:
+    """Seal what is not sealed yet: from then on nobody can alter it unseen.
+
+    A seal is a hash over up to a thousand entries and over the seal before it, signed with the site's key
+    where the vault has one and is open. Seals are also made when a file is closed and a thousand entries
+    wait, and by every backup.
+    """
+    from edgekit.file import sealing
+
+    show(sealing.seal(settings.db), as_json, view=_sealed)
+
+
+def _sealed(done: Any) -> dict[str, Any]:
+    return {
+        "sealed": f"{done.entries:,} entries",
+        "up to entry": done.head.last_seq if done.head else None,
+        "rows changed past the log": done.findings or None,
+        "signed by": (done.head.key or "nobody: the vault has no key, or is locked") if done.head else None,
+        "seal": done.head.sha256 if done.head else None,
+    }
+
+
+@audit.command(
+    example="edgekit audit verify\n"
+    "edgekit audit verify --anchor backups/agency-2026-01-31T090500Z.edgekit-backup.zip"
+)
+@quick_option
+@anchor_option
+@json_option
+@click.pass_context
+def verify(context: click.Context, quick: bool, anchor: tuple[str, ...], as_json: bool) -> None:
+    """Check the log and its seals, and the rows against them. Exit with 8 if anything is wrong.
+
+    It names the first entry that is not what was sealed, the first seal that is false, and each row whose
+    values no entry explains. Nothing secret is needed. Only what is kept outside the file shows that the end
+    of the log was cut off together with its seals: name a backup, or the seal you noted, with --anchor.
+    """
+    from edgekit.file.verify import examine_log
+
+    show_report(context, examine_log(context.obj.db, quick=quick, anchors=anchor), as_json)
+
+
+def show_report(context: click.Context, report: Any, as_json: bool) -> None:
+    """Print what checking found, and end with 8 if anything is wrong."""
+    path = context.obj.db
+    if as_json:
+        said = {"findings": report.findings, "facts": report.facts}
+        show({"database": path, "sound": not report.findings, **said}, as_json)
+    else:
+        lines = report.findings or [f"{path} is sound."]
+        show("\n".join([*lines, *([""] if len(lines) > 1 else []), *report.facts]), as_json)
+    context.exit(8 if report.findings else 0)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgekit.cli.group import Command, Settings
-from edgekit.cli.options import json_option
+from edgekit.cli.options import anchor_option, json_option, quick_option
 from edgekit.cli.show import cell, show
 
 
@@ -64,19 +64,16 @@ def _at_a_glance(found: Any) -> dict[str, Any]:
 
 
 @click.command(cls=Command, example="edgekit --db agency.db verify")
+@quick_option
+@anchor_option
 @json_option
 @click.pass_context
-def verify(context: click.Context, as_json: bool) -> None:
-    """Check the file: its schema, triggers, pages, references and log. Exit with 8 if anything is wrong."""
-    from edgekit.file.verify import verify as verify_file
+def verify(context: click.Context, quick: bool, anchor: tuple[str, ...], as_json: bool) -> None:
+    """Check the file: schema, triggers, pages, references, log, seals. Exit with 8 if anything is wrong."""
+    from edgekit.cli.audit import show_report
+    from edgekit.file.verify import examine
 
-    path = context.obj.db
-    findings = verify_file(path)
-    if as_json:
-        show({"database": path, "sound": not findings, "findings": findings}, as_json)
-    else:
-        show("\n".join(findings) or f"{path} is sound.", as_json)
-    context.exit(8 if findings else 0)
+    show_report(context, examine(context.obj.db, quick=quick, anchors=anchor), as_json)
 
 
 @click.command(cls=Command, example="edgekit --db agency.db backup backups/")

@@ -15,6 +15,17 @@ Body = Callable[..., Any]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
+quick_option = click.option(
+    "--quick", is_flag=True, help="Leave out the rows and the older part of the log where seals are checked."
+)
+
+anchor_option = click.option(
+    "--anchor",
+    metavar="BACKUP|HASH",
+    multiple=True,
+    help="A backup, its manifest, or a seal kept elsewhere: the file must still contain that seal.",
+)
+
 
 def limit_option(default: int) -> Callable[[Body], Body]:
     """Give a command `--limit`."""
@@ -33,9 +44,9 @@ def opened(body: Body) -> Body:
     @wraps(body)
     @click.pass_obj
     def run(settings: Settings, /, *args: Any, **kwargs: Any) -> Any:
-        from edgekit import db
+        from edgekit.file.opening import open as open_file
 
-        with db.open(settings.db, actor=settings.actor):
+        with open_file(settings.db, actor=settings.actor):
             return body(*args, **kwargs)
 
     return run

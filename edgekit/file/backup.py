@@ -6,6 +6,7 @@ any tool can open both.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from edgekit import __version__, clock, schema, sqlite
-from edgekit.errors import CorruptError, MigrationNeededError
-from edgekit.file import places, placing
+from edgekit.audit import seals
+from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
+from edgekit.file import places, placing, sealing
 from edgekit.file.verify import damage, findings
 from edgekit.schema import quote_name
 
@@ -40,7 +42,9 @@ class Manifest:
 
     `database` is {"sha256", "bytes"}; `log` the newest entry of the audit log, {"seq", "txn", "sha256"}, None
     if it is empty; `keys` the data keys that open the secrets, [{"uuid", "master_fingerprint"}]; `rows` the
-    count of every table that has rows; `findings` what `verify` said of the copy.
+    count of every table that has rows; `findings` what a quick `verify` said of the copy;
+    `seal` the head of the chain of seals, {"id", "last_seq", "sha256", "sealed_at", "key"}, which
+    `verify --anchor` compares with, None where nothing is sealed.
     """
 
     format: str
@@ -54,6 +58,7 @@ class Manifest:
     keys: list[dict[str, str]]
     rows: dict[str, int]
     findings: list[str]
+    seal: dict[str, Any] | None
     path: Path = field(compare=False)
 
     def to_json(self) -> str:
@@ -76,6 +81,7 @@ def backup(path: str | Path, destination: str | Path, *, now: datetime | None = 
     if destination.is_dir():
         destination /= f"{path.stem}-{at:%Y-%m-%dT%H%M%SZ}{SUFFIX}"
     placing.require_free(destination)
+    _seal(path)
     source = sqlite.connect(path, read_only=True)
     try:
         with placing.workspace(destination.parent) as folder:
@@ -91,6 +97,12 @@ def backup(path: str | Path, destination: str | Path, *, now: datetime | None = 
     finally:
         source.close()
     return manifest
+
+
+def _seal(path: Path) -> None:
+    """Seal the log, so that the backup can vouch for it; what cannot be written is backed up as it is."""
+    with contextlib.suppress(EdgekitError, sqlite3.Error, OSError):
+        sealing.seal(path)
 
 
 def _make(
@@ -123,7 +135,7 @@ def _describe(copy: Path, database: dict[str, Any], path: Path, destination: Pat
     connection = sqlite.connect(copy, read_only=True)
     try:
         version = check(connection, path)
-        found = findings(connection, with_catalogue=version == schema.VERSION)
+        found = findings(connection, with_catalogue=version == schema.VERSION, quick=True)
         site, organization = _identity(connection)
         return Manifest(
             format=FORMAT,
@@ -137,6 +149,7 @@ def _describe(copy: Path, database: dict[str, Any], path: Path, destination: Pat
             keys=_keys(connection),
             rows=_rows(connection),
             findings=found,
+            seal=_seal_head(connection),
             path=destination,
         )
     finally:
@@ -171,6 +184,13 @@ def log_head(connection: sqlite3.Connection) -> dict[str, Any] | None:
     return {"seq": row[0], "txn": row[1], "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
+def _seal_head(connection: sqlite3.Connection) -> dict[str, Any] | None:
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'audit_seal'").fetchone():
+        return None  # a file of an old schema
+    end = seals.head(connection)
+    return asdict(end) if end else None
+
+
 def _identity(connection: sqlite3.Connection) -> tuple[str, str]:
     row = connection.execute(
         "SELECT s.uuid, ifnull((SELECT name FROM organization ORDER BY id LIMIT 1), s.name) FROM system s"
@@ -181,7 +201,9 @@ def _identity(connection: sqlite3.Connection) -> tuple[str, str]:
 def _keys(connection: sqlite3.Connection) -> list[dict[str, str]]:
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'encryption_key'").fetchone():
         return []  # a file of an old schema
-    rows = connection.execute("SELECT uuid, master_fingerprint FROM encryption_key ORDER BY id")
+    rows = connection.execute(
+        "SELECT uuid, master_fingerprint FROM encryption_key WHERE purpose = 'data' ORDER BY id"
+    )
     return [{"uuid": uuid, "master_fingerprint": fingerprint} for uuid, fingerprint in rows]
 
 
@@ -282,6 +304,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
             )
         if values["format"] != FORMAT:
             raise wrong
+        values.setdefault("seal", None)  # what is younger than the form
         made = Manifest(**{name: values[name] for name in Manifest.__slots__ if name != "path"}, path=path)
         int(made.database["bytes"]), str(made.database["sha256"]), int(made.schema)
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:

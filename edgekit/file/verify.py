@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
+import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit import sqlite
-from edgekit.errors import EdgekitError
+from edgekit.audit import checks as audit_checks
+from edgekit.audit.checks import Report
+from edgekit.errors import EdgekitError, InvalidError
 from edgekit.file import catalogue, history
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _SHOWN = 20
 """How many rows of one kind are named before the rest is counted."""
@@ -27,21 +31,86 @@ def verify(path: str | Path) -> list[str]:
     """Compare a file with what it should be; return what is wrong in sentences, none if it is sound.
 
     Covers the catalogue (tables, columns, keys, rules, indexes, triggers, views, tracked tables), the pages,
-    every foreign key, the log's numbering and its agreement with the rows, and a change left open. Raise
-    NotFoundError, CorruptError (not a file of ours) or MigrationNeededError (another schema). Reads one
-    consistent state while others write.
+    every foreign key, the log's numbering and its agreement with the rows, the seals of the log, and a change
+    left open. Raise NotFoundError, CorruptError (not a file of ours) or MigrationNeededError (another
+    schema). Reads one consistent state while others write.
+    """
+    return examine(path).findings
+
+
+def examine(path: str | Path, *, quick: bool = False, anchors: Sequence[str | Path] = ()) -> Report:
+    """Do what `verify` does, and say what is worth knowing besides.
+
+    `quick` leaves out the rows and the older part of the log where seals are checked. Each of `anchors` is a
+    backup, its manifest, or the hash of a seal: what the file must still contain. Raise InvalidError for one
+    that is none.
     """
     path = Path(path)
+    wanted = tuple(hashed for one in anchors if (hashed := read_anchor(one)))
     connection = sqlite.connect(path, read_only=True)
     try:
         sqlite.check_version(connection, path)
-        return findings(connection)
+        with _snapshot(connection):
+            seals = Report()
+            found = findings(connection, quick=quick, anchors=wanted, facts=seals.facts)
+        return Report(found, seals.facts)
     finally:
         connection.close()
 
 
-def findings(connection: sqlite3.Connection, *, with_catalogue: bool = True) -> list[str]:
-    """Do what `verify` does on a connection; without the catalogue, for a file of an older schema."""
+def examine_log(path: str | Path, *, quick: bool = False, anchors: Sequence[str | Path] = ()) -> Report:
+    """Check the log alone: its seals, and whether the rows are what it says."""
+    path = Path(path)
+    wanted = tuple(hashed for one in anchors if (hashed := read_anchor(one)))
+    connection = sqlite.connect(path, read_only=True)
+    try:
+        sqlite.check_version(connection, path)
+        with _snapshot(connection):
+            report = audit_checks.check(connection, quick=quick, anchors=wanted)
+            report.findings += _log(connection) + history.findings(connection)
+            return report
+    finally:
+        connection.close()
+
+
+def read_anchor(anchor: str | Path) -> str | None:
+    """Read the hash of a seal from a backup, its manifest, or as it is. None: nothing was sealed then.
+
+    Raise InvalidError for what is none of these, CorruptError for a damaged backup.
+    """
+    path = Path(anchor)
+    if not path.is_file():
+        return audit_checks.anchor(str(anchor))
+    if zipfile.is_zipfile(path):
+        from edgekit.file import backup
+
+        said: Any = backup.read_manifest(path).seal
+    else:
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))["seal"]
+        except (ValueError, KeyError, TypeError):
+            raise InvalidError(
+                f"{path} is neither a backup nor a manifest.", hint="Name a backup, or the hash of a seal."
+            ) from None
+    if said is None:
+        return None
+    if not isinstance(said, dict) or "sha256" not in said:
+        raise InvalidError(f"{path} names no seal.", hint="Name a backup, or the hash of a seal.")
+    return audit_checks.anchor(str(said["sha256"]))
+
+
+def findings(
+    connection: sqlite3.Connection, *, with_catalogue: bool = True, quick: bool = False,
+    anchors: tuple[str, ...] = (), facts: list[str] | None = None,
+) -> list[str]:  # fmt: skip
+    """Do what `examine` does on a connection; without the catalogue, for a file of an older schema."""
+
+    def seals(connection: sqlite3.Connection) -> list[str]:
+        report = audit_checks.check(connection, quick=quick, anchors=anchors)
+        if facts is not None:
+            facts.extend(report.facts)
+        return report.findings
+
     checks: list[Callable[[sqlite3.Connection], list[str]]] = [
         integrity,
         lost_references,
@@ -50,6 +119,7 @@ def findings(connection: sqlite3.Connection, *, with_catalogue: bool = True) -> 
     ]
     if with_catalogue:
         checks.insert(1, _catalogue)
+        checks.append(seals)
     found: list[str] = []
     with _snapshot(connection):
         for check in checks:

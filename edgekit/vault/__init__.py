@@ -28,7 +28,7 @@ from weakref import WeakKeyDictionary
 from edgekit import clock, crypto, db
 from edgekit.errors import EdgekitError, InvalidError, VaultLockedError
 from edgekit.schema import quote_name
-from edgekit.vault import master
+from edgekit.vault import master, signing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,7 @@ _opened: WeakKeyDictionary[db.Database, _DataKeys] = WeakKeyDictionary()
 
 
 def init(*, in_keyring: bool = False) -> InitResult:
-    """Make the vault usable: the first data key, and a master key where the search finds none.
+    """Make the vault usable: its first data key, the key that signs the log, a master key if none is found.
 
     Repeating it is safe. A new master key goes to the keyring if asked, else to `EDGEKIT_MASTER_KEY_FILE` if
     that is set, else to the user's data folder. Raise VaultLockedError where something is sealed already and
@@ -111,6 +111,7 @@ def init(*, in_keyring: bool = False) -> InitResult:
     generations = _generations()
     found = _require_master(generations)
     _unwrap(found, generations)
+    _add_signing_key(found, generations[0].kdf)
     return InitResult(found.source, found.location, generations[0].master_fingerprint, created=False)
 
 
@@ -120,7 +121,8 @@ def seal(plaintext: bytes | str, *, place: str) -> Sealed:
     Call it in the change that stores the result, so that no rotation comes between. Raise VaultLockedError
     where the vault has no key yet, or its master key is missing or wrong.
     """
-    row = db.connection().execute("SELECT id FROM encryption_key WHERE retired_at IS NULL").fetchone()
+    active = "SELECT id FROM encryption_key WHERE purpose = 'data' AND retired_at IS NULL"
+    row = db.connection().execute(active).fetchone()
     if row is None:
         raise VaultLockedError("The vault of this file has no key yet.", hint="Run: edgekit vault init")
     keys = _held()
@@ -170,7 +172,7 @@ def status() -> Status:
     found: Master | None = None
     problem: str | None = None
     expected: str | None = None
-    count = db.query("SELECT count(*) AS n FROM encryption_key")[0]["n"]
+    count = db.query("SELECT count(*) AS n FROM encryption_key WHERE purpose = 'data'")[0]["n"]
     try:
         found, looked = master.search(db.current().site, db.current().path)
         generations = _generations()
@@ -218,14 +220,23 @@ def _create_first_key(*, in_keyring: bool) -> InitResult:
         " VALUES (?, ?, ?, ?, ?)",
         (row, wrapped, name, json.dumps(kdf.as_dict()) if kdf else None, opened.actor_id),
     )
+    signing.create(db.connection(), key, kdf, created_by=opened.actor_id)
     return InitResult(found.source, found.location, name, created)
+
+
+def _add_signing_key(found: Master, kdf: crypto.Scrypt | None) -> None:
+    """Give the file the key its log is signed with, where it has none."""
+    key = found.key(kdf)
+    if key is not None and not signing.exists(db.connection()):
+        with db.change(reason="vault init"):
+            signing.create(db.connection(), key, kdf, created_by=db.current().actor_id)
 
 
 def _generations() -> list[_Generation]:
     """Read the keys of the file, still sealed: the active one first, then from new to old."""
     rows = db.connection().execute(
         "SELECT id, uuid, wrapped_key_ciphertext, master_fingerprint, kdf FROM encryption_key"
-        " ORDER BY retired_at IS NOT NULL, id DESC"
+        " WHERE purpose = 'data' ORDER BY retired_at IS NOT NULL, id DESC"
     )
     return [
         _Generation(

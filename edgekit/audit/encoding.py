@@ -1,0 +1,72 @@
+"""How entries, changes and rows are written down to be hashed. Any change here breaks every seal there is.
+
+All is JSON without spaces, in ASCII; a BLOB is `{"$blob": hex}`. Text that is not UTF-8 keeps its bytes as
+lone surrogates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Sequence
+
+ENTRY = "SELECT seq, txn_id, table_id, record_key, action, changes FROM audit_log"
+CHANGE = "SELECT id, actor, correlation_id, reason, performed_at FROM audit_transaction"
+
+HASH_SIZE = 16
+"""Bytes of the hash of a row."""
+
+
+def _plain(value: object) -> dict[str, str]:
+    if isinstance(value, bytes):
+        return {"$blob": value.hex()}
+    raise TypeError(f"{type(value).__name__} is no value of SQLite")
+
+
+encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+
+
+@contextmanager
+def exact_text(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read text that is not UTF-8 as it is, where Python's own reading would fail."""
+    usual = connection.text_factory
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    try:
+        yield
+    finally:
+        connection.text_factory = usual
+
+
+def digest(changes: Iterable[Sequence[Any]], entries: Iterable[Sequence[Any]]) -> tuple[str, bytes]:
+    """Hash a part of the log: (SHA-256 of its changes and entries, CRC-32 of each entry)."""
+    hashed, sums = hashlib.sha256(), bytearray()
+    for row in changes:
+        hashed.update(b"T" + encode(row).encode() + b"\n")
+    for row in entries:
+        text = encode(row).encode()
+        hashed.update(b"E" + text + b"\n")
+        sums += zlib.crc32(text).to_bytes(4, "big")
+    return hashed.hexdigest(), bytes(sums)
+
+
+def entry_sum(row: Sequence[Any]) -> bytes:
+    """Return the sum of one entry, as `digest` puts it."""
+    return zlib.crc32(encode(row).encode()).to_bytes(4, "big")
+
+
+def row_hash(table_id: int, key: int, values: Sequence[Any]) -> bytes:
+    """Hash one row for its place; -0.0 is 0.0, as in the log."""
+    exact = [value + 0.0 if type(value) is float else value for value in values]
+    return hashlib.blake2b(encode([table_id, key, exact]).encode(), digest_size=HASH_SIZE).digest()
+
+
+def add_up(total: int, plus: Iterable[bytes], minus: Iterable[bytes] = ()) -> int:
+    """Add hashes of rows to the sum of a table, and take others off."""
+    change = sum(int.from_bytes(h, "big") for h in plus) - sum(int.from_bytes(h, "big") for h in minus)
+    return int((total + change) % (1 << 8 * HASH_SIZE))
