@@ -47,6 +47,7 @@ CREATE TABLE system (
   name TEXT NOT NULL CONSTRAINT "system.name.length" CHECK (length(name) BETWEEN 1 AND 100),
   environment_id INTEGER NOT NULL REFERENCES environment(id),
   durability TEXT NOT NULL DEFAULT 'normal' CONSTRAINT "system.durability.choice" CHECK (durability IN ('normal', 'full')),  -- normal: a power cut may cost the last commits, never the file; full: every commit survives a power cut
+  log_retention_years INTEGER CONSTRAINT "system.log_retention_years.range" CHECK (log_retention_years BETWEEN 0 AND 100),  -- calendar years of the log a prune keeps besides this one; NULL: say so each time
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),

@@ -280,6 +280,7 @@ CREATE TRIGGER system_audit_update AFTER UPDATE ON system WHEN NEW.updated_at IS
     UNION ALL SELECT 'name', OLD.name, NEW.name
     UNION ALL SELECT 'environment_id', OLD.environment_id, NEW.environment_id
     UNION ALL SELECT 'durability', OLD.durability, NEW.durability
+    UNION ALL SELECT 'log_retention_years', OLD.log_retention_years, NEW.log_retention_years
     UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
     UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
     UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
@@ -303,11 +304,12 @@ END;
 
 CREATE TRIGGER system_audit_delete AFTER DELETE ON system BEGIN
   INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, OLD.id, 'D',
-    format('{"uuid":%s,"name":%s,"environment_id":%s,"durability":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"uuid":%s,"name":%s,"environment_id":%s,"durability":%s,"log_retention_years":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     json_quote(OLD.name),
     OLD.environment_id,
     json_quote(OLD.durability),
+    ifnull(OLD.log_retention_years, 'null'),
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),

@@ -329,6 +329,55 @@ def test_a_later_edit_or_seal_does_not_cover_it_up(sealed_file: Path) -> None:
     ]
 
 
+def test_what_was_found_is_accepted_for_a_reason(sealed_file: Path) -> None:
+    with without_triggers(sealed_file, "vehicle") as forced:
+        forced.execute("UPDATE vehicle SET make = 'Skoda' WHERE id IN (1, 2)")
+    connection = sqlite3.connect(sealed_file, isolation_level=None)
+    connection.execute("UPDATE vehicle SET model_name = 'Fabia' WHERE id = 1")
+    connection.close()
+    sealing.seal(sealed_file)
+    assert len(verify(sealed_file)) == 2
+    with pytest.raises(InvalidError, match="for a reason"):
+        sealing.accept(sealed_file, " ")
+    made = sealing.accept(sealed_file, "repaired by hand")
+    assert made.kind == "rows"
+    assert verify(sealed_file) == []
+    with contextlib.closing(sqlite.connect(sealed_file)) as connection:
+        who = connection.execute("SELECT reason FROM audit_transaction WHERE id = ?", (made.txn_id,))
+        assert who.fetchone() == ("audit accept: repaired by hand",)
+    add_vehicles(sealed_file, 1)
+    sealing.seal(sealed_file)
+    assert verify(sealed_file) == []
+
+
+@pytest.mark.parametrize(
+    "statement", ["ALTER TABLE thing ADD COLUMN d TEXT DEFAULT 'x'", "ALTER TABLE thing DROP COLUMN c"]
+)
+def test_a_table_with_other_columns_is_sealed_anew(
+    edge: Database, shell: sqlite3.Connection, statement: str
+) -> None:
+    from edgekit.integrations import tables
+
+    tables.create("thing", {"b": "TEXT", "c": "INTEGER"}, key=["b"])
+    shell.execute("INSERT INTO thing(b, c) VALUES ('x', 1), ('y', 2)")
+    sealing.seal(edge.path)
+    for (name,) in shell.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'thing'"
+    ).fetchall():
+        shell.execute(f"DROP TRIGGER {name}")
+    shell.execute(statement)
+    shell.execute("UPDATE thing SET b = 'z' WHERE id = 2")
+    found = [f for f in audit.check(shell).findings if not f.startswith("thing lacks columns")]
+    sealing.renew(edge.path)
+    after = audit.check(shell).findings
+    if "ADD" in statement:
+        assert found == ["thing row 2 was changed past the log: no entry explains its values."]
+        assert after == ["thing row 2 was changed past the log before seal 2."]
+    else:
+        assert after == []
+    assert sealing.seal(edge.path).findings == 0
+
+
 def test_an_edit_past_the_log_before_the_first_seal_shows_where_the_log_knows_better(edge_file: Path) -> None:
     add_vehicles(edge_file, 1)
     connection = sqlite3.connect(edge_file, isolation_level=None)

@@ -12,27 +12,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.audit.archives import Archived, archive, attached, find_archives
     from edgekit.audit.checks import Report, check
     from edgekit.audit.log import Blame, Entry, as_of, blame, entries
-    from edgekit.audit.seals import Head, Seal, Sealed, Signer, head, seal, unsealed
+    from edgekit.audit.pruning import Pruned, before_years, prune
+    from edgekit.audit.seals import Head, Seal, Sealed, Signer, accept, head, seal, unsealed
     from edgekit.audit.triggers import APPEND_ONLY, audited_tables, fingerprint, schema_sql, table_triggers
 
 __all__ = [
     "APPEND_ONLY",
+    "Archived",
     "Blame",
     "Entry",
     "Head",
+    "Pruned",
     "Report",
     "Seal",
     "Sealed",
     "Signer",
+    "accept",
+    "archive",
     "as_of",
+    "attached",
     "audited_tables",
+    "before_years",
     "blame",
     "check",
     "entries",
+    "find_archives",
     "fingerprint",
     "head",
+    "prune",
     "schema_sql",
     "seal",
     "table_triggers",
@@ -41,8 +51,10 @@ __all__ = [
 
 _MODULES = {
     **dict.fromkeys(("Blame", "Entry", "as_of", "blame", "entries"), "log"),
+    **dict.fromkeys(("Archived", "archive", "attached", "find_archives"), "archives"),
+    **dict.fromkeys(("Pruned", "before_years", "prune"), "pruning"),
     **dict.fromkeys(("Report", "check"), "checks"),
-    **dict.fromkeys(("Head", "Seal", "Sealed", "Signer", "head", "seal", "unsealed"), "seals"),
+    **dict.fromkeys(("Head", "Seal", "Sealed", "Signer", "accept", "head", "seal", "unsealed"), "seals"),
 }
 
 

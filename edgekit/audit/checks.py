@@ -55,6 +55,13 @@ def check(connection: sqlite3.Connection, *, quick: bool = False, anchors: tuple
     return report
 
 
+def log_findings(connection: sqlite3.Connection) -> list[str]:
+    """Check the chain and every entry it covers, and no rows."""
+    with encoding.exact_text(connection):
+        seals = list(read(connection))
+        return [*_chain(connection, seals), *_entries(connection, seals), *_kept(connection, seals)]
+
+
 def _chain(connection: sqlite3.Connection, seals: list[Seal]) -> Iterator[str]:
     """Check what the seals say of each other. The first that is wrong ends it: all later ones rest on it."""
     keys = dict(connection.execute("SELECT name, public_key FROM audit_key"))
@@ -114,7 +121,9 @@ def _entries(connection: sqlite3.Connection, seals: list[Seal]) -> Iterator[str]
         entries = connection.execute(
             f"{encoding.ENTRY} WHERE seq BETWEEN ? AND ? ORDER BY seq", (one.first_seq, one.last_seq)
         ).fetchall()
-        changes = _changes(connection, one, max(seal_.floor_txn for seal_ in seals))
+        changes = connection.execute(
+            f"{encoding.CHANGE} WHERE id BETWEEN ? AND ? ORDER BY id", (one.first_txn, one.last_txn)
+        )
         hashed, _ = encoding.digest(changes, entries)
         if hashed != one.entries_sha256:
             yield _first_wrong(one, entries)
@@ -126,12 +135,6 @@ def _entries(connection: sqlite3.Connection, seals: list[Seal]) -> Iterator[str]
                 f"The log ends at entry {last}, but entries up to {seals[-1].last_seq} were sealed:"
                 " its end was cut off."
             )
-
-
-def _changes(connection: sqlite3.Connection, one: Seal, floor_txn: int) -> list[Any]:
-    return connection.execute(
-        f"{encoding.CHANGE} WHERE id BETWEEN ? AND ? ORDER BY id", (one.first_txn, one.last_txn)
-    ).fetchall()
 
 
 def _first_wrong(one: Seal, entries: list[Any]) -> str:
@@ -152,18 +155,20 @@ def _first_wrong(one: Seal, entries: list[Any]) -> str:
     )
 
 
-def kept_digest(connection: sqlite3.Connection, floor_seq: int, floor_txn: int) -> str:
-    """Hash what a prune left below its floor."""
-    hashed, _ = encoding.digest(
-        connection.execute(f"{encoding.CHANGE} WHERE id <= ? ORDER BY id", (floor_txn,)),
-        connection.execute(f"{encoding.ENTRY} WHERE seq <= ? ORDER BY seq", (floor_seq,)),
-    )
-    return hashed
-
-
 def _kept(connection: sqlite3.Connection, seals: list[Seal]) -> Iterator[str]:
+    """Hash what the last prune left below its floor."""
     pruned = next((one for one in reversed(seals) if one.kind == "prune"), None)
-    if pruned and kept_digest(connection, pruned.floor_seq, pruned.floor_txn) != pruned.entries_sha256:
+    if pruned is None:
+        return
+    last_txn = max(
+        (one.last_txn for one in seals if one.kind == "entries" and one.last_seq <= pruned.floor_seq),
+        default=0,
+    )
+    hashed, _ = encoding.digest(
+        connection.execute(f"{encoding.CHANGE} WHERE id <= ? ORDER BY id", (last_txn,)),
+        connection.execute(f"{encoding.ENTRY} WHERE seq <= ? ORDER BY seq", (pruned.floor_seq,)),
+    )
+    if hashed != pruned.entries_sha256:
         yield (
             f"What was kept of the log up to entry {pruned.floor_seq} is not what was sealed"
             f" (seal {pruned.id})."
@@ -173,7 +178,7 @@ def _kept(connection: sqlite3.Connection, seals: list[Seal]) -> Iterator[str]:
 def _contradictions(connection: sqlite3.Connection, seals: list[Seal]) -> Iterator[str]:
     """Name the rows that contradicted the log when they were sealed, unless they were accepted since."""
     names = dict(connection.execute("SELECT id, name FROM audit_table"))
-    accepted = max((one.id for one in seals if one.kind == "rows"), default=0)
+    accepted = max((one.id for one in seals if one.kind == "rows" and one.note is not None), default=0)
     for one in seals:
         if one.findings is None or one.id < accepted:
             continue

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit.audit import encoding
@@ -69,7 +70,11 @@ def take(connection: sqlite3.Connection, entries: Sequence[Sequence[Any]]) -> tu
     contradictions: list[list[int]] = []
     for table_id, keys in sorted(touched.items()):
         shape = shape_of(connection, table_id)
-        if shape is not None:
+        if shape is None:
+            continue
+        if _stored_columns(connection, table_id) not in (None, _columns(shape)):
+            _take_table(connection, shape, table_id)  # a column is gone: nothing to compare with
+        else:
             contradictions += ([table_id, key] for key in _take(connection, shape, table_id, keys, top))
     return total(connection), contradictions
 
@@ -151,27 +156,47 @@ def total(connection: sqlite3.Connection) -> str:
     return hashlib.sha256("\n".join(encoding.encode(row) for row in rows).encode()).hexdigest()
 
 
-def forget(connection: sqlite3.Connection) -> None:
-    """Drop all hashes, before they are taken anew."""
-    connection.execute("DELETE FROM audit_row")
-    connection.execute("DELETE FROM audit_fingerprint")
+def take_anew(connection: sqlite3.Connection, *, all_of_them: bool) -> bool:
+    """Take the hashes of all rows as they are now, or only of tables that have other columns since.
+
+    Return whether anything was done.
+    """
+    done = False
+    for (table_id,) in connection.execute("SELECT id FROM audit_table ORDER BY id").fetchall():
+        shape = shape_of(connection, table_id, as_sealed=False)
+        stored = _stored_columns(connection, table_id)
+        if shape is not None and (all_of_them or (stored is not None and stored != _columns(shape))):
+            _take_table(connection, shape, table_id)
+            done = True
+        elif shape is None and stored is not None:  # the table is gone
+            _forget(connection, table_id)
+            done = True
+    return done
 
 
-def take_all(connection: sqlite3.Connection) -> str:
-    """Take the hashes of all rows anew, as they are now. Return the hash over all sums."""
-    forget(connection)
+def _take_table(connection: sqlite3.Connection, shape: Table, table_id: int) -> None:
+    _forget(connection, table_id)
     (top,) = connection.execute("SELECT ifnull(max(seq), 0) FROM audit_log").fetchone()
-    for table_id, shape in shapes(connection):
-        found = [
-            (table_id, key, top, encoding.row_hash(table_id, key, values))
-            for key, values in _live(connection, shape)
-        ]
-        connection.executemany(
-            "INSERT INTO audit_row(table_id, record_key, seq, hash) VALUES (?, ?, ?, ?)", found
+    hashes = []
+    for key, values in _live(connection, shape):
+        hashes.append(encoding.row_hash(table_id, key, values))
+        connection.execute(
+            "INSERT INTO audit_row(table_id, record_key, seq, hash) VALUES (?, ?, ?, ?)",
+            (table_id, key, top, hashes[-1]),
         )
-        if found:
-            _sum_up(connection, shape, table_id, [row[3] for row in found], [])
-    return total(connection)
+    if hashes:
+        _sum_up(connection, shape, table_id, hashes, [])
+
+
+def _forget(connection: sqlite3.Connection, table_id: int) -> None:
+    connection.execute("DELETE FROM audit_row WHERE table_id = ?", (table_id,))
+    connection.execute("DELETE FROM audit_fingerprint WHERE table_id = ?", (table_id,))
+
+
+def _stored_columns(connection: sqlite3.Connection, table_id: int) -> str | None:
+    found = connection.execute("SELECT columns FROM audit_fingerprint WHERE table_id = ?", (table_id,))
+    row = found.fetchone()
+    return row and str(row[0])
 
 
 def sweep(connection: sqlite3.Connection) -> Iterator[Difference]:
@@ -181,13 +206,11 @@ def sweep(connection: sqlite3.Connection) -> Iterator[Difference]:
     """
     with encoding.exact_text(connection):
         for table_id, shape in shapes(connection):
-            columns = connection.execute(
-                "SELECT columns FROM audit_fingerprint WHERE table_id = ?", (table_id,)
-            ).fetchone()
+            columns = _stored_columns(connection, table_id)
             if columns is None:
                 continue
-            if columns[0] != _columns(shape):
-                yield Difference(shape.name, 0, f"{shape.name} has other columns than when it was sealed.")
+            if columns != _columns(shape):
+                yield Difference(shape.name, 0, f"{shape.name} lacks columns it had when it was sealed.")
                 continue
             yield from _differences(connection, shape, table_id)
 
@@ -284,8 +307,11 @@ def _columns(shape: Table) -> str:
     return encoding.encode([column.name for column in shape.columns])
 
 
-def shape_of(connection: sqlite3.Connection, table_id: int) -> Table | None:
-    """Read the shape of an audited table; None if it is gone, or not audited any more."""
+def shape_of(connection: sqlite3.Connection, table_id: int, *, as_sealed: bool = True) -> Table | None:
+    """Read the shape of an audited table; None if it is gone, or not audited any more.
+
+    `as_sealed` gives it the columns its rows were hashed with, as long as it has them all.
+    """
     row = connection.execute(
         "SELECT name FROM audit_table WHERE id = ? AND (id < 1000 OR name IN"
         " (SELECT t.name FROM tracked_table t JOIN status x ON x.id = t.status_id WHERE x.is_active = 1))",
@@ -294,9 +320,15 @@ def shape_of(connection: sqlite3.Connection, table_id: int) -> Table | None:
     if row is None:
         return None
     try:
-        return read_table(connection, row[0], references=())
+        shape = read_table(connection, row[0], references=())
     except EdgekitError:
         return None
+    stored = _stored_columns(connection, table_id) if as_sealed else None
+    there = {column.name: column for column in shape.columns}
+    names = json.loads(stored) if stored else ()
+    if names and all(name in there for name in names):
+        return replace(shape, columns=tuple(there[name] for name in names))
+    return shape
 
 
 def shapes(connection: sqlite3.Connection) -> Iterator[tuple[int, Table]]:

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock
+from edgekit.audit.archives import attached
 from edgekit.audit.shape import name_sql, read_table
 from edgekit.errors import CorruptError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from edgekit.audit.shape import Table
 
@@ -74,13 +76,20 @@ def entries(
     since: datetime | str | None = None,
     limit: int | None = 100,
     inserted_values: bool = True,
+    archives: Sequence[str | Path] = (),
 ) -> list[Entry]:
-    """List log entries, the newest first.
+    """List log entries, the newest first, those of up to nine archives too.
 
     `since` is a time with its zone, included. `new_values` of an insert is the row as inserted, rebuilt from
     what followed; `inserted_values=False` spares that look-up for each and leaves it None. Raise
     NotFoundError for a table or record the file has never had, InvalidError for a time that is none.
     """
+    if archives:
+        with attached(connection, archives):
+            return entries(
+                connection, table=table, record=record, actor=actor, since=since, limit=limit,
+                inserted_values=inserted_values,
+            )  # fmt: skip
     if record is not None and table is None:
         raise InvalidError("A record is named by its table and its id.", hint="Name the table as well.")
     conditions, values = ["1"], list[Any]()
@@ -99,7 +108,7 @@ def entries(
         values.append(actor)
     if since is not None:
         conditions.append("l.seq >= ?")
-        values.append(_first_entry(connection, _last_change(connection, _moment(since), included=False)))
+        values.append(_first_entry(connection, _last_change(connection, utc_text(since), included=False)))
     rows = connection.execute(
         f"{_ENTRY} WHERE {' AND '.join(conditions)} ORDER BY l.seq DESC LIMIT ?",
         (*values, -1 if limit is None else limit),
@@ -154,11 +163,14 @@ def as_of(
     0.0; generated columns are left out. Raise NotFoundError for a table or record the file has never had,
     InvalidError for a time that is none, and CorruptError if rows and log contradict each other.
     """
-    at = _moment(moment)
+    from edgekit.audit.pruning import require_kept
+
+    at = utc_text(moment)
     table, number = _table_id(connection, table)
     key = None if record is None else _record_key(table, record)
     if key is not None:
         _require_record(connection, table, number, key)
+    require_kept(connection, table, at)
     shape = read_table(connection, table, references=())
     connection.execute("SAVEPOINT audit_as_of")  # the rows and the log as of one commit
     try:
@@ -335,17 +347,17 @@ def _require_record(connection: sqlite3.Connection, table: str, number: int, key
     raise NotFoundError(f"There is no {table} {key}, nor was there ever.", hint=hint)
 
 
-def _moment(moment: datetime | str) -> str:
+def utc_text(when: datetime | str) -> str:
     """Read a time with its zone; a day alone is its beginning in UTC."""
-    if isinstance(moment, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", moment):
-        moment += "T00:00:00Z"
+    if isinstance(when, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", when):
+        when += "T00:00:00Z"
     try:
-        at = clock.from_text(moment) if isinstance(moment, str) else moment
+        at = clock.from_text(when) if isinstance(when, str) else when
         if at.tzinfo is None:
-            raise ValueError(moment)
+            raise ValueError(when)
     except ValueError:
         raise InvalidError(
-            f"{str(moment)!r} is no time with its zone.",
+            f"{str(when)!r} is no time with its zone.",
             hint="Write it like 2026-01-31T09:05:00Z or 2026-01-31T10:05:00+01:00.",
         ) from None
     return clock.to_text(at)

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgekit import clock
-from edgekit.audit import encoding
+from edgekit import clock, sqlite
+from edgekit.audit import encoding, fingerprints
 from edgekit.errors import ConflictError, InvalidError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def seal(
     at = clock.to_text(now or clock.now())
     made = entries = found = 0
     while unsealed(connection):
-        with _transaction(connection), encoding.exact_text(connection):
+        with transaction(connection), encoding.exact_text(connection):
             for _ in range(_AT_ONCE):
                 batch = _next(connection, signer, at)
                 if batch is None:
@@ -169,8 +169,58 @@ def seal(
     return Sealed(made, entries, found, end is not None and end.key is not None, end)
 
 
+def accept(
+    connection: sqlite3.Connection, reason: str, *, actor: str = sqlite.SYSTEM_USER,
+    signer: Signer | None = None, now: datetime | None = None,
+) -> Seal:  # fmt: skip
+    """Take the rows as they are from now on, whatever the log says: a seal that names who did so, and why.
+
+    What was changed past the log until now is no finding any more; the seals that found it stay in the chain.
+    """
+    if not reason.strip():
+        raise InvalidError("Rows that contradict the log are accepted for a reason only.")
+    seal(connection, signer=signer, now=now)
+    at = clock.to_text(now or clock.now())
+    with transaction(connection), encoding.exact_text(connection):
+        change = sqlite.open_gate(connection, actor, reason=f"audit accept: {reason}")
+        fingerprints.take_anew(connection, all_of_them=True)
+        made = _append_rows(
+            connection, signer, at, txn_id=change.id, note=encoding.encode({"accepted": reason})
+        )
+        sqlite.close_gate(connection, change)
+    return made
+
+
+def renew(
+    connection: sqlite3.Connection, *, signer: Signer | None = None, now: datetime | None = None
+) -> Seal | None:
+    """Take the rows of tables anew whose columns a migration changed; None where there are none."""
+    with transaction(connection), encoding.exact_text(connection):
+        if last(connection) is None:
+            return None
+        differ = [[d.table, d.record] for d in fingerprints.sweep(connection) if d.record]
+        if not fingerprints.take_anew(connection, all_of_them=False):
+            return None
+        numbers = {name: number for number, name in connection.execute("SELECT id, name FROM audit_table")}
+        found = [[numbers[table], record] for table, record in differ]
+        return _append_rows(
+            connection, signer, clock.to_text(now or clock.now()),
+            findings=encoding.encode(found) if found else None,
+        )  # fmt: skip
+
+
+def _append_rows(connection: sqlite3.Connection, signer: Signer | None, at: str, **values: Any) -> Seal:
+    before = last(connection)
+    return append(
+        connection, before, signer, kind="rows", sealed_at=at,
+        last_seq=before.last_seq if before else 0, last_txn=before.last_txn if before else 0,
+        entries_sha256=START, rows_sha256=fingerprints.total(connection), **values,
+    )  # fmt: skip
+
+
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write to the log's own tables: all of it, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -182,14 +232,13 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _next(connection: sqlite3.Connection, signer: Signer | None, at: str) -> tuple[int, int] | None:
     """Seal the next part of the log; return how many entries it has and how many rows contradict it."""
-    from edgekit.audit import fingerprints
-
     before = last(connection)
     entries = connection.execute(
         f"{encoding.ENTRY} WHERE seq > ? ORDER BY seq LIMIT ?", (before.last_seq if before else 0, EVERY)
     ).fetchall()
     if not entries:
         return None
+    entries = _of_one_month(connection, entries)
     last_seq = entries[-1][0]
     known = [row[1] for row in entries if isinstance(row[1], int)]
     last_txn = max([before.last_txn if before else 0, *known])
@@ -207,6 +256,18 @@ def _next(connection: sqlite3.Connection, signer: Signer | None, at: str) -> tup
         findings=encoding.encode(contradictions) if contradictions else None, sealed_at=at,
     )  # fmt: skip
     return len(entries), len(contradictions)
+
+
+def _of_one_month(connection: sqlite3.Connection, entries: list[Any]) -> list[Any]:
+    """End a seal where a month ends, so that it can be pruned with its month."""
+    month = "SELECT substr(performed_at, 1, 7) FROM audit_transaction WHERE id = ?"
+    first = connection.execute(month, (entries[0][1],)).fetchone()
+    if connection.execute(month, (entries[-1][1],)).fetchone() == first:
+        return entries
+    for number, row in enumerate(entries):
+        if connection.execute(month, (row[1],)).fetchone() != first:
+            return entries[:number]
+    return entries
 
 
 def append(connection: sqlite3.Connection, before: Seal | None, signer: Signer | None, **values: Any) -> Seal:

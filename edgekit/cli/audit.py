@@ -1,4 +1,4 @@
-"""The log: `audit log`, `audit blame`, `audit as-of`, `audit seal`, `audit verify`."""
+"""The log: `audit log`, `blame`, `as-of`; `seal`, `verify`; `archive`, `prune`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 _ACTIONS = {"I": "insert", "U": "update", "D": "delete", "S": "schema"}
 _BOOKKEEPING = {"created_at", "created_by", "status_id", "updated_at", "updated_by"}
 
+dir_option = click.option(
+    "--dir", "folder", metavar="DIR", help="Where the archives are, if not beside the file."
+)
+
 
 @click.group(cls=Group)
 def audit() -> None:
-    """Read the log: what changed, who did it, how rows were at any moment; seal it, and check it."""
+    """Read the log: what changed, who did it, how rows were at any moment; seal, check, archive, prune."""
 
 
 @audit.command(example="edgekit audit log --table vehicle --since 2026-01-31T00:00:00Z")
@@ -30,15 +34,23 @@ def audit() -> None:
 @click.option("--record", metavar="ID", type=int, help="Only this row of the table.")
 @click.option("--actor", metavar="NAME", help="Only what this user did.")
 @click.option("--since", metavar="TIME", help="Only from this time on, with its zone: 2026-01-31T09:05:00Z.")
+@click.option("--archives", is_flag=True, help="Read the archives beside the file as well.")
+@click.option("--archive", "named", metavar="FILE", multiple=True, help="Read this archive as well.")
+@dir_option
 @limit_option(100)
 @json_option
 @connected
+@click.pass_obj
 def log(
-    connection: sqlite3.Connection, table: str | None, record: int | None, actor: str | None,
-    since: str | None, limit: int, as_json: bool,
+    settings: Settings, connection: sqlite3.Connection, table: str | None, record: int | None,
+    actor: str | None, since: str | None, archives: bool, named: tuple[str, ...], folder: str | None,
+    limit: int, as_json: bool,
 ) -> None:  # fmt: skip
     """List what was changed, the newest first."""
-    found = lib.entries(connection, table=table, record=record, actor=actor, since=since, limit=limit)
+    read: list[Any] = [*named, *(lib.find_archives(settings.db, folder) if archives or folder else [])]
+    found = lib.entries(
+        connection, table=table, record=record, actor=actor, since=since, limit=limit, archives=read
+    )
     show(found, as_json, view=entry_line, empty="Nothing was changed.")
 
 
@@ -150,3 +162,91 @@ def show_report(context: click.Context, report: Any, as_json: bool) -> None:
         lines = report.findings or [f"{path} is sound."]
         show("\n".join([*lines, *([""] if len(lines) > 1 else []), *report.facts]), as_json)
     context.exit(8 if report.findings else 0)
+
+
+@audit.command(example='edgekit audit accept --reason "a repair by hand, 12 March" --yes')
+@click.option("--reason", metavar="TEXT", required=True, help="Why the rows are right as they are.")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@json_option
+@click.pass_obj
+def accept(settings: Settings, reason: str, yes: bool, as_json: bool) -> None:
+    """Take the rows as they are from now on, whatever the log says: after what verify found was looked into.
+
+    Who did so and why is a signed seal; the seals that found the rows stay in the chain.
+    """
+    from edgekit.file import sealing
+
+    if not yes:
+        click.confirm(f"Take every row of {settings.db} as it is?", abort=True, err=True)
+    made = sealing.accept(settings.db, reason, actor=settings.actor)
+    said = {"seal": made.sha256, "sealed_at": made.sealed_at, "key": made.key, "reason": reason}
+    show(said, as_json)
+
+
+@audit.command(example="edgekit audit archive\nedgekit audit archive --before 2026-01-01 --dir archives/")
+@click.option("--before", metavar="TIME", help="Archive what is older; without it, all before this month.")
+@dir_option
+@json_option
+@click.pass_obj
+def archive(settings: Settings, before: str | None, folder: str | None, as_json: bool) -> None:
+    """Copy the log, and what the integrations logged, into one archive for each calendar year.
+
+    The archive of 2026 for agency.db is agency-audit-2026.db, an SQLite file beside it. Nothing is taken out
+    of the file. Run it every month: it adds what is missing and nothing twice.
+    """
+    from edgekit.file import sealing
+
+    done = sealing.archive(settings.db, before=before, folder=folder)
+    show(done, as_json, empty="There is nothing to archive yet.")
+
+
+@audit.command(
+    example="edgekit audit prune --keep-years 7 --dry-run\nedgekit audit prune --before 2026-01-01 --yes"
+)
+@click.option("--before", metavar="TIME", help="Take out what is older.")
+@click.option(
+    "--keep-years",
+    metavar="N",
+    type=click.IntRange(0, 100),
+    help="Keep this calendar year and N before it; without either, system.log_retention_years says it.",
+)
+@dir_option
+@click.option("--dry-run", is_flag=True, help="Say what would be taken out, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@json_option
+@click.pass_obj
+def prune(
+    settings: Settings, before: str | None, keep_years: int | None, folder: str | None, dry_run: bool,
+    yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Archive the old part of the log, then take it out of the file.
+
+    The prune is a signed seal of its own and the chain still checks. What shares a seal with something newer
+    stays, and so do the last entry and the history of configurations, integrations, mappings,
+    transformations and pipelines.
+    """
+    from edgekit.file import sealing
+
+    said: dict[str, Any] = {
+        "before": before,
+        "keep_years": keep_years,
+        "folder": folder,
+        "actor": settings.actor,
+    }
+    if not (dry_run or yes):
+        plan = sealing.prune(settings.db, **said, dry_run=True)
+        question = (
+            f"Archive the log before {plan.before} and take {plan.entries:,} entries out of {settings.db}?"
+        )
+        click.confirm(question, abort=True, err=True)
+    show(sealing.prune(settings.db, **said, dry_run=dry_run), as_json, view=_pruned)
+
+
+def _pruned(done: Any) -> dict[str, Any]:
+    would = "would go" if done.dry_run else "gone"
+    return {
+        "before": done.before,
+        f"entries {would}": f"{done.entries:,}",
+        f"changes {would}": f"{done.changes:,}",
+        "pruned up to entry": done.floor_seq or None,
+    }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekit.audit.pruning import floor_of, last_note
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ def _entries(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _changes(connection: sqlite3.Connection) -> Iterator[str]:
+    _, floor = floor_of(connection)
     count, last, timeless = connection.execute(
-        f"SELECT count(*), ifnull(max(id), 0), total({_TIME.format('performed_at')}) FROM audit_transaction"
+        "SELECT total(id > ?), ifnull(max(id), 0),"
+        f" total({_TIME.format('performed_at')}) FROM audit_transaction",
+        (floor,),
     ).fetchone()
-    if count < last:
-        yield f"{last - count} changes are missing from audit_transaction."
+    if count < last - floor:
+        yield f"{int(last - floor - count)} changes are missing from audit_transaction."
     if timeless:
         yield f"{int(timeless)} changes in audit_transaction have no time that can be read."
 
@@ -56,11 +60,15 @@ def _changes(connection: sqlite3.Connection) -> Iterator[str]:
 def _rows(connection: sqlite3.Connection) -> Iterator[str]:
     """Every row must have been made in the log, and not deleted there."""
     logged: dict[int, tuple[int, int]] = {}
+    pruned = last_note(connection).get("made", {})
+    for number, (made, folded) in pruned.items():
+        logged[int(number)] = (made, folded)
     for number, made, folded in connection.execute(
         f"SELECT table_id, sum({_MADE}), sum({_MADE} * (record_key % {_FOLD})) FROM audit_log"
         " WHERE action IN ('I', 'D') GROUP BY table_id"
     ):
-        logged[number] = (made, folded)
+        before = logged.get(number, (0, 0))
+        logged[number] = (before[0] + made, before[1] + folded)
     for number, table, key in _audited(connection):
         own, this = quote_name(table), quote_name(key)
         found = connection.execute(f"SELECT count(*), ifnull(sum({this} % {_FOLD}), 0) FROM {own}").fetchone()
@@ -69,12 +77,21 @@ def _rows(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _contradictions(connection: sqlite3.Connection, number: int, table: str, key: str) -> Iterator[str]:
+    logged = "FROM audit_log WHERE table_id = ?1 AND action IN ('I', 'D')"
+    parts = [
+        f"SELECT record_key AS record, {_MADE} AS made, 0 AS live {logged}",
+        f"SELECT {quote_name(key)}, 0, 1 FROM {quote_name(table)}",
+    ]
+    if floor_of(connection)[0]:  # whose making is pruned: rows that were deleted since, and rows still sealed
+        deleted = f"{logged} GROUP BY record_key HAVING min(seq * 2 + (action = 'I')) % 2 = 0"
+        parts.append(f"SELECT record_key, 1, 0 {deleted}")
+        parts.append(
+            "SELECT record_key, 1, 0 FROM audit_row WHERE table_id = ?1"
+            f" AND record_key NOT IN (SELECT record_key {logged} AND record_key IS NOT NULL)"
+        )
     rows = connection.execute(
-        "SELECT record, sum(made), sum(live) FROM ("
-        f"SELECT record_key AS record, {_MADE} AS made, 0 AS live FROM audit_log"
-        " WHERE table_id = ? AND action IN ('I', 'D')"
-        f" UNION ALL SELECT {quote_name(key)}, 0, 1 FROM {quote_name(table)})"
-        " GROUP BY record HAVING sum(made) <> sum(live) LIMIT ?",
+        f"SELECT record, sum(made), sum(live) FROM ({' UNION ALL '.join(parts)})"
+        " GROUP BY record HAVING sum(made) <> sum(live) LIMIT ?2",
         (number, _SHOWN),
     ).fetchall()
     for record, made, live in rows:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from edgekit import clock, schema, sqlite
 from edgekit.audit import generate, triggers
 from edgekit.errors import CorruptError, EdgekitError, InvalidError, MigrationNeededError
-from edgekit.file import catalogue, mend
+from edgekit.file import catalogue, mend, sealing
 from edgekit.file.rebuild import Script, Step, Target, exclusive, read_script, rebuild, run_tables
 from edgekit.schema import quote_name
 
@@ -45,6 +45,8 @@ def migrate(
         scripts, steps = _plan(connection, path, target)
         if steps and not dry_run:
             steps.append(rebuild(connection, path, target, scripts, now or clock.now()))
+    if steps and not dry_run:
+        sealing.renew(path)
     return steps
 
 
@@ -70,6 +72,8 @@ def roll_back(
         if steps and not dry_run:
             below = Target(version, target.folder, _before(target, scripts), left=target.pristine)
             steps.append(rebuild(connection, path, below, scripts, now or clock.now()))
+    if steps and not dry_run:
+        sealing.renew(path)
     return steps
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import sqlite
 from edgekit.audit import checks as audit_checks
 from edgekit.audit.checks import Report
+from edgekit.audit.pruning import floor_of
 from edgekit.errors import EdgekitError, InvalidError
 from edgekit.file import catalogue, history
 from edgekit.schema import quote_name
@@ -241,9 +242,12 @@ def _log(connection: sqlite3.Connection) -> list[str]:
     ]
     if connection.execute("SELECT id FROM audit_gate WHERE id <> 0").fetchone():
         found.append("audit_gate has a row that must not be there: a change could stay open unseen.")
-    count, last = connection.execute("SELECT count(*), max(seq) FROM audit_log").fetchone()
-    if count and last > count:
-        found += _holes(connection, last - count)
+    floor, _ = floor_of(connection)
+    count, last = connection.execute(
+        "SELECT count(*), max(seq) FROM audit_log WHERE seq > ?", (floor,)
+    ).fetchone()
+    if count and last > floor + count:
+        found += _holes(connection, floor, last - floor - count)
     lost = connection.execute(
         "SELECT count(*) FROM audit_log"
         " WHERE txn_id IS NULL OR txn_id NOT IN (SELECT id FROM audit_transaction)"
@@ -253,12 +257,12 @@ def _log(connection: sqlite3.Connection) -> list[str]:
     return found
 
 
-def _holes(connection: sqlite3.Connection, missing: int) -> list[str]:
+def _holes(connection: sqlite3.Connection, floor: int, missing: int) -> list[str]:
     rows = connection.execute(
         "SELECT before + 1, seq - 1"
-        " FROM (SELECT seq, lag(seq, 1, 0) OVER (ORDER BY seq) AS before FROM audit_log)"
-        " WHERE seq > before + 1 LIMIT ?",
-        (_SHOWN,),
+        " FROM (SELECT seq, lag(seq, 1, ?1) OVER (ORDER BY seq) AS before FROM audit_log"
+        " WHERE seq > ?1) WHERE seq > before + 1 LIMIT ?2",
+        (floor, _SHOWN),
     ).fetchall()
     places = ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in rows)
     return [f"{missing} entries of the log are missing: {places}."]

@@ -40,6 +40,7 @@ class System(BusinessRow):
     environment: Any = reference(Environment)
     environment_id: int
     durability: Any = peewee.TextField(default="normal")
+    log_retention_years: Any = peewee.IntegerField(null=True)
 
 
 class SchemaMigration(Row):

@@ -1,5 +1,24 @@
 -- The whole schema: every table of every word. What was there keeps its rows; a table with new columns or rules is rebuilt.
 
+CREATE TABLE system_new (
+  id INTEGER PRIMARY KEY CONSTRAINT "system.id.single" CHECK (id = 1),
+  uuid TEXT NOT NULL UNIQUE CONSTRAINT "system.uuid.length" CHECK (length(uuid) = 36),
+  name TEXT NOT NULL CONSTRAINT "system.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  environment_id INTEGER NOT NULL REFERENCES environment(id),
+  durability TEXT NOT NULL DEFAULT 'normal' CONSTRAINT "system.durability.choice" CHECK (durability IN ('normal', 'full')),  -- normal: a power cut may cost the last commits, never the file; full: every commit survives a power cut
+  log_retention_years INTEGER CONSTRAINT "system.log_retention_years.range" CHECK (log_retention_years BETWEEN 0 AND 100),  -- calendar years of the log a prune keeps besides this one; NULL: say so each time
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+INSERT INTO system_new(id, uuid, name, environment_id, durability, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, uuid, name, environment_id, durability, status_id, created_by, updated_by, created_at, updated_at FROM system;
+DROP TABLE system;
+ALTER TABLE system_new RENAME TO system;
+
+CREATE INDEX system_environment ON system(environment_id);
 CREATE TABLE job (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uuid TEXT NOT NULL UNIQUE CONSTRAINT "job.uuid.length" CHECK (length(uuid) = 36),
@@ -38,6 +57,49 @@ CREATE TABLE audit_replaced (
   new_key INTEGER,  -- the id of the row that comes instead, -1 while it has none
   another_row_has_this_key INTEGER NOT NULL DEFAULT 1  -- its name is what OR ABORT says
 ) STRICT;
+CREATE TABLE audit_key (
+  id INTEGER PRIMARY KEY CHECK (id > 0),
+  name TEXT NOT NULL UNIQUE,  -- what people know the key by, made from the key itself
+  public_key BLOB NOT NULL CHECK (length(public_key) = 32),  -- Ed25519
+  added_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+CREATE TABLE audit_seal (
+  id INTEGER PRIMARY KEY CHECK (id > 0),  -- 1, 2, 3 … without a gap
+  kind TEXT NOT NULL CHECK (kind IN ('entries', 'prune', 'rows')),  -- entries: seals the next part of the log; prune: says what was taken out of it; rows: takes the rows as they are from now on
+  site TEXT NOT NULL,  -- the uuid of the file
+  first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,  -- all entries up to here are sealed
+  first_txn INTEGER NOT NULL,
+  last_txn INTEGER NOT NULL,  -- and all changes up to here
+  floor_seq INTEGER NOT NULL DEFAULT 0,  -- entries up to here are pruned, but for those kept for ever
+  floor_txn INTEGER NOT NULL DEFAULT 0,
+  txn_id INTEGER,  -- the change that pruned or took the rows as they are: who, when and why
+  entries_sha256 TEXT NOT NULL CHECK (length(entries_sha256) = 64),  -- of a prune: of what stayed below the floor
+  entry_sums BLOB,  -- CRC-32 of each entry, four bytes: they tell which one is wrong
+  rows_sha256 TEXT CHECK (length(rows_sha256) = 64),  -- over `audit_fingerprint`
+  findings TEXT,  -- rows that contradicted the log when this was sealed: [[table, id], …]
+  note TEXT,  -- of a prune: {"before", "entries", "changes", "kept", "made"}
+  sealed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  previous_sha256 TEXT NOT NULL CHECK (length(previous_sha256) = 64),
+  sha256 TEXT NOT NULL CHECK (length(sha256) = 64),  -- over all of this but the sums and the signature
+  key_id INTEGER REFERENCES audit_key(id),
+  signature BLOB CHECK (length(signature) = 64),
+  CHECK ((key_id IS NULL) = (signature IS NULL)),
+  CHECK (first_seq <= last_seq + 1 AND first_txn <= last_txn + 1 AND floor_seq <= last_seq)
+) STRICT;
+CREATE TABLE audit_row (
+  table_id INTEGER NOT NULL,
+  record_key INTEGER NOT NULL,
+  seq INTEGER NOT NULL,  -- as of this entry of the log
+  hash BLOB NOT NULL,
+  PRIMARY KEY (table_id, record_key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_fingerprint (
+  table_id INTEGER PRIMARY KEY,
+  columns TEXT NOT NULL,  -- the columns the hashes are made of
+  row_count INTEGER NOT NULL,
+  sum BLOB NOT NULL
+) STRICT;
 CREATE TABLE scope_type (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   code TEXT NOT NULL COLLATE NOCASE UNIQUE CONSTRAINT "scope_type.code.length" CHECK (length(code) BETWEEN 1 AND 50),
@@ -68,6 +130,28 @@ INSERT INTO entity_reference_type_new(id, code, name, description, table_name, s
 DROP TABLE entity_reference_type;
 ALTER TABLE entity_reference_type_new RENAME TO entity_reference_type;
 
+CREATE TABLE encryption_key_new (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid TEXT NOT NULL UNIQUE CONSTRAINT "encryption_key.uuid.length" CHECK (length(uuid) = 36),  -- binds the wrapped key to this row
+  purpose TEXT NOT NULL DEFAULT 'data' CONSTRAINT "encryption_key.purpose.choice" CHECK (purpose IN ('data', 'signing')),  -- data: seals the *_ciphertext columns; signing: signs the seals of the audit log
+  wrapped_key_ciphertext BLOB NOT NULL CONSTRAINT "encryption_key.wrapped_key_ciphertext.length" CHECK (length(wrapped_key_ciphertext) BETWEEN 65 AND 1024),
+  master_fingerprint TEXT NOT NULL CONSTRAINT "encryption_key.master_fingerprint.length" CHECK (length(master_fingerprint) BETWEEN 9 AND 50),  -- the name of the master key that opens it
+  kdf TEXT CONSTRAINT "encryption_key.kdf.json_object" CHECK (kdf IS NULL OR CASE WHEN json_valid(kdf) THEN json_type(kdf) = 'object' ELSE 0 END),  -- how a passphrase becomes the master key; NULL: the master key is random
+  activated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "encryption_key.activated_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', activated_at, '+0 days') IS activated_at),
+  retired_at TEXT CONSTRAINT "encryption_key.retired_at.time" CHECK (retired_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retired_at, '+0 days') IS retired_at),  -- NULL: seals what is written now
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "encryption_key.retired_at.order" CHECK (retired_at IS NULL OR retired_at >= activated_at)
+) STRICT;
+INSERT INTO encryption_key_new(id, uuid, purpose, wrapped_key_ciphertext, master_fingerprint, kdf, activated_at, retired_at, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, uuid, purpose, wrapped_key_ciphertext, master_fingerprint, kdf, activated_at, retired_at, status_id, created_by, updated_by, created_at, updated_at FROM encryption_key;
+DROP TABLE encryption_key;
+ALTER TABLE encryption_key_new RENAME TO encryption_key;
+
+CREATE UNIQUE INDEX encryption_key_active ON encryption_key(purpose) WHERE retired_at IS NULL;
 CREATE TABLE integration_event_new (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uuid TEXT NOT NULL UNIQUE CONSTRAINT "integration_event.uuid.length" CHECK (length(uuid) = 36),

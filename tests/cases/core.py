@@ -19,6 +19,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "job.ended_at.required": {"job_status": "completed"},
     "job.error_message.required": {"job_status": "failed", "ended_at": "2026-01-01T00:00:00.000Z"},
     "system.id.single": {"id": 2},
+    "system.log_retention_years.range": {"log_retention_years": 101},
     "system.uuid.length": {"uuid": "short"},
 }
 
