@@ -18,6 +18,12 @@ def test_the_committed_triggers_are_current() -> None:
     assert committed == generate.generated(), CURE
 
 
+@pytest.mark.ledger("S0-06")
+def test_the_committed_views_of_active_rows_are_current() -> None:
+    committed = (schema.schema_folder() / generate.VIEWS).read_text(encoding="utf-8")
+    assert committed == generate.generated_views(), CURE.replace(generate.NAME, generate.VIEWS)
+
+
 def test_every_table_is_audited_or_only_added_to() -> None:
     catalogue = schema.pristine()
     names = {name for (name,) in catalogue.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")}

@@ -1,4 +1,4 @@
-"""Write `schema/99_audit.sql` anew from the other schema files: `python -m edgekit.audit.generate`."""
+"""Write the generated schema files anew from the others: `python -m edgekit.audit.generate`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from edgekit import schema
+from edgekit.audit.active import active_sql
 from edgekit.audit.triggers import schema_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "99_audit.sql"
+VIEWS = "97_active.sql"
 
 
 def previous() -> str:
@@ -38,11 +40,23 @@ def generated() -> str:
     return text
 
 
+def generated_views() -> str:
+    """Return what the file of the views of active rows should say: the tables of the files before it."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for name, script in schema.schema_scripts():
+        if name < VIEWS:
+            connection.executescript(script)
+    text = active_sql(connection)
+    connection.close()
+    return text
+
+
 def write() -> Path:
-    """Bring the file up to date and return its path."""
-    path = schema.schema_folder() / NAME
-    path.write_text(generated(), encoding="utf-8", newline="\n")
-    return path
+    """Bring both files up to date and return the path of the triggers."""
+    folder = schema.schema_folder()
+    (folder / VIEWS).write_text(generated_views(), encoding="utf-8", newline="\n")
+    (folder / NAME).write_text(generated(), encoding="utf-8", newline="\n")
+    return folder / NAME
 
 
 if __name__ == "__main__":

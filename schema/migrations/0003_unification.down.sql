@@ -1,6 +1,20 @@
 -- Take the unification away: what it brought goes, its rows with it, and nothing else.
 
 DROP VIEW workflow_progress;
+DROP VIEW active_orchestration_workflow;
+DROP VIEW active_workflow_execution;
+DROP VIEW active_publishing_pipeline;
+DROP VIEW active_handover_package;
+DROP VIEW active_handover_package_module;
+DROP VIEW active_handover_package_configuration;
+DROP VIEW active_handover_package_document;
+DROP VIEW orchestration_workflows;
+DROP VIEW workflow_executions;
+DROP VIEW client_app_overrides;
+DROP VIEW publishing_pipelines;
+DROP VIEW handover_packages;
+DROP VIEW unified_client_dashboard;
+DROP VIEW module_integration_view;
 DROP TRIGGER client_app_override_activation_status_bi;
 DROP TRIGGER client_app_override_activation_status_bu;
 DROP TRIGGER client_app_override_installation_bi;
