@@ -27,6 +27,8 @@ _STRICT = re.compile(r"cannot store (\w+) value in (\w+) column (.+)\.([^.]+)$")
 _CHECK = re.compile(r"CHECK constraint failed: (.+)")
 _INDEX = re.compile(r"index '(.+)'")
 _NOW = re.compile(r"non-deterministic use of (\w+)\(\) in a CHECK constraint")
+_READ_ONLY = re.compile(r"cannot modify (.+) because it is a view")
+_TAKEN = re.compile(r'^view "?([^"]+)"? already exists')
 
 
 def translate(error: BaseException, connection: sqlite3.Connection | None = None) -> EdgekitError | None:
@@ -44,7 +46,16 @@ def translate(error: BaseException, connection: sqlite3.Connection | None = None
         return _rule(text, connection)
     if match := _NOW.search(text):
         return _now(match[1])
-    return _condition(name, text)
+    return _view(text) or _condition(name, text)
+
+
+def _view(text: str) -> EdgekitError | None:
+    """Views carry many names a person may think of: theirs is no table to write into, and no name for one."""
+    if match := _READ_ONLY.search(text):
+        return InvalidError(f"{match[1]} is a view: it is for reading only. Write to the table it reads.")
+    if match := _TAKEN.search(text):
+        return InvalidError(f"There is a view named {match[1]}: give the table another name.")
+    return None
 
 
 def _condition(name: str, text: str) -> EdgekitError | None:

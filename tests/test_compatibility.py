@@ -14,6 +14,7 @@ from test_violations import ROWS, put, sample
 
 from edgekit import models, schema, seeds
 from edgekit.audit.shape import SECRET_ENDINGS
+from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
     from edgekit.db import Database
@@ -213,6 +214,15 @@ def test_a_view_is_for_reading_only(catalogue: sqlite3.Connection, view: str) ->
     ):
         with pytest.raises(sqlite3.OperationalError, match=f"cannot modify {view} because it is a view"):
             catalogue.execute(sql)
+
+
+def test_a_person_is_told_that_a_name_is_a_views(edge: Database) -> None:
+    for sql in ("UPDATE users SET email = 'a'", "DELETE FROM users"):
+        with pytest.raises(InvalidError, match="users is a view: it is for reading only"), edge.change():
+            edge.connection().execute(sql)
+    for name in ("users", '"Active_Client"'):
+        with pytest.raises(InvalidError, match="give the table another name"), edge.change():
+            edge.connection().execute(f"CREATE TABLE {name}(a)")
 
 
 SEALED = [
