@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 APPLICATION_ID = 0x45444745
 """The number in the header of every file of ours: `EDGE` in ASCII."""
@@ -18,13 +18,14 @@ APPLICATION_ID = 0x45444745
 VERSION = 3
 """The schema this program writes and reads, in `PRAGMA user_version`."""
 
-_PACKAGE = Path(__file__).parent
-
 
 def _folder(packed: str, beside: str) -> Path:
     """Find a data folder: inside the installed package, else at the top of a checkout."""
-    inside = _PACKAGE / packed
-    return inside if inside.is_dir() else _PACKAGE.parent / beside
+    from pathlib import Path  # a short command opens a file without it
+
+    package = Path(__file__).parent
+    inside = package / packed
+    return inside if inside.is_dir() else package.parent / beside
 
 
 def schema_folder() -> Path:

@@ -123,7 +123,7 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (115, 'handover_package_confi
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (116, 'handover_package_document');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(created_by, updated_by, created_at, updated_at) VALUES (NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NULL, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 1, id, NEW.id, NULL FROM status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM status WHERE changes() AND id IN (
@@ -132,11 +132,11 @@ CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON status WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON status BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|status|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|status|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|status|created_by|immutable|Who made a row never changes.') END;
@@ -146,7 +146,7 @@ CREATE TRIGGER status_audit_update AFTER UPDATE ON status WHEN NEW.updated_at IS
   SELECT CASE WHEN table_id = 1 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -159,7 +159,7 @@ CREATE TRIGGER status_audit_update AFTER UPDATE ON status WHEN NEW.updated_at IS
 END;
 
 CREATE TRIGGER status_direct_update BEFORE UPDATE ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(updated_by, updated_at) VALUES (nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NULL, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 1, id, NEW.id, NULL FROM status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM status WHERE changes() AND id IN (
@@ -172,7 +172,7 @@ CREATE TRIGGER status_direct_delete BEFORE DELETE ON status WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER status_audit_delete AFTER DELETE ON status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"is_active":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -185,7 +185,7 @@ CREATE TRIGGER status_audit_delete AFTER DELETE ON status BEGIN
 END;
 
 CREATE TRIGGER environment_direct_insert BEFORE INSERT ON environment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 2, id, NEW.id, NULL FROM environment
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM environment WHERE changes() AND id IN (
@@ -194,11 +194,11 @@ CREATE TRIGGER environment_direct_insert BEFORE INSERT ON environment WHEN (SELE
 END;
 
 CREATE TRIGGER environment_audit_insert AFTER INSERT ON environment BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|environment|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER environment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON environment WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER environment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON environment BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|environment|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|environment|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|environment|created_by|immutable|Who made a row never changes.') END;
@@ -208,7 +208,7 @@ CREATE TRIGGER environment_audit_update AFTER UPDATE ON environment WHEN NEW.upd
   SELECT CASE WHEN table_id = 2 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -221,7 +221,7 @@ CREATE TRIGGER environment_audit_update AFTER UPDATE ON environment WHEN NEW.upd
 END;
 
 CREATE TRIGGER environment_direct_update BEFORE UPDATE ON environment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 2, id, NEW.id, NULL FROM environment
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM environment WHERE changes() AND id IN (
@@ -237,7 +237,7 @@ CREATE TRIGGER environment_direct_delete BEFORE DELETE ON environment WHEN (SELE
 END;
 
 CREATE TRIGGER environment_audit_delete AFTER DELETE ON environment BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -250,7 +250,7 @@ CREATE TRIGGER environment_audit_delete AFTER DELETE ON environment BEGIN
 END;
 
 CREATE TRIGGER system_direct_insert BEFORE INSERT ON system WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.environment_id NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|system|environment_id|reference|There is no environment with this environment_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 3, id, NEW.id, NULL FROM system
     WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid;
@@ -260,11 +260,11 @@ CREATE TRIGGER system_direct_insert BEFORE INSERT ON system WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER system_audit_insert AFTER INSERT ON system BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|system|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER system_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON system WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER system_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON system BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|system|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|system|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|system|created_by|immutable|Who made a row never changes.') END;
@@ -274,7 +274,7 @@ CREATE TRIGGER system_audit_update AFTER UPDATE ON system WHEN NEW.updated_at IS
   SELECT CASE WHEN table_id = 3 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -289,7 +289,7 @@ CREATE TRIGGER system_audit_update AFTER UPDATE ON system WHEN NEW.updated_at IS
 END;
 
 CREATE TRIGGER system_direct_update BEFORE UPDATE ON system WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.environment_id, OLD.environment_id) NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|system|environment_id|reference|There is no environment with this environment_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 3, id, NEW.id, NULL FROM system
     WHERE (uuid = NEW.uuid) AND id IS NOT OLD.id;
@@ -303,7 +303,7 @@ CREATE TRIGGER system_direct_delete BEFORE DELETE ON system WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER system_audit_delete AFTER DELETE ON system BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, OLD.id, 'D',
     format('{"uuid":%s,"name":%s,"environment_id":%s,"durability":%s,"log_retention_years":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     json_quote(OLD.name),
@@ -334,7 +334,7 @@ CREATE TRIGGER schema_migration_kept_delete BEFORE DELETE ON schema_migration BE
 END;
 
 CREATE TRIGGER tracked_table_direct_insert BEFORE INSERT ON tracked_table WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 4, id, NEW.id, NULL FROM tracked_table
     WHERE id = nullif(NEW.id, -1) OR name COLLATE NOCASE = NEW.name;
   DELETE FROM tracked_table WHERE changes() AND id IN (
@@ -343,11 +343,11 @@ CREATE TRIGGER tracked_table_direct_insert BEFORE INSERT ON tracked_table WHEN (
 END;
 
 CREATE TRIGGER tracked_table_audit_insert AFTER INSERT ON tracked_table BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|tracked_table|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER tracked_table_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON tracked_table WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER tracked_table_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON tracked_table BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|tracked_table|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|tracked_table|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|tracked_table|created_by|immutable|Who made a row never changes.') END;
@@ -357,7 +357,7 @@ CREATE TRIGGER tracked_table_audit_update AFTER UPDATE ON tracked_table WHEN NEW
   SELECT CASE WHEN table_id = 4 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'name' AS name, OLD.name COLLATE BINARY AS old, NEW.name AS new
     UNION ALL SELECT 'create_sql', OLD.create_sql, NEW.create_sql
@@ -369,7 +369,7 @@ CREATE TRIGGER tracked_table_audit_update AFTER UPDATE ON tracked_table WHEN NEW
 END;
 
 CREATE TRIGGER tracked_table_direct_update BEFORE UPDATE ON tracked_table WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 4, id, NEW.id, NULL FROM tracked_table
     WHERE (name COLLATE NOCASE = NEW.name) AND id IS NOT OLD.id;
   DELETE FROM tracked_table WHERE changes() AND id IN (
@@ -382,7 +382,7 @@ CREATE TRIGGER tracked_table_direct_delete BEFORE DELETE ON tracked_table WHEN (
 END;
 
 CREATE TRIGGER tracked_table_audit_delete AFTER DELETE ON tracked_table BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, OLD.id, 'D',
     format('{"name":%s,"create_sql":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.name),
     json_quote(OLD.create_sql),
@@ -411,7 +411,7 @@ CREATE TRIGGER validation_message_kept_delete BEFORE DELETE ON validation_messag
 END;
 
 CREATE TRIGGER job_direct_insert BEFORE INSERT ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 75, id, NEW.id, NULL FROM job
     WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid OR (dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted')) AND (NEW.dedupe_key IS NOT NULL AND ifnull(NEW.job_status, ('pending')) IN ('pending', 'running', 'interrupted')) AND kind = NEW.kind AND dedupe_key = NEW.dedupe_key;
   DELETE FROM job WHERE changes() AND id IN (
@@ -420,11 +420,11 @@ CREATE TRIGGER job_direct_insert BEFORE INSERT ON job WHEN (SELECT open_gate FRO
 END;
 
 CREATE TRIGGER job_audit_insert AFTER INSERT ON job BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|job|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER job_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON job WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER job_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON job BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|job|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|job|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|job|created_by|immutable|Who made a row never changes.') END;
@@ -434,7 +434,7 @@ CREATE TRIGGER job_audit_update AFTER UPDATE ON job WHEN NEW.updated_at IS OLD.u
   SELECT CASE WHEN table_id = 75 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'kind', OLD.kind, NEW.kind
@@ -461,7 +461,7 @@ CREATE TRIGGER job_audit_update AFTER UPDATE ON job WHEN NEW.updated_at IS OLD.u
 END;
 
 CREATE TRIGGER job_direct_update BEFORE UPDATE ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 75, id, NEW.id, NULL FROM job
     WHERE (uuid = NEW.uuid OR (dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted')) AND (NEW.dedupe_key IS NOT NULL AND ifnull(NEW.job_status, ('pending')) IN ('pending', 'running', 'interrupted')) AND kind = NEW.kind AND dedupe_key = NEW.dedupe_key) AND id IS NOT OLD.id;
   DELETE FROM job WHERE changes() AND id IN (
@@ -474,7 +474,7 @@ CREATE TRIGGER job_direct_delete BEFORE DELETE ON job WHEN (SELECT open_gate FRO
 END;
 
 CREATE TRIGGER job_audit_delete AFTER DELETE ON job BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, OLD.id, 'D',
     format('{"uuid":%s,"kind":%s,"payload":%s,"job_status":%s,"run_at":%s,"priority":%s,"attempts":%s,"max_attempts":%s,"runner_id":%s,"claimed_at":%s,"lease_ends_at":%s,"ended_at":%s,"dedupe_key":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"result":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     json_quote(OLD.kind),
@@ -501,7 +501,7 @@ CREATE TRIGGER job_audit_delete AFTER DELETE ON job BEGIN
 END;
 
 CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 5, id, NEW.id, NULL FROM role
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM role WHERE changes() AND id IN (
@@ -510,11 +510,11 @@ CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate F
 END;
 
 CREATE TRIGGER role_audit_insert AFTER INSERT ON role BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|role|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER role_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON role WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER role_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON role BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|role|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|role|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|role|created_by|immutable|Who made a row never changes.') END;
@@ -524,7 +524,7 @@ CREATE TRIGGER role_audit_update AFTER UPDATE ON role WHEN NEW.updated_at IS OLD
   SELECT CASE WHEN table_id = 5 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -537,7 +537,7 @@ CREATE TRIGGER role_audit_update AFTER UPDATE ON role WHEN NEW.updated_at IS OLD
 END;
 
 CREATE TRIGGER role_direct_update BEFORE UPDATE ON role WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 5, id, NEW.id, NULL FROM role
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM role WHERE changes() AND id IN (
@@ -551,7 +551,7 @@ CREATE TRIGGER role_direct_delete BEFORE DELETE ON role WHEN (SELECT open_gate F
 END;
 
 CREATE TRIGGER role_audit_delete AFTER DELETE ON role BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -564,7 +564,7 @@ CREATE TRIGGER role_audit_delete AFTER DELETE ON role BEGIN
 END;
 
 CREATE TRIGGER license_tier_direct_insert BEFORE INSERT ON license_tier WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 6, id, NEW.id, NULL FROM license_tier
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR tier_rank = NEW.tier_rank;
   DELETE FROM license_tier WHERE changes() AND id IN (
@@ -573,11 +573,11 @@ CREATE TRIGGER license_tier_direct_insert BEFORE INSERT ON license_tier WHEN (SE
 END;
 
 CREATE TRIGGER license_tier_audit_insert AFTER INSERT ON license_tier BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|license_tier|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER license_tier_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_tier WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER license_tier_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_tier BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|license_tier|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|license_tier|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|license_tier|created_by|immutable|Who made a row never changes.') END;
@@ -587,7 +587,7 @@ CREATE TRIGGER license_tier_audit_update AFTER UPDATE ON license_tier WHEN NEW.u
   SELECT CASE WHEN table_id = 6 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -601,7 +601,7 @@ CREATE TRIGGER license_tier_audit_update AFTER UPDATE ON license_tier WHEN NEW.u
 END;
 
 CREATE TRIGGER license_tier_direct_update BEFORE UPDATE ON license_tier WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 6, id, NEW.id, NULL FROM license_tier
     WHERE (code COLLATE NOCASE = NEW.code OR tier_rank = NEW.tier_rank) AND id IS NOT OLD.id;
   DELETE FROM license_tier WHERE changes() AND id IN (
@@ -619,7 +619,7 @@ CREATE TRIGGER license_tier_direct_delete BEFORE DELETE ON license_tier WHEN (SE
 END;
 
 CREATE TRIGGER license_tier_audit_delete AFTER DELETE ON license_tier BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"tier_rank":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -633,7 +633,7 @@ CREATE TRIGGER license_tier_audit_delete AFTER DELETE ON license_tier BEGIN
 END;
 
 CREATE TRIGGER relationship_type_direct_insert BEFORE INSERT ON relationship_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 7, id, NEW.id, NULL FROM relationship_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM relationship_type WHERE changes() AND id IN (
@@ -642,11 +642,11 @@ CREATE TRIGGER relationship_type_direct_insert BEFORE INSERT ON relationship_typ
 END;
 
 CREATE TRIGGER relationship_type_audit_insert AFTER INSERT ON relationship_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|relationship_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER relationship_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON relationship_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER relationship_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON relationship_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|relationship_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|relationship_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|relationship_type|created_by|immutable|Who made a row never changes.') END;
@@ -656,7 +656,7 @@ CREATE TRIGGER relationship_type_audit_update AFTER UPDATE ON relationship_type 
   SELECT CASE WHEN table_id = 7 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -669,7 +669,7 @@ CREATE TRIGGER relationship_type_audit_update AFTER UPDATE ON relationship_type 
 END;
 
 CREATE TRIGGER relationship_type_direct_update BEFORE UPDATE ON relationship_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 7, id, NEW.id, NULL FROM relationship_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM relationship_type WHERE changes() AND id IN (
@@ -683,7 +683,7 @@ CREATE TRIGGER relationship_type_direct_delete BEFORE DELETE ON relationship_typ
 END;
 
 CREATE TRIGGER relationship_type_audit_delete AFTER DELETE ON relationship_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -696,7 +696,7 @@ CREATE TRIGGER relationship_type_audit_delete AFTER DELETE ON relationship_type 
 END;
 
 CREATE TRIGGER communication_direction_direct_insert BEFORE INSERT ON communication_direction WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 8, id, NEW.id, NULL FROM communication_direction
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM communication_direction WHERE changes() AND id IN (
@@ -705,11 +705,11 @@ CREATE TRIGGER communication_direction_direct_insert BEFORE INSERT ON communicat
 END;
 
 CREATE TRIGGER communication_direction_audit_insert AFTER INSERT ON communication_direction BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|communication_direction|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER communication_direction_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_direction WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER communication_direction_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_direction BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|communication_direction|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_direction|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_direction|created_by|immutable|Who made a row never changes.') END;
@@ -719,7 +719,7 @@ CREATE TRIGGER communication_direction_audit_update AFTER UPDATE ON communicatio
   SELECT CASE WHEN table_id = 8 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -732,7 +732,7 @@ CREATE TRIGGER communication_direction_audit_update AFTER UPDATE ON communicatio
 END;
 
 CREATE TRIGGER communication_direction_direct_update BEFORE UPDATE ON communication_direction WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 8, id, NEW.id, NULL FROM communication_direction
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM communication_direction WHERE changes() AND id IN (
@@ -747,7 +747,7 @@ CREATE TRIGGER communication_direction_direct_delete BEFORE DELETE ON communicat
 END;
 
 CREATE TRIGGER communication_direction_audit_delete AFTER DELETE ON communication_direction BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -760,7 +760,7 @@ CREATE TRIGGER communication_direction_audit_delete AFTER DELETE ON communicatio
 END;
 
 CREATE TRIGGER scope_type_direct_insert BEFORE INSERT ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 62, id, NEW.id, NULL FROM scope_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR hierarchy_level = NEW.hierarchy_level;
   DELETE FROM scope_type WHERE changes() AND id IN (
@@ -769,11 +769,11 @@ CREATE TRIGGER scope_type_direct_insert BEFORE INSERT ON scope_type WHEN (SELECT
 END;
 
 CREATE TRIGGER scope_type_audit_insert AFTER INSERT ON scope_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|scope_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER scope_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON scope_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER scope_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON scope_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|scope_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|scope_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|scope_type|created_by|immutable|Who made a row never changes.') END;
@@ -783,7 +783,7 @@ CREATE TRIGGER scope_type_audit_update AFTER UPDATE ON scope_type WHEN NEW.updat
   SELECT CASE WHEN table_id = 62 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -798,7 +798,7 @@ CREATE TRIGGER scope_type_audit_update AFTER UPDATE ON scope_type WHEN NEW.updat
 END;
 
 CREATE TRIGGER scope_type_direct_update BEFORE UPDATE ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 62, id, NEW.id, NULL FROM scope_type
     WHERE (code COLLATE NOCASE = NEW.code OR hierarchy_level = NEW.hierarchy_level) AND id IS NOT OLD.id;
   DELETE FROM scope_type WHERE changes() AND id IN (
@@ -814,7 +814,7 @@ CREATE TRIGGER scope_type_direct_delete BEFORE DELETE ON scope_type WHEN (SELECT
 END;
 
 CREATE TRIGGER scope_type_audit_delete AFTER DELETE ON scope_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"hierarchy_level":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -829,7 +829,7 @@ CREATE TRIGGER scope_type_audit_delete AFTER DELETE ON scope_type BEGIN
 END;
 
 CREATE TRIGGER organization_direct_insert BEFORE INSERT ON organization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.license_tier_id NOT NULL AND NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|organization|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 9, id, NEW.id, NULL FROM organization
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -839,7 +839,7 @@ CREATE TRIGGER organization_direct_insert BEFORE INSERT ON organization WHEN (SE
 END;
 
 CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|organization|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
@@ -847,7 +847,7 @@ CREATE TRIGGER organization_direct_inserted AFTER INSERT ON organization WHEN (N
   SELECT CASE WHEN NEW.parent_organization_id NOT NULL AND NEW.parent_organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|reference|There is no organization with this parent_organization_id.') END;
 END;
 
-CREATE TRIGGER organization_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON organization WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER organization_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON organization BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|organization|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|organization|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|organization|created_by|immutable|Who made a row never changes.') END;
@@ -857,7 +857,7 @@ CREATE TRIGGER organization_audit_update AFTER UPDATE ON organization WHEN NEW.u
   SELECT CASE WHEN table_id = 9 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -871,7 +871,7 @@ CREATE TRIGGER organization_audit_update AFTER UPDATE ON organization WHEN NEW.u
 END;
 
 CREATE TRIGGER organization_direct_update BEFORE UPDATE ON organization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.parent_organization_id, OLD.parent_organization_id) NOT NULL AND NEW.parent_organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|reference|There is no organization with this parent_organization_id.')
     WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT NULL AND NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|organization|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 9, id, NEW.id, NULL FROM organization
@@ -917,7 +917,7 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
 END;
 
 CREATE TRIGGER organization_audit_delete AFTER DELETE ON organization BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, OLD.id, 'D',
     format('{"code":%s,"name":%s,"parent_organization_id":%s,"license_tier_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -931,7 +931,7 @@ CREATE TRIGGER organization_audit_delete AFTER DELETE ON organization BEGIN
 END;
 
 CREATE TRIGGER user_direct_insert BEFORE INSERT ON user WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_at, updated_at) VALUES (NEW.status_id, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NULL, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|user|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.role_id NOT NULL AND NEW.role_id NOT IN (SELECT id FROM role) THEN RAISE(ABORT, 'EK|user|role_id|reference|There is no role with this role_id.')
     WHEN NEW.license_tier_id NOT NULL AND NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|user|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
@@ -943,7 +943,7 @@ CREATE TRIGGER user_direct_insert BEFORE INSERT ON user WHEN (SELECT open_gate F
 END;
 
 CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|user|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
@@ -952,7 +952,7 @@ CREATE TRIGGER user_direct_inserted AFTER INSERT ON user WHEN (NEW.created_by NO
     WHEN NEW.updated_by NOT NULL AND NEW.updated_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|user|updated_by|reference|There is no user with this updated_by.') END;
 END;
 
-CREATE TRIGGER user_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON user WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER user_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON user BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|user|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|user|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|user|created_by|immutable|Who made a row never changes.') END;
@@ -962,8 +962,8 @@ CREATE TRIGGER user_audit_update AFTER UPDATE ON user WHEN NEW.updated_at IS OLD
   SELECT CASE WHEN table_id = 10 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('password_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('password_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('password_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('password_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'username' AS name, OLD.username COLLATE BINARY AS old, NEW.username AS new
     UNION ALL SELECT 'email', OLD.email, NEW.email
     UNION ALL SELECT 'display_name', OLD.display_name, NEW.display_name
@@ -980,7 +980,7 @@ CREATE TRIGGER user_audit_update AFTER UPDATE ON user WHEN NEW.updated_at IS OLD
 END;
 
 CREATE TRIGGER user_direct_update BEFORE UPDATE ON user WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NULL, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|user|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.role_id, OLD.role_id) NOT NULL AND NEW.role_id NOT IN (SELECT id FROM role) THEN RAISE(ABORT, 'EK|user|role_id|reference|There is no role with this role_id.')
     WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT NULL AND NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|user|license_tier_id|reference|There is no license_tier with this license_tier_id.')
@@ -998,7 +998,7 @@ CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate F
 END;
 
 CREATE TRIGGER user_audit_delete AFTER DELETE ON user BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, OLD.id, 'D',
     format('{"username":%s,"email":%s,"display_name":%s,"password_hash":%s,"organization_id":%s,"role_id":%s,"license_tier_id":%s,"last_login_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.username),
     json_quote(OLD.email),
@@ -1016,7 +1016,7 @@ CREATE TRIGGER user_audit_delete AFTER DELETE ON user BEGIN
 END;
 
 CREATE TRIGGER program_direct_insert BEFORE INSERT ON program WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|program|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 11, id, NEW.id, NULL FROM program
     WHERE id = nullif(NEW.id, -1) OR organization_id = ifnull(NEW.organization_id, 1) AND code COLLATE NOCASE = NEW.code;
@@ -1026,11 +1026,11 @@ CREATE TRIGGER program_direct_insert BEFORE INSERT ON program WHEN (SELECT open_
 END;
 
 CREATE TRIGGER program_audit_insert AFTER INSERT ON program BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|program|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER program_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON program WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER program_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON program BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|program|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|program|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|program|created_by|immutable|Who made a row never changes.') END;
@@ -1040,7 +1040,7 @@ CREATE TRIGGER program_audit_update AFTER UPDATE ON program WHEN NEW.updated_at 
   SELECT CASE WHEN table_id = 11 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'code', OLD.code COLLATE BINARY, NEW.code
@@ -1054,7 +1054,7 @@ CREATE TRIGGER program_audit_update AFTER UPDATE ON program WHEN NEW.updated_at 
 END;
 
 CREATE TRIGGER program_direct_update BEFORE UPDATE ON program WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|program|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 11, id, NEW.id, NULL FROM program
     WHERE (organization_id = ifnull(NEW.organization_id, 1) AND code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -1073,7 +1073,7 @@ CREATE TRIGGER program_direct_delete BEFORE DELETE ON program WHEN (SELECT open_
 END;
 
 CREATE TRIGGER program_audit_delete AFTER DELETE ON program BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, OLD.id, 'D',
     format('{"organization_id":%s,"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.code),
@@ -1087,7 +1087,7 @@ CREATE TRIGGER program_audit_delete AFTER DELETE ON program BEGIN
 END;
 
 CREATE TRIGGER producer_direct_insert BEFORE INSERT ON producer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|producer|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id NOT NULL AND NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|producer|program_id|reference|There is no program with this program_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 12, id, NEW.id, NULL FROM producer
@@ -1098,11 +1098,11 @@ CREATE TRIGGER producer_direct_insert BEFORE INSERT ON producer WHEN (SELECT ope
 END;
 
 CREATE TRIGGER producer_audit_insert AFTER INSERT ON producer BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|producer|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER producer_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON producer WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER producer_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON producer BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|producer|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|producer|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|producer|created_by|immutable|Who made a row never changes.') END;
@@ -1112,7 +1112,7 @@ CREATE TRIGGER producer_audit_update AFTER UPDATE ON producer WHEN NEW.updated_a
   SELECT CASE WHEN table_id = 12 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'code', OLD.code COLLATE BINARY, NEW.code
@@ -1126,7 +1126,7 @@ CREATE TRIGGER producer_audit_update AFTER UPDATE ON producer WHEN NEW.updated_a
 END;
 
 CREATE TRIGGER producer_direct_update BEFORE UPDATE ON producer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|producer|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.program_id, OLD.program_id) NOT NULL AND NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|producer|program_id|reference|There is no program with this program_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 12, id, NEW.id, NULL FROM producer
@@ -1144,7 +1144,7 @@ CREATE TRIGGER producer_direct_delete BEFORE DELETE ON producer WHEN (SELECT ope
 END;
 
 CREATE TRIGGER producer_audit_delete AFTER DELETE ON producer BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, OLD.id, 'D',
     format('{"organization_id":%s,"code":%s,"name":%s,"program_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.code),
@@ -1158,7 +1158,7 @@ CREATE TRIGGER producer_audit_delete AFTER DELETE ON producer BEGIN
 END;
 
 CREATE TRIGGER insured_direct_insert BEFORE INSERT ON insured WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|insured|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 13, id, NEW.id, NULL FROM insured
     WHERE id = nullif(NEW.id, -1) OR organization_id = ifnull(NEW.organization_id, 1) AND customer_number = NEW.customer_number;
@@ -1168,11 +1168,11 @@ CREATE TRIGGER insured_direct_insert BEFORE INSERT ON insured WHEN (SELECT open_
 END;
 
 CREATE TRIGGER insured_audit_insert AFTER INSERT ON insured BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|insured|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER insured_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON insured WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER insured_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON insured BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|insured|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|insured|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|insured|created_by|immutable|Who made a row never changes.') END;
@@ -1182,7 +1182,7 @@ CREATE TRIGGER insured_audit_update AFTER UPDATE ON insured WHEN NEW.updated_at 
   SELECT CASE WHEN table_id = 13 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'customer_number', OLD.customer_number, NEW.customer_number
@@ -1201,7 +1201,7 @@ CREATE TRIGGER insured_audit_update AFTER UPDATE ON insured WHEN NEW.updated_at 
 END;
 
 CREATE TRIGGER insured_direct_update BEFORE UPDATE ON insured WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|insured|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 13, id, NEW.id, NULL FROM insured
     WHERE (organization_id = ifnull(NEW.organization_id, 1) AND customer_number = NEW.customer_number) AND id IS NOT OLD.id;
@@ -1217,7 +1217,7 @@ CREATE TRIGGER insured_direct_delete BEFORE DELETE ON insured WHEN (SELECT open_
 END;
 
 CREATE TRIGGER insured_audit_delete AFTER DELETE ON insured BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, OLD.id, 'D',
     format('{"organization_id":%s,"customer_number":%s,"name":%s,"email":%s,"phone":%s,"address":%s,"city":%s,"state":%s,"postal_code":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.customer_number),
@@ -1236,7 +1236,7 @@ CREATE TRIGGER insured_audit_delete AFTER DELETE ON insured BEGIN
 END;
 
 CREATE TRIGGER quote_direct_insert BEFORE INSERT ON quote WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|quote|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id NOT NULL AND NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|quote|program_id|reference|There is no program with this program_id.')
     WHEN NEW.producer_id NOT NULL AND NEW.producer_id NOT IN (SELECT id FROM producer) THEN RAISE(ABORT, 'EK|quote|producer_id|reference|There is no producer with this producer_id.')
@@ -1249,11 +1249,11 @@ CREATE TRIGGER quote_direct_insert BEFORE INSERT ON quote WHEN (SELECT open_gate
 END;
 
 CREATE TRIGGER quote_audit_insert AFTER INSERT ON quote BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|quote|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER quote_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER quote_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|quote|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|quote|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|quote|created_by|immutable|Who made a row never changes.') END;
@@ -1263,7 +1263,7 @@ CREATE TRIGGER quote_audit_update AFTER UPDATE ON quote WHEN NEW.updated_at IS O
   SELECT CASE WHEN table_id = 14 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'quote_number', OLD.quote_number, NEW.quote_number
@@ -1279,7 +1279,7 @@ CREATE TRIGGER quote_audit_update AFTER UPDATE ON quote WHEN NEW.updated_at IS O
 END;
 
 CREATE TRIGGER quote_direct_update BEFORE UPDATE ON quote WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|quote|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.program_id, OLD.program_id) NOT NULL AND NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|quote|program_id|reference|There is no program with this program_id.')
     WHEN nullif(NEW.producer_id, OLD.producer_id) NOT NULL AND NEW.producer_id NOT IN (SELECT id FROM producer) THEN RAISE(ABORT, 'EK|quote|producer_id|reference|There is no producer with this producer_id.')
@@ -1299,7 +1299,7 @@ CREATE TRIGGER quote_direct_delete BEFORE DELETE ON quote WHEN (SELECT open_gate
 END;
 
 CREATE TRIGGER quote_audit_delete AFTER DELETE ON quote BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, OLD.id, 'D',
     format('{"organization_id":%s,"quote_number":%s,"program_id":%s,"producer_id":%s,"insured_id":%s,"quote_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.quote_number),
@@ -1315,7 +1315,7 @@ CREATE TRIGGER quote_audit_delete AFTER DELETE ON quote BEGIN
 END;
 
 CREATE TRIGGER policy_direct_insert BEFORE INSERT ON policy WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|policy|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id NOT NULL AND NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|policy|program_id|reference|There is no program with this program_id.')
     WHEN NEW.producer_id NOT NULL AND NEW.producer_id NOT IN (SELECT id FROM producer) THEN RAISE(ABORT, 'EK|policy|producer_id|reference|There is no producer with this producer_id.')
@@ -1329,11 +1329,11 @@ CREATE TRIGGER policy_direct_insert BEFORE INSERT ON policy WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER policy_audit_insert AFTER INSERT ON policy BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|policy|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER policy_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER policy_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|policy|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|policy|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|policy|created_by|immutable|Who made a row never changes.') END;
@@ -1343,7 +1343,7 @@ CREATE TRIGGER policy_audit_update AFTER UPDATE ON policy WHEN NEW.updated_at IS
   SELECT CASE WHEN table_id = 15 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'policy_number', OLD.policy_number, NEW.policy_number
@@ -1364,7 +1364,7 @@ CREATE TRIGGER policy_audit_update AFTER UPDATE ON policy WHEN NEW.updated_at IS
 END;
 
 CREATE TRIGGER policy_direct_update BEFORE UPDATE ON policy WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|policy|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.program_id, OLD.program_id) NOT NULL AND NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|policy|program_id|reference|There is no program with this program_id.')
     WHEN nullif(NEW.producer_id, OLD.producer_id) NOT NULL AND NEW.producer_id NOT IN (SELECT id FROM producer) THEN RAISE(ABORT, 'EK|policy|producer_id|reference|There is no producer with this producer_id.')
@@ -1385,7 +1385,7 @@ CREATE TRIGGER policy_direct_delete BEFORE DELETE ON policy WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER policy_audit_delete AFTER DELETE ON policy BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, OLD.id, 'D',
     format('{"organization_id":%s,"policy_number":%s,"program_id":%s,"producer_id":%s,"quote_id":%s,"insured_id":%s,"effective_date":%s,"expiration_date":%s,"annual_premium":%s,"currency":%s,"policy_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.policy_number),
@@ -1406,7 +1406,7 @@ CREATE TRIGGER policy_audit_delete AFTER DELETE ON policy BEGIN
 END;
 
 CREATE TRIGGER driver_direct_insert BEFORE INSERT ON driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|driver|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 16, id, NEW.id, NULL FROM driver
     WHERE id = nullif(NEW.id, -1) OR organization_id = ifnull(NEW.organization_id, 1) AND license_state = NEW.license_state AND license_number = NEW.license_number;
@@ -1416,11 +1416,11 @@ CREATE TRIGGER driver_direct_insert BEFORE INSERT ON driver WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER driver_audit_insert AFTER INSERT ON driver BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|driver|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON driver WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON driver BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|driver|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|driver|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|driver|created_by|immutable|Who made a row never changes.') END;
@@ -1430,7 +1430,7 @@ CREATE TRIGGER driver_audit_update AFTER UPDATE ON driver WHEN NEW.updated_at IS
   SELECT CASE WHEN table_id = 16 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'first_name', OLD.first_name, NEW.first_name
@@ -1449,7 +1449,7 @@ CREATE TRIGGER driver_audit_update AFTER UPDATE ON driver WHEN NEW.updated_at IS
 END;
 
 CREATE TRIGGER driver_direct_update BEFORE UPDATE ON driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|driver|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 16, id, NEW.id, NULL FROM driver
     WHERE (organization_id = ifnull(NEW.organization_id, 1) AND license_state = NEW.license_state AND license_number = NEW.license_number) AND id IS NOT OLD.id;
@@ -1465,7 +1465,7 @@ CREATE TRIGGER driver_direct_delete BEFORE DELETE ON driver WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER driver_audit_delete AFTER DELETE ON driver BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, OLD.id, 'D',
     format('{"organization_id":%s,"first_name":%s,"last_name":%s,"date_of_birth":%s,"license_number":%s,"license_state":%s,"license_status":%s,"violation_points":%s,"verified_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.first_name),
@@ -1484,7 +1484,7 @@ CREATE TRIGGER driver_audit_delete AFTER DELETE ON driver BEGIN
 END;
 
 CREATE TRIGGER vehicle_direct_insert BEFORE INSERT ON vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|vehicle|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 17, id, NEW.id, NULL FROM vehicle
     WHERE id = nullif(NEW.id, -1) OR organization_id = ifnull(NEW.organization_id, 1) AND vin COLLATE NOCASE = NEW.vin;
@@ -1494,11 +1494,11 @@ CREATE TRIGGER vehicle_direct_insert BEFORE INSERT ON vehicle WHEN (SELECT open_
 END;
 
 CREATE TRIGGER vehicle_audit_insert AFTER INSERT ON vehicle BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|vehicle|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON vehicle WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON vehicle BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|vehicle|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|vehicle|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|vehicle|created_by|immutable|Who made a row never changes.') END;
@@ -1508,7 +1508,7 @@ CREATE TRIGGER vehicle_audit_update AFTER UPDATE ON vehicle WHEN NEW.updated_at 
   SELECT CASE WHEN table_id = 17 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'vin', OLD.vin COLLATE BINARY, NEW.vin
@@ -1528,7 +1528,7 @@ CREATE TRIGGER vehicle_audit_update AFTER UPDATE ON vehicle WHEN NEW.updated_at 
 END;
 
 CREATE TRIGGER vehicle_direct_update BEFORE UPDATE ON vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|vehicle|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 17, id, NEW.id, NULL FROM vehicle
     WHERE (organization_id = ifnull(NEW.organization_id, 1) AND vin COLLATE NOCASE = NEW.vin) AND id IS NOT OLD.id;
@@ -1544,7 +1544,7 @@ CREATE TRIGGER vehicle_direct_delete BEFORE DELETE ON vehicle WHEN (SELECT open_
 END;
 
 CREATE TRIGGER vehicle_audit_delete AFTER DELETE ON vehicle BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, OLD.id, 'D',
     format('{"organization_id":%s,"vin":%s,"model_year":%s,"make":%s,"model_name":%s,"trim_name":%s,"body_class":%s,"vehicle_type":%s,"fuel_type":%s,"decode_note":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.vin),
@@ -1564,7 +1564,7 @@ CREATE TRIGGER vehicle_audit_delete AFTER DELETE ON vehicle BEGIN
 END;
 
 CREATE TRIGGER claim_direct_insert BEFORE INSERT ON claim WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|claim|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.policy_id NOT IN (SELECT id FROM policy) THEN RAISE(ABORT, 'EK|claim|policy_id|reference|There is no policy with this policy_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 18, id, NEW.id, NULL FROM claim
@@ -1575,11 +1575,11 @@ CREATE TRIGGER claim_direct_insert BEFORE INSERT ON claim WHEN (SELECT open_gate
 END;
 
 CREATE TRIGGER claim_audit_insert AFTER INSERT ON claim BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|claim|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER claim_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON claim WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER claim_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON claim BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|claim|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|claim|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|claim|created_by|immutable|Who made a row never changes.') END;
@@ -1589,7 +1589,7 @@ CREATE TRIGGER claim_audit_update AFTER UPDATE ON claim WHEN NEW.updated_at IS O
   SELECT CASE WHEN table_id = 18 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'claim_number', OLD.claim_number, NEW.claim_number
@@ -1604,7 +1604,7 @@ CREATE TRIGGER claim_audit_update AFTER UPDATE ON claim WHEN NEW.updated_at IS O
 END;
 
 CREATE TRIGGER claim_direct_update BEFORE UPDATE ON claim WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|claim|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.policy_id, OLD.policy_id) NOT IN (SELECT id FROM policy) THEN RAISE(ABORT, 'EK|claim|policy_id|reference|There is no policy with this policy_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 18, id, NEW.id, NULL FROM claim
@@ -1619,7 +1619,7 @@ CREATE TRIGGER claim_direct_delete BEFORE DELETE ON claim WHEN (SELECT open_gate
 END;
 
 CREATE TRIGGER claim_audit_delete AFTER DELETE ON claim BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, OLD.id, 'D',
     format('{"organization_id":%s,"claim_number":%s,"policy_id":%s,"loss_date":%s,"claim_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.claim_number),
@@ -1634,7 +1634,7 @@ CREATE TRIGGER claim_audit_delete AFTER DELETE ON claim BEGIN
 END;
 
 CREATE TRIGGER policy_driver_direct_insert BEFORE INSERT ON policy_driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.policy_id NOT IN (SELECT id FROM policy) THEN RAISE(ABORT, 'EK|policy_driver|policy_id|reference|There is no policy with this policy_id.')
     WHEN NEW.driver_id NOT IN (SELECT id FROM driver) THEN RAISE(ABORT, 'EK|policy_driver|driver_id|reference|There is no driver with this driver_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 19, id, NEW.id, NULL FROM policy_driver
@@ -1645,11 +1645,11 @@ CREATE TRIGGER policy_driver_direct_insert BEFORE INSERT ON policy_driver WHEN (
 END;
 
 CREATE TRIGGER policy_driver_audit_insert AFTER INSERT ON policy_driver BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|policy_driver|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER policy_driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy_driver WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER policy_driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy_driver BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|policy_driver|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|policy_driver|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|policy_driver|created_by|immutable|Who made a row never changes.') END;
@@ -1659,7 +1659,7 @@ CREATE TRIGGER policy_driver_audit_update AFTER UPDATE ON policy_driver WHEN NEW
   SELECT CASE WHEN table_id = 19 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'policy_id' AS name, OLD.policy_id AS old, NEW.policy_id AS new
     UNION ALL SELECT 'driver_id', OLD.driver_id, NEW.driver_id
@@ -1672,7 +1672,7 @@ CREATE TRIGGER policy_driver_audit_update AFTER UPDATE ON policy_driver WHEN NEW
 END;
 
 CREATE TRIGGER policy_driver_direct_update BEFORE UPDATE ON policy_driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.policy_id, OLD.policy_id) NOT IN (SELECT id FROM policy) THEN RAISE(ABORT, 'EK|policy_driver|policy_id|reference|There is no policy with this policy_id.')
     WHEN nullif(NEW.driver_id, OLD.driver_id) NOT IN (SELECT id FROM driver) THEN RAISE(ABORT, 'EK|policy_driver|driver_id|reference|There is no driver with this driver_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 19, id, NEW.id, NULL FROM policy_driver
@@ -1687,7 +1687,7 @@ CREATE TRIGGER policy_driver_direct_delete BEFORE DELETE ON policy_driver WHEN (
 END;
 
 CREATE TRIGGER policy_driver_audit_delete AFTER DELETE ON policy_driver BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, OLD.id, 'D',
     format('{"policy_id":%s,"driver_id":%s,"relationship":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.policy_id,
     OLD.driver_id,
@@ -1700,7 +1700,7 @@ CREATE TRIGGER policy_driver_audit_delete AFTER DELETE ON policy_driver BEGIN
 END;
 
 CREATE TRIGGER policy_vehicle_direct_insert BEFORE INSERT ON policy_vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.policy_id NOT IN (SELECT id FROM policy) THEN RAISE(ABORT, 'EK|policy_vehicle|policy_id|reference|There is no policy with this policy_id.')
     WHEN NEW.vehicle_id NOT IN (SELECT id FROM vehicle) THEN RAISE(ABORT, 'EK|policy_vehicle|vehicle_id|reference|There is no vehicle with this vehicle_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 20, id, NEW.id, NULL FROM policy_vehicle
@@ -1711,11 +1711,11 @@ CREATE TRIGGER policy_vehicle_direct_insert BEFORE INSERT ON policy_vehicle WHEN
 END;
 
 CREATE TRIGGER policy_vehicle_audit_insert AFTER INSERT ON policy_vehicle BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|policy_vehicle|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER policy_vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy_vehicle WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER policy_vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy_vehicle BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|policy_vehicle|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|policy_vehicle|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|policy_vehicle|created_by|immutable|Who made a row never changes.') END;
@@ -1725,7 +1725,7 @@ CREATE TRIGGER policy_vehicle_audit_update AFTER UPDATE ON policy_vehicle WHEN N
   SELECT CASE WHEN table_id = 20 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'policy_id' AS name, OLD.policy_id AS old, NEW.policy_id AS new
     UNION ALL SELECT 'vehicle_id', OLD.vehicle_id, NEW.vehicle_id
@@ -1737,7 +1737,7 @@ CREATE TRIGGER policy_vehicle_audit_update AFTER UPDATE ON policy_vehicle WHEN N
 END;
 
 CREATE TRIGGER policy_vehicle_direct_update BEFORE UPDATE ON policy_vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.policy_id, OLD.policy_id) NOT IN (SELECT id FROM policy) THEN RAISE(ABORT, 'EK|policy_vehicle|policy_id|reference|There is no policy with this policy_id.')
     WHEN nullif(NEW.vehicle_id, OLD.vehicle_id) NOT IN (SELECT id FROM vehicle) THEN RAISE(ABORT, 'EK|policy_vehicle|vehicle_id|reference|There is no vehicle with this vehicle_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 20, id, NEW.id, NULL FROM policy_vehicle
@@ -1752,7 +1752,7 @@ CREATE TRIGGER policy_vehicle_direct_delete BEFORE DELETE ON policy_vehicle WHEN
 END;
 
 CREATE TRIGGER policy_vehicle_audit_delete AFTER DELETE ON policy_vehicle BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, OLD.id, 'D',
     format('{"policy_id":%s,"vehicle_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.policy_id,
     OLD.vehicle_id,
@@ -1764,7 +1764,7 @@ CREATE TRIGGER policy_vehicle_audit_delete AFTER DELETE ON policy_vehicle BEGIN
 END;
 
 CREATE TRIGGER quote_driver_direct_insert BEFORE INSERT ON quote_driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.quote_id NOT IN (SELECT id FROM quote) THEN RAISE(ABORT, 'EK|quote_driver|quote_id|reference|There is no quote with this quote_id.')
     WHEN NEW.driver_id NOT IN (SELECT id FROM driver) THEN RAISE(ABORT, 'EK|quote_driver|driver_id|reference|There is no driver with this driver_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 21, id, NEW.id, NULL FROM quote_driver
@@ -1775,11 +1775,11 @@ CREATE TRIGGER quote_driver_direct_insert BEFORE INSERT ON quote_driver WHEN (SE
 END;
 
 CREATE TRIGGER quote_driver_audit_insert AFTER INSERT ON quote_driver BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|quote_driver|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER quote_driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote_driver WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER quote_driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote_driver BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|quote_driver|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|quote_driver|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|quote_driver|created_by|immutable|Who made a row never changes.') END;
@@ -1789,7 +1789,7 @@ CREATE TRIGGER quote_driver_audit_update AFTER UPDATE ON quote_driver WHEN NEW.u
   SELECT CASE WHEN table_id = 21 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'quote_id' AS name, OLD.quote_id AS old, NEW.quote_id AS new
     UNION ALL SELECT 'driver_id', OLD.driver_id, NEW.driver_id
@@ -1801,7 +1801,7 @@ CREATE TRIGGER quote_driver_audit_update AFTER UPDATE ON quote_driver WHEN NEW.u
 END;
 
 CREATE TRIGGER quote_driver_direct_update BEFORE UPDATE ON quote_driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.quote_id, OLD.quote_id) NOT IN (SELECT id FROM quote) THEN RAISE(ABORT, 'EK|quote_driver|quote_id|reference|There is no quote with this quote_id.')
     WHEN nullif(NEW.driver_id, OLD.driver_id) NOT IN (SELECT id FROM driver) THEN RAISE(ABORT, 'EK|quote_driver|driver_id|reference|There is no driver with this driver_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 21, id, NEW.id, NULL FROM quote_driver
@@ -1816,7 +1816,7 @@ CREATE TRIGGER quote_driver_direct_delete BEFORE DELETE ON quote_driver WHEN (SE
 END;
 
 CREATE TRIGGER quote_driver_audit_delete AFTER DELETE ON quote_driver BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, OLD.id, 'D',
     format('{"quote_id":%s,"driver_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.quote_id,
     OLD.driver_id,
@@ -1828,7 +1828,7 @@ CREATE TRIGGER quote_driver_audit_delete AFTER DELETE ON quote_driver BEGIN
 END;
 
 CREATE TRIGGER quote_vehicle_direct_insert BEFORE INSERT ON quote_vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.quote_id NOT IN (SELECT id FROM quote) THEN RAISE(ABORT, 'EK|quote_vehicle|quote_id|reference|There is no quote with this quote_id.')
     WHEN NEW.vehicle_id NOT IN (SELECT id FROM vehicle) THEN RAISE(ABORT, 'EK|quote_vehicle|vehicle_id|reference|There is no vehicle with this vehicle_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 22, id, NEW.id, NULL FROM quote_vehicle
@@ -1839,11 +1839,11 @@ CREATE TRIGGER quote_vehicle_direct_insert BEFORE INSERT ON quote_vehicle WHEN (
 END;
 
 CREATE TRIGGER quote_vehicle_audit_insert AFTER INSERT ON quote_vehicle BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|quote_vehicle|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER quote_vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote_vehicle WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER quote_vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote_vehicle BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|quote_vehicle|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|quote_vehicle|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|quote_vehicle|created_by|immutable|Who made a row never changes.') END;
@@ -1853,7 +1853,7 @@ CREATE TRIGGER quote_vehicle_audit_update AFTER UPDATE ON quote_vehicle WHEN NEW
   SELECT CASE WHEN table_id = 22 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'quote_id' AS name, OLD.quote_id AS old, NEW.quote_id AS new
     UNION ALL SELECT 'vehicle_id', OLD.vehicle_id, NEW.vehicle_id
@@ -1865,7 +1865,7 @@ CREATE TRIGGER quote_vehicle_audit_update AFTER UPDATE ON quote_vehicle WHEN NEW
 END;
 
 CREATE TRIGGER quote_vehicle_direct_update BEFORE UPDATE ON quote_vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.quote_id, OLD.quote_id) NOT IN (SELECT id FROM quote) THEN RAISE(ABORT, 'EK|quote_vehicle|quote_id|reference|There is no quote with this quote_id.')
     WHEN nullif(NEW.vehicle_id, OLD.vehicle_id) NOT IN (SELECT id FROM vehicle) THEN RAISE(ABORT, 'EK|quote_vehicle|vehicle_id|reference|There is no vehicle with this vehicle_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 22, id, NEW.id, NULL FROM quote_vehicle
@@ -1880,7 +1880,7 @@ CREATE TRIGGER quote_vehicle_direct_delete BEFORE DELETE ON quote_vehicle WHEN (
 END;
 
 CREATE TRIGGER quote_vehicle_audit_delete AFTER DELETE ON quote_vehicle BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, OLD.id, 'D',
     format('{"quote_id":%s,"vehicle_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.quote_id,
     OLD.vehicle_id,
@@ -1892,7 +1892,7 @@ CREATE TRIGGER quote_vehicle_audit_delete AFTER DELETE ON quote_vehicle BEGIN
 END;
 
 CREATE TRIGGER entity_category_direct_insert BEFORE INSERT ON entity_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 23, id, NEW.id, NULL FROM entity_category
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM entity_category WHERE changes() AND id IN (
@@ -1901,11 +1901,11 @@ CREATE TRIGGER entity_category_direct_insert BEFORE INSERT ON entity_category WH
 END;
 
 CREATE TRIGGER entity_category_audit_insert AFTER INSERT ON entity_category BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|entity_category|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER entity_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_category WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER entity_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_category BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|entity_category|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_category|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_category|created_by|immutable|Who made a row never changes.') END;
@@ -1915,7 +1915,7 @@ CREATE TRIGGER entity_category_audit_update AFTER UPDATE ON entity_category WHEN
   SELECT CASE WHEN table_id = 23 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -1929,7 +1929,7 @@ CREATE TRIGGER entity_category_audit_update AFTER UPDATE ON entity_category WHEN
 END;
 
 CREATE TRIGGER entity_category_direct_update BEFORE UPDATE ON entity_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 23, id, NEW.id, NULL FROM entity_category
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM entity_category WHERE changes() AND id IN (
@@ -1943,7 +1943,7 @@ CREATE TRIGGER entity_category_direct_delete BEFORE DELETE ON entity_category WH
 END;
 
 CREATE TRIGGER entity_category_audit_delete AFTER DELETE ON entity_category BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -1957,7 +1957,7 @@ CREATE TRIGGER entity_category_audit_delete AFTER DELETE ON entity_category BEGI
 END;
 
 CREATE TRIGGER entity_type_direct_insert BEFORE INSERT ON entity_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.category_id NOT IN (SELECT id FROM entity_category) THEN RAISE(ABORT, 'EK|entity_type|category_id|reference|There is no entity_category with this category_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 24, id, NEW.id, NULL FROM entity_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -1967,11 +1967,11 @@ CREATE TRIGGER entity_type_direct_insert BEFORE INSERT ON entity_type WHEN (SELE
 END;
 
 CREATE TRIGGER entity_type_audit_insert AFTER INSERT ON entity_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|entity_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER entity_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER entity_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|entity_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_type|created_by|immutable|Who made a row never changes.') END;
@@ -1981,7 +1981,7 @@ CREATE TRIGGER entity_type_audit_update AFTER UPDATE ON entity_type WHEN NEW.upd
   SELECT CASE WHEN table_id = 24 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -1999,7 +1999,7 @@ CREATE TRIGGER entity_type_audit_update AFTER UPDATE ON entity_type WHEN NEW.upd
 END;
 
 CREATE TRIGGER entity_type_direct_update BEFORE UPDATE ON entity_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.category_id, OLD.category_id) NOT IN (SELECT id FROM entity_category) THEN RAISE(ABORT, 'EK|entity_type|category_id|reference|There is no entity_category with this category_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 24, id, NEW.id, NULL FROM entity_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -2015,7 +2015,7 @@ CREATE TRIGGER entity_type_direct_delete BEFORE DELETE ON entity_type WHEN (SELE
 END;
 
 CREATE TRIGGER entity_type_audit_delete AFTER DELETE ON entity_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"category_id":%s,"metadata_schema":%s,"icon":%s,"color":%s,"ui_component":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -2033,7 +2033,7 @@ CREATE TRIGGER entity_type_audit_delete AFTER DELETE ON entity_type BEGIN
 END;
 
 CREATE TRIGGER entity_direct_insert BEFORE INSERT ON entity WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.entity_type_id NOT IN (SELECT id FROM entity_type) THEN RAISE(ABORT, 'EK|entity|entity_type_id|reference|There is no entity_type with this entity_type_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|entity|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.program_id NOT NULL AND NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|entity|program_id|reference|There is no program with this program_id.')
@@ -2046,11 +2046,11 @@ CREATE TRIGGER entity_direct_insert BEFORE INSERT ON entity WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER entity_audit_insert AFTER INSERT ON entity BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|entity|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER entity_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER entity_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|entity|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity|created_by|immutable|Who made a row never changes.') END;
@@ -2060,7 +2060,7 @@ CREATE TRIGGER entity_audit_update AFTER UPDATE ON entity WHEN NEW.updated_at IS
   SELECT CASE WHEN table_id = 25 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -2077,7 +2077,7 @@ CREATE TRIGGER entity_audit_update AFTER UPDATE ON entity WHEN NEW.updated_at IS
 END;
 
 CREATE TRIGGER entity_direct_update BEFORE UPDATE ON entity WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.entity_type_id, OLD.entity_type_id) NOT IN (SELECT id FROM entity_type) THEN RAISE(ABORT, 'EK|entity|entity_type_id|reference|There is no entity_type with this entity_type_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|entity|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.program_id, OLD.program_id) NOT NULL AND NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|entity|program_id|reference|There is no program with this program_id.')
@@ -2096,7 +2096,7 @@ CREATE TRIGGER entity_direct_delete BEFORE DELETE ON entity WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER entity_audit_delete AFTER DELETE ON entity BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, OLD.id, 'D',
     format('{"code":%s,"name":%s,"entity_type_id":%s,"organization_id":%s,"program_id":%s,"producer_id":%s,"metadata":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -2113,7 +2113,7 @@ CREATE TRIGGER entity_audit_delete AFTER DELETE ON entity BEGIN
 END;
 
 CREATE TRIGGER entity_reference_type_direct_insert BEFORE INSERT ON entity_reference_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 26, id, NEW.id, NULL FROM entity_reference_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM entity_reference_type WHERE changes() AND id IN (
@@ -2122,11 +2122,11 @@ CREATE TRIGGER entity_reference_type_direct_insert BEFORE INSERT ON entity_refer
 END;
 
 CREATE TRIGGER entity_reference_type_audit_insert AFTER INSERT ON entity_reference_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|entity_reference_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER entity_reference_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_reference_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER entity_reference_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_reference_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|entity_reference_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_reference_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_reference_type|created_by|immutable|Who made a row never changes.') END;
@@ -2136,7 +2136,7 @@ CREATE TRIGGER entity_reference_type_audit_update AFTER UPDATE ON entity_referen
   SELECT CASE WHEN table_id = 26 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -2150,7 +2150,7 @@ CREATE TRIGGER entity_reference_type_audit_update AFTER UPDATE ON entity_referen
 END;
 
 CREATE TRIGGER entity_reference_type_direct_update BEFORE UPDATE ON entity_reference_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 26, id, NEW.id, NULL FROM entity_reference_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM entity_reference_type WHERE changes() AND id IN (
@@ -2165,7 +2165,7 @@ CREATE TRIGGER entity_reference_type_direct_delete BEFORE DELETE ON entity_refer
 END;
 
 CREATE TRIGGER entity_reference_type_audit_delete AFTER DELETE ON entity_reference_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -2179,7 +2179,7 @@ CREATE TRIGGER entity_reference_type_audit_delete AFTER DELETE ON entity_referen
 END;
 
 CREATE TRIGGER encryption_key_direct_insert BEFORE INSERT ON encryption_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 27, id, NEW.id, NULL FROM encryption_key
     WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid OR (retired_at IS NULL) AND (NEW.retired_at IS NULL) AND purpose = ifnull(NEW.purpose, ('data'));
   DELETE FROM encryption_key WHERE changes() AND id IN (
@@ -2188,11 +2188,11 @@ CREATE TRIGGER encryption_key_direct_insert BEFORE INSERT ON encryption_key WHEN
 END;
 
 CREATE TRIGGER encryption_key_audit_insert AFTER INSERT ON encryption_key BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|encryption_key|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER encryption_key_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON encryption_key WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER encryption_key_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON encryption_key BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|encryption_key|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|encryption_key|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|encryption_key|created_by|immutable|Who made a row never changes.') END;
@@ -2202,8 +2202,8 @@ CREATE TRIGGER encryption_key_audit_update AFTER UPDATE ON encryption_key WHEN N
   SELECT CASE WHEN table_id = 27 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('wrapped_key_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('wrapped_key_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('wrapped_key_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('wrapped_key_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'purpose', OLD.purpose, NEW.purpose
     UNION ALL SELECT 'wrapped_key_ciphertext', OLD.wrapped_key_ciphertext, NEW.wrapped_key_ciphertext
@@ -2219,7 +2219,7 @@ CREATE TRIGGER encryption_key_audit_update AFTER UPDATE ON encryption_key WHEN N
 END;
 
 CREATE TRIGGER encryption_key_direct_update BEFORE UPDATE ON encryption_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 27, id, NEW.id, NULL FROM encryption_key
     WHERE (uuid = NEW.uuid OR (retired_at IS NULL) AND (NEW.retired_at IS NULL) AND purpose = ifnull(NEW.purpose, ('data'))) AND id IS NOT OLD.id;
   DELETE FROM encryption_key WHERE changes() AND id IN (
@@ -2239,7 +2239,7 @@ CREATE TRIGGER encryption_key_direct_delete BEFORE DELETE ON encryption_key WHEN
 END;
 
 CREATE TRIGGER encryption_key_audit_delete AFTER DELETE ON encryption_key BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, OLD.id, 'D',
     format('{"uuid":%s,"purpose":%s,"wrapped_key_ciphertext":%s,"master_fingerprint":%s,"kdf":%s,"activated_at":%s,"retired_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     json_quote(OLD.purpose),
@@ -2272,7 +2272,7 @@ CREATE TRIGGER vault_use_log_kept_delete BEFORE DELETE ON vault_use_log BEGIN
 END;
 
 CREATE TRIGGER event_source_direct_insert BEFORE INSERT ON event_source WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 28, id, NEW.id, NULL FROM event_source
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM event_source WHERE changes() AND id IN (
@@ -2281,11 +2281,11 @@ CREATE TRIGGER event_source_direct_insert BEFORE INSERT ON event_source WHEN (SE
 END;
 
 CREATE TRIGGER event_source_audit_insert AFTER INSERT ON event_source BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|event_source|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER event_source_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_source WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER event_source_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_source BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|event_source|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|event_source|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|event_source|created_by|immutable|Who made a row never changes.') END;
@@ -2295,7 +2295,7 @@ CREATE TRIGGER event_source_audit_update AFTER UPDATE ON event_source WHEN NEW.u
   SELECT CASE WHEN table_id = 28 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -2308,7 +2308,7 @@ CREATE TRIGGER event_source_audit_update AFTER UPDATE ON event_source WHEN NEW.u
 END;
 
 CREATE TRIGGER event_source_direct_update BEFORE UPDATE ON event_source WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 28, id, NEW.id, NULL FROM event_source
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM event_source WHERE changes() AND id IN (
@@ -2323,7 +2323,7 @@ CREATE TRIGGER event_source_direct_delete BEFORE DELETE ON event_source WHEN (SE
 END;
 
 CREATE TRIGGER event_source_audit_delete AFTER DELETE ON event_source BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -2336,7 +2336,7 @@ CREATE TRIGGER event_source_audit_delete AFTER DELETE ON event_source BEGIN
 END;
 
 CREATE TRIGGER integration_event_direct_insert BEFORE INSERT ON integration_event WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.event_source_id NOT IN (SELECT id FROM event_source) THEN RAISE(ABORT, 'EK|integration_event|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_event|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 29, id, NEW.id, NULL FROM integration_event
@@ -2347,11 +2347,11 @@ CREATE TRIGGER integration_event_direct_insert BEFORE INSERT ON integration_even
 END;
 
 CREATE TRIGGER integration_event_audit_insert AFTER INSERT ON integration_event BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_event|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_event_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_event WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_event_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_event BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_event|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_event|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_event|created_by|immutable|Who made a row never changes.') END;
@@ -2361,7 +2361,7 @@ CREATE TRIGGER integration_event_audit_update AFTER UPDATE ON integration_event 
   SELECT CASE WHEN table_id = 29 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'event_type', OLD.event_type, NEW.event_type
@@ -2383,7 +2383,7 @@ CREATE TRIGGER integration_event_audit_update AFTER UPDATE ON integration_event 
 END;
 
 CREATE TRIGGER integration_event_direct_update BEFORE UPDATE ON integration_event WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.event_source_id, OLD.event_source_id) NOT IN (SELECT id FROM event_source) THEN RAISE(ABORT, 'EK|integration_event|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_event|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 29, id, NEW.id, NULL FROM integration_event
@@ -2399,7 +2399,7 @@ CREATE TRIGGER integration_event_direct_delete BEFORE DELETE ON integration_even
 END;
 
 CREATE TRIGGER integration_event_audit_delete AFTER DELETE ON integration_event BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, OLD.id, 'D',
     format('{"uuid":%s,"event_type":%s,"event_source_id":%s,"event_target":%s,"event_payload":%s,"event_metadata":%s,"processing_status":%s,"processing_error":%s,"processed_at":%s,"correlation_id":%s,"causation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     json_quote(OLD.event_type),
@@ -2421,7 +2421,7 @@ CREATE TRIGGER integration_event_audit_delete AFTER DELETE ON integration_event 
 END;
 
 CREATE TRIGGER event_subscription_direct_insert BEFORE INSERT ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.event_source_id NOT NULL AND NEW.event_source_id NOT IN (SELECT id FROM event_source) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|event_subscription|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 76, id, NEW.id, NULL FROM event_subscription
@@ -2432,11 +2432,11 @@ CREATE TRIGGER event_subscription_direct_insert BEFORE INSERT ON event_subscript
 END;
 
 CREATE TRIGGER event_subscription_audit_insert AFTER INSERT ON event_subscription BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|event_subscription|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER event_subscription_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_subscription WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER event_subscription_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_subscription BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|event_subscription|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|event_subscription|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|event_subscription|created_by|immutable|Who made a row never changes.') END;
@@ -2446,7 +2446,7 @@ CREATE TRIGGER event_subscription_audit_update AFTER UPDATE ON event_subscriptio
   SELECT CASE WHEN table_id = 76 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -2465,7 +2465,7 @@ CREATE TRIGGER event_subscription_audit_update AFTER UPDATE ON event_subscriptio
 END;
 
 CREATE TRIGGER event_subscription_direct_update BEFORE UPDATE ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.event_source_id, OLD.event_source_id) NOT NULL AND NEW.event_source_id NOT IN (SELECT id FROM event_source) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|event_subscription|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 76, id, NEW.id, NULL FROM event_subscription
@@ -2481,7 +2481,7 @@ CREATE TRIGGER event_subscription_direct_delete BEFORE DELETE ON event_subscript
 END;
 
 CREATE TRIGGER event_subscription_audit_delete AFTER DELETE ON event_subscription BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"event_type":%s,"event_source_id":%s,"organization_id":%s,"handler_kind":%s,"handler_config":%s,"max_attempts":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -2500,7 +2500,7 @@ CREATE TRIGGER event_subscription_audit_delete AFTER DELETE ON event_subscriptio
 END;
 
 CREATE TRIGGER event_delivery_direct_insert BEFORE INSERT ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.event_id NOT IN (SELECT id FROM integration_event) THEN RAISE(ABORT, 'EK|event_delivery|event_id|reference|There is no integration_event with this event_id.')
     WHEN NEW.subscription_id NOT IN (SELECT id FROM event_subscription) THEN RAISE(ABORT, 'EK|event_delivery|subscription_id|reference|There is no event_subscription with this subscription_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 77, id, NEW.id, NULL FROM event_delivery
@@ -2511,11 +2511,11 @@ CREATE TRIGGER event_delivery_direct_insert BEFORE INSERT ON event_delivery WHEN
 END;
 
 CREATE TRIGGER event_delivery_audit_insert AFTER INSERT ON event_delivery BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|event_delivery|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER event_delivery_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_delivery WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER event_delivery_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_delivery BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|event_delivery|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|event_delivery|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|event_delivery|created_by|immutable|Who made a row never changes.') END;
@@ -2525,7 +2525,7 @@ CREATE TRIGGER event_delivery_audit_update AFTER UPDATE ON event_delivery WHEN N
   SELECT CASE WHEN table_id = 77 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'event_id' AS name, OLD.event_id AS old, NEW.event_id AS new
     UNION ALL SELECT 'subscription_id', OLD.subscription_id, NEW.subscription_id
@@ -2544,7 +2544,7 @@ CREATE TRIGGER event_delivery_audit_update AFTER UPDATE ON event_delivery WHEN N
 END;
 
 CREATE TRIGGER event_delivery_direct_update BEFORE UPDATE ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.event_id, OLD.event_id) NOT IN (SELECT id FROM integration_event) THEN RAISE(ABORT, 'EK|event_delivery|event_id|reference|There is no integration_event with this event_id.')
     WHEN nullif(NEW.subscription_id, OLD.subscription_id) NOT IN (SELECT id FROM event_subscription) THEN RAISE(ABORT, 'EK|event_delivery|subscription_id|reference|There is no event_subscription with this subscription_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 77, id, NEW.id, NULL FROM event_delivery
@@ -2559,7 +2559,7 @@ CREATE TRIGGER event_delivery_direct_delete BEFORE DELETE ON event_delivery WHEN
 END;
 
 CREATE TRIGGER event_delivery_audit_delete AFTER DELETE ON event_delivery BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, OLD.id, 'D',
     format('{"event_id":%s,"subscription_id":%s,"idempotency_key":%s,"delivery_status":%s,"attempts":%s,"next_attempt_at":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.event_id,
     OLD.subscription_id,
@@ -2578,7 +2578,7 @@ CREATE TRIGGER event_delivery_audit_delete AFTER DELETE ON event_delivery BEGIN
 END;
 
 CREATE TRIGGER feature_type_direct_insert BEFORE INSERT ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 63, id, NEW.id, NULL FROM feature_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM feature_type WHERE changes() AND id IN (
@@ -2587,11 +2587,11 @@ CREATE TRIGGER feature_type_direct_insert BEFORE INSERT ON feature_type WHEN (SE
 END;
 
 CREATE TRIGGER feature_type_audit_insert AFTER INSERT ON feature_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|feature_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER feature_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER feature_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|feature_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature_type|created_by|immutable|Who made a row never changes.') END;
@@ -2601,7 +2601,7 @@ CREATE TRIGGER feature_type_audit_update AFTER UPDATE ON feature_type WHEN NEW.u
   SELECT CASE WHEN table_id = 63 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -2616,7 +2616,7 @@ CREATE TRIGGER feature_type_audit_update AFTER UPDATE ON feature_type WHEN NEW.u
 END;
 
 CREATE TRIGGER feature_type_direct_update BEFORE UPDATE ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 63, id, NEW.id, NULL FROM feature_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM feature_type WHERE changes() AND id IN (
@@ -2630,7 +2630,7 @@ CREATE TRIGGER feature_type_direct_delete BEFORE DELETE ON feature_type WHEN (SE
 END;
 
 CREATE TRIGGER feature_type_audit_delete AFTER DELETE ON feature_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"is_core":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -2645,7 +2645,7 @@ CREATE TRIGGER feature_type_audit_delete AFTER DELETE ON feature_type BEGIN
 END;
 
 CREATE TRIGGER feature_direct_insert BEFORE INSERT ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_type_id NOT IN (SELECT id FROM feature_type) THEN RAISE(ABORT, 'EK|feature|feature_type_id|reference|There is no feature_type with this feature_type_id.')
     WHEN NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|feature|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 64, id, NEW.id, NULL FROM feature
@@ -2656,11 +2656,11 @@ CREATE TRIGGER feature_direct_insert BEFORE INSERT ON feature WHEN (SELECT open_
 END;
 
 CREATE TRIGGER feature_audit_insert AFTER INSERT ON feature BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|feature|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|feature|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature|created_by|immutable|Who made a row never changes.') END;
@@ -2670,7 +2670,7 @@ CREATE TRIGGER feature_audit_update AFTER UPDATE ON feature WHEN NEW.updated_at 
   SELECT CASE WHEN table_id = 64 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -2690,7 +2690,7 @@ CREATE TRIGGER feature_audit_update AFTER UPDATE ON feature WHEN NEW.updated_at 
 END;
 
 CREATE TRIGGER feature_direct_update BEFORE UPDATE ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_type_id, OLD.feature_type_id) NOT IN (SELECT id FROM feature_type) THEN RAISE(ABORT, 'EK|feature|feature_type_id|reference|There is no feature_type with this feature_type_id.')
     WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|feature|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 64, id, NEW.id, NULL FROM feature
@@ -2716,7 +2716,7 @@ CREATE TRIGGER feature_direct_delete BEFORE DELETE ON feature WHEN (SELECT open_
 END;
 
 CREATE TRIGGER feature_audit_delete AFTER DELETE ON feature BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"feature_key":%s,"feature_type_id":%s,"value_type":%s,"default_value":%s,"license_tier_id":%s,"is_addon":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -2736,7 +2736,7 @@ CREATE TRIGGER feature_audit_delete AFTER DELETE ON feature BEGIN
 END;
 
 CREATE TRIGGER feature_dependency_direct_insert BEFORE INSERT ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|reference|There is no feature with this feature_id.')
     WHEN NEW.depends_on_feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|reference|There is no feature with this depends_on_feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 65, id, NEW.id, NULL FROM feature_dependency
@@ -2747,11 +2747,11 @@ CREATE TRIGGER feature_dependency_direct_insert BEFORE INSERT ON feature_depende
 END;
 
 CREATE TRIGGER feature_dependency_audit_insert AFTER INSERT ON feature_dependency BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|feature_dependency|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER feature_dependency_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_dependency WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER feature_dependency_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_dependency BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|feature_dependency|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature_dependency|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature_dependency|created_by|immutable|Who made a row never changes.') END;
@@ -2761,7 +2761,7 @@ CREATE TRIGGER feature_dependency_audit_update AFTER UPDATE ON feature_dependenc
   SELECT CASE WHEN table_id = 65 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'feature_id' AS name, OLD.feature_id AS old, NEW.feature_id AS new
     UNION ALL SELECT 'depends_on_feature_id', OLD.depends_on_feature_id, NEW.depends_on_feature_id
@@ -2773,7 +2773,7 @@ CREATE TRIGGER feature_dependency_audit_update AFTER UPDATE ON feature_dependenc
 END;
 
 CREATE TRIGGER feature_dependency_direct_update BEFORE UPDATE ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|reference|There is no feature with this feature_id.')
     WHEN nullif(NEW.depends_on_feature_id, OLD.depends_on_feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|reference|There is no feature with this depends_on_feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 65, id, NEW.id, NULL FROM feature_dependency
@@ -2788,7 +2788,7 @@ CREATE TRIGGER feature_dependency_direct_delete BEFORE DELETE ON feature_depende
 END;
 
 CREATE TRIGGER feature_dependency_audit_delete AFTER DELETE ON feature_dependency BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, OLD.id, 'D',
     format('{"feature_id":%s,"depends_on_feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.feature_id,
     OLD.depends_on_feature_id,
@@ -2800,7 +2800,7 @@ CREATE TRIGGER feature_dependency_audit_delete AFTER DELETE ON feature_dependenc
 END;
 
 CREATE TRIGGER license_tier_feature_direct_insert BEFORE INSERT ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|reference|There is no license_tier with this license_tier_id.')
     WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 66, id, NEW.id, NULL FROM license_tier_feature
@@ -2811,11 +2811,11 @@ CREATE TRIGGER license_tier_feature_direct_insert BEFORE INSERT ON license_tier_
 END;
 
 CREATE TRIGGER license_tier_feature_audit_insert AFTER INSERT ON license_tier_feature BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|license_tier_feature|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER license_tier_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_tier_feature WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER license_tier_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_tier_feature BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|license_tier_feature|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|license_tier_feature|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|license_tier_feature|created_by|immutable|Who made a row never changes.') END;
@@ -2825,7 +2825,7 @@ CREATE TRIGGER license_tier_feature_audit_update AFTER UPDATE ON license_tier_fe
   SELECT CASE WHEN table_id = 66 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'license_tier_id' AS name, OLD.license_tier_id AS old, NEW.license_tier_id AS new
     UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
@@ -2838,7 +2838,7 @@ CREATE TRIGGER license_tier_feature_audit_update AFTER UPDATE ON license_tier_fe
 END;
 
 CREATE TRIGGER license_tier_feature_direct_update BEFORE UPDATE ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|reference|There is no license_tier with this license_tier_id.')
     WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 66, id, NEW.id, NULL FROM license_tier_feature
@@ -2853,7 +2853,7 @@ CREATE TRIGGER license_tier_feature_direct_delete BEFORE DELETE ON license_tier_
 END;
 
 CREATE TRIGGER license_tier_feature_audit_delete AFTER DELETE ON license_tier_feature BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, OLD.id, 'D',
     format('{"license_tier_id":%s,"feature_id":%s,"feature_value":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.license_tier_id,
     OLD.feature_id,
@@ -2866,7 +2866,7 @@ CREATE TRIGGER license_tier_feature_audit_delete AFTER DELETE ON license_tier_fe
 END;
 
 CREATE TRIGGER vendor_key_direct_insert BEFORE INSERT ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 67, id, NEW.id, NULL FROM vendor_key
     WHERE id = nullif(NEW.id, -1) OR public_key = NEW.public_key OR previous_vendor_key_id = NEW.previous_vendor_key_id;
   DELETE FROM vendor_key WHERE changes() AND id IN (
@@ -2875,7 +2875,7 @@ CREATE TRIGGER vendor_key_direct_insert BEFORE INSERT ON vendor_key WHEN (SELECT
 END;
 
 CREATE TRIGGER vendor_key_audit_insert AFTER INSERT ON vendor_key BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|vendor_key|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
@@ -2883,7 +2883,7 @@ CREATE TRIGGER vendor_key_direct_inserted AFTER INSERT ON vendor_key WHEN (NEW.p
   SELECT CASE WHEN NEW.previous_vendor_key_id NOT NULL AND NEW.previous_vendor_key_id NOT IN (SELECT id FROM vendor_key) THEN RAISE(ABORT, 'EK|vendor_key|previous_vendor_key_id|reference|There is no vendor_key with this previous_vendor_key_id.') END;
 END;
 
-CREATE TRIGGER vendor_key_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON vendor_key WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER vendor_key_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON vendor_key BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|vendor_key|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|vendor_key|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|vendor_key|created_by|immutable|Who made a row never changes.') END;
@@ -2893,7 +2893,7 @@ CREATE TRIGGER vendor_key_audit_update AFTER UPDATE ON vendor_key WHEN NEW.updat
   SELECT CASE WHEN table_id = 67 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'vendor_name' AS name, OLD.vendor_name AS old, NEW.vendor_name AS new
     UNION ALL SELECT 'public_key', OLD.public_key, NEW.public_key
@@ -2908,7 +2908,7 @@ CREATE TRIGGER vendor_key_audit_update AFTER UPDATE ON vendor_key WHEN NEW.updat
 END;
 
 CREATE TRIGGER vendor_key_direct_update BEFORE UPDATE ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.previous_vendor_key_id, OLD.previous_vendor_key_id) NOT NULL AND NEW.previous_vendor_key_id NOT IN (SELECT id FROM vendor_key) THEN RAISE(ABORT, 'EK|vendor_key|previous_vendor_key_id|reference|There is no vendor_key with this previous_vendor_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 67, id, NEW.id, NULL FROM vendor_key
     WHERE (public_key = NEW.public_key OR previous_vendor_key_id = NEW.previous_vendor_key_id) AND id IS NOT OLD.id;
@@ -2924,7 +2924,7 @@ CREATE TRIGGER vendor_key_direct_delete BEFORE DELETE ON vendor_key WHEN (SELECT
 END;
 
 CREATE TRIGGER vendor_key_audit_delete AFTER DELETE ON vendor_key BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, OLD.id, 'D',
     format('{"vendor_name":%s,"public_key":%s,"previous_vendor_key_id":%s,"statement":%s,"statement_signature":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.vendor_name),
     json_quote(OLD.public_key),
@@ -2939,7 +2939,7 @@ CREATE TRIGGER vendor_key_audit_delete AFTER DELETE ON vendor_key BEGIN
 END;
 
 CREATE TRIGGER license_file_direct_insert BEFORE INSERT ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.vendor_key_id NOT IN (SELECT id FROM vendor_key) THEN RAISE(ABORT, 'EK|license_file|vendor_key_id|reference|There is no vendor_key with this vendor_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 68, id, NEW.id, NULL FROM license_file
     WHERE id = nullif(NEW.id, -1) OR serial = NEW.serial;
@@ -2949,11 +2949,11 @@ CREATE TRIGGER license_file_direct_insert BEFORE INSERT ON license_file WHEN (SE
 END;
 
 CREATE TRIGGER license_file_audit_insert AFTER INSERT ON license_file BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|license_file|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER license_file_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_file WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER license_file_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_file BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|license_file|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|license_file|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|license_file|created_by|immutable|Who made a row never changes.') END;
@@ -2963,7 +2963,7 @@ CREATE TRIGGER license_file_audit_update AFTER UPDATE ON license_file WHEN NEW.u
   SELECT CASE WHEN table_id = 68 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'serial' AS name, OLD.serial AS old, NEW.serial AS new
     UNION ALL SELECT 'vendor_key_id', OLD.vendor_key_id, NEW.vendor_key_id
@@ -2984,7 +2984,7 @@ CREATE TRIGGER license_file_audit_update AFTER UPDATE ON license_file WHEN NEW.u
 END;
 
 CREATE TRIGGER license_file_direct_update BEFORE UPDATE ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.vendor_key_id, OLD.vendor_key_id) NOT IN (SELECT id FROM vendor_key) THEN RAISE(ABORT, 'EK|license_file|vendor_key_id|reference|There is no vendor_key with this vendor_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 68, id, NEW.id, NULL FROM license_file
     WHERE (serial = NEW.serial) AND id IS NOT OLD.id;
@@ -2999,7 +2999,7 @@ CREATE TRIGGER license_file_direct_delete BEFORE DELETE ON license_file WHEN (SE
 END;
 
 CREATE TRIGGER license_file_audit_delete AFTER DELETE ON license_file BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, OLD.id, 'D',
     format('{"serial":%s,"vendor_key_id":%s,"document":%s,"signature":%s,"license_mode":%s,"starts_at":%s,"expires_at":%s,"grace_days":%s,"installed_at":%s,"revoked_at":%s,"revocation_reason":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.serial),
     OLD.vendor_key_id,
@@ -3020,7 +3020,7 @@ CREATE TRIGGER license_file_audit_delete AFTER DELETE ON license_file BEGIN
 END;
 
 CREATE TRIGGER feature_license_direct_insert BEFORE INSERT ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_license|feature_id|reference|There is no feature with this feature_id.')
     WHEN NEW.scope_type_id NOT IN (SELECT id FROM scope_type) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|reference|There is no scope_type with this scope_type_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|feature_license|organization_id|reference|There is no organization with this organization_id.')
@@ -3034,11 +3034,11 @@ CREATE TRIGGER feature_license_direct_insert BEFORE INSERT ON feature_license WH
 END;
 
 CREATE TRIGGER feature_license_audit_insert AFTER INSERT ON feature_license BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|feature_license|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER feature_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_license WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER feature_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_license BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|feature_license|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature_license|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature_license|created_by|immutable|Who made a row never changes.') END;
@@ -3048,8 +3048,8 @@ CREATE TRIGGER feature_license_audit_update AFTER UPDATE ON feature_license WHEN
   SELECT CASE WHEN table_id = 69 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
     UNION ALL SELECT 'scope_type_id', OLD.scope_type_id, NEW.scope_type_id
@@ -3071,7 +3071,7 @@ CREATE TRIGGER feature_license_audit_update AFTER UPDATE ON feature_license WHEN
 END;
 
 CREATE TRIGGER feature_license_direct_update BEFORE UPDATE ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_license|feature_id|reference|There is no feature with this feature_id.')
     WHEN nullif(NEW.scope_type_id, OLD.scope_type_id) NOT IN (SELECT id FROM scope_type) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|reference|There is no scope_type with this scope_type_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|feature_license|organization_id|reference|There is no organization with this organization_id.')
@@ -3089,7 +3089,7 @@ CREATE TRIGGER feature_license_direct_delete BEFORE DELETE ON feature_license WH
 END;
 
 CREATE TRIGGER feature_license_audit_delete AFTER DELETE ON feature_license BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, OLD.id, 'D',
     format('{"uuid":%s,"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"feature_value":%s,"feature_configuration":%s,"licensed_quantity":%s,"license_expires_at":%s,"license_file_id":%s,"license_key_ciphertext":%s,"license_key_hash":%s,"encryption_key_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.feature_id,
@@ -3112,7 +3112,7 @@ CREATE TRIGGER feature_license_audit_delete AFTER DELETE ON feature_license BEGI
 END;
 
 CREATE TRIGGER feature_usage_direct_insert BEFORE INSERT ON feature_usage WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_usage|feature_id|reference|There is no feature with this feature_id.')
     WHEN NEW.scope_type_id NOT IN (SELECT id FROM scope_type) THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|reference|There is no scope_type with this scope_type_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|feature_usage|organization_id|reference|There is no organization with this organization_id.') END;
@@ -3124,11 +3124,11 @@ CREATE TRIGGER feature_usage_direct_insert BEFORE INSERT ON feature_usage WHEN (
 END;
 
 CREATE TRIGGER feature_usage_audit_insert AFTER INSERT ON feature_usage BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|feature_usage|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER feature_usage_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_usage WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER feature_usage_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_usage BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|feature_usage|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|feature_usage|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature_usage|created_by|immutable|Who made a row never changes.') END;
@@ -3138,7 +3138,7 @@ CREATE TRIGGER feature_usage_audit_update AFTER UPDATE ON feature_usage WHEN NEW
   SELECT CASE WHEN table_id = 70 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'feature_id' AS name, OLD.feature_id AS old, NEW.feature_id AS new
     UNION ALL SELECT 'scope_type_id', OLD.scope_type_id, NEW.scope_type_id
@@ -3155,7 +3155,7 @@ CREATE TRIGGER feature_usage_audit_update AFTER UPDATE ON feature_usage WHEN NEW
 END;
 
 CREATE TRIGGER feature_usage_direct_update BEFORE UPDATE ON feature_usage WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_usage|feature_id|reference|There is no feature with this feature_id.')
     WHEN nullif(NEW.scope_type_id, OLD.scope_type_id) NOT IN (SELECT id FROM scope_type) THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|reference|There is no scope_type with this scope_type_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|feature_usage|organization_id|reference|There is no organization with this organization_id.') END;
@@ -3171,7 +3171,7 @@ CREATE TRIGGER feature_usage_direct_delete BEFORE DELETE ON feature_usage WHEN (
 END;
 
 CREATE TRIGGER feature_usage_audit_delete AFTER DELETE ON feature_usage BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, OLD.id, 'D',
     format('{"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"usage_period":%s,"period_starts_at":%s,"used_quantity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.feature_id,
     OLD.scope_type_id,
@@ -3188,7 +3188,7 @@ CREATE TRIGGER feature_usage_audit_delete AFTER DELETE ON feature_usage BEGIN
 END;
 
 CREATE TRIGGER entity_type_feature_direct_insert BEFORE INSERT ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.entity_type_id NOT IN (SELECT id FROM entity_type) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|reference|There is no entity_type with this entity_type_id.')
     WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 71, id, NEW.id, NULL FROM entity_type_feature
@@ -3199,11 +3199,11 @@ CREATE TRIGGER entity_type_feature_direct_insert BEFORE INSERT ON entity_type_fe
 END;
 
 CREATE TRIGGER entity_type_feature_audit_insert AFTER INSERT ON entity_type_feature BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|entity_type_feature|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER entity_type_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_type_feature WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER entity_type_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_type_feature BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|entity_type_feature|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_type_feature|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_type_feature|created_by|immutable|Who made a row never changes.') END;
@@ -3213,7 +3213,7 @@ CREATE TRIGGER entity_type_feature_audit_update AFTER UPDATE ON entity_type_feat
   SELECT CASE WHEN table_id = 71 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'entity_type_id' AS name, OLD.entity_type_id AS old, NEW.entity_type_id AS new
     UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
@@ -3227,7 +3227,7 @@ CREATE TRIGGER entity_type_feature_audit_update AFTER UPDATE ON entity_type_feat
 END;
 
 CREATE TRIGGER entity_type_feature_direct_update BEFORE UPDATE ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.entity_type_id, OLD.entity_type_id) NOT IN (SELECT id FROM entity_type) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|reference|There is no entity_type with this entity_type_id.')
     WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 71, id, NEW.id, NULL FROM entity_type_feature
@@ -3242,7 +3242,7 @@ CREATE TRIGGER entity_type_feature_direct_delete BEFORE DELETE ON entity_type_fe
 END;
 
 CREATE TRIGGER entity_type_feature_audit_delete AFTER DELETE ON entity_type_feature BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, OLD.id, 'D',
     format('{"entity_type_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.entity_type_id,
     OLD.feature_id,
@@ -3256,7 +3256,7 @@ CREATE TRIGGER entity_type_feature_audit_delete AFTER DELETE ON entity_type_feat
 END;
 
 CREATE TRIGGER entity_feature_direct_insert BEFORE INSERT ON entity_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.entity_id NOT IN (SELECT id FROM entity) THEN RAISE(ABORT, 'EK|entity_feature|entity_id|reference|There is no entity with this entity_id.')
     WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|entity_feature|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 72, id, NEW.id, NULL FROM entity_feature
@@ -3267,11 +3267,11 @@ CREATE TRIGGER entity_feature_direct_insert BEFORE INSERT ON entity_feature WHEN
 END;
 
 CREATE TRIGGER entity_feature_audit_insert AFTER INSERT ON entity_feature BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|entity_feature|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER entity_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_feature WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER entity_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_feature BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|entity_feature|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|entity_feature|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_feature|created_by|immutable|Who made a row never changes.') END;
@@ -3281,7 +3281,7 @@ CREATE TRIGGER entity_feature_audit_update AFTER UPDATE ON entity_feature WHEN N
   SELECT CASE WHEN table_id = 72 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'entity_id' AS name, OLD.entity_id AS old, NEW.entity_id AS new
     UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
@@ -3295,7 +3295,7 @@ CREATE TRIGGER entity_feature_audit_update AFTER UPDATE ON entity_feature WHEN N
 END;
 
 CREATE TRIGGER entity_feature_direct_update BEFORE UPDATE ON entity_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.entity_id, OLD.entity_id) NOT IN (SELECT id FROM entity) THEN RAISE(ABORT, 'EK|entity_feature|entity_id|reference|There is no entity with this entity_id.')
     WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|entity_feature|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 72, id, NEW.id, NULL FROM entity_feature
@@ -3310,7 +3310,7 @@ CREATE TRIGGER entity_feature_direct_delete BEFORE DELETE ON entity_feature WHEN
 END;
 
 CREATE TRIGGER entity_feature_audit_delete AFTER DELETE ON entity_feature BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, OLD.id, 'D',
     format('{"entity_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.entity_id,
     OLD.feature_id,
@@ -3324,7 +3324,7 @@ CREATE TRIGGER entity_feature_audit_delete AFTER DELETE ON entity_feature BEGIN
 END;
 
 CREATE TRIGGER model_registry_direct_insert BEFORE INSERT ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|model_registry|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 73, id, NEW.id, NULL FROM model_registry
     WHERE id = nullif(NEW.id, -1) OR provider COLLATE NOCASE = NEW.provider AND model_id = NEW.model_id;
@@ -3334,11 +3334,11 @@ CREATE TRIGGER model_registry_direct_insert BEFORE INSERT ON model_registry WHEN
 END;
 
 CREATE TRIGGER model_registry_audit_insert AFTER INSERT ON model_registry BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|model_registry|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER model_registry_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON model_registry WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER model_registry_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON model_registry BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|model_registry|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|model_registry|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|model_registry|created_by|immutable|Who made a row never changes.') END;
@@ -3348,7 +3348,7 @@ CREATE TRIGGER model_registry_audit_update AFTER UPDATE ON model_registry WHEN N
   SELECT CASE WHEN table_id = 73 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'provider' AS name, OLD.provider COLLATE BINARY AS old, NEW.provider AS new
     UNION ALL SELECT 'model_id', OLD.model_id, NEW.model_id
@@ -3362,7 +3362,7 @@ CREATE TRIGGER model_registry_audit_update AFTER UPDATE ON model_registry WHEN N
 END;
 
 CREATE TRIGGER model_registry_direct_update BEFORE UPDATE ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|model_registry|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 73, id, NEW.id, NULL FROM model_registry
     WHERE (provider COLLATE NOCASE = NEW.provider AND model_id = NEW.model_id) AND id IS NOT OLD.id;
@@ -3377,7 +3377,7 @@ CREATE TRIGGER model_registry_direct_delete BEFORE DELETE ON model_registry WHEN
 END;
 
 CREATE TRIGGER model_registry_audit_delete AFTER DELETE ON model_registry BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, OLD.id, 'D',
     format('{"provider":%s,"model_id":%s,"model_name":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.provider),
     json_quote(OLD.model_id),
@@ -3391,7 +3391,7 @@ CREATE TRIGGER model_registry_audit_delete AFTER DELETE ON model_registry BEGIN
 END;
 
 CREATE TRIGGER component_registry_direct_insert BEFORE INSERT ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|component_registry|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 74, id, NEW.id, NULL FROM component_registry
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -3401,11 +3401,11 @@ CREATE TRIGGER component_registry_direct_insert BEFORE INSERT ON component_regis
 END;
 
 CREATE TRIGGER component_registry_audit_insert AFTER INSERT ON component_registry BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|component_registry|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER component_registry_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON component_registry WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER component_registry_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON component_registry BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|component_registry|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|component_registry|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|component_registry|created_by|immutable|Who made a row never changes.') END;
@@ -3415,7 +3415,7 @@ CREATE TRIGGER component_registry_audit_update AFTER UPDATE ON component_registr
   SELECT CASE WHEN table_id = 74 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -3429,7 +3429,7 @@ CREATE TRIGGER component_registry_audit_update AFTER UPDATE ON component_registr
 END;
 
 CREATE TRIGGER component_registry_direct_update BEFORE UPDATE ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|component_registry|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 74, id, NEW.id, NULL FROM component_registry
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -3443,7 +3443,7 @@ CREATE TRIGGER component_registry_direct_delete BEFORE DELETE ON component_regis
 END;
 
 CREATE TRIGGER component_registry_audit_delete AFTER DELETE ON component_registry BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -3457,7 +3457,7 @@ CREATE TRIGGER component_registry_audit_delete AFTER DELETE ON component_registr
 END;
 
 CREATE TRIGGER configuration_type_direct_insert BEFORE INSERT ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 78, id, NEW.id, NULL FROM configuration_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR (is_default = 1) AND (ifnull(NEW.is_default, 0) = 1) AND is_default = ifnull(NEW.is_default, 0);
   DELETE FROM configuration_type WHERE changes() AND id IN (
@@ -3466,11 +3466,11 @@ CREATE TRIGGER configuration_type_direct_insert BEFORE INSERT ON configuration_t
 END;
 
 CREATE TRIGGER configuration_type_audit_insert AFTER INSERT ON configuration_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|configuration_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER configuration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON configuration_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER configuration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON configuration_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|configuration_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|configuration_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|configuration_type|created_by|immutable|Who made a row never changes.') END;
@@ -3480,7 +3480,7 @@ CREATE TRIGGER configuration_type_audit_update AFTER UPDATE ON configuration_typ
   SELECT CASE WHEN table_id = 78 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -3500,7 +3500,7 @@ CREATE TRIGGER configuration_type_audit_update AFTER UPDATE ON configuration_typ
 END;
 
 CREATE TRIGGER configuration_type_direct_update BEFORE UPDATE ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 78, id, NEW.id, NULL FROM configuration_type
     WHERE (code COLLATE NOCASE = NEW.code OR (is_default = 1) AND (ifnull(NEW.is_default, 0) = 1) AND is_default = ifnull(NEW.is_default, 0)) AND id IS NOT OLD.id;
   DELETE FROM configuration_type WHERE changes() AND id IN (
@@ -3514,7 +3514,7 @@ CREATE TRIGGER configuration_type_direct_delete BEFORE DELETE ON configuration_t
 END;
 
 CREATE TRIGGER configuration_type_audit_delete AFTER DELETE ON configuration_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"schema_definition":%s,"applies_to_system":%s,"applies_to_program":%s,"applies_to_producer":%s,"applies_to_entity":%s,"applies_to_user":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -3534,7 +3534,7 @@ CREATE TRIGGER configuration_type_audit_delete AFTER DELETE ON configuration_typ
 END;
 
 CREATE TRIGGER configuration_direct_insert BEFORE INSERT ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.configuration_type_id NOT IN (SELECT id FROM configuration_type) THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|reference|There is no configuration_type with this configuration_type_id.')
     WHEN NEW.scope_type_id NOT IN (SELECT id FROM scope_type) THEN RAISE(ABORT, 'EK|configuration|scope_type_id|reference|There is no scope_type with this scope_type_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|configuration|organization_id|reference|There is no organization with this organization_id.') END;
@@ -3546,11 +3546,11 @@ CREATE TRIGGER configuration_direct_insert BEFORE INSERT ON configuration WHEN (
 END;
 
 CREATE TRIGGER configuration_audit_insert AFTER INSERT ON configuration BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|configuration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON configuration WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON configuration BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|configuration|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|configuration|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|configuration|created_by|immutable|Who made a row never changes.') END;
@@ -3560,7 +3560,7 @@ CREATE TRIGGER configuration_audit_update AFTER UPDATE ON configuration WHEN NEW
   SELECT CASE WHEN table_id = 79 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'configuration_type_id' AS name, OLD.configuration_type_id AS old, NEW.configuration_type_id AS new
     UNION ALL SELECT 'scope_type_id', OLD.scope_type_id, NEW.scope_type_id
@@ -3577,7 +3577,7 @@ CREATE TRIGGER configuration_audit_update AFTER UPDATE ON configuration WHEN NEW
 END;
 
 CREATE TRIGGER configuration_direct_update BEFORE UPDATE ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.configuration_type_id, OLD.configuration_type_id) NOT IN (SELECT id FROM configuration_type) THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|reference|There is no configuration_type with this configuration_type_id.')
     WHEN nullif(NEW.scope_type_id, OLD.scope_type_id) NOT IN (SELECT id FROM scope_type) THEN RAISE(ABORT, 'EK|configuration|scope_type_id|reference|There is no scope_type with this scope_type_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|configuration|organization_id|reference|There is no organization with this organization_id.') END;
@@ -3596,7 +3596,7 @@ CREATE TRIGGER configuration_direct_delete BEFORE DELETE ON configuration WHEN (
 END;
 
 CREATE TRIGGER configuration_audit_delete AFTER DELETE ON configuration BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, OLD.id, 'D',
     format('{"configuration_type_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"config_data":%s,"config_metadata":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.configuration_type_id,
     OLD.scope_type_id,
@@ -3613,7 +3613,7 @@ CREATE TRIGGER configuration_audit_delete AFTER DELETE ON configuration BEGIN
 END;
 
 CREATE TRIGGER communication_channel_direct_insert BEFORE INSERT ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 51, id, NEW.id, NULL FROM communication_channel
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM communication_channel WHERE changes() AND id IN (
@@ -3622,11 +3622,11 @@ CREATE TRIGGER communication_channel_direct_insert BEFORE INSERT ON communicatio
 END;
 
 CREATE TRIGGER communication_channel_audit_insert AFTER INSERT ON communication_channel BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|communication_channel|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER communication_channel_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_channel WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER communication_channel_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_channel BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|communication_channel|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_channel|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_channel|created_by|immutable|Who made a row never changes.') END;
@@ -3636,7 +3636,7 @@ CREATE TRIGGER communication_channel_audit_update AFTER UPDATE ON communication_
   SELECT CASE WHEN table_id = 51 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -3651,7 +3651,7 @@ CREATE TRIGGER communication_channel_audit_update AFTER UPDATE ON communication_
 END;
 
 CREATE TRIGGER communication_channel_direct_update BEFORE UPDATE ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 51, id, NEW.id, NULL FROM communication_channel
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM communication_channel WHERE changes() AND id IN (
@@ -3666,7 +3666,7 @@ CREATE TRIGGER communication_channel_direct_delete BEFORE DELETE ON communicatio
 END;
 
 CREATE TRIGGER communication_channel_audit_delete AFTER DELETE ON communication_channel BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"is_real_time":%s,"requires_authentication":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -3681,7 +3681,7 @@ CREATE TRIGGER communication_channel_audit_delete AFTER DELETE ON communication_
 END;
 
 CREATE TRIGGER communication_status_direct_insert BEFORE INSERT ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 52, id, NEW.id, NULL FROM communication_status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM communication_status WHERE changes() AND id IN (
@@ -3690,11 +3690,11 @@ CREATE TRIGGER communication_status_direct_insert BEFORE INSERT ON communication
 END;
 
 CREATE TRIGGER communication_status_audit_insert AFTER INSERT ON communication_status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|communication_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER communication_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_status WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER communication_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_status BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|communication_status|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_status|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_status|created_by|immutable|Who made a row never changes.') END;
@@ -3704,7 +3704,7 @@ CREATE TRIGGER communication_status_audit_update AFTER UPDATE ON communication_s
   SELECT CASE WHEN table_id = 52 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -3719,7 +3719,7 @@ CREATE TRIGGER communication_status_audit_update AFTER UPDATE ON communication_s
 END;
 
 CREATE TRIGGER communication_status_direct_update BEFORE UPDATE ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 52, id, NEW.id, NULL FROM communication_status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM communication_status WHERE changes() AND id IN (
@@ -3733,7 +3733,7 @@ CREATE TRIGGER communication_status_direct_delete BEFORE DELETE ON communication
 END;
 
 CREATE TRIGGER communication_status_audit_delete AFTER DELETE ON communication_status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"is_error_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -3748,7 +3748,7 @@ CREATE TRIGGER communication_status_audit_delete AFTER DELETE ON communication_s
 END;
 
 CREATE TRIGGER business_context_type_direct_insert BEFORE INSERT ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 53, id, NEW.id, NULL FROM business_context_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM business_context_type WHERE changes() AND id IN (
@@ -3757,11 +3757,11 @@ CREATE TRIGGER business_context_type_direct_insert BEFORE INSERT ON business_con
 END;
 
 CREATE TRIGGER business_context_type_audit_insert AFTER INSERT ON business_context_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|business_context_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER business_context_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON business_context_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER business_context_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON business_context_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|business_context_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|business_context_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|business_context_type|created_by|immutable|Who made a row never changes.') END;
@@ -3771,7 +3771,7 @@ CREATE TRIGGER business_context_type_audit_update AFTER UPDATE ON business_conte
   SELECT CASE WHEN table_id = 53 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -3785,7 +3785,7 @@ CREATE TRIGGER business_context_type_audit_update AFTER UPDATE ON business_conte
 END;
 
 CREATE TRIGGER business_context_type_direct_update BEFORE UPDATE ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 53, id, NEW.id, NULL FROM business_context_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM business_context_type WHERE changes() AND id IN (
@@ -3800,7 +3800,7 @@ CREATE TRIGGER business_context_type_direct_delete BEFORE DELETE ON business_con
 END;
 
 CREATE TRIGGER business_context_type_audit_delete AFTER DELETE ON business_context_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -3814,7 +3814,7 @@ CREATE TRIGGER business_context_type_audit_delete AFTER DELETE ON business_conte
 END;
 
 CREATE TRIGGER communication_type_direct_insert BEFORE INSERT ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 54, id, NEW.id, NULL FROM communication_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM communication_type WHERE changes() AND id IN (
@@ -3823,11 +3823,11 @@ CREATE TRIGGER communication_type_direct_insert BEFORE INSERT ON communication_t
 END;
 
 CREATE TRIGGER communication_type_audit_insert AFTER INSERT ON communication_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|communication_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER communication_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER communication_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|communication_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_type|created_by|immutable|Who made a row never changes.') END;
@@ -3837,7 +3837,7 @@ CREATE TRIGGER communication_type_audit_update AFTER UPDATE ON communication_typ
   SELECT CASE WHEN table_id = 54 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -3853,7 +3853,7 @@ CREATE TRIGGER communication_type_audit_update AFTER UPDATE ON communication_typ
 END;
 
 CREATE TRIGGER communication_type_direct_update BEFORE UPDATE ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 54, id, NEW.id, NULL FROM communication_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM communication_type WHERE changes() AND id IN (
@@ -3868,7 +3868,7 @@ CREATE TRIGGER communication_type_direct_delete BEFORE DELETE ON communication_t
 END;
 
 CREATE TRIGGER communication_type_audit_delete AFTER DELETE ON communication_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"request_schema":%s,"response_schema":%s,"metadata_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -3884,7 +3884,7 @@ CREATE TRIGGER communication_type_audit_delete AFTER DELETE ON communication_typ
 END;
 
 CREATE TRIGGER communication_type_channel_direct_insert BEFORE INSERT ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.communication_type_id NOT IN (SELECT id FROM communication_type) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|reference|There is no communication_type with this communication_type_id.')
     WHEN NEW.channel_id NOT IN (SELECT id FROM communication_channel) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|reference|There is no communication_channel with this channel_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 55, id, NEW.id, NULL FROM communication_type_channel
@@ -3895,11 +3895,11 @@ CREATE TRIGGER communication_type_channel_direct_insert BEFORE INSERT ON communi
 END;
 
 CREATE TRIGGER communication_type_channel_audit_insert AFTER INSERT ON communication_type_channel BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|communication_type_channel|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER communication_type_channel_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_type_channel WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER communication_type_channel_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_type_channel BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|communication_type_channel|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_type_channel|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_type_channel|created_by|immutable|Who made a row never changes.') END;
@@ -3909,7 +3909,7 @@ CREATE TRIGGER communication_type_channel_audit_update AFTER UPDATE ON communica
   SELECT CASE WHEN table_id = 55 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'communication_type_id' AS name, OLD.communication_type_id AS old, NEW.communication_type_id AS new
     UNION ALL SELECT 'channel_id', OLD.channel_id, NEW.channel_id
@@ -3923,7 +3923,7 @@ CREATE TRIGGER communication_type_channel_audit_update AFTER UPDATE ON communica
 END;
 
 CREATE TRIGGER communication_type_channel_direct_update BEFORE UPDATE ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.communication_type_id, OLD.communication_type_id) NOT IN (SELECT id FROM communication_type) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|reference|There is no communication_type with this communication_type_id.')
     WHEN nullif(NEW.channel_id, OLD.channel_id) NOT IN (SELECT id FROM communication_channel) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|reference|There is no communication_channel with this channel_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 55, id, NEW.id, NULL FROM communication_type_channel
@@ -3938,7 +3938,7 @@ CREATE TRIGGER communication_type_channel_direct_delete BEFORE DELETE ON communi
 END;
 
 CREATE TRIGGER communication_type_channel_audit_delete AFTER DELETE ON communication_type_channel BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, OLD.id, 'D',
     format('{"communication_type_id":%s,"channel_id":%s,"is_default":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.communication_type_id,
     OLD.channel_id,
@@ -3952,7 +3952,7 @@ CREATE TRIGGER communication_type_channel_audit_delete AFTER DELETE ON communica
 END;
 
 CREATE TRIGGER communication_direct_insert BEFORE INSERT ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|communication|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.communication_type_id NOT IN (SELECT id FROM communication_type) THEN RAISE(ABORT, 'EK|communication|communication_type_id|reference|There is no communication_type with this communication_type_id.')
     WHEN NEW.source_type_id NOT IN (SELECT id FROM entity_reference_type) THEN RAISE(ABORT, 'EK|communication|source_type_id|reference|There is no entity_reference_type with this source_type_id.')
@@ -3969,7 +3969,7 @@ CREATE TRIGGER communication_direct_insert BEFORE INSERT ON communication WHEN (
 END;
 
 CREATE TRIGGER communication_audit_insert AFTER INSERT ON communication BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|communication|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
@@ -3977,7 +3977,7 @@ CREATE TRIGGER communication_direct_inserted AFTER INSERT ON communication WHEN 
   SELECT CASE WHEN NEW.parent_communication_id NOT NULL AND NEW.parent_communication_id NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|communication|parent_communication_id|reference|There is no communication with this parent_communication_id.') END;
 END;
 
-CREATE TRIGGER communication_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER communication_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|communication|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication|created_by|immutable|Who made a row never changes.') END;
@@ -3987,7 +3987,7 @@ CREATE TRIGGER communication_audit_update AFTER UPDATE ON communication WHEN NEW
   SELECT CASE WHEN table_id = 56 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
@@ -4020,7 +4020,7 @@ CREATE TRIGGER communication_audit_update AFTER UPDATE ON communication WHEN NEW
 END;
 
 CREATE TRIGGER communication_direct_update BEFORE UPDATE ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|communication|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.communication_type_id, OLD.communication_type_id) NOT IN (SELECT id FROM communication_type) THEN RAISE(ABORT, 'EK|communication|communication_type_id|reference|There is no communication_type with this communication_type_id.')
     WHEN nullif(NEW.source_type_id, OLD.source_type_id) NOT IN (SELECT id FROM entity_reference_type) THEN RAISE(ABORT, 'EK|communication|source_type_id|reference|There is no entity_reference_type with this source_type_id.')
@@ -4047,7 +4047,7 @@ CREATE TRIGGER communication_direct_delete BEFORE DELETE ON communication WHEN (
 END;
 
 CREATE TRIGGER communication_audit_delete AFTER DELETE ON communication BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, OLD.id, 'D',
     format('{"uuid":%s,"organization_id":%s,"communication_type_id":%s,"source_type_id":%s,"source_id":%s,"target_type_id":%s,"target_id":%s,"channel_id":%s,"direction_id":%s,"business_context_type_id":%s,"business_context_id":%s,"request_data":%s,"response_data":%s,"metadata":%s,"communication_status_id":%s,"error_message":%s,"retry_count":%s,"scheduled_at":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"idempotency_key":%s,"parent_communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.organization_id,
@@ -4080,7 +4080,7 @@ CREATE TRIGGER communication_audit_delete AFTER DELETE ON communication BEGIN
 END;
 
 CREATE TRIGGER communication_business_context_direct_insert BEFORE INSERT ON communication_business_context WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.communication_id NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|communication_business_context|communication_id|reference|There is no communication with this communication_id.')
     WHEN NEW.context_type_id NOT IN (SELECT id FROM business_context_type) THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|reference|There is no business_context_type with this context_type_id.')
     WHEN ifnull(NEW.relationship_type_id, 2) NOT IN (SELECT id FROM relationship_type) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|reference|There is no relationship_type with this relationship_type_id.') END;
@@ -4092,11 +4092,11 @@ CREATE TRIGGER communication_business_context_direct_insert BEFORE INSERT ON com
 END;
 
 CREATE TRIGGER communication_business_context_audit_insert AFTER INSERT ON communication_business_context BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|communication_business_context|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER communication_business_context_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_business_context WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER communication_business_context_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_business_context BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|communication_business_context|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|communication_business_context|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_business_context|created_by|immutable|Who made a row never changes.') END;
@@ -4106,7 +4106,7 @@ CREATE TRIGGER communication_business_context_audit_update AFTER UPDATE ON commu
   SELECT CASE WHEN table_id = 57 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'communication_id' AS name, OLD.communication_id AS old, NEW.communication_id AS new
     UNION ALL SELECT 'context_type_id', OLD.context_type_id, NEW.context_type_id
@@ -4120,7 +4120,7 @@ CREATE TRIGGER communication_business_context_audit_update AFTER UPDATE ON commu
 END;
 
 CREATE TRIGGER communication_business_context_direct_update BEFORE UPDATE ON communication_business_context WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.communication_id, OLD.communication_id) NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|communication_business_context|communication_id|reference|There is no communication with this communication_id.')
     WHEN nullif(NEW.context_type_id, OLD.context_type_id) NOT IN (SELECT id FROM business_context_type) THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|reference|There is no business_context_type with this context_type_id.')
     WHEN nullif(NEW.relationship_type_id, OLD.relationship_type_id) NOT IN (SELECT id FROM relationship_type) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|reference|There is no relationship_type with this relationship_type_id.') END;
@@ -4136,7 +4136,7 @@ CREATE TRIGGER communication_business_context_direct_delete BEFORE DELETE ON com
 END;
 
 CREATE TRIGGER communication_business_context_audit_delete AFTER DELETE ON communication_business_context BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, OLD.id, 'D',
     format('{"communication_id":%s,"context_type_id":%s,"context_id":%s,"relationship_type_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.communication_id,
     OLD.context_type_id,
@@ -4150,7 +4150,7 @@ CREATE TRIGGER communication_business_context_audit_delete AFTER DELETE ON commu
 END;
 
 CREATE TRIGGER integration_type_direct_insert BEFORE INSERT ON integration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|integration_type|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 30, id, NEW.id, NULL FROM integration_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR (is_default = 1) AND (ifnull(NEW.is_default, 0) = 1) AND is_default = ifnull(NEW.is_default, 0);
@@ -4160,11 +4160,11 @@ CREATE TRIGGER integration_type_direct_insert BEFORE INSERT ON integration_type 
 END;
 
 CREATE TRIGGER integration_type_audit_insert AFTER INSERT ON integration_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_type|created_by|immutable|Who made a row never changes.') END;
@@ -4174,7 +4174,7 @@ CREATE TRIGGER integration_type_audit_update AFTER UPDATE ON integration_type WH
   SELECT CASE WHEN table_id = 30 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -4189,7 +4189,7 @@ CREATE TRIGGER integration_type_audit_update AFTER UPDATE ON integration_type WH
 END;
 
 CREATE TRIGGER integration_type_direct_update BEFORE UPDATE ON integration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|integration_type|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 30, id, NEW.id, NULL FROM integration_type
     WHERE (code COLLATE NOCASE = NEW.code OR (is_default = 1) AND (ifnull(NEW.is_default, 0) = 1) AND is_default = ifnull(NEW.is_default, 0)) AND id IS NOT OLD.id;
@@ -4206,7 +4206,7 @@ CREATE TRIGGER integration_type_direct_delete BEFORE DELETE ON integration_type 
 END;
 
 CREATE TRIGGER integration_type_audit_delete AFTER DELETE ON integration_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"feature_id":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -4221,7 +4221,7 @@ CREATE TRIGGER integration_type_audit_delete AFTER DELETE ON integration_type BE
 END;
 
 CREATE TRIGGER map_integration_configuration_direct_insert BEFORE INSERT ON map_integration_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|map_integration_configuration|program_id|reference|There is no program with this program_id.')
     WHEN NEW.integration_type_id NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.configuration_id NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|map_integration_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
@@ -4233,11 +4233,11 @@ CREATE TRIGGER map_integration_configuration_direct_insert BEFORE INSERT ON map_
 END;
 
 CREATE TRIGGER map_integration_configuration_audit_insert AFTER INSERT ON map_integration_configuration BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|map_integration_configuration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER map_integration_configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON map_integration_configuration WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER map_integration_configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON map_integration_configuration BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|map_integration_configuration|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|map_integration_configuration|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|map_integration_configuration|created_by|immutable|Who made a row never changes.') END;
@@ -4247,7 +4247,7 @@ CREATE TRIGGER map_integration_configuration_audit_update AFTER UPDATE ON map_in
   SELECT CASE WHEN table_id = 97 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'program_id' AS name, OLD.program_id AS old, NEW.program_id AS new
     UNION ALL SELECT 'integration_type_id', OLD.integration_type_id, NEW.integration_type_id
@@ -4260,7 +4260,7 @@ CREATE TRIGGER map_integration_configuration_audit_update AFTER UPDATE ON map_in
 END;
 
 CREATE TRIGGER map_integration_configuration_direct_update BEFORE UPDATE ON map_integration_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.program_id, OLD.program_id) NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|map_integration_configuration|program_id|reference|There is no program with this program_id.')
     WHEN nullif(NEW.integration_type_id, OLD.integration_type_id) NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN nullif(NEW.configuration_id, OLD.configuration_id) NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|map_integration_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
@@ -4276,7 +4276,7 @@ CREATE TRIGGER map_integration_configuration_direct_delete BEFORE DELETE ON map_
 END;
 
 CREATE TRIGGER map_integration_configuration_audit_delete AFTER DELETE ON map_integration_configuration BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, OLD.id, 'D',
     format('{"program_id":%s,"integration_type_id":%s,"configuration_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.program_id,
     OLD.integration_type_id,
@@ -4289,7 +4289,7 @@ CREATE TRIGGER map_integration_configuration_audit_delete AFTER DELETE ON map_in
 END;
 
 CREATE TRIGGER template_category_direct_insert BEFORE INSERT ON template_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 31, id, NEW.id, NULL FROM template_category
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM template_category WHERE changes() AND id IN (
@@ -4298,11 +4298,11 @@ CREATE TRIGGER template_category_direct_insert BEFORE INSERT ON template_categor
 END;
 
 CREATE TRIGGER template_category_audit_insert AFTER INSERT ON template_category BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|template_category|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER template_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON template_category WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER template_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON template_category BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|template_category|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|template_category|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|template_category|created_by|immutable|Who made a row never changes.') END;
@@ -4312,7 +4312,7 @@ CREATE TRIGGER template_category_audit_update AFTER UPDATE ON template_category 
   SELECT CASE WHEN table_id = 31 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -4325,7 +4325,7 @@ CREATE TRIGGER template_category_audit_update AFTER UPDATE ON template_category 
 END;
 
 CREATE TRIGGER template_category_direct_update BEFORE UPDATE ON template_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 31, id, NEW.id, NULL FROM template_category
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM template_category WHERE changes() AND id IN (
@@ -4339,7 +4339,7 @@ CREATE TRIGGER template_category_direct_delete BEFORE DELETE ON template_categor
 END;
 
 CREATE TRIGGER template_category_audit_delete AFTER DELETE ON template_category BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -4352,7 +4352,7 @@ CREATE TRIGGER template_category_audit_delete AFTER DELETE ON template_category 
 END;
 
 CREATE TRIGGER integration_direct_insert BEFORE INSERT ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_type_id NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|integration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.entity_id NOT NULL AND NEW.entity_id NOT IN (SELECT id FROM entity) THEN RAISE(ABORT, 'EK|integration|entity_id|reference|There is no entity with this entity_id.') END;
@@ -4364,11 +4364,11 @@ CREATE TRIGGER integration_direct_insert BEFORE INSERT ON integration WHEN (SELE
 END;
 
 CREATE TRIGGER integration_audit_insert AFTER INSERT ON integration BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration|created_by|immutable|Who made a row never changes.') END;
@@ -4378,7 +4378,7 @@ CREATE TRIGGER integration_audit_update AFTER UPDATE ON integration WHEN NEW.upd
   SELECT CASE WHEN table_id = 32 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'integration_name' AS name, OLD.integration_name COLLATE BINARY AS old, NEW.integration_name AS new
     UNION ALL SELECT 'integration_type_id', OLD.integration_type_id, NEW.integration_type_id
@@ -4396,7 +4396,7 @@ CREATE TRIGGER integration_audit_update AFTER UPDATE ON integration WHEN NEW.upd
 END;
 
 CREATE TRIGGER integration_direct_update BEFORE UPDATE ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_type_id, OLD.integration_type_id) NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|integration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.entity_id, OLD.entity_id) NOT NULL AND NEW.entity_id NOT IN (SELECT id FROM entity) THEN RAISE(ABORT, 'EK|integration|entity_id|reference|There is no entity with this entity_id.') END;
@@ -4424,7 +4424,7 @@ CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELE
 END;
 
 CREATE TRIGGER integration_audit_delete AFTER DELETE ON integration BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, OLD.id, 'D',
     format('{"integration_name":%s,"integration_type_id":%s,"organization_id":%s,"entity_id":%s,"connection_config":%s,"health_status":%s,"last_health_check_at":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.integration_name),
     OLD.integration_type_id,
@@ -4442,7 +4442,7 @@ CREATE TRIGGER integration_audit_delete AFTER DELETE ON integration BEGIN
 END;
 
 CREATE TRIGGER integration_credential_direct_insert BEFORE INSERT ON integration_credential WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_credential|integration_id|reference|There is no integration with this integration_id.')
     WHEN ifnull(NEW.environment_id, 1) NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|reference|There is no environment with this environment_id.')
     WHEN NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|integration_credential|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
@@ -4454,11 +4454,11 @@ CREATE TRIGGER integration_credential_direct_insert BEFORE INSERT ON integration
 END;
 
 CREATE TRIGGER integration_credential_audit_insert AFTER INSERT ON integration_credential BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 33, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 33, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_credential|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_credential_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_credential WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_credential_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_credential BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_credential|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_credential|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_credential|created_by|immutable|Who made a row never changes.') END;
@@ -4468,8 +4468,8 @@ CREATE TRIGGER integration_credential_audit_update AFTER UPDATE ON integration_c
   SELECT CASE WHEN table_id = 33 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 33, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('value_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('value_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 33, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('value_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('value_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'integration_id', OLD.integration_id, NEW.integration_id
     UNION ALL SELECT 'environment_id', OLD.environment_id, NEW.environment_id
@@ -4486,7 +4486,7 @@ CREATE TRIGGER integration_credential_audit_update AFTER UPDATE ON integration_c
 END;
 
 CREATE TRIGGER integration_credential_direct_update BEFORE UPDATE ON integration_credential WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_credential|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.environment_id, OLD.environment_id) NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|reference|There is no environment with this environment_id.')
     WHEN nullif(NEW.encryption_key_id, OLD.encryption_key_id) NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|integration_credential|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
@@ -4502,7 +4502,7 @@ CREATE TRIGGER integration_credential_direct_delete BEFORE DELETE ON integration
 END;
 
 CREATE TRIGGER integration_credential_audit_delete AFTER DELETE ON integration_credential BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 33, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 33, OLD.id, 'D',
     format('{"uuid":%s,"integration_id":%s,"environment_id":%s,"credential_key":%s,"value_ciphertext":%s,"encryption_key_id":%s,"expires_at":%s,"last_rotated_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.integration_id,
@@ -4520,7 +4520,7 @@ CREATE TRIGGER integration_credential_audit_delete AFTER DELETE ON integration_c
 END;
 
 CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_mapping|integration_id|reference|There is no integration with this integration_id.')
     WHEN ifnull(NEW.communication_direction_id, 1) NOT IN (SELECT id FROM communication_direction) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|reference|There is no communication_direction with this communication_direction_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_mapping|organization_id|reference|There is no organization with this organization_id.') END;
@@ -4532,11 +4532,11 @@ CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_ma
 END;
 
 CREATE TRIGGER integration_mapping_audit_insert AFTER INSERT ON integration_mapping BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_mapping|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_mapping_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_mapping WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_mapping_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_mapping BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_mapping|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_mapping|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_mapping|created_by|immutable|Who made a row never changes.') END;
@@ -4546,8 +4546,8 @@ CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapp
   SELECT CASE WHEN table_id = 34 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
     UNION ALL SELECT 'mapping_name', OLD.mapping_name, NEW.mapping_name
     UNION ALL SELECT 'mapping_type', OLD.mapping_type, NEW.mapping_type
@@ -4574,7 +4574,7 @@ CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapp
 END;
 
 CREATE TRIGGER integration_mapping_direct_update BEFORE UPDATE ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_mapping|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.communication_direction_id, OLD.communication_direction_id) NOT IN (SELECT id FROM communication_direction) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|reference|There is no communication_direction with this communication_direction_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_mapping|organization_id|reference|There is no organization with this organization_id.') END;
@@ -4592,7 +4592,7 @@ CREATE TRIGGER integration_mapping_direct_delete BEFORE DELETE ON integration_ma
 END;
 
 CREATE TRIGGER integration_mapping_audit_delete AFTER DELETE ON integration_mapping BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, OLD.id, 'D',
     format('{"integration_id":%s,"mapping_name":%s,"mapping_type":%s,"source_path":%s,"target_path":%s,"source_data_type":%s,"target_data_type":%s,"is_required":%s,"default_value":%s,"transformation_rules":%s,"validation_rules":%s,"communication_direction_id":%s,"error_handling":%s,"mapping_notes":%s,"change_reason":%s,"test_coverage":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.integration_id,
     json_quote(OLD.mapping_name),
@@ -4620,7 +4620,7 @@ CREATE TRIGGER integration_mapping_audit_delete AFTER DELETE ON integration_mapp
 END;
 
 CREATE TRIGGER integration_mapping_test_direct_insert BEFORE INSERT ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.mapping_id NOT IN (SELECT id FROM integration_mapping) THEN RAISE(ABORT, 'EK|integration_mapping_test|mapping_id|reference|There is no integration_mapping with this mapping_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_mapping_test|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 80, id, NEW.id, NULL FROM integration_mapping_test
@@ -4631,11 +4631,11 @@ CREATE TRIGGER integration_mapping_test_direct_insert BEFORE INSERT ON integrati
 END;
 
 CREATE TRIGGER integration_mapping_test_audit_insert AFTER INSERT ON integration_mapping_test BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_mapping_test|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_mapping_test_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_mapping_test WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_mapping_test_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_mapping_test BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_mapping_test|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_mapping_test|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_mapping_test|created_by|immutable|Who made a row never changes.') END;
@@ -4645,7 +4645,7 @@ CREATE TRIGGER integration_mapping_test_audit_update AFTER UPDATE ON integration
   SELECT CASE WHEN table_id = 80 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'mapping_id' AS name, OLD.mapping_id AS old, NEW.mapping_id AS new
     UNION ALL SELECT 'test_name', OLD.test_name, NEW.test_name
@@ -4666,7 +4666,7 @@ CREATE TRIGGER integration_mapping_test_audit_update AFTER UPDATE ON integration
 END;
 
 CREATE TRIGGER integration_mapping_test_direct_update BEFORE UPDATE ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.mapping_id, OLD.mapping_id) NOT IN (SELECT id FROM integration_mapping) THEN RAISE(ABORT, 'EK|integration_mapping_test|mapping_id|reference|There is no integration_mapping with this mapping_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_mapping_test|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 80, id, NEW.id, NULL FROM integration_mapping_test
@@ -4681,7 +4681,7 @@ CREATE TRIGGER integration_mapping_test_direct_delete BEFORE DELETE ON integrati
 END;
 
 CREATE TRIGGER integration_mapping_test_audit_delete AFTER DELETE ON integration_mapping_test BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, OLD.id, 'D',
     format('{"mapping_id":%s,"test_name":%s,"test_type":%s,"input_data":%s,"expected_output":%s,"test_status":%s,"actual_output":%s,"execution_time_ms":%s,"error_message":%s,"last_run_at":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.mapping_id,
     json_quote(OLD.test_name),
@@ -4702,7 +4702,7 @@ CREATE TRIGGER integration_mapping_test_audit_delete AFTER DELETE ON integration
 END;
 
 CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 35, id, NEW.id, NULL FROM integration_pipeline_definition
@@ -4713,11 +4713,11 @@ CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON in
 END;
 
 CREATE TRIGGER integration_pipeline_definition_audit_insert AFTER INSERT ON integration_pipeline_definition BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_pipeline_definition_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_pipeline_definition WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_pipeline_definition_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_pipeline_definition BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_pipeline_definition|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_pipeline_definition|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_pipeline_definition|created_by|immutable|Who made a row never changes.') END;
@@ -4727,7 +4727,7 @@ CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON inte
   SELECT CASE WHEN table_id = 35 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'pipeline_name' AS name, OLD.pipeline_name AS old, NEW.pipeline_name AS new
     UNION ALL SELECT 'description', OLD.description, NEW.description
@@ -4748,7 +4748,7 @@ CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON inte
 END;
 
 CREATE TRIGGER integration_pipeline_definition_direct_update BEFORE UPDATE ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 35, id, NEW.id, NULL FROM integration_pipeline_definition
@@ -4764,7 +4764,7 @@ CREATE TRIGGER integration_pipeline_definition_direct_delete BEFORE DELETE ON in
 END;
 
 CREATE TRIGGER integration_pipeline_definition_audit_delete AFTER DELETE ON integration_pipeline_definition BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, OLD.id, 'D',
     format('{"pipeline_name":%s,"description":%s,"integration_id":%s,"pipeline_type":%s,"pipeline_steps":%s,"error_handling_strategy":%s,"dead_letter_config":%s,"performance_config":%s,"monitoring_config":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.pipeline_name),
     json_quote(OLD.description),
@@ -4785,7 +4785,7 @@ CREATE TRIGGER integration_pipeline_definition_audit_delete AFTER DELETE ON inte
 END;
 
 CREATE TRIGGER integration_transformation_direct_insert BEFORE INSERT ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_transformation|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 81, id, NEW.id, NULL FROM integration_transformation
     WHERE id = nullif(NEW.id, -1) OR COALESCE(organization_id, 0) = COALESCE(NEW.organization_id, 0) AND transformation_name COLLATE NOCASE = NEW.transformation_name;
@@ -4795,11 +4795,11 @@ CREATE TRIGGER integration_transformation_direct_insert BEFORE INSERT ON integra
 END;
 
 CREATE TRIGGER integration_transformation_audit_insert AFTER INSERT ON integration_transformation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_transformation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_transformation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_transformation WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_transformation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_transformation BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_transformation|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_transformation|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_transformation|created_by|immutable|Who made a row never changes.') END;
@@ -4809,7 +4809,7 @@ CREATE TRIGGER integration_transformation_audit_update AFTER UPDATE ON integrati
   SELECT CASE WHEN table_id = 81 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'transformation_name' AS name, OLD.transformation_name COLLATE BINARY AS old, NEW.transformation_name AS new
     UNION ALL SELECT 'description', OLD.description, NEW.description
@@ -4833,7 +4833,7 @@ CREATE TRIGGER integration_transformation_audit_update AFTER UPDATE ON integrati
 END;
 
 CREATE TRIGGER integration_transformation_direct_update BEFORE UPDATE ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_transformation|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 81, id, NEW.id, NULL FROM integration_transformation
     WHERE (COALESCE(organization_id, 0) = COALESCE(NEW.organization_id, 0) AND transformation_name COLLATE NOCASE = NEW.transformation_name) AND id IS NOT OLD.id;
@@ -4848,7 +4848,7 @@ CREATE TRIGGER integration_transformation_direct_delete BEFORE DELETE ON integra
 END;
 
 CREATE TRIGGER integration_transformation_audit_delete AFTER DELETE ON integration_transformation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, OLD.id, 'D',
     format('{"transformation_name":%s,"description":%s,"transformation_type":%s,"input_schema":%s,"output_schema":%s,"transformation_logic":%s,"language":%s,"is_reusable":%s,"performance_tier":%s,"timeout_seconds":%s,"error_output_schema":%s,"test_cases":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.transformation_name),
     json_quote(OLD.description),
@@ -4891,7 +4891,7 @@ CREATE TRIGGER integration_transformation_run_kept_delete BEFORE DELETE ON integ
 END;
 
 CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_type_id NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.template_category_id NOT IN (SELECT id FROM template_category) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|reference|There is no template_category with this template_category_id.')
     WHEN NEW.certified_by NOT NULL AND NEW.certified_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_template|certified_by|reference|There is no user with this certified_by.')
@@ -4904,11 +4904,11 @@ CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_t
 END;
 
 CREATE TRIGGER integration_template_audit_insert AFTER INSERT ON integration_template BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_template|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_template|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_template|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_template|created_by|immutable|Who made a row never changes.') END;
@@ -4918,7 +4918,7 @@ CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_tem
   SELECT CASE WHEN table_id = 36 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'template_name', OLD.template_name, NEW.template_name
@@ -4945,7 +4945,7 @@ CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_tem
 END;
 
 CREATE TRIGGER integration_template_direct_update BEFORE UPDATE ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_type_id, OLD.integration_type_id) NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN nullif(NEW.template_category_id, OLD.template_category_id) NOT IN (SELECT id FROM template_category) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|reference|There is no template_category with this template_category_id.')
     WHEN nullif(NEW.certified_by, OLD.certified_by) NOT NULL AND NEW.certified_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_template|certified_by|reference|There is no user with this certified_by.')
@@ -4967,7 +4967,7 @@ CREATE TRIGGER integration_template_direct_delete BEFORE DELETE ON integration_t
 END;
 
 CREATE TRIGGER integration_template_audit_delete AFTER DELETE ON integration_template BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, OLD.id, 'D',
     format('{"code":%s,"template_name":%s,"description":%s,"integration_type_id":%s,"template_category_id":%s,"version":%s,"is_certified":%s,"certification_date":%s,"certified_by":%s,"connection_template":%s,"mapping_templates":%s,"pipeline_template":%s,"transformation_library":%s,"test_suite":%s,"rate_limits":%s,"documentation_url":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.template_name),
@@ -4994,7 +4994,7 @@ CREATE TRIGGER integration_template_audit_delete AFTER DELETE ON integration_tem
 END;
 
 CREATE TRIGGER integration_template_prerequisite_direct_insert BEFORE INSERT ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|template_id|reference|There is no integration_template with this template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 82, id, NEW.id, NULL FROM integration_template_prerequisite
     WHERE id = nullif(NEW.id, -1) OR template_id = NEW.template_id AND prerequisite = NEW.prerequisite;
@@ -5004,11 +5004,11 @@ CREATE TRIGGER integration_template_prerequisite_direct_insert BEFORE INSERT ON 
 END;
 
 CREATE TRIGGER integration_template_prerequisite_audit_insert AFTER INSERT ON integration_template_prerequisite BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_template_prerequisite|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_template_prerequisite_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_prerequisite WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_template_prerequisite_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_prerequisite BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_template_prerequisite|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_template_prerequisite|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_template_prerequisite|created_by|immutable|Who made a row never changes.') END;
@@ -5018,7 +5018,7 @@ CREATE TRIGGER integration_template_prerequisite_audit_update AFTER UPDATE ON in
   SELECT CASE WHEN table_id = 82 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'template_id' AS name, OLD.template_id AS old, NEW.template_id AS new
     UNION ALL SELECT 'prerequisite', OLD.prerequisite, NEW.prerequisite
@@ -5031,7 +5031,7 @@ CREATE TRIGGER integration_template_prerequisite_audit_update AFTER UPDATE ON in
 END;
 
 CREATE TRIGGER integration_template_prerequisite_direct_update BEFORE UPDATE ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.template_id, OLD.template_id) NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|template_id|reference|There is no integration_template with this template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 82, id, NEW.id, NULL FROM integration_template_prerequisite
     WHERE (template_id = NEW.template_id AND prerequisite = NEW.prerequisite) AND id IS NOT OLD.id;
@@ -5045,7 +5045,7 @@ CREATE TRIGGER integration_template_prerequisite_direct_delete BEFORE DELETE ON 
 END;
 
 CREATE TRIGGER integration_template_prerequisite_audit_delete AFTER DELETE ON integration_template_prerequisite BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, OLD.id, 'D',
     format('{"template_id":%s,"prerequisite":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.template_id,
     json_quote(OLD.prerequisite),
@@ -5058,7 +5058,7 @@ CREATE TRIGGER integration_template_prerequisite_audit_delete AFTER DELETE ON in
 END;
 
 CREATE TRIGGER integration_template_operation_direct_insert BEFORE INSERT ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_operation|template_id|reference|There is no integration_template with this template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 83, id, NEW.id, NULL FROM integration_template_operation
     WHERE id = nullif(NEW.id, -1) OR template_id = NEW.template_id AND operation = NEW.operation;
@@ -5068,11 +5068,11 @@ CREATE TRIGGER integration_template_operation_direct_insert BEFORE INSERT ON int
 END;
 
 CREATE TRIGGER integration_template_operation_audit_insert AFTER INSERT ON integration_template_operation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_template_operation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_template_operation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_operation WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_template_operation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_operation BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_template_operation|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_template_operation|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_template_operation|created_by|immutable|Who made a row never changes.') END;
@@ -5082,7 +5082,7 @@ CREATE TRIGGER integration_template_operation_audit_update AFTER UPDATE ON integ
   SELECT CASE WHEN table_id = 83 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'template_id' AS name, OLD.template_id AS old, NEW.template_id AS new
     UNION ALL SELECT 'operation', OLD.operation, NEW.operation
@@ -5094,7 +5094,7 @@ CREATE TRIGGER integration_template_operation_audit_update AFTER UPDATE ON integ
 END;
 
 CREATE TRIGGER integration_template_operation_direct_update BEFORE UPDATE ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.template_id, OLD.template_id) NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_operation|template_id|reference|There is no integration_template with this template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 83, id, NEW.id, NULL FROM integration_template_operation
     WHERE (template_id = NEW.template_id AND operation = NEW.operation) AND id IS NOT OLD.id;
@@ -5108,7 +5108,7 @@ CREATE TRIGGER integration_template_operation_direct_delete BEFORE DELETE ON int
 END;
 
 CREATE TRIGGER integration_template_operation_audit_delete AFTER DELETE ON integration_template_operation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, OLD.id, 'D',
     format('{"template_id":%s,"operation":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.template_id,
     json_quote(OLD.operation),
@@ -5139,7 +5139,7 @@ CREATE TRIGGER approval_kept_delete BEFORE DELETE ON approval BEGIN
 END;
 
 CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON integration_template_instance WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_instance|template_id|reference|There is no integration_template with this template_id.')
     WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_template_instance|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.deployed_by NOT NULL AND NEW.deployed_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_by|reference|There is no user with this deployed_by.')
@@ -5152,11 +5152,11 @@ CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON inte
 END;
 
 CREATE TRIGGER integration_template_instance_audit_insert AFTER INSERT ON integration_template_instance BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_template_instance|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_template_instance_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_instance WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_template_instance_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_instance BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_template_instance|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_template_instance|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_template_instance|created_by|immutable|Who made a row never changes.') END;
@@ -5166,7 +5166,7 @@ CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integr
   SELECT CASE WHEN table_id = 37 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'template_id' AS name, OLD.template_id AS old, NEW.template_id AS new
     UNION ALL SELECT 'integration_id', OLD.integration_id, NEW.integration_id
@@ -5184,7 +5184,7 @@ CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integr
 END;
 
 CREATE TRIGGER integration_template_instance_direct_update BEFORE UPDATE ON integration_template_instance WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.template_id, OLD.template_id) NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_instance|template_id|reference|There is no integration_template with this template_id.')
     WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_template_instance|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.deployed_by, OLD.deployed_by) NOT NULL AND NEW.deployed_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_template_instance|deployed_by|reference|There is no user with this deployed_by.')
@@ -5201,7 +5201,7 @@ CREATE TRIGGER integration_template_instance_direct_delete BEFORE DELETE ON inte
 END;
 
 CREATE TRIGGER integration_template_instance_audit_delete AFTER DELETE ON integration_template_instance BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, OLD.id, 'D',
     format('{"template_id":%s,"integration_id":%s,"instance_name":%s,"customizations":%s,"deployment_status":%s,"deployed_at":%s,"deployed_by":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.template_id,
     OLD.integration_id,
@@ -5219,7 +5219,7 @@ CREATE TRIGGER integration_template_instance_audit_delete AFTER DELETE ON integr
 END;
 
 CREATE TRIGGER integration_schedule_direct_insert BEFORE INSERT ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_schedule|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_schedule|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 84, id, NEW.id, NULL FROM integration_schedule
@@ -5230,11 +5230,11 @@ CREATE TRIGGER integration_schedule_direct_insert BEFORE INSERT ON integration_s
 END;
 
 CREATE TRIGGER integration_schedule_audit_insert AFTER INSERT ON integration_schedule BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_schedule|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_schedule_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_schedule_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_schedule|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_schedule|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_schedule|created_by|immutable|Who made a row never changes.') END;
@@ -5244,7 +5244,7 @@ CREATE TRIGGER integration_schedule_audit_update AFTER UPDATE ON integration_sch
   SELECT CASE WHEN table_id = 84 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'schedule_name' AS name, OLD.schedule_name COLLATE BINARY AS old, NEW.schedule_name AS new
     UNION ALL SELECT 'integration_id', OLD.integration_id, NEW.integration_id
@@ -5272,7 +5272,7 @@ CREATE TRIGGER integration_schedule_audit_update AFTER UPDATE ON integration_sch
 END;
 
 CREATE TRIGGER integration_schedule_direct_update BEFORE UPDATE ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_schedule|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_schedule|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 84, id, NEW.id, NULL FROM integration_schedule
@@ -5290,7 +5290,7 @@ CREATE TRIGGER integration_schedule_direct_delete BEFORE DELETE ON integration_s
 END;
 
 CREATE TRIGGER integration_schedule_audit_delete AFTER DELETE ON integration_schedule BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, OLD.id, 'D',
     format('{"schedule_name":%s,"integration_id":%s,"schedule_type":%s,"cron_expression":%s,"interval_minutes":%s,"event_type":%s,"timezone":%s,"start_date":%s,"end_date":%s,"next_run_at":%s,"last_run_at":%s,"retry_policy":%s,"execution_timeout_seconds":%s,"overlap_policy":%s,"missed_execution_policy":%s,"is_failure_notified":%s,"execution_parameters":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.schedule_name),
     OLD.integration_id,
@@ -5318,7 +5318,7 @@ CREATE TRIGGER integration_schedule_audit_delete AFTER DELETE ON integration_sch
 END;
 
 CREATE TRIGGER integration_schedule_time_direct_insert BEFORE INSERT ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.schedule_id NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|reference|There is no integration_schedule with this schedule_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 85, id, NEW.id, NULL FROM integration_schedule_time
     WHERE id = nullif(NEW.id, -1) OR schedule_id = NEW.schedule_id AND time_of_day = NEW.time_of_day;
@@ -5328,11 +5328,11 @@ CREATE TRIGGER integration_schedule_time_direct_insert BEFORE INSERT ON integrat
 END;
 
 CREATE TRIGGER integration_schedule_time_audit_insert AFTER INSERT ON integration_schedule_time BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_schedule_time|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_schedule_time_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_time WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_schedule_time_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_time BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_schedule_time|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_schedule_time|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_schedule_time|created_by|immutable|Who made a row never changes.') END;
@@ -5342,7 +5342,7 @@ CREATE TRIGGER integration_schedule_time_audit_update AFTER UPDATE ON integratio
   SELECT CASE WHEN table_id = 85 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'schedule_id' AS name, OLD.schedule_id AS old, NEW.schedule_id AS new
     UNION ALL SELECT 'time_of_day', OLD.time_of_day, NEW.time_of_day
@@ -5354,7 +5354,7 @@ CREATE TRIGGER integration_schedule_time_audit_update AFTER UPDATE ON integratio
 END;
 
 CREATE TRIGGER integration_schedule_time_direct_update BEFORE UPDATE ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.schedule_id, OLD.schedule_id) NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|reference|There is no integration_schedule with this schedule_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 85, id, NEW.id, NULL FROM integration_schedule_time
     WHERE (schedule_id = NEW.schedule_id AND time_of_day = NEW.time_of_day) AND id IS NOT OLD.id;
@@ -5368,7 +5368,7 @@ CREATE TRIGGER integration_schedule_time_direct_delete BEFORE DELETE ON integrat
 END;
 
 CREATE TRIGGER integration_schedule_time_audit_delete AFTER DELETE ON integration_schedule_time BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, OLD.id, 'D',
     format('{"schedule_id":%s,"time_of_day":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.schedule_id,
     json_quote(OLD.time_of_day),
@@ -5380,7 +5380,7 @@ CREATE TRIGGER integration_schedule_time_audit_delete AFTER DELETE ON integratio
 END;
 
 CREATE TRIGGER integration_schedule_recipient_direct_insert BEFORE INSERT ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.schedule_id NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|schedule_id|reference|There is no integration_schedule with this schedule_id.')
     WHEN NEW.user_id NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|user_id|reference|There is no user with this user_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 86, id, NEW.id, NULL FROM integration_schedule_recipient
@@ -5391,11 +5391,11 @@ CREATE TRIGGER integration_schedule_recipient_direct_insert BEFORE INSERT ON int
 END;
 
 CREATE TRIGGER integration_schedule_recipient_audit_insert AFTER INSERT ON integration_schedule_recipient BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_schedule_recipient|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_schedule_recipient_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_recipient WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_schedule_recipient_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_recipient BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_schedule_recipient|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_schedule_recipient|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_schedule_recipient|created_by|immutable|Who made a row never changes.') END;
@@ -5405,7 +5405,7 @@ CREATE TRIGGER integration_schedule_recipient_audit_update AFTER UPDATE ON integ
   SELECT CASE WHEN table_id = 86 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'schedule_id' AS name, OLD.schedule_id AS old, NEW.schedule_id AS new
     UNION ALL SELECT 'user_id', OLD.user_id, NEW.user_id
@@ -5417,7 +5417,7 @@ CREATE TRIGGER integration_schedule_recipient_audit_update AFTER UPDATE ON integ
 END;
 
 CREATE TRIGGER integration_schedule_recipient_direct_update BEFORE UPDATE ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.schedule_id, OLD.schedule_id) NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|schedule_id|reference|There is no integration_schedule with this schedule_id.')
     WHEN nullif(NEW.user_id, OLD.user_id) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|user_id|reference|There is no user with this user_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 86, id, NEW.id, NULL FROM integration_schedule_recipient
@@ -5432,7 +5432,7 @@ CREATE TRIGGER integration_schedule_recipient_direct_delete BEFORE DELETE ON int
 END;
 
 CREATE TRIGGER integration_schedule_recipient_audit_delete AFTER DELETE ON integration_schedule_recipient BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, OLD.id, 'D',
     format('{"schedule_id":%s,"user_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.schedule_id,
     OLD.user_id,
@@ -5444,7 +5444,7 @@ CREATE TRIGGER integration_schedule_recipient_audit_delete AFTER DELETE ON integ
 END;
 
 CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_execution|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.pipeline_id NOT NULL AND NEW.pipeline_id NOT IN (SELECT id FROM integration_pipeline_definition) THEN RAISE(ABORT, 'EK|integration_execution|pipeline_id|reference|There is no integration_pipeline_definition with this pipeline_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_execution|organization_id|reference|There is no organization with this organization_id.') END;
@@ -5456,7 +5456,7 @@ CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_
 END;
 
 CREATE TRIGGER integration_execution_audit_insert AFTER INSERT ON integration_execution BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_execution|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
@@ -5464,7 +5464,7 @@ CREATE TRIGGER integration_execution_direct_inserted AFTER INSERT ON integration
   SELECT CASE WHEN NEW.resumed_from_id NOT NULL AND NEW.resumed_from_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|reference|There is no integration_execution with this resumed_from_id.') END;
 END;
 
-CREATE TRIGGER integration_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_execution WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_execution BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_execution|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_execution|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_execution|created_by|immutable|Who made a row never changes.') END;
@@ -5474,7 +5474,7 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
   SELECT CASE WHEN table_id = 38 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'integration_id', OLD.integration_id, NEW.integration_id
@@ -5504,7 +5504,7 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
 END;
 
 CREATE TRIGGER integration_execution_direct_update BEFORE UPDATE ON integration_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_execution|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.pipeline_id, OLD.pipeline_id) NOT NULL AND NEW.pipeline_id NOT IN (SELECT id FROM integration_pipeline_definition) THEN RAISE(ABORT, 'EK|integration_execution|pipeline_id|reference|There is no integration_pipeline_definition with this pipeline_id.')
     WHEN nullif(NEW.resumed_from_id, OLD.resumed_from_id) NOT NULL AND NEW.resumed_from_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|reference|There is no integration_execution with this resumed_from_id.')
@@ -5527,7 +5527,7 @@ CREATE TRIGGER integration_execution_direct_delete BEFORE DELETE ON integration_
 END;
 
 CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_execution BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, OLD.id, 'D',
     format('{"uuid":%s,"integration_id":%s,"pipeline_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"error_data":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.integration_id,
@@ -5557,7 +5557,7 @@ CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_ex
 END;
 
 CREATE TRIGGER integration_schedule_execution_direct_insert BEFORE INSERT ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.schedule_id NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_execution|schedule_id|reference|There is no integration_schedule with this schedule_id.')
     WHEN NEW.execution_id NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_schedule_execution|execution_id|reference|There is no integration_execution with this execution_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_schedule_execution|organization_id|reference|There is no organization with this organization_id.') END;
@@ -5569,11 +5569,11 @@ CREATE TRIGGER integration_schedule_execution_direct_insert BEFORE INSERT ON int
 END;
 
 CREATE TRIGGER integration_schedule_execution_audit_insert AFTER INSERT ON integration_schedule_execution BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_schedule_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_execution WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_schedule_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_execution BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_schedule_execution|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_schedule_execution|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_schedule_execution|created_by|immutable|Who made a row never changes.') END;
@@ -5583,7 +5583,7 @@ CREATE TRIGGER integration_schedule_execution_audit_update AFTER UPDATE ON integ
   SELECT CASE WHEN table_id = 87 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'schedule_id' AS name, OLD.schedule_id AS old, NEW.schedule_id AS new
     UNION ALL SELECT 'execution_id', OLD.execution_id, NEW.execution_id
@@ -5608,7 +5608,7 @@ CREATE TRIGGER integration_schedule_execution_audit_update AFTER UPDATE ON integ
 END;
 
 CREATE TRIGGER integration_schedule_execution_direct_update BEFORE UPDATE ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.schedule_id, OLD.schedule_id) NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_execution|schedule_id|reference|There is no integration_schedule with this schedule_id.')
     WHEN nullif(NEW.execution_id, OLD.execution_id) NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_schedule_execution|execution_id|reference|There is no integration_execution with this execution_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_schedule_execution|organization_id|reference|There is no organization with this organization_id.') END;
@@ -5624,7 +5624,7 @@ CREATE TRIGGER integration_schedule_execution_direct_delete BEFORE DELETE ON int
 END;
 
 CREATE TRIGGER integration_schedule_execution_audit_delete AFTER DELETE ON integration_schedule_execution BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, OLD.id, 'D',
     format('{"schedule_id":%s,"execution_id":%s,"scheduled_at":%s,"span_ended_at":%s,"slot_count":%s,"started_at":%s,"ended_at":%s,"execution_status":%s,"reason":%s,"records_processed":%s,"error_count":%s,"warning_count":%s,"execution_notes":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.schedule_id,
     ifnull(OLD.execution_id, 'null'),
@@ -5649,7 +5649,7 @@ CREATE TRIGGER integration_schedule_execution_audit_delete AFTER DELETE ON integ
 END;
 
 CREATE TRIGGER integration_execution_communication_direct_insert BEFORE INSERT ON integration_execution_communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution_communication|execution_id|reference|There is no integration_execution with this execution_id.')
     WHEN NEW.communication_id NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|integration_execution_communication|communication_id|reference|There is no communication with this communication_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 98, id, NEW.id, NULL FROM integration_execution_communication
@@ -5660,11 +5660,11 @@ CREATE TRIGGER integration_execution_communication_direct_insert BEFORE INSERT O
 END;
 
 CREATE TRIGGER integration_execution_communication_audit_insert AFTER INSERT ON integration_execution_communication BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_execution_communication|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_execution_communication_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_execution_communication WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_execution_communication_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_execution_communication BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_execution_communication|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_execution_communication|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_execution_communication|created_by|immutable|Who made a row never changes.') END;
@@ -5674,7 +5674,7 @@ CREATE TRIGGER integration_execution_communication_audit_update AFTER UPDATE ON 
   SELECT CASE WHEN table_id = 98 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'execution_id' AS name, OLD.execution_id AS old, NEW.execution_id AS new
     UNION ALL SELECT 'communication_id', OLD.communication_id, NEW.communication_id
@@ -5686,7 +5686,7 @@ CREATE TRIGGER integration_execution_communication_audit_update AFTER UPDATE ON 
 END;
 
 CREATE TRIGGER integration_execution_communication_direct_update BEFORE UPDATE ON integration_execution_communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.execution_id, OLD.execution_id) NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution_communication|execution_id|reference|There is no integration_execution with this execution_id.')
     WHEN nullif(NEW.communication_id, OLD.communication_id) NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|integration_execution_communication|communication_id|reference|There is no communication with this communication_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 98, id, NEW.id, NULL FROM integration_execution_communication
@@ -5701,7 +5701,7 @@ CREATE TRIGGER integration_execution_communication_direct_delete BEFORE DELETE O
 END;
 
 CREATE TRIGGER integration_execution_communication_audit_delete AFTER DELETE ON integration_execution_communication BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, OLD.id, 'D',
     format('{"execution_id":%s,"communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.execution_id,
     OLD.communication_id,
@@ -5713,7 +5713,7 @@ CREATE TRIGGER integration_execution_communication_audit_delete AFTER DELETE ON 
 END;
 
 CREATE TRIGGER integration_checkpoint_direct_insert BEFORE INSERT ON integration_checkpoint WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_checkpoint|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.execution_id NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_checkpoint|execution_id|reference|There is no integration_execution with this execution_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 39, id, NEW.id, NULL FROM integration_checkpoint
@@ -5724,11 +5724,11 @@ CREATE TRIGGER integration_checkpoint_direct_insert BEFORE INSERT ON integration
 END;
 
 CREATE TRIGGER integration_checkpoint_audit_insert AFTER INSERT ON integration_checkpoint BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|integration_checkpoint|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER integration_checkpoint_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_checkpoint WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER integration_checkpoint_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_checkpoint BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_checkpoint|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_checkpoint|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_checkpoint|created_by|immutable|Who made a row never changes.') END;
@@ -5738,7 +5738,7 @@ CREATE TRIGGER integration_checkpoint_audit_update AFTER UPDATE ON integration_c
   SELECT CASE WHEN table_id = 39 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
     UNION ALL SELECT 'state', OLD.state, NEW.state
@@ -5751,7 +5751,7 @@ CREATE TRIGGER integration_checkpoint_audit_update AFTER UPDATE ON integration_c
 END;
 
 CREATE TRIGGER integration_checkpoint_direct_update BEFORE UPDATE ON integration_checkpoint WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_checkpoint|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.execution_id, OLD.execution_id) NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_checkpoint|execution_id|reference|There is no integration_execution with this execution_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 39, id, NEW.id, NULL FROM integration_checkpoint
@@ -5766,7 +5766,7 @@ CREATE TRIGGER integration_checkpoint_direct_delete BEFORE DELETE ON integration
 END;
 
 CREATE TRIGGER integration_checkpoint_audit_delete AFTER DELETE ON integration_checkpoint BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, OLD.id, 'D',
     format('{"integration_id":%s,"state":%s,"execution_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.integration_id,
     json_quote(OLD.state),
@@ -5801,7 +5801,7 @@ CREATE TRIGGER integration_log_kept_delete BEFORE DELETE ON integration_log BEGI
 END;
 
 CREATE TRIGGER dead_letter_direct_insert BEFORE INSERT ON dead_letter WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|dead_letter|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|dead_letter|execution_id|reference|There is no integration_execution with this execution_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 40, id, NEW.id, NULL FROM dead_letter
@@ -5812,11 +5812,11 @@ CREATE TRIGGER dead_letter_direct_insert BEFORE INSERT ON dead_letter WHEN (SELE
 END;
 
 CREATE TRIGGER dead_letter_audit_insert AFTER INSERT ON dead_letter BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|dead_letter|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER dead_letter_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON dead_letter WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER dead_letter_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON dead_letter BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|dead_letter|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|dead_letter|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|dead_letter|created_by|immutable|Who made a row never changes.') END;
@@ -5826,7 +5826,7 @@ CREATE TRIGGER dead_letter_audit_update AFTER UPDATE ON dead_letter WHEN NEW.upd
   SELECT CASE WHEN table_id = 40 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
     UNION ALL SELECT 'execution_id', OLD.execution_id, NEW.execution_id
@@ -5849,7 +5849,7 @@ CREATE TRIGGER dead_letter_audit_update AFTER UPDATE ON dead_letter WHEN NEW.upd
 END;
 
 CREATE TRIGGER dead_letter_direct_update BEFORE UPDATE ON dead_letter WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|dead_letter|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.execution_id, OLD.execution_id) NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|dead_letter|execution_id|reference|There is no integration_execution with this execution_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 40, id, NEW.id, NULL FROM dead_letter
@@ -5864,7 +5864,7 @@ CREATE TRIGGER dead_letter_direct_delete BEFORE DELETE ON dead_letter WHEN (SELE
 END;
 
 CREATE TRIGGER dead_letter_audit_delete AFTER DELETE ON dead_letter BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, OLD.id, 'D',
     format('{"integration_id":%s,"execution_id":%s,"record":%s,"record_digest":%s,"source_position":%s,"step":%s,"error_code":%s,"error_field":%s,"error_message":%s,"attempts":%s,"replay_status":%s,"settled_at":%s,"correlation_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.integration_id,
     OLD.execution_id,
@@ -5887,7 +5887,7 @@ CREATE TRIGGER dead_letter_audit_delete AFTER DELETE ON dead_letter BEGIN
 END;
 
 CREATE TRIGGER circuit_breaker_direct_insert BEFORE INSERT ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|circuit_breaker|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 88, id, NEW.id, NULL FROM circuit_breaker
     WHERE id = nullif(NEW.id, -1) OR integration_id = NEW.integration_id AND target = NEW.target;
@@ -5897,11 +5897,11 @@ CREATE TRIGGER circuit_breaker_direct_insert BEFORE INSERT ON circuit_breaker WH
 END;
 
 CREATE TRIGGER circuit_breaker_audit_insert AFTER INSERT ON circuit_breaker BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|circuit_breaker|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER circuit_breaker_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON circuit_breaker WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER circuit_breaker_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON circuit_breaker BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|circuit_breaker|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|circuit_breaker|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|circuit_breaker|created_by|immutable|Who made a row never changes.') END;
@@ -5911,7 +5911,7 @@ CREATE TRIGGER circuit_breaker_audit_update AFTER UPDATE ON circuit_breaker WHEN
   SELECT CASE WHEN table_id = 88 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
     UNION ALL SELECT 'target', OLD.target, NEW.target
@@ -5927,7 +5927,7 @@ CREATE TRIGGER circuit_breaker_audit_update AFTER UPDATE ON circuit_breaker WHEN
 END;
 
 CREATE TRIGGER circuit_breaker_direct_update BEFORE UPDATE ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|circuit_breaker|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 88, id, NEW.id, NULL FROM circuit_breaker
     WHERE (integration_id = NEW.integration_id AND target = NEW.target) AND id IS NOT OLD.id;
@@ -5941,7 +5941,7 @@ CREATE TRIGGER circuit_breaker_direct_delete BEFORE DELETE ON circuit_breaker WH
 END;
 
 CREATE TRIGGER circuit_breaker_audit_delete AFTER DELETE ON circuit_breaker BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, OLD.id, 'D',
     format('{"integration_id":%s,"target":%s,"breaker_status":%s,"failure_count":%s,"opened_at":%s,"retry_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.integration_id,
     json_quote(OLD.target),
@@ -5957,7 +5957,7 @@ CREATE TRIGGER circuit_breaker_audit_delete AFTER DELETE ON circuit_breaker BEGI
 END;
 
 CREATE TRIGGER rate_limit_window_direct_insert BEFORE INSERT ON rate_limit_window WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 89, id, NEW.id, NULL FROM rate_limit_window
     WHERE id = nullif(NEW.id, -1) OR limiter_key = NEW.limiter_key AND window_seconds = NEW.window_seconds;
   DELETE FROM rate_limit_window WHERE changes() AND id IN (
@@ -5966,11 +5966,11 @@ CREATE TRIGGER rate_limit_window_direct_insert BEFORE INSERT ON rate_limit_windo
 END;
 
 CREATE TRIGGER rate_limit_window_audit_insert AFTER INSERT ON rate_limit_window BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|rate_limit_window|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER rate_limit_window_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON rate_limit_window WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER rate_limit_window_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON rate_limit_window BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|rate_limit_window|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|rate_limit_window|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|rate_limit_window|created_by|immutable|Who made a row never changes.') END;
@@ -5980,7 +5980,7 @@ CREATE TRIGGER rate_limit_window_audit_update AFTER UPDATE ON rate_limit_window 
   SELECT CASE WHEN table_id = 89 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'limiter_key' AS name, OLD.limiter_key AS old, NEW.limiter_key AS new
     UNION ALL SELECT 'window_seconds', OLD.window_seconds, NEW.window_seconds
@@ -5994,7 +5994,7 @@ CREATE TRIGGER rate_limit_window_audit_update AFTER UPDATE ON rate_limit_window 
 END;
 
 CREATE TRIGGER rate_limit_window_direct_update BEFORE UPDATE ON rate_limit_window WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 89, id, NEW.id, NULL FROM rate_limit_window
     WHERE (limiter_key = NEW.limiter_key AND window_seconds = NEW.window_seconds) AND id IS NOT OLD.id;
   DELETE FROM rate_limit_window WHERE changes() AND id IN (
@@ -6007,7 +6007,7 @@ CREATE TRIGGER rate_limit_window_direct_delete BEFORE DELETE ON rate_limit_windo
 END;
 
 CREATE TRIGGER rate_limit_window_audit_delete AFTER DELETE ON rate_limit_window BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, OLD.id, 'D',
     format('{"limiter_key":%s,"window_seconds":%s,"window_started_at":%s,"used_count":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.limiter_key),
     OLD.window_seconds,
@@ -6021,7 +6021,7 @@ CREATE TRIGGER rate_limit_window_audit_delete AFTER DELETE ON rate_limit_window 
 END;
 
 CREATE TRIGGER client_status_direct_insert BEFORE INSERT ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 41, id, NEW.id, NULL FROM client_status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM client_status WHERE changes() AND id IN (
@@ -6030,11 +6030,11 @@ CREATE TRIGGER client_status_direct_insert BEFORE INSERT ON client_status WHEN (
 END;
 
 CREATE TRIGGER client_status_audit_insert AFTER INSERT ON client_status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|client_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER client_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_status WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER client_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_status BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|client_status|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_status|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_status|created_by|immutable|Who made a row never changes.') END;
@@ -6044,7 +6044,7 @@ CREATE TRIGGER client_status_audit_update AFTER UPDATE ON client_status WHEN NEW
   SELECT CASE WHEN table_id = 41 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -6058,7 +6058,7 @@ CREATE TRIGGER client_status_audit_update AFTER UPDATE ON client_status WHEN NEW
 END;
 
 CREATE TRIGGER client_status_direct_update BEFORE UPDATE ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 41, id, NEW.id, NULL FROM client_status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM client_status WHERE changes() AND id IN (
@@ -6072,7 +6072,7 @@ CREATE TRIGGER client_status_direct_delete BEFORE DELETE ON client_status WHEN (
 END;
 
 CREATE TRIGGER client_status_audit_delete AFTER DELETE ON client_status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -6086,7 +6086,7 @@ CREATE TRIGGER client_status_audit_delete AFTER DELETE ON client_status BEGIN
 END;
 
 CREATE TRIGGER subscription_status_direct_insert BEFORE INSERT ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 42, id, NEW.id, NULL FROM subscription_status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM subscription_status WHERE changes() AND id IN (
@@ -6095,11 +6095,11 @@ CREATE TRIGGER subscription_status_direct_insert BEFORE INSERT ON subscription_s
 END;
 
 CREATE TRIGGER subscription_status_audit_insert AFTER INSERT ON subscription_status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|subscription_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER subscription_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON subscription_status WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER subscription_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON subscription_status BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|subscription_status|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|subscription_status|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|subscription_status|created_by|immutable|Who made a row never changes.') END;
@@ -6109,7 +6109,7 @@ CREATE TRIGGER subscription_status_audit_update AFTER UPDATE ON subscription_sta
   SELECT CASE WHEN table_id = 42 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -6123,7 +6123,7 @@ CREATE TRIGGER subscription_status_audit_update AFTER UPDATE ON subscription_sta
 END;
 
 CREATE TRIGGER subscription_status_direct_update BEFORE UPDATE ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 42, id, NEW.id, NULL FROM subscription_status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM subscription_status WHERE changes() AND id IN (
@@ -6137,7 +6137,7 @@ CREATE TRIGGER subscription_status_direct_delete BEFORE DELETE ON subscription_s
 END;
 
 CREATE TRIGGER subscription_status_audit_delete AFTER DELETE ON subscription_status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"is_entitled":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -6151,7 +6151,7 @@ CREATE TRIGGER subscription_status_audit_delete AFTER DELETE ON subscription_sta
 END;
 
 CREATE TRIGGER client_direct_insert BEFORE INSERT ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|client|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.client_status_id NOT IN (SELECT id FROM client_status) THEN RAISE(ABORT, 'EK|client|client_status_id|reference|There is no client_status with this client_status_id.')
     WHEN NEW.assigned_manager_id NOT NULL AND NEW.assigned_manager_id NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|client|assigned_manager_id|reference|There is no user with this assigned_manager_id.') END;
@@ -6163,11 +6163,11 @@ CREATE TRIGGER client_direct_insert BEFORE INSERT ON client WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER client_audit_insert AFTER INSERT ON client BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|client|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER client_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER client_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|client|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client|created_by|immutable|Who made a row never changes.') END;
@@ -6177,7 +6177,7 @@ CREATE TRIGGER client_audit_update AFTER UPDATE ON client WHEN NEW.updated_at IS
   SELECT CASE WHEN table_id = 43 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'client_name', OLD.client_name, NEW.client_name
@@ -6199,7 +6199,7 @@ CREATE TRIGGER client_audit_update AFTER UPDATE ON client WHEN NEW.updated_at IS
 END;
 
 CREATE TRIGGER client_direct_update BEFORE UPDATE ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|client|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.client_status_id, OLD.client_status_id) NOT IN (SELECT id FROM client_status) THEN RAISE(ABORT, 'EK|client|client_status_id|reference|There is no client_status with this client_status_id.')
     WHEN nullif(NEW.assigned_manager_id, OLD.assigned_manager_id) NOT NULL AND NEW.assigned_manager_id NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|client|assigned_manager_id|reference|There is no user with this assigned_manager_id.') END;
@@ -6226,7 +6226,7 @@ CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER client_audit_delete AFTER DELETE ON client BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, OLD.id, 'D',
     format('{"organization_id":%s,"client_name":%s,"company_name":%s,"contact_name":%s,"email":%s,"phone":%s,"address":%s,"city":%s,"state":%s,"postal_code":%s,"client_status_id":%s,"assigned_manager_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     json_quote(OLD.client_name),
@@ -6248,7 +6248,7 @@ CREATE TRIGGER client_audit_delete AFTER DELETE ON client BEGIN
 END;
 
 CREATE TRIGGER client_billing_info_direct_insert BEFORE INSERT ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_billing_info|client_id|reference|There is no client with this client_id.')
     WHEN NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|reference|There is no license_tier with this license_tier_id.')
     WHEN NEW.subscription_status_id NOT IN (SELECT id FROM subscription_status) THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|reference|There is no subscription_status with this subscription_status_id.')
@@ -6261,11 +6261,11 @@ CREATE TRIGGER client_billing_info_direct_insert BEFORE INSERT ON client_billing
 END;
 
 CREATE TRIGGER client_billing_info_audit_insert AFTER INSERT ON client_billing_info BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|client_billing_info|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER client_billing_info_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_billing_info WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER client_billing_info_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_billing_info BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|client_billing_info|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_billing_info|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_billing_info|created_by|immutable|Who made a row never changes.') END;
@@ -6275,8 +6275,8 @@ CREATE TRIGGER client_billing_info_audit_update AFTER UPDATE ON client_billing_i
   SELECT CASE WHEN table_id = 44 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
     UNION ALL SELECT 'license_tier_id', OLD.license_tier_id, NEW.license_tier_id
@@ -6296,7 +6296,7 @@ CREATE TRIGGER client_billing_info_audit_update AFTER UPDATE ON client_billing_i
 END;
 
 CREATE TRIGGER client_billing_info_direct_update BEFORE UPDATE ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_billing_info|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|reference|There is no license_tier with this license_tier_id.')
     WHEN nullif(NEW.subscription_status_id, OLD.subscription_status_id) NOT IN (SELECT id FROM subscription_status) THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|reference|There is no subscription_status with this subscription_status_id.')
@@ -6313,7 +6313,7 @@ CREATE TRIGGER client_billing_info_direct_delete BEFORE DELETE ON client_billing
 END;
 
 CREATE TRIGGER client_billing_info_audit_delete AFTER DELETE ON client_billing_info BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, OLD.id, 'D',
     format('{"uuid":%s,"client_id":%s,"license_tier_id":%s,"subscription_status_id":%s,"billing_name":%s,"billing_email":%s,"billing_address":%s,"payment_method_ciphertext":%s,"encryption_key_id":%s,"period_start_date":%s,"period_end_date":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.client_id,
@@ -6334,7 +6334,7 @@ CREATE TRIGGER client_billing_info_audit_delete AFTER DELETE ON client_billing_i
 END;
 
 CREATE TRIGGER deployment_template_direct_insert BEFORE INSERT ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 45, id, NEW.id, NULL FROM deployment_template
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code AND version = NEW.version;
   DELETE FROM deployment_template WHERE changes() AND id IN (
@@ -6343,11 +6343,11 @@ CREATE TRIGGER deployment_template_direct_insert BEFORE INSERT ON deployment_tem
 END;
 
 CREATE TRIGGER deployment_template_audit_insert AFTER INSERT ON deployment_template BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|deployment_template|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER deployment_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON deployment_template WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER deployment_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON deployment_template BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|deployment_template|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|deployment_template|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|deployment_template|created_by|immutable|Who made a row never changes.') END;
@@ -6357,7 +6357,7 @@ CREATE TRIGGER deployment_template_audit_update AFTER UPDATE ON deployment_templ
   SELECT CASE WHEN table_id = 45 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -6372,7 +6372,7 @@ CREATE TRIGGER deployment_template_audit_update AFTER UPDATE ON deployment_templ
 END;
 
 CREATE TRIGGER deployment_template_direct_update BEFORE UPDATE ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 45, id, NEW.id, NULL FROM deployment_template
     WHERE (code COLLATE NOCASE = NEW.code AND version = NEW.version) AND id IS NOT OLD.id;
   DELETE FROM deployment_template WHERE changes() AND id IN (
@@ -6388,7 +6388,7 @@ CREATE TRIGGER deployment_template_direct_delete BEFORE DELETE ON deployment_tem
 END;
 
 CREATE TRIGGER deployment_template_audit_delete AFTER DELETE ON deployment_template BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"version":%s,"template_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -6403,7 +6403,7 @@ CREATE TRIGGER deployment_template_audit_delete AFTER DELETE ON deployment_templ
 END;
 
 CREATE TRIGGER client_deployment_direct_insert BEFORE INSERT ON client_deployment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_deployment|client_id|reference|There is no client with this client_id.')
     WHEN NEW.environment_id NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|reference|There is no environment with this environment_id.')
     WHEN NEW.deployment_template_id NOT NULL AND NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|client_deployment|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
@@ -6416,11 +6416,11 @@ CREATE TRIGGER client_deployment_direct_insert BEFORE INSERT ON client_deploymen
 END;
 
 CREATE TRIGGER client_deployment_audit_insert AFTER INSERT ON client_deployment BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|client_deployment|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER client_deployment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_deployment WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER client_deployment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_deployment BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|client_deployment|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_deployment|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_deployment|created_by|immutable|Who made a row never changes.') END;
@@ -6430,7 +6430,7 @@ CREATE TRIGGER client_deployment_audit_update AFTER UPDATE ON client_deployment 
   SELECT CASE WHEN table_id = 46 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
     UNION ALL SELECT 'environment_id', OLD.environment_id, NEW.environment_id
@@ -6450,7 +6450,7 @@ CREATE TRIGGER client_deployment_audit_update AFTER UPDATE ON client_deployment 
 END;
 
 CREATE TRIGGER client_deployment_direct_update BEFORE UPDATE ON client_deployment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_deployment|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.environment_id, OLD.environment_id) NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|reference|There is no environment with this environment_id.')
     WHEN nullif(NEW.deployment_template_id, OLD.deployment_template_id) NOT NULL AND NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|client_deployment|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
@@ -6462,7 +6462,7 @@ CREATE TRIGGER client_deployment_direct_delete BEFORE DELETE ON client_deploymen
 END;
 
 CREATE TRIGGER client_deployment_audit_delete AFTER DELETE ON client_deployment BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, OLD.id, 'D',
     format('{"client_id":%s,"environment_id":%s,"deployment_template_id":%s,"configuration_id":%s,"version":%s,"deployment_status":%s,"url":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.client_id,
     OLD.environment_id,
@@ -6482,7 +6482,7 @@ CREATE TRIGGER client_deployment_audit_delete AFTER DELETE ON client_deployment 
 END;
 
 CREATE TRIGGER client_customization_direct_insert BEFORE INSERT ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_customization|client_id|reference|There is no client with this client_id.')
     WHEN NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|client_customization|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 47, id, NEW.id, NULL FROM client_customization
@@ -6493,11 +6493,11 @@ CREATE TRIGGER client_customization_direct_insert BEFORE INSERT ON client_custom
 END;
 
 CREATE TRIGGER client_customization_audit_insert AFTER INSERT ON client_customization BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|client_customization|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER client_customization_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_customization WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER client_customization_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_customization BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|client_customization|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_customization|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_customization|created_by|immutable|Who made a row never changes.') END;
@@ -6507,7 +6507,7 @@ CREATE TRIGGER client_customization_audit_update AFTER UPDATE ON client_customiz
   SELECT CASE WHEN table_id = 47 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
     UNION ALL SELECT 'deployment_template_id', OLD.deployment_template_id, NEW.deployment_template_id
@@ -6520,7 +6520,7 @@ CREATE TRIGGER client_customization_audit_update AFTER UPDATE ON client_customiz
 END;
 
 CREATE TRIGGER client_customization_direct_update BEFORE UPDATE ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_customization|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.deployment_template_id, OLD.deployment_template_id) NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|client_customization|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 47, id, NEW.id, NULL FROM client_customization
@@ -6535,7 +6535,7 @@ CREATE TRIGGER client_customization_direct_delete BEFORE DELETE ON client_custom
 END;
 
 CREATE TRIGGER client_customization_audit_delete AFTER DELETE ON client_customization BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, OLD.id, 'D',
     format('{"client_id":%s,"deployment_template_id":%s,"customization_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.client_id,
     OLD.deployment_template_id,
@@ -6548,7 +6548,7 @@ CREATE TRIGGER client_customization_audit_delete AFTER DELETE ON client_customiz
 END;
 
 CREATE TRIGGER consultation_session_direct_insert BEFORE INSERT ON consultation_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|consultation_session|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.client_id NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|consultation_session|client_id|reference|There is no client with this client_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 48, id, NEW.id, NULL FROM consultation_session
@@ -6559,11 +6559,11 @@ CREATE TRIGGER consultation_session_direct_insert BEFORE INSERT ON consultation_
 END;
 
 CREATE TRIGGER consultation_session_audit_insert AFTER INSERT ON consultation_session BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|consultation_session|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER consultation_session_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON consultation_session WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER consultation_session_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON consultation_session BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|consultation_session|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|consultation_session|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|consultation_session|created_by|immutable|Who made a row never changes.') END;
@@ -6573,7 +6573,7 @@ CREATE TRIGGER consultation_session_audit_update AFTER UPDATE ON consultation_se
   SELECT CASE WHEN table_id = 48 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
@@ -6592,7 +6592,7 @@ CREATE TRIGGER consultation_session_audit_update AFTER UPDATE ON consultation_se
 END;
 
 CREATE TRIGGER consultation_session_direct_update BEFORE UPDATE ON consultation_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|consultation_session|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.client_id, OLD.client_id) NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|consultation_session|client_id|reference|There is no client with this client_id.') END;
 END;
@@ -6605,7 +6605,7 @@ CREATE TRIGGER consultation_session_direct_delete BEFORE DELETE ON consultation_
 END;
 
 CREATE TRIGGER consultation_session_audit_delete AFTER DELETE ON consultation_session BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, OLD.id, 'D',
     format('{"organization_id":%s,"client_id":%s,"lead_name":%s,"lead_email":%s,"lead_phone":%s,"lead_company":%s,"session_status":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.organization_id,
     ifnull(OLD.client_id, 'null'),
@@ -6624,7 +6624,7 @@ CREATE TRIGGER consultation_session_audit_delete AFTER DELETE ON consultation_se
 END;
 
 CREATE TRIGGER questionnaire_submission_direct_insert BEFORE INSERT ON questionnaire_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.consultation_session_id NOT IN (SELECT id FROM consultation_session) THEN RAISE(ABORT, 'EK|questionnaire_submission|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 49, id, NEW.id, NULL FROM questionnaire_submission
     WHERE id = nullif(NEW.id, -1);
@@ -6634,11 +6634,11 @@ CREATE TRIGGER questionnaire_submission_direct_insert BEFORE INSERT ON questionn
 END;
 
 CREATE TRIGGER questionnaire_submission_audit_insert AFTER INSERT ON questionnaire_submission BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|questionnaire_submission|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER questionnaire_submission_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON questionnaire_submission WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER questionnaire_submission_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON questionnaire_submission BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|questionnaire_submission|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|questionnaire_submission|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|questionnaire_submission|created_by|immutable|Who made a row never changes.') END;
@@ -6648,7 +6648,7 @@ CREATE TRIGGER questionnaire_submission_audit_update AFTER UPDATE ON questionnai
   SELECT CASE WHEN table_id = 49 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'consultation_session_id' AS name, OLD.consultation_session_id AS old, NEW.consultation_session_id AS new
     UNION ALL SELECT 'questionnaire_code', OLD.questionnaire_code, NEW.questionnaire_code
@@ -6663,7 +6663,7 @@ CREATE TRIGGER questionnaire_submission_audit_update AFTER UPDATE ON questionnai
 END;
 
 CREATE TRIGGER questionnaire_submission_direct_update BEFORE UPDATE ON questionnaire_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.consultation_session_id, OLD.consultation_session_id) NOT IN (SELECT id FROM consultation_session) THEN RAISE(ABORT, 'EK|questionnaire_submission|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.') END;
 END;
 
@@ -6673,7 +6673,7 @@ CREATE TRIGGER questionnaire_submission_direct_delete BEFORE DELETE ON questionn
 END;
 
 CREATE TRIGGER questionnaire_submission_audit_delete AFTER DELETE ON questionnaire_submission BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, OLD.id, 'D',
     format('{"consultation_session_id":%s,"questionnaire_code":%s,"questionnaire_version":%s,"answers":%s,"submitted_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.consultation_session_id,
     json_quote(OLD.questionnaire_code),
@@ -6688,7 +6688,7 @@ CREATE TRIGGER questionnaire_submission_audit_delete AFTER DELETE ON questionnai
 END;
 
 CREATE TRIGGER consultation_generation_direct_insert BEFORE INSERT ON consultation_generation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.consultation_session_id NOT IN (SELECT id FROM consultation_session) THEN RAISE(ABORT, 'EK|consultation_generation|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
     WHEN NEW.questionnaire_submission_id NOT NULL AND NEW.questionnaire_submission_id NOT IN (SELECT id FROM questionnaire_submission) THEN RAISE(ABORT, 'EK|consultation_generation|questionnaire_submission_id|reference|There is no questionnaire_submission with this questionnaire_submission_id.')
     WHEN NEW.model_registry_id NOT IN (SELECT id FROM model_registry) THEN RAISE(ABORT, 'EK|consultation_generation|model_registry_id|reference|There is no model_registry with this model_registry_id.') END;
@@ -6700,11 +6700,11 @@ CREATE TRIGGER consultation_generation_direct_insert BEFORE INSERT ON consultati
 END;
 
 CREATE TRIGGER consultation_generation_audit_insert AFTER INSERT ON consultation_generation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|consultation_generation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER consultation_generation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON consultation_generation WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER consultation_generation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON consultation_generation BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|consultation_generation|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|consultation_generation|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|consultation_generation|created_by|immutable|Who made a row never changes.') END;
@@ -6714,7 +6714,7 @@ CREATE TRIGGER consultation_generation_audit_update AFTER UPDATE ON consultation
   SELECT CASE WHEN table_id = 50 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'consultation_session_id' AS name, OLD.consultation_session_id AS old, NEW.consultation_session_id AS new
     UNION ALL SELECT 'questionnaire_submission_id', OLD.questionnaire_submission_id, NEW.questionnaire_submission_id
@@ -6733,7 +6733,7 @@ CREATE TRIGGER consultation_generation_audit_update AFTER UPDATE ON consultation
 END;
 
 CREATE TRIGGER consultation_generation_direct_update BEFORE UPDATE ON consultation_generation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.consultation_session_id, OLD.consultation_session_id) NOT IN (SELECT id FROM consultation_session) THEN RAISE(ABORT, 'EK|consultation_generation|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
     WHEN nullif(NEW.questionnaire_submission_id, OLD.questionnaire_submission_id) NOT NULL AND NEW.questionnaire_submission_id NOT IN (SELECT id FROM questionnaire_submission) THEN RAISE(ABORT, 'EK|consultation_generation|questionnaire_submission_id|reference|There is no questionnaire_submission with this questionnaire_submission_id.')
     WHEN nullif(NEW.model_registry_id, OLD.model_registry_id) NOT IN (SELECT id FROM model_registry) THEN RAISE(ABORT, 'EK|consultation_generation|model_registry_id|reference|There is no model_registry with this model_registry_id.') END;
@@ -6744,7 +6744,7 @@ CREATE TRIGGER consultation_generation_direct_delete BEFORE DELETE ON consultati
 END;
 
 CREATE TRIGGER consultation_generation_audit_delete AFTER DELETE ON consultation_generation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, OLD.id, 'D',
     format('{"consultation_session_id":%s,"questionnaire_submission_id":%s,"model_registry_id":%s,"prompt":%s,"result":%s,"generation_status":%s,"error_message":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.consultation_session_id,
     ifnull(OLD.questionnaire_submission_id, 'null'),
@@ -6780,7 +6780,7 @@ CREATE TRIGGER consultation_analytics_kept_delete BEFORE DELETE ON consultation_
 END;
 
 CREATE TRIGGER workflow_type_direct_insert BEFORE INSERT ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 58, id, NEW.id, NULL FROM workflow_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM workflow_type WHERE changes() AND id IN (
@@ -6789,11 +6789,11 @@ CREATE TRIGGER workflow_type_direct_insert BEFORE INSERT ON workflow_type WHEN (
 END;
 
 CREATE TRIGGER workflow_type_audit_insert AFTER INSERT ON workflow_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|workflow_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER workflow_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER workflow_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|workflow_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|workflow_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|workflow_type|created_by|immutable|Who made a row never changes.') END;
@@ -6803,7 +6803,7 @@ CREATE TRIGGER workflow_type_audit_update AFTER UPDATE ON workflow_type WHEN NEW
   SELECT CASE WHEN table_id = 58 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -6816,7 +6816,7 @@ CREATE TRIGGER workflow_type_audit_update AFTER UPDATE ON workflow_type WHEN NEW
 END;
 
 CREATE TRIGGER workflow_type_direct_update BEFORE UPDATE ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 58, id, NEW.id, NULL FROM workflow_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM workflow_type WHERE changes() AND id IN (
@@ -6831,7 +6831,7 @@ CREATE TRIGGER workflow_type_direct_delete BEFORE DELETE ON workflow_type WHEN (
 END;
 
 CREATE TRIGGER workflow_type_audit_delete AFTER DELETE ON workflow_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -6844,7 +6844,7 @@ CREATE TRIGGER workflow_type_audit_delete AFTER DELETE ON workflow_type BEGIN
 END;
 
 CREATE TRIGGER workflow_template_direct_insert BEFORE INSERT ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.workflow_type_id NOT IN (SELECT id FROM workflow_type) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 59, id, NEW.id, NULL FROM workflow_template
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code AND version = NEW.version;
@@ -6854,11 +6854,11 @@ CREATE TRIGGER workflow_template_direct_insert BEFORE INSERT ON workflow_templat
 END;
 
 CREATE TRIGGER workflow_template_audit_insert AFTER INSERT ON workflow_template BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|workflow_template|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER workflow_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_template WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER workflow_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_template BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|workflow_template|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|workflow_template|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|workflow_template|created_by|immutable|Who made a row never changes.') END;
@@ -6868,7 +6868,7 @@ CREATE TRIGGER workflow_template_audit_update AFTER UPDATE ON workflow_template 
   SELECT CASE WHEN table_id = 59 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -6884,7 +6884,7 @@ CREATE TRIGGER workflow_template_audit_update AFTER UPDATE ON workflow_template 
 END;
 
 CREATE TRIGGER workflow_template_direct_update BEFORE UPDATE ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.workflow_type_id, OLD.workflow_type_id) NOT IN (SELECT id FROM workflow_type) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 59, id, NEW.id, NULL FROM workflow_template
     WHERE (code COLLATE NOCASE = NEW.code AND version = NEW.version) AND id IS NOT OLD.id;
@@ -6899,7 +6899,7 @@ CREATE TRIGGER workflow_template_direct_delete BEFORE DELETE ON workflow_templat
 END;
 
 CREATE TRIGGER workflow_template_audit_delete AFTER DELETE ON workflow_template BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"workflow_type_id":%s,"version":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -6915,7 +6915,7 @@ CREATE TRIGGER workflow_template_audit_delete AFTER DELETE ON workflow_template 
 END;
 
 CREATE TRIGGER orchestration_workflow_direct_insert BEFORE INSERT ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.workflow_type_id NOT IN (SELECT id FROM workflow_type) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.')
     WHEN NEW.workflow_template_id NOT NULL AND NEW.workflow_template_id NOT IN (SELECT id FROM workflow_template) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_template_id|reference|There is no workflow_template with this workflow_template_id.')
     WHEN NEW.client_id NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|orchestration_workflow|client_id|reference|There is no client with this client_id.') END;
@@ -6927,11 +6927,11 @@ CREATE TRIGGER orchestration_workflow_direct_insert BEFORE INSERT ON orchestrati
 END;
 
 CREATE TRIGGER orchestration_workflow_audit_insert AFTER INSERT ON orchestration_workflow BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER orchestration_workflow_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON orchestration_workflow WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER orchestration_workflow_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON orchestration_workflow BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|orchestration_workflow|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|orchestration_workflow|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|orchestration_workflow|created_by|immutable|Who made a row never changes.') END;
@@ -6941,7 +6941,7 @@ CREATE TRIGGER orchestration_workflow_audit_update AFTER UPDATE ON orchestration
   SELECT CASE WHEN table_id = 60 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'workflow_name', OLD.workflow_name, NEW.workflow_name
@@ -6964,7 +6964,7 @@ CREATE TRIGGER orchestration_workflow_audit_update AFTER UPDATE ON orchestration
 END;
 
 CREATE TRIGGER orchestration_workflow_direct_update BEFORE UPDATE ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.workflow_type_id, OLD.workflow_type_id) NOT IN (SELECT id FROM workflow_type) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.')
     WHEN nullif(NEW.workflow_template_id, OLD.workflow_template_id) NOT NULL AND NEW.workflow_template_id NOT IN (SELECT id FROM workflow_template) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_template_id|reference|There is no workflow_template with this workflow_template_id.')
     WHEN nullif(NEW.client_id, OLD.client_id) NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|orchestration_workflow|client_id|reference|There is no client with this client_id.') END;
@@ -6983,7 +6983,7 @@ CREATE TRIGGER orchestration_workflow_direct_delete BEFORE DELETE ON orchestrati
 END;
 
 CREATE TRIGGER orchestration_workflow_audit_delete AFTER DELETE ON orchestration_workflow BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, OLD.id, 'D',
     format('{"uuid":%s,"workflow_name":%s,"workflow_type_id":%s,"workflow_template_id":%s,"client_id":%s,"workflow_definition":%s,"workflow_status":%s,"metadata":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     json_quote(OLD.workflow_name),
@@ -7006,7 +7006,7 @@ CREATE TRIGGER orchestration_workflow_audit_delete AFTER DELETE ON orchestration
 END;
 
 CREATE TRIGGER workflow_execution_direct_insert BEFORE INSERT ON workflow_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|workflow_execution|workflow_id|reference|There is no orchestration_workflow with this workflow_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 61, id, NEW.id, NULL FROM workflow_execution
     WHERE id = nullif(NEW.id, -1) OR workflow_id = NEW.workflow_id AND execution_order = NEW.execution_order;
@@ -7016,11 +7016,11 @@ CREATE TRIGGER workflow_execution_direct_insert BEFORE INSERT ON workflow_execut
 END;
 
 CREATE TRIGGER workflow_execution_audit_insert AFTER INSERT ON workflow_execution BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|workflow_execution|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER workflow_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_execution WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER workflow_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_execution BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|workflow_execution|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|workflow_execution|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|workflow_execution|created_by|immutable|Who made a row never changes.') END;
@@ -7030,7 +7030,7 @@ CREATE TRIGGER workflow_execution_audit_update AFTER UPDATE ON workflow_executio
   SELECT CASE WHEN table_id = 61 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'workflow_id' AS name, OLD.workflow_id AS old, NEW.workflow_id AS new
     UNION ALL SELECT 'step_name', OLD.step_name, NEW.step_name
@@ -7053,7 +7053,7 @@ CREATE TRIGGER workflow_execution_audit_update AFTER UPDATE ON workflow_executio
 END;
 
 CREATE TRIGGER workflow_execution_direct_update BEFORE UPDATE ON workflow_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.workflow_id, OLD.workflow_id) NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|workflow_execution|workflow_id|reference|There is no orchestration_workflow with this workflow_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 61, id, NEW.id, NULL FROM workflow_execution
     WHERE (workflow_id = NEW.workflow_id AND execution_order = NEW.execution_order) AND id IS NOT OLD.id;
@@ -7067,7 +7067,7 @@ CREATE TRIGGER workflow_execution_direct_delete BEFORE DELETE ON workflow_execut
 END;
 
 CREATE TRIGGER workflow_execution_audit_delete AFTER DELETE ON workflow_execution BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, OLD.id, 'D',
     format('{"workflow_id":%s,"step_name":%s,"step_type":%s,"execution_order":%s,"execution_status":%s,"input_data":%s,"output_data":%s,"error_data":%s,"execution_time_ms":%s,"started_at":%s,"completed_at":%s,"retry_count":%s,"max_retries":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.workflow_id,
     json_quote(OLD.step_name),
@@ -7090,7 +7090,7 @@ CREATE TRIGGER workflow_execution_audit_delete AFTER DELETE ON workflow_executio
 END;
 
 CREATE TRIGGER marketplace_category_direct_insert BEFORE INSERT ON marketplace_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 99, id, NEW.id, NULL FROM marketplace_category
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM marketplace_category WHERE changes() AND id IN (
@@ -7099,7 +7099,7 @@ CREATE TRIGGER marketplace_category_direct_insert BEFORE INSERT ON marketplace_c
 END;
 
 CREATE TRIGGER marketplace_category_audit_insert AFTER INSERT ON marketplace_category BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|marketplace_category|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
@@ -7107,7 +7107,7 @@ CREATE TRIGGER marketplace_category_direct_inserted AFTER INSERT ON marketplace_
   SELECT CASE WHEN NEW.parent_marketplace_category_id NOT NULL AND NEW.parent_marketplace_category_id NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|reference|There is no marketplace_category with this parent_marketplace_category_id.') END;
 END;
 
-CREATE TRIGGER marketplace_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON marketplace_category WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER marketplace_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON marketplace_category BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|marketplace_category|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|marketplace_category|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|marketplace_category|created_by|immutable|Who made a row never changes.') END;
@@ -7117,7 +7117,7 @@ CREATE TRIGGER marketplace_category_audit_update AFTER UPDATE ON marketplace_cat
   SELECT CASE WHEN table_id = 99 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -7132,7 +7132,7 @@ CREATE TRIGGER marketplace_category_audit_update AFTER UPDATE ON marketplace_cat
 END;
 
 CREATE TRIGGER marketplace_category_direct_update BEFORE UPDATE ON marketplace_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.parent_marketplace_category_id, OLD.parent_marketplace_category_id) NOT NULL AND NEW.parent_marketplace_category_id NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|reference|There is no marketplace_category with this parent_marketplace_category_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 99, id, NEW.id, NULL FROM marketplace_category
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -7148,7 +7148,7 @@ CREATE TRIGGER marketplace_category_direct_delete BEFORE DELETE ON marketplace_c
 END;
 
 CREATE TRIGGER marketplace_category_audit_delete AFTER DELETE ON marketplace_category BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"parent_marketplace_category_id":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -7163,7 +7163,7 @@ CREATE TRIGGER marketplace_category_audit_delete AFTER DELETE ON marketplace_cat
 END;
 
 CREATE TRIGGER pricing_model_direct_insert BEFORE INSERT ON pricing_model WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 100, id, NEW.id, NULL FROM pricing_model
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM pricing_model WHERE changes() AND id IN (
@@ -7172,11 +7172,11 @@ CREATE TRIGGER pricing_model_direct_insert BEFORE INSERT ON pricing_model WHEN (
 END;
 
 CREATE TRIGGER pricing_model_audit_insert AFTER INSERT ON pricing_model BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|pricing_model|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER pricing_model_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON pricing_model WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER pricing_model_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON pricing_model BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|pricing_model|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|pricing_model|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|pricing_model|created_by|immutable|Who made a row never changes.') END;
@@ -7186,7 +7186,7 @@ CREATE TRIGGER pricing_model_audit_update AFTER UPDATE ON pricing_model WHEN NEW
   SELECT CASE WHEN table_id = 100 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -7200,7 +7200,7 @@ CREATE TRIGGER pricing_model_audit_update AFTER UPDATE ON pricing_model WHEN NEW
 END;
 
 CREATE TRIGGER pricing_model_direct_update BEFORE UPDATE ON pricing_model WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 100, id, NEW.id, NULL FROM pricing_model
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM pricing_model WHERE changes() AND id IN (
@@ -7214,7 +7214,7 @@ CREATE TRIGGER pricing_model_direct_delete BEFORE DELETE ON pricing_model WHEN (
 END;
 
 CREATE TRIGGER pricing_model_audit_delete AFTER DELETE ON pricing_model BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"is_recurring":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -7228,7 +7228,7 @@ CREATE TRIGGER pricing_model_audit_delete AFTER DELETE ON pricing_model BEGIN
 END;
 
 CREATE TRIGGER payment_status_direct_insert BEFORE INSERT ON payment_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 101, id, NEW.id, NULL FROM payment_status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM payment_status WHERE changes() AND id IN (
@@ -7237,11 +7237,11 @@ CREATE TRIGGER payment_status_direct_insert BEFORE INSERT ON payment_status WHEN
 END;
 
 CREATE TRIGGER payment_status_audit_insert AFTER INSERT ON payment_status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|payment_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER payment_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON payment_status WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER payment_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON payment_status BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|payment_status|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|payment_status|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|payment_status|created_by|immutable|Who made a row never changes.') END;
@@ -7251,7 +7251,7 @@ CREATE TRIGGER payment_status_audit_update AFTER UPDATE ON payment_status WHEN N
   SELECT CASE WHEN table_id = 101 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -7267,7 +7267,7 @@ CREATE TRIGGER payment_status_audit_update AFTER UPDATE ON payment_status WHEN N
 END;
 
 CREATE TRIGGER payment_status_direct_update BEFORE UPDATE ON payment_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 101, id, NEW.id, NULL FROM payment_status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM payment_status WHERE changes() AND id IN (
@@ -7281,7 +7281,7 @@ CREATE TRIGGER payment_status_direct_delete BEFORE DELETE ON payment_status WHEN
 END;
 
 CREATE TRIGGER payment_status_audit_delete AFTER DELETE ON payment_status BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"is_paid":%s,"is_final_state":%s,"is_error_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -7297,7 +7297,7 @@ CREATE TRIGGER payment_status_audit_delete AFTER DELETE ON payment_status BEGIN
 END;
 
 CREATE TRIGGER marketplace_module_direct_insert BEFORE INSERT ON marketplace_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_template_id NOT NULL AND NEW.integration_template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|marketplace_module|integration_template_id|reference|There is no integration_template with this integration_template_id.')
     WHEN NEW.deployment_template_id NOT NULL AND NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|marketplace_module|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
     WHEN NEW.category_id NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_module|category_id|reference|There is no marketplace_category with this category_id.')
@@ -7312,11 +7312,11 @@ CREATE TRIGGER marketplace_module_direct_insert BEFORE INSERT ON marketplace_mod
 END;
 
 CREATE TRIGGER marketplace_module_audit_insert AFTER INSERT ON marketplace_module BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|marketplace_module|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER marketplace_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON marketplace_module WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER marketplace_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON marketplace_module BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|marketplace_module|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|marketplace_module|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|marketplace_module|created_by|immutable|Who made a row never changes.') END;
@@ -7326,7 +7326,7 @@ CREATE TRIGGER marketplace_module_audit_update AFTER UPDATE ON marketplace_modul
   SELECT CASE WHEN table_id = 102 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -7349,7 +7349,7 @@ CREATE TRIGGER marketplace_module_audit_update AFTER UPDATE ON marketplace_modul
 END;
 
 CREATE TRIGGER marketplace_module_direct_update BEFORE UPDATE ON marketplace_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_template_id, OLD.integration_template_id) NOT NULL AND NEW.integration_template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|marketplace_module|integration_template_id|reference|There is no integration_template with this integration_template_id.')
     WHEN nullif(NEW.deployment_template_id, OLD.deployment_template_id) NOT NULL AND NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|marketplace_module|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
     WHEN nullif(NEW.category_id, OLD.category_id) NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_module|category_id|reference|There is no marketplace_category with this category_id.')
@@ -7374,7 +7374,7 @@ CREATE TRIGGER marketplace_module_direct_delete BEFORE DELETE ON marketplace_mod
 END;
 
 CREATE TRIGGER marketplace_module_audit_delete AFTER DELETE ON marketplace_module BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"version":%s,"module_kind":%s,"integration_template_id":%s,"deployment_template_id":%s,"category_id":%s,"developer_id":%s,"pricing_model_id":%s,"price":%s,"currency":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -7397,7 +7397,7 @@ CREATE TRIGGER marketplace_module_audit_delete AFTER DELETE ON marketplace_modul
 END;
 
 CREATE TRIGGER module_installation_direct_insert BEFORE INSERT ON module_installation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_installation|client_id|reference|There is no client with this client_id.')
     WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_installation|module_id|reference|There is no marketplace_module with this module_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 103, id, NEW.id, NULL FROM module_installation
@@ -7408,11 +7408,11 @@ CREATE TRIGGER module_installation_direct_insert BEFORE INSERT ON module_install
 END;
 
 CREATE TRIGGER module_installation_audit_insert AFTER INSERT ON module_installation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|module_installation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER module_installation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_installation WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER module_installation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_installation BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_installation|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_installation|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_installation|created_by|immutable|Who made a row never changes.') END;
@@ -7422,7 +7422,7 @@ CREATE TRIGGER module_installation_audit_update AFTER UPDATE ON module_installat
   SELECT CASE WHEN table_id = 103 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
     UNION ALL SELECT 'module_id', OLD.module_id, NEW.module_id
@@ -7439,7 +7439,7 @@ CREATE TRIGGER module_installation_audit_update AFTER UPDATE ON module_installat
 END;
 
 CREATE TRIGGER module_installation_direct_update BEFORE UPDATE ON module_installation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_installation|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_installation|module_id|reference|There is no marketplace_module with this module_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 103, id, NEW.id, NULL FROM module_installation
@@ -7456,7 +7456,7 @@ CREATE TRIGGER module_installation_direct_delete BEFORE DELETE ON module_install
 END;
 
 CREATE TRIGGER module_installation_audit_delete AFTER DELETE ON module_installation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, OLD.id, 'D',
     format('{"client_id":%s,"module_id":%s,"installed_version":%s,"installation_status":%s,"installed_at":%s,"uninstalled_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.client_id,
     OLD.module_id,
@@ -7473,7 +7473,7 @@ CREATE TRIGGER module_installation_audit_delete AFTER DELETE ON module_installat
 END;
 
 CREATE TRIGGER client_app_override_direct_insert BEFORE INSERT ON client_app_override WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_app_override|client_id|reference|There is no client with this client_id.')
     WHEN NEW.marketplace_module_id NOT NULL AND NEW.marketplace_module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|reference|There is no marketplace_module with this marketplace_module_id.')
     WHEN NEW.installation_id NOT NULL AND NEW.installation_id NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|client_app_override|installation_id|reference|There is no module_installation with this installation_id.') END;
@@ -7485,11 +7485,11 @@ CREATE TRIGGER client_app_override_direct_insert BEFORE INSERT ON client_app_ove
 END;
 
 CREATE TRIGGER client_app_override_audit_insert AFTER INSERT ON client_app_override BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|client_app_override|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER client_app_override_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_app_override WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER client_app_override_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_app_override BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|client_app_override|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|client_app_override|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_app_override|created_by|immutable|Who made a row never changes.') END;
@@ -7499,7 +7499,7 @@ CREATE TRIGGER client_app_override_audit_update AFTER UPDATE ON client_app_overr
   SELECT CASE WHEN table_id = 104 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
     UNION ALL SELECT 'app_code', OLD.app_code COLLATE BINARY, NEW.app_code
@@ -7516,7 +7516,7 @@ CREATE TRIGGER client_app_override_audit_update AFTER UPDATE ON client_app_overr
 END;
 
 CREATE TRIGGER client_app_override_direct_update BEFORE UPDATE ON client_app_override WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_app_override|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.marketplace_module_id, OLD.marketplace_module_id) NOT NULL AND NEW.marketplace_module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|reference|There is no marketplace_module with this marketplace_module_id.')
     WHEN nullif(NEW.installation_id, OLD.installation_id) NOT NULL AND NEW.installation_id NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|client_app_override|installation_id|reference|There is no module_installation with this installation_id.') END;
@@ -7532,7 +7532,7 @@ CREATE TRIGGER client_app_override_direct_delete BEFORE DELETE ON client_app_ove
 END;
 
 CREATE TRIGGER client_app_override_audit_delete AFTER DELETE ON client_app_override BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, OLD.id, 'D',
     format('{"client_id":%s,"app_code":%s,"override_settings":%s,"marketplace_module_id":%s,"installation_id":%s,"activation_status":%s,"activation_metadata":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.client_id,
     json_quote(OLD.app_code),
@@ -7549,7 +7549,7 @@ CREATE TRIGGER client_app_override_audit_delete AFTER DELETE ON client_app_overr
 END;
 
 CREATE TRIGGER module_license_direct_insert BEFORE INSERT ON module_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_license|client_id|reference|There is no client with this client_id.')
     WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_license|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN NEW.encryption_key_id NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|module_license|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
@@ -7561,11 +7561,11 @@ CREATE TRIGGER module_license_direct_insert BEFORE INSERT ON module_license WHEN
 END;
 
 CREATE TRIGGER module_license_audit_insert AFTER INSERT ON module_license BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|module_license|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER module_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_license WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER module_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_license BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_license|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_license|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_license|created_by|immutable|Who made a row never changes.') END;
@@ -7575,8 +7575,8 @@ CREATE TRIGGER module_license_audit_update AFTER UPDATE ON module_license WHEN N
   SELECT CASE WHEN table_id = 105 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
     UNION ALL SELECT 'module_id', OLD.module_id, NEW.module_id
@@ -7593,7 +7593,7 @@ CREATE TRIGGER module_license_audit_update AFTER UPDATE ON module_license WHEN N
 END;
 
 CREATE TRIGGER module_license_direct_update BEFORE UPDATE ON module_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_license|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_license|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN nullif(NEW.encryption_key_id, OLD.encryption_key_id) NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|module_license|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
@@ -7610,7 +7610,7 @@ CREATE TRIGGER module_license_direct_delete BEFORE DELETE ON module_license WHEN
 END;
 
 CREATE TRIGGER module_license_audit_delete AFTER DELETE ON module_license BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, OLD.id, 'D',
     format('{"uuid":%s,"client_id":%s,"module_id":%s,"license_key_ciphertext":%s,"license_key_hash":%s,"encryption_key_id":%s,"seats":%s,"expires_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.client_id,
@@ -7628,7 +7628,7 @@ CREATE TRIGGER module_license_audit_delete AFTER DELETE ON module_license BEGIN
 END;
 
 CREATE TRIGGER module_review_direct_insert BEFORE INSERT ON module_review WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_review|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN NEW.reviewed_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_review|reviewed_by|reference|There is no user with this reviewed_by.')
     WHEN NEW.client_id NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_review|client_id|reference|There is no client with this client_id.') END;
@@ -7640,11 +7640,11 @@ CREATE TRIGGER module_review_direct_insert BEFORE INSERT ON module_review WHEN (
 END;
 
 CREATE TRIGGER module_review_audit_insert AFTER INSERT ON module_review BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|module_review|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER module_review_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_review WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER module_review_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_review BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_review|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_review|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_review|created_by|immutable|Who made a row never changes.') END;
@@ -7654,7 +7654,7 @@ CREATE TRIGGER module_review_audit_update AFTER UPDATE ON module_review WHEN NEW
   SELECT CASE WHEN table_id = 106 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'module_id' AS name, OLD.module_id AS old, NEW.module_id AS new
     UNION ALL SELECT 'reviewed_by', OLD.reviewed_by, NEW.reviewed_by
@@ -7670,7 +7670,7 @@ CREATE TRIGGER module_review_audit_update AFTER UPDATE ON module_review WHEN NEW
 END;
 
 CREATE TRIGGER module_review_direct_update BEFORE UPDATE ON module_review WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_review|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN nullif(NEW.reviewed_by, OLD.reviewed_by) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_review|reviewed_by|reference|There is no user with this reviewed_by.')
     WHEN nullif(NEW.client_id, OLD.client_id) NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_review|client_id|reference|There is no client with this client_id.') END;
@@ -7686,7 +7686,7 @@ CREATE TRIGGER module_review_direct_delete BEFORE DELETE ON module_review WHEN (
 END;
 
 CREATE TRIGGER module_review_audit_delete AFTER DELETE ON module_review BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, OLD.id, 'D',
     format('{"module_id":%s,"reviewed_by":%s,"client_id":%s,"rating":%s,"review_text":%s,"moderation_status":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.module_id,
     OLD.reviewed_by,
@@ -7702,7 +7702,7 @@ CREATE TRIGGER module_review_audit_delete AFTER DELETE ON module_review BEGIN
 END;
 
 CREATE TRIGGER module_payment_direct_insert BEFORE INSERT ON module_payment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_payment|client_id|reference|There is no client with this client_id.')
     WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_payment|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN NEW.license_id NOT NULL AND NEW.license_id NOT IN (SELECT id FROM module_license) THEN RAISE(ABORT, 'EK|module_payment|license_id|reference|There is no module_license with this license_id.')
@@ -7716,11 +7716,11 @@ CREATE TRIGGER module_payment_direct_insert BEFORE INSERT ON module_payment WHEN
 END;
 
 CREATE TRIGGER module_payment_audit_insert AFTER INSERT ON module_payment BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|module_payment|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER module_payment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_payment WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER module_payment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_payment BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_payment|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_payment|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_payment|created_by|immutable|Who made a row never changes.') END;
@@ -7730,8 +7730,8 @@ CREATE TRIGGER module_payment_audit_update AFTER UPDATE ON module_payment WHEN N
   SELECT CASE WHEN table_id = 107 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
     UNION ALL SELECT 'module_id', OLD.module_id, NEW.module_id
@@ -7752,7 +7752,7 @@ CREATE TRIGGER module_payment_audit_update AFTER UPDATE ON module_payment WHEN N
 END;
 
 CREATE TRIGGER module_payment_direct_update BEFORE UPDATE ON module_payment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_payment|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_payment|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN nullif(NEW.license_id, OLD.license_id) NOT NULL AND NEW.license_id NOT IN (SELECT id FROM module_license) THEN RAISE(ABORT, 'EK|module_payment|license_id|reference|There is no module_license with this license_id.')
@@ -7770,7 +7770,7 @@ CREATE TRIGGER module_payment_direct_delete BEFORE DELETE ON module_payment WHEN
 END;
 
 CREATE TRIGGER module_payment_audit_delete AFTER DELETE ON module_payment BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, OLD.id, 'D',
     format('{"uuid":%s,"client_id":%s,"module_id":%s,"license_id":%s,"amount":%s,"fee":%s,"currency":%s,"payment_status_id":%s,"payment_method_ciphertext":%s,"encryption_key_id":%s,"provider_reference":%s,"paid_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.client_id,
@@ -7792,7 +7792,7 @@ CREATE TRIGGER module_payment_audit_delete AFTER DELETE ON module_payment BEGIN
 END;
 
 CREATE TRIGGER module_submission_direct_insert BEFORE INSERT ON module_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_submission|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN NEW.submitted_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_submission|submitted_by|reference|There is no user with this submitted_by.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 108, id, NEW.id, NULL FROM module_submission
@@ -7803,11 +7803,11 @@ CREATE TRIGGER module_submission_direct_insert BEFORE INSERT ON module_submissio
 END;
 
 CREATE TRIGGER module_submission_audit_insert AFTER INSERT ON module_submission BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|module_submission|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER module_submission_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_submission WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER module_submission_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_submission BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_submission|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_submission|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_submission|created_by|immutable|Who made a row never changes.') END;
@@ -7817,7 +7817,7 @@ CREATE TRIGGER module_submission_audit_update AFTER UPDATE ON module_submission 
   SELECT CASE WHEN table_id = 108 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'module_id' AS name, OLD.module_id AS old, NEW.module_id AS new
     UNION ALL SELECT 'submitted_version', OLD.submitted_version, NEW.submitted_version
@@ -7833,7 +7833,7 @@ CREATE TRIGGER module_submission_audit_update AFTER UPDATE ON module_submission 
 END;
 
 CREATE TRIGGER module_submission_direct_update BEFORE UPDATE ON module_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_submission|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN nullif(NEW.submitted_by, OLD.submitted_by) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_submission|submitted_by|reference|There is no user with this submitted_by.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 108, id, NEW.id, NULL FROM module_submission
@@ -7851,7 +7851,7 @@ CREATE TRIGGER module_submission_direct_delete BEFORE DELETE ON module_submissio
 END;
 
 CREATE TRIGGER module_submission_audit_delete AFTER DELETE ON module_submission BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, OLD.id, 'D',
     format('{"module_id":%s,"submitted_version":%s,"submitted_by":%s,"submission_status":%s,"submitted_at":%s,"decided_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.module_id,
     json_quote(OLD.submitted_version),
@@ -7867,7 +7867,7 @@ CREATE TRIGGER module_submission_audit_delete AFTER DELETE ON module_submission 
 END;
 
 CREATE TRIGGER module_validation_direct_insert BEFORE INSERT ON module_validation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.submission_id NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|module_validation|submission_id|reference|There is no module_submission with this submission_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 109, id, NEW.id, NULL FROM module_validation
     WHERE id = nullif(NEW.id, -1) OR submission_id = NEW.submission_id AND check_name = NEW.check_name;
@@ -7877,11 +7877,11 @@ CREATE TRIGGER module_validation_direct_insert BEFORE INSERT ON module_validatio
 END;
 
 CREATE TRIGGER module_validation_audit_insert AFTER INSERT ON module_validation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|module_validation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER module_validation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_validation WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER module_validation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_validation BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|module_validation|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|module_validation|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_validation|created_by|immutable|Who made a row never changes.') END;
@@ -7891,8 +7891,8 @@ CREATE TRIGGER module_validation_audit_update AFTER UPDATE ON module_validation 
   SELECT CASE WHEN table_id = 109 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'submission_id' AS name, OLD.submission_id AS old, NEW.submission_id AS new
     UNION ALL SELECT 'check_name', OLD.check_name, NEW.check_name
     UNION ALL SELECT 'validation_status', OLD.validation_status, NEW.validation_status
@@ -7907,7 +7907,7 @@ CREATE TRIGGER module_validation_audit_update AFTER UPDATE ON module_validation 
 END;
 
 CREATE TRIGGER module_validation_direct_update BEFORE UPDATE ON module_validation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.submission_id, OLD.submission_id) NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|module_validation|submission_id|reference|There is no module_submission with this submission_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 109, id, NEW.id, NULL FROM module_validation
     WHERE (submission_id = NEW.submission_id AND check_name = NEW.check_name) AND id IS NOT OLD.id;
@@ -7921,7 +7921,7 @@ CREATE TRIGGER module_validation_direct_delete BEFORE DELETE ON module_validatio
 END;
 
 CREATE TRIGGER module_validation_audit_delete AFTER DELETE ON module_validation BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, OLD.id, 'D',
     format('{"submission_id":%s,"check_name":%s,"validation_status":%s,"details":%s,"score":%s,"validated_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.submission_id,
     json_quote(OLD.check_name),
@@ -7955,7 +7955,7 @@ CREATE TRIGGER moderation_action_kept_delete BEFORE DELETE ON moderation_action 
 END;
 
 CREATE TRIGGER publishing_pipeline_direct_insert BEFORE INSERT ON publishing_pipeline WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.submission_id NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|publishing_pipeline|submission_id|reference|There is no module_submission with this submission_id.')
     WHEN NEW.workflow_id NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|publishing_pipeline|workflow_id|reference|There is no orchestration_workflow with this workflow_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 110, id, NEW.id, NULL FROM publishing_pipeline
@@ -7966,11 +7966,11 @@ CREATE TRIGGER publishing_pipeline_direct_insert BEFORE INSERT ON publishing_pip
 END;
 
 CREATE TRIGGER publishing_pipeline_audit_insert AFTER INSERT ON publishing_pipeline BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|publishing_pipeline|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER publishing_pipeline_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON publishing_pipeline WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER publishing_pipeline_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON publishing_pipeline BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|publishing_pipeline|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|publishing_pipeline|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|publishing_pipeline|created_by|immutable|Who made a row never changes.') END;
@@ -7980,7 +7980,7 @@ CREATE TRIGGER publishing_pipeline_audit_update AFTER UPDATE ON publishing_pipel
   SELECT CASE WHEN table_id = 110 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'submission_id' AS name, OLD.submission_id AS old, NEW.submission_id AS new
     UNION ALL SELECT 'workflow_id', OLD.workflow_id, NEW.workflow_id
@@ -7996,7 +7996,7 @@ CREATE TRIGGER publishing_pipeline_audit_update AFTER UPDATE ON publishing_pipel
 END;
 
 CREATE TRIGGER publishing_pipeline_direct_update BEFORE UPDATE ON publishing_pipeline WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.submission_id, OLD.submission_id) NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|publishing_pipeline|submission_id|reference|There is no module_submission with this submission_id.')
     WHEN nullif(NEW.workflow_id, OLD.workflow_id) NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|publishing_pipeline|workflow_id|reference|There is no orchestration_workflow with this workflow_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 110, id, NEW.id, NULL FROM publishing_pipeline
@@ -8011,7 +8011,7 @@ CREATE TRIGGER publishing_pipeline_direct_delete BEFORE DELETE ON publishing_pip
 END;
 
 CREATE TRIGGER publishing_pipeline_audit_delete AFTER DELETE ON publishing_pipeline BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, OLD.id, 'D',
     format('{"submission_id":%s,"workflow_id":%s,"publishing_status":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.submission_id,
     ifnull(OLD.workflow_id, 'null'),
@@ -8027,7 +8027,7 @@ CREATE TRIGGER publishing_pipeline_audit_delete AFTER DELETE ON publishing_pipel
 END;
 
 CREATE TRIGGER package_type_direct_insert BEFORE INSERT ON package_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 111, id, NEW.id, NULL FROM package_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM package_type WHERE changes() AND id IN (
@@ -8036,11 +8036,11 @@ CREATE TRIGGER package_type_direct_insert BEFORE INSERT ON package_type WHEN (SE
 END;
 
 CREATE TRIGGER package_type_audit_insert AFTER INSERT ON package_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|package_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER package_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON package_type WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER package_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON package_type BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|package_type|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|package_type|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|package_type|created_by|immutable|Who made a row never changes.') END;
@@ -8050,7 +8050,7 @@ CREATE TRIGGER package_type_audit_update AFTER UPDATE ON package_type WHEN NEW.u
   SELECT CASE WHEN table_id = 111 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -8063,7 +8063,7 @@ CREATE TRIGGER package_type_audit_update AFTER UPDATE ON package_type WHEN NEW.u
 END;
 
 CREATE TRIGGER package_type_direct_update BEFORE UPDATE ON package_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 111, id, NEW.id, NULL FROM package_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM package_type WHERE changes() AND id IN (
@@ -8077,7 +8077,7 @@ CREATE TRIGGER package_type_direct_delete BEFORE DELETE ON package_type WHEN (SE
 END;
 
 CREATE TRIGGER package_type_audit_delete AFTER DELETE ON package_type BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -8090,7 +8090,7 @@ CREATE TRIGGER package_type_audit_delete AFTER DELETE ON package_type BEGIN
 END;
 
 CREATE TRIGGER delivery_method_direct_insert BEFORE INSERT ON delivery_method WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 112, id, NEW.id, NULL FROM delivery_method
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
   DELETE FROM delivery_method WHERE changes() AND id IN (
@@ -8099,11 +8099,11 @@ CREATE TRIGGER delivery_method_direct_insert BEFORE INSERT ON delivery_method WH
 END;
 
 CREATE TRIGGER delivery_method_audit_insert AFTER INSERT ON delivery_method BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|delivery_method|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER delivery_method_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON delivery_method WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER delivery_method_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON delivery_method BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|delivery_method|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|delivery_method|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|delivery_method|created_by|immutable|Who made a row never changes.') END;
@@ -8113,7 +8113,7 @@ CREATE TRIGGER delivery_method_audit_update AFTER UPDATE ON delivery_method WHEN
   SELECT CASE WHEN table_id = 112 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -8126,7 +8126,7 @@ CREATE TRIGGER delivery_method_audit_update AFTER UPDATE ON delivery_method WHEN
 END;
 
 CREATE TRIGGER delivery_method_direct_update BEFORE UPDATE ON delivery_method WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 112, id, NEW.id, NULL FROM delivery_method
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
   DELETE FROM delivery_method WHERE changes() AND id IN (
@@ -8140,7 +8140,7 @@ CREATE TRIGGER delivery_method_direct_delete BEFORE DELETE ON delivery_method WH
 END;
 
 CREATE TRIGGER delivery_method_audit_delete AFTER DELETE ON delivery_method BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -8153,7 +8153,7 @@ CREATE TRIGGER delivery_method_audit_delete AFTER DELETE ON delivery_method BEGI
 END;
 
 CREATE TRIGGER handover_package_direct_insert BEFORE INSERT ON handover_package WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|handover_package|client_id|reference|There is no client with this client_id.')
     WHEN NEW.workflow_id NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|handover_package|workflow_id|reference|There is no orchestration_workflow with this workflow_id.')
     WHEN ifnull(NEW.package_type_id, 1) NOT IN (SELECT id FROM package_type) THEN RAISE(ABORT, 'EK|handover_package|package_type_id|reference|There is no package_type with this package_type_id.')
@@ -8167,11 +8167,11 @@ CREATE TRIGGER handover_package_direct_insert BEFORE INSERT ON handover_package 
 END;
 
 CREATE TRIGGER handover_package_audit_insert AFTER INSERT ON handover_package BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|handover_package|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER handover_package_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER handover_package_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|handover_package|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|handover_package|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package|created_by|immutable|Who made a row never changes.') END;
@@ -8181,8 +8181,8 @@ CREATE TRIGGER handover_package_audit_update AFTER UPDATE ON handover_package WH
   SELECT CASE WHEN table_id = 113 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('admin_credentials_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('admin_credentials_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('admin_credentials_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('admin_credentials_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
     UNION ALL SELECT 'workflow_id', OLD.workflow_id, NEW.workflow_id
@@ -8203,7 +8203,7 @@ CREATE TRIGGER handover_package_audit_update AFTER UPDATE ON handover_package WH
 END;
 
 CREATE TRIGGER handover_package_direct_update BEFORE UPDATE ON handover_package WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|handover_package|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.workflow_id, OLD.workflow_id) NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|handover_package|workflow_id|reference|There is no orchestration_workflow with this workflow_id.')
     WHEN nullif(NEW.package_type_id, OLD.package_type_id) NOT IN (SELECT id FROM package_type) THEN RAISE(ABORT, 'EK|handover_package|package_type_id|reference|There is no package_type with this package_type_id.')
@@ -8224,7 +8224,7 @@ CREATE TRIGGER handover_package_direct_delete BEFORE DELETE ON handover_package 
 END;
 
 CREATE TRIGGER handover_package_audit_delete AFTER DELETE ON handover_package BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, OLD.id, 'D',
     format('{"uuid":%s,"client_id":%s,"workflow_id":%s,"package_name":%s,"package_type_id":%s,"admin_credentials_ciphertext":%s,"encryption_key_id":%s,"delivery_status":%s,"delivery_method_id":%s,"delivered_at":%s,"delivery_confirmation":%s,"package_metadata":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.client_id,
@@ -8246,7 +8246,7 @@ CREATE TRIGGER handover_package_audit_delete AFTER DELETE ON handover_package BE
 END;
 
 CREATE TRIGGER handover_package_module_direct_insert BEFORE INSERT ON handover_package_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_module|package_id|reference|There is no handover_package with this package_id.')
     WHEN NEW.installation_id NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|handover_package_module|installation_id|reference|There is no module_installation with this installation_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 114, id, NEW.id, NULL FROM handover_package_module
@@ -8257,11 +8257,11 @@ CREATE TRIGGER handover_package_module_direct_insert BEFORE INSERT ON handover_p
 END;
 
 CREATE TRIGGER handover_package_module_audit_insert AFTER INSERT ON handover_package_module BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|handover_package_module|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER handover_package_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_module WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER handover_package_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_module BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|handover_package_module|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|handover_package_module|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_module|created_by|immutable|Who made a row never changes.') END;
@@ -8271,7 +8271,7 @@ CREATE TRIGGER handover_package_module_audit_update AFTER UPDATE ON handover_pac
   SELECT CASE WHEN table_id = 114 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
     UNION ALL SELECT 'installation_id', OLD.installation_id, NEW.installation_id
@@ -8284,7 +8284,7 @@ CREATE TRIGGER handover_package_module_audit_update AFTER UPDATE ON handover_pac
 END;
 
 CREATE TRIGGER handover_package_module_direct_update BEFORE UPDATE ON handover_package_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_module|package_id|reference|There is no handover_package with this package_id.')
     WHEN nullif(NEW.installation_id, OLD.installation_id) NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|handover_package_module|installation_id|reference|There is no module_installation with this installation_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 114, id, NEW.id, NULL FROM handover_package_module
@@ -8299,7 +8299,7 @@ CREATE TRIGGER handover_package_module_direct_delete BEFORE DELETE ON handover_p
 END;
 
 CREATE TRIGGER handover_package_module_audit_delete AFTER DELETE ON handover_package_module BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, OLD.id, 'D',
     format('{"package_id":%s,"installation_id":%s,"module_configuration":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.package_id,
     OLD.installation_id,
@@ -8312,7 +8312,7 @@ CREATE TRIGGER handover_package_module_audit_delete AFTER DELETE ON handover_pac
 END;
 
 CREATE TRIGGER handover_package_configuration_direct_insert BEFORE INSERT ON handover_package_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_configuration|package_id|reference|There is no handover_package with this package_id.')
     WHEN NEW.configuration_id NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|handover_package_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 115, id, NEW.id, NULL FROM handover_package_configuration
@@ -8323,11 +8323,11 @@ CREATE TRIGGER handover_package_configuration_direct_insert BEFORE INSERT ON han
 END;
 
 CREATE TRIGGER handover_package_configuration_audit_insert AFTER INSERT ON handover_package_configuration BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|handover_package_configuration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER handover_package_configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_configuration WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER handover_package_configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_configuration BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|handover_package_configuration|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|handover_package_configuration|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_configuration|created_by|immutable|Who made a row never changes.') END;
@@ -8337,7 +8337,7 @@ CREATE TRIGGER handover_package_configuration_audit_update AFTER UPDATE ON hando
   SELECT CASE WHEN table_id = 115 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
     UNION ALL SELECT 'configuration_id', OLD.configuration_id, NEW.configuration_id
@@ -8350,7 +8350,7 @@ CREATE TRIGGER handover_package_configuration_audit_update AFTER UPDATE ON hando
 END;
 
 CREATE TRIGGER handover_package_configuration_direct_update BEFORE UPDATE ON handover_package_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_configuration|package_id|reference|There is no handover_package with this package_id.')
     WHEN nullif(NEW.configuration_id, OLD.configuration_id) NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|handover_package_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 115, id, NEW.id, NULL FROM handover_package_configuration
@@ -8365,7 +8365,7 @@ CREATE TRIGGER handover_package_configuration_direct_delete BEFORE DELETE ON han
 END;
 
 CREATE TRIGGER handover_package_configuration_audit_delete AFTER DELETE ON handover_package_configuration BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, OLD.id, 'D',
     format('{"package_id":%s,"configuration_id":%s,"configuration_version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.package_id,
     OLD.configuration_id,
@@ -8378,7 +8378,7 @@ CREATE TRIGGER handover_package_configuration_audit_delete AFTER DELETE ON hando
 END;
 
 CREATE TRIGGER handover_package_document_direct_insert BEFORE INSERT ON handover_package_document WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_document|package_id|reference|There is no handover_package with this package_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 116, id, NEW.id, NULL FROM handover_package_document
     WHERE id = nullif(NEW.id, -1) OR package_id = NEW.package_id AND document_type = NEW.document_type AND title = NEW.title;
@@ -8388,11 +8388,11 @@ CREATE TRIGGER handover_package_document_direct_insert BEFORE INSERT ON handover
 END;
 
 CREATE TRIGGER handover_package_document_audit_insert AFTER INSERT ON handover_package_document BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|handover_package_document|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER handover_package_document_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_document WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER handover_package_document_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_document BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|handover_package_document|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|handover_package_document|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_document|created_by|immutable|Who made a row never changes.') END;
@@ -8402,7 +8402,7 @@ CREATE TRIGGER handover_package_document_audit_update AFTER UPDATE ON handover_p
   SELECT CASE WHEN table_id = 116 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
     UNION ALL SELECT 'document_type', OLD.document_type, NEW.document_type
@@ -8418,7 +8418,7 @@ CREATE TRIGGER handover_package_document_audit_update AFTER UPDATE ON handover_p
 END;
 
 CREATE TRIGGER handover_package_document_direct_update BEFORE UPDATE ON handover_package_document WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_document|package_id|reference|There is no handover_package with this package_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 116, id, NEW.id, NULL FROM handover_package_document
     WHERE (package_id = NEW.package_id AND document_type = NEW.document_type AND title = NEW.title) AND id IS NOT OLD.id;
@@ -8432,7 +8432,7 @@ CREATE TRIGGER handover_package_document_direct_delete BEFORE DELETE ON handover
 END;
 
 CREATE TRIGGER handover_package_document_audit_delete AFTER DELETE ON handover_package_document BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, OLD.id, 'D',
     format('{"package_id":%s,"document_type":%s,"title":%s,"url":%s,"content_digest":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.package_id,
     json_quote(OLD.document_type),
@@ -8464,7 +8464,7 @@ CREATE TRIGGER metric_sample_kept_delete BEFORE DELETE ON metric_sample BEGIN
 END;
 
 CREATE TRIGGER alert_rule_direct_insert BEFORE INSERT ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT NULL AND NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|alert_rule|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 90, id, NEW.id, NULL FROM alert_rule
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -8474,11 +8474,11 @@ CREATE TRIGGER alert_rule_direct_insert BEFORE INSERT ON alert_rule WHEN (SELECT
 END;
 
 CREATE TRIGGER alert_rule_audit_insert AFTER INSERT ON alert_rule BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|alert_rule|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER alert_rule_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON alert_rule WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER alert_rule_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON alert_rule BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|alert_rule|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|alert_rule|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|alert_rule|created_by|immutable|Who made a row never changes.') END;
@@ -8488,8 +8488,8 @@ CREATE TRIGGER alert_rule_audit_update AFTER UPDATE ON alert_rule WHEN NEW.updat
   SELECT CASE WHEN table_id = 90 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
     UNION ALL SELECT 'description', OLD.description, NEW.description
@@ -8509,7 +8509,7 @@ CREATE TRIGGER alert_rule_audit_update AFTER UPDATE ON alert_rule WHEN NEW.updat
 END;
 
 CREATE TRIGGER alert_rule_direct_update BEFORE UPDATE ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT NULL AND NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|alert_rule|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 90, id, NEW.id, NULL FROM alert_rule
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -8524,7 +8524,7 @@ CREATE TRIGGER alert_rule_direct_delete BEFORE DELETE ON alert_rule WHEN (SELECT
 END;
 
 CREATE TRIGGER alert_rule_audit_delete AFTER DELETE ON alert_rule BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"metric":%s,"integration_id":%s,"labels":%s,"aggregation":%s,"comparison":%s,"threshold":%s,"window_seconds":%s,"severity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -8545,7 +8545,7 @@ CREATE TRIGGER alert_rule_audit_delete AFTER DELETE ON alert_rule BEGIN
 END;
 
 CREATE TRIGGER sla_target_direct_insert BEFORE INSERT ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|sla_target|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 91, id, NEW.id, NULL FROM sla_target
     WHERE id = nullif(NEW.id, -1) OR integration_id = NEW.integration_id AND metric = NEW.metric;
@@ -8555,11 +8555,11 @@ CREATE TRIGGER sla_target_direct_insert BEFORE INSERT ON sla_target WHEN (SELECT
 END;
 
 CREATE TRIGGER sla_target_audit_insert AFTER INSERT ON sla_target BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|sla_target|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER sla_target_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sla_target WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER sla_target_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sla_target BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|sla_target|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|sla_target|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|sla_target|created_by|immutable|Who made a row never changes.') END;
@@ -8569,8 +8569,8 @@ CREATE TRIGGER sla_target_audit_update AFTER UPDATE ON sla_target WHEN NEW.updat
   SELECT CASE WHEN table_id = 91 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
     UNION ALL SELECT 'metric', OLD.metric, NEW.metric
     UNION ALL SELECT 'aggregation', OLD.aggregation, NEW.aggregation
@@ -8585,7 +8585,7 @@ CREATE TRIGGER sla_target_audit_update AFTER UPDATE ON sla_target WHEN NEW.updat
 END;
 
 CREATE TRIGGER sla_target_direct_update BEFORE UPDATE ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|sla_target|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 91, id, NEW.id, NULL FROM sla_target
     WHERE (integration_id = NEW.integration_id AND metric = NEW.metric) AND id IS NOT OLD.id;
@@ -8600,7 +8600,7 @@ CREATE TRIGGER sla_target_direct_delete BEFORE DELETE ON sla_target WHEN (SELECT
 END;
 
 CREATE TRIGGER sla_target_audit_delete AFTER DELETE ON sla_target BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, OLD.id, 'D',
     format('{"integration_id":%s,"metric":%s,"aggregation":%s,"comparison":%s,"target":%s,"window_seconds":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.integration_id,
     json_quote(OLD.metric),
@@ -8616,7 +8616,7 @@ CREATE TRIGGER sla_target_audit_delete AFTER DELETE ON sla_target BEGIN
 END;
 
 CREATE TRIGGER alert_direct_insert BEFORE INSERT ON alert WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.alert_rule_id NOT NULL AND NEW.alert_rule_id NOT IN (SELECT id FROM alert_rule) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|reference|There is no alert_rule with this alert_rule_id.')
     WHEN NEW.sla_target_id NOT NULL AND NEW.sla_target_id NOT IN (SELECT id FROM sla_target) THEN RAISE(ABORT, 'EK|alert|sla_target_id|reference|There is no sla_target with this sla_target_id.')
     WHEN NEW.acknowledged_by NOT NULL AND NEW.acknowledged_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|alert|acknowledged_by|reference|There is no user with this acknowledged_by.')
@@ -8629,11 +8629,11 @@ CREATE TRIGGER alert_direct_insert BEFORE INSERT ON alert WHEN (SELECT open_gate
 END;
 
 CREATE TRIGGER alert_audit_insert AFTER INSERT ON alert BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|alert|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER alert_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON alert WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER alert_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON alert BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|alert|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|alert|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|alert|created_by|immutable|Who made a row never changes.') END;
@@ -8643,8 +8643,8 @@ CREATE TRIGGER alert_audit_update AFTER UPDATE ON alert WHEN NEW.updated_at IS O
   SELECT CASE WHEN table_id = 92 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'alert_rule_id' AS name, OLD.alert_rule_id AS old, NEW.alert_rule_id AS new
     UNION ALL SELECT 'sla_target_id', OLD.sla_target_id, NEW.sla_target_id
     UNION ALL SELECT 'subject', OLD.subject, NEW.subject
@@ -8665,7 +8665,7 @@ CREATE TRIGGER alert_audit_update AFTER UPDATE ON alert WHEN NEW.updated_at IS O
 END;
 
 CREATE TRIGGER alert_direct_update BEFORE UPDATE ON alert WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.alert_rule_id, OLD.alert_rule_id) NOT NULL AND NEW.alert_rule_id NOT IN (SELECT id FROM alert_rule) THEN RAISE(ABORT, 'EK|alert|alert_rule_id|reference|There is no alert_rule with this alert_rule_id.')
     WHEN nullif(NEW.sla_target_id, OLD.sla_target_id) NOT NULL AND NEW.sla_target_id NOT IN (SELECT id FROM sla_target) THEN RAISE(ABORT, 'EK|alert|sla_target_id|reference|There is no sla_target with this sla_target_id.')
     WHEN nullif(NEW.acknowledged_by, OLD.acknowledged_by) NOT NULL AND NEW.acknowledged_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|alert|acknowledged_by|reference|There is no user with this acknowledged_by.')
@@ -8682,7 +8682,7 @@ CREATE TRIGGER alert_direct_delete BEFORE DELETE ON alert WHEN (SELECT open_gate
 END;
 
 CREATE TRIGGER alert_audit_delete AFTER DELETE ON alert BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, OLD.id, 'D',
     format('{"alert_rule_id":%s,"sla_target_id":%s,"subject":%s,"alert_status":%s,"observed_value":%s,"threshold":%s,"message":%s,"opened_at":%s,"acknowledged_at":%s,"acknowledged_by":%s,"resolved_at":%s,"communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     ifnull(OLD.alert_rule_id, 'null'),
     ifnull(OLD.sla_target_id, 'null'),
@@ -8704,7 +8704,7 @@ CREATE TRIGGER alert_audit_delete AFTER DELETE ON alert BEGIN
 END;
 
 CREATE TRIGGER dashboard_direct_insert BEFORE INSERT ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|dashboard|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 93, id, NEW.id, NULL FROM dashboard
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -8714,11 +8714,11 @@ CREATE TRIGGER dashboard_direct_insert BEFORE INSERT ON dashboard WHEN (SELECT o
 END;
 
 CREATE TRIGGER dashboard_audit_insert AFTER INSERT ON dashboard BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|dashboard|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER dashboard_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON dashboard WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER dashboard_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON dashboard BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|dashboard|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|dashboard|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|dashboard|created_by|immutable|Who made a row never changes.') END;
@@ -8728,7 +8728,7 @@ CREATE TRIGGER dashboard_audit_update AFTER UPDATE ON dashboard WHEN NEW.updated
   SELECT CASE WHEN table_id = 93 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -8743,7 +8743,7 @@ CREATE TRIGGER dashboard_audit_update AFTER UPDATE ON dashboard WHEN NEW.updated
 END;
 
 CREATE TRIGGER dashboard_direct_update BEFORE UPDATE ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|dashboard|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 93, id, NEW.id, NULL FROM dashboard
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -8757,7 +8757,7 @@ CREATE TRIGGER dashboard_direct_delete BEFORE DELETE ON dashboard WHEN (SELECT o
 END;
 
 CREATE TRIGGER dashboard_audit_delete AFTER DELETE ON dashboard BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"organization_id":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -8772,7 +8772,7 @@ CREATE TRIGGER dashboard_audit_delete AFTER DELETE ON dashboard BEGIN
 END;
 
 CREATE TRIGGER sync_peer_direct_insert BEFORE INSERT ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.encryption_key_id NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 94, id, NEW.id, NULL FROM sync_peer
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR uuid = NEW.uuid;
@@ -8782,11 +8782,11 @@ CREATE TRIGGER sync_peer_direct_insert BEFORE INSERT ON sync_peer WHEN (SELECT o
 END;
 
 CREATE TRIGGER sync_peer_audit_insert AFTER INSERT ON sync_peer BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|sync_peer|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER sync_peer_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sync_peer WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER sync_peer_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sync_peer BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|sync_peer|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|sync_peer|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|sync_peer|created_by|immutable|Who made a row never changes.') END;
@@ -8796,8 +8796,8 @@ CREATE TRIGGER sync_peer_audit_update AFTER UPDATE ON sync_peer WHEN NEW.updated
   SELECT CASE WHEN table_id = 94 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('secret_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('secret_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('secret_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('secret_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
     UNION ALL SELECT 'description', OLD.description, NEW.description
@@ -8822,7 +8822,7 @@ CREATE TRIGGER sync_peer_audit_update AFTER UPDATE ON sync_peer WHEN NEW.updated
 END;
 
 CREATE TRIGGER sync_peer_direct_update BEFORE UPDATE ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.encryption_key_id, OLD.encryption_key_id) NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 94, id, NEW.id, NULL FROM sync_peer
     WHERE (code COLLATE NOCASE = NEW.code OR uuid = NEW.uuid) AND id IS NOT OLD.id;
@@ -8837,7 +8837,7 @@ CREATE TRIGGER sync_peer_direct_delete BEFORE DELETE ON sync_peer WHEN (SELECT o
 END;
 
 CREATE TRIGGER sync_peer_audit_delete AFTER DELETE ON sync_peer BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"uuid":%s,"peer_kind":%s,"address":%s,"secret_ciphertext":%s,"encryption_key_id":%s,"public_key":%s,"site_uuid":%s,"direction":%s,"epoch":%s,"last_pushed_seq":%s,"last_pulled_seq":%s,"last_pushed_at":%s,"last_pulled_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -8863,7 +8863,7 @@ CREATE TRIGGER sync_peer_audit_delete AFTER DELETE ON sync_peer BEGIN
 END;
 
 CREATE TRIGGER sync_bundle_direct_insert BEFORE INSERT ON sync_bundle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.peer_id NOT IN (SELECT id FROM sync_peer) THEN RAISE(ABORT, 'EK|sync_bundle|peer_id|reference|There is no sync_peer with this peer_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 95, id, NEW.id, NULL FROM sync_bundle
     WHERE id = nullif(NEW.id, -1) OR peer_id = NEW.peer_id AND direction = NEW.direction AND epoch = NEW.epoch AND from_seq = NEW.from_seq;
@@ -8873,11 +8873,11 @@ CREATE TRIGGER sync_bundle_direct_insert BEFORE INSERT ON sync_bundle WHEN (SELE
 END;
 
 CREATE TRIGGER sync_bundle_audit_insert AFTER INSERT ON sync_bundle BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|sync_bundle|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
-CREATE TRIGGER sync_bundle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sync_bundle WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER sync_bundle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sync_bundle BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|sync_bundle|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|sync_bundle|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|sync_bundle|created_by|immutable|Who made a row never changes.') END;
@@ -8887,8 +8887,8 @@ CREATE TRIGGER sync_bundle_audit_update AFTER UPDATE ON sync_bundle WHEN NEW.upd
   SELECT CASE WHEN table_id = 95 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('chain_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END WHEN typeof(old) = 'blob' THEN '{"$blob":"'||hex(old)||'"}' ELSE json_quote(old) END || ',' || CASE WHEN name IN ('chain_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END WHEN typeof(new) = 'blob' THEN '{"$blob":"'||hex(new)||'"}' ELSE json_quote(new) END || ']')), '{}') FROM (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('chain_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('chain_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'peer_id' AS name, OLD.peer_id AS old, NEW.peer_id AS new
     UNION ALL SELECT 'direction', OLD.direction, NEW.direction
     UNION ALL SELECT 'epoch', OLD.epoch, NEW.epoch
@@ -8912,7 +8912,7 @@ CREATE TRIGGER sync_bundle_audit_update AFTER UPDATE ON sync_bundle WHEN NEW.upd
 END;
 
 CREATE TRIGGER sync_bundle_direct_update BEFORE UPDATE ON sync_bundle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.peer_id, OLD.peer_id) NOT IN (SELECT id FROM sync_peer) THEN RAISE(ABORT, 'EK|sync_bundle|peer_id|reference|There is no sync_peer with this peer_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 95, id, NEW.id, NULL FROM sync_bundle
     WHERE (peer_id = NEW.peer_id AND direction = NEW.direction AND epoch = NEW.epoch AND from_seq = NEW.from_seq) AND id IS NOT OLD.id;
@@ -8927,7 +8927,7 @@ CREATE TRIGGER sync_bundle_direct_delete BEFORE DELETE ON sync_bundle WHEN (SELE
 END;
 
 CREATE TRIGGER sync_bundle_audit_delete AFTER DELETE ON sync_bundle BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, OLD.id, 'D',
     format('{"peer_id":%s,"direction":%s,"epoch":%s,"from_seq":%s,"to_seq":%s,"sha256":%s,"chain_hash":%s,"file_name":%s,"row_count":%s,"byte_count":%s,"bundle_status":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"correlation_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.peer_id,
     json_quote(OLD.direction),
@@ -8952,7 +8952,7 @@ CREATE TRIGGER sync_bundle_audit_delete AFTER DELETE ON sync_bundle BEGIN
 END;
 
 CREATE TRIGGER sync_quarantine_direct_insert BEFORE INSERT ON sync_quarantine WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, created_by, updated_by, created_at, updated_at) VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.bundle_id NOT IN (SELECT id FROM sync_bundle) THEN RAISE(ABORT, 'EK|sync_quarantine|bundle_id|reference|There is no sync_bundle with this bundle_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 96, id, NEW.id, NULL FROM sync_quarantine
     WHERE id = nullif(NEW.id, -1) OR bundle_id = NEW.bundle_id AND table_name = NEW.table_name AND record_key = NEW.record_key;
@@ -8962,7 +8962,7 @@ CREATE TRIGGER sync_quarantine_direct_insert BEFORE INSERT ON sync_quarantine WH
 END;
 
 CREATE TRIGGER sync_quarantine_audit_insert AFTER INSERT ON sync_quarantine BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, NEW.id, 'I', NULL);
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, NEW.id, 'I', NULL);
   SELECT RAISE(ABORT, 'EK|sync_quarantine|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
@@ -8970,7 +8970,7 @@ CREATE TRIGGER sync_quarantine_direct_inserted AFTER INSERT ON sync_quarantine W
   SELECT CASE WHEN NEW.parent_sync_quarantine_id NOT NULL AND NEW.parent_sync_quarantine_id NOT IN (SELECT id FROM sync_quarantine) THEN RAISE(ABORT, 'EK|sync_quarantine|parent_sync_quarantine_id|reference|There is no sync_quarantine with this parent_sync_quarantine_id.') END;
 END;
 
-CREATE TRIGGER sync_quarantine_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sync_quarantine WHEN NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at OR NEW.created_by IS NOT OLD.created_by BEGIN
+CREATE TRIGGER sync_quarantine_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sync_quarantine BEGIN
   SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|sync_quarantine|id|immutable|An id never changes.')
     WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|sync_quarantine|created_at|immutable|The time of creation never changes.')
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|sync_quarantine|created_by|immutable|Who made a row never changes.') END;
@@ -8980,7 +8980,7 @@ CREATE TRIGGER sync_quarantine_audit_update AFTER UPDATE ON sync_quarantine WHEN
   SELECT CASE WHEN table_id = 96 AND record_key = NEW.id
     THEN json_extract(changes, '$.updated_at[1]') END
   FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, NEW.id, 'U', (
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'bundle_id' AS name, OLD.bundle_id AS old, NEW.bundle_id AS new
     UNION ALL SELECT 'site_uuid', OLD.site_uuid, NEW.site_uuid
@@ -9000,7 +9000,7 @@ CREATE TRIGGER sync_quarantine_audit_update AFTER UPDATE ON sync_quarantine WHEN
 END;
 
 CREATE TRIGGER sync_quarantine_direct_update BEFORE UPDATE ON sync_quarantine WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
-  INSERT INTO audit_direct(status_id, updated_by, updated_at) VALUES (nullif(NEW.status_id, OLD.status_id), nullif(NEW.updated_by, OLD.updated_by), nullif(NEW.updated_at, OLD.updated_at));
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.bundle_id, OLD.bundle_id) NOT IN (SELECT id FROM sync_bundle) THEN RAISE(ABORT, 'EK|sync_quarantine|bundle_id|reference|There is no sync_bundle with this bundle_id.')
     WHEN nullif(NEW.parent_sync_quarantine_id, OLD.parent_sync_quarantine_id) NOT NULL AND NEW.parent_sync_quarantine_id NOT IN (SELECT id FROM sync_quarantine) THEN RAISE(ABORT, 'EK|sync_quarantine|parent_sync_quarantine_id|reference|There is no sync_quarantine with this parent_sync_quarantine_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 96, id, NEW.id, NULL FROM sync_quarantine
@@ -9016,7 +9016,7 @@ CREATE TRIGGER sync_quarantine_direct_delete BEFORE DELETE ON sync_quarantine WH
 END;
 
 CREATE TRIGGER sync_quarantine_audit_delete AFTER DELETE ON sync_quarantine BEGIN
-  INSERT INTO audit_log(txn_id, table_id, record_key, action, changes) VALUES ((SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, OLD.id, 'D',
     format('{"bundle_id":%s,"site_uuid":%s,"table_name":%s,"record_key":%s,"record":%s,"reason_code":%s,"reason":%s,"parent_sync_quarantine_id":%s,"quarantine_status":%s,"resolved_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.bundle_id,
     json_quote(OLD.site_uuid),

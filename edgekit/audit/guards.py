@@ -42,14 +42,15 @@ def first_of(cases: list[str]) -> str:
 def open_direct(table: Table, *, updated: bool = False) -> str:
     """Open the row of a writer outside a change, and check what `audit_direct` does for all tables."""
     standard = {r.columns[0] for r in table.references if _is_standard(r)}
-    values = {}
+    values = []
     for column in (*STANDARD, "created_at", "updated_at"):
         if (column not in standard and column not in table.times) or (updated and column in table.kept):
-            continue
-        name = name_sql(column)
-        values[column] = f"nullif(NEW.{name}, OLD.{name})" if updated else f"NEW.{name}"
-    columns = ", ".join(values) or "status_id"
-    return f"\n  INSERT INTO audit_direct({columns}) VALUES ({', '.join(values.values()) or 'NULL'});"
+            values.append("NULL")
+        elif updated and column == "updated_at":  # the old one may be older than our rules
+            values.append("nullif(NEW.updated_at, OLD.updated_at)")
+        else:
+            values.append(f"NEW.{column}")
+    return f"\n  INSERT INTO audit_direct VALUES ({', '.join(values)});"
 
 
 def _is_standard(reference: Reference) -> bool:

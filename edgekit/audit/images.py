@@ -81,8 +81,7 @@ def differences(rows: Iterable[tuple[Column, str]], condition: str = "") -> str:
         where = f"{where} OR typeof(old) <> typeof(new)"
     pair = "json_array(old, new)"
     if any(c.kind not in {"integer", "text"} or c.is_secret for c in columns):
-        secrets = ", ".join(text_sql(c.name) for c in columns if c.is_secret)
-        pair = f"json('[' || {_any_json('old', secrets)} || ',' || {_any_json('new', secrets)} || ']')"
+        pair = f"json('[' || {_any_json('old', columns)} || ',' || {_any_json('new', columns)} || ']')"
     found = f"json_group_object(name, {pair})"
     found = f"iif({condition}, {found}, '{{}}')" if condition else found
     groups = [selects[i : i + _TERMS] for i in range(0, len(selects), _TERMS)]
@@ -93,12 +92,17 @@ def differences(rows: Iterable[tuple[Column, str]], condition: str = "") -> str:
     return f"SELECT {found} FROM (\n    {union}) WHERE {where}"
 
 
-def _any_json(value: str, secrets: str) -> str:
-    secret = f"""WHEN name IN ({secrets}) THEN iif({value} IS NULL, 'null', '{{"$secret":true}}') """
-    return (
-        f"CASE {secret if secrets else ''}WHEN typeof({value}) = 'real' THEN {_real(value)}"
-        f" WHEN typeof({value}) = 'blob' THEN {_blob(value)} ELSE json_quote({value}) END"
-    )
+def _any_json(value: str, columns: list[Column]) -> str:
+    """Write a value as JSON whatever column of these it is of."""
+    kinds = {c.kind for c in columns if not c.is_secret}
+    cases = []
+    if secrets := ", ".join(text_sql(c.name) for c in columns if c.is_secret):
+        cases.append(f"""name IN ({secrets}) THEN iif({value} IS NULL, 'null', '{{"$secret":true}}')""")
+    if kinds & {"real", "any"}:
+        cases.append(f"typeof({value}) = 'real' THEN {_real(value)}")
+    if kinds & {"blob", "any"}:
+        cases.append(f"typeof({value}) = 'blob' THEN {_blob(value)}")
+    return f"CASE WHEN {' WHEN '.join(cases)} ELSE json_quote({value}) END"
 
 
 def any_of(conditions: list[str], joint: str = "\n  OR ") -> str:

@@ -69,7 +69,7 @@ LAST_OWN_ID = 999
 _NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 _TXN = "(SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1)"  # max(id) costs twice as much
 _SUFFIXES = ("direct_insert", "direct_update", "kept")
-_LOG = "INSERT INTO audit_log(txn_id, table_id, record_key, action, changes)"
+_LOG = "INSERT INTO audit_log"
 
 
 def audited_tables(connection: sqlite3.Connection) -> list[str]:
@@ -184,7 +184,7 @@ def _insert_triggers(table: Table, table_id: int) -> list[str]:
     body = [open_direct(table), first_of(check_parents(table, others)), replace_first(table, table_id)]
     beyond = refuse(table.name, table.key, "range", f"Ids go from 0 to {LAST_ID}.")
     entry = [
-        f"\n  {_LOG} VALUES ({_TXN}, {table_id}, {this}, 'I', NULL);",
+        f"\n  {_LOG} VALUES (NULL, {_TXN}, {table_id}, {this}, 'I', NULL);",
         f"\n  SELECT {beyond} WHERE {this} = -1 OR {this} > {LAST_ID};",
     ]
     made = [
@@ -214,8 +214,7 @@ def _kept_trigger(table: Table) -> str:
         table,
         "kept",
         f"BEFORE UPDATE OF {', '.join(name_sql(n) for n in (*names, *table.kept))}",
-        [first_of(cases)] if table.kept else [f"\n  SELECT {refusals[0]};"],
-        any_of(changed, " OR "),
+        [first_of(cases)],
     )
 
 
@@ -255,15 +254,14 @@ def _audit_update(table: Table, table_id: int) -> str:
     WHERE {name_sql(table.key)} = {this} AND {same} AND changes();"""
     # The log takes no entry of '{}'. INSERT ... SELECT would go through a temporary table, for that trigger.
     entry = f"""
-  {_LOG} VALUES ({_TXN}, {table_id}, {this}, 'U', (
+  {_LOG} VALUES (NULL, {_TXN}, {table_id}, {this}, 'U', (
     {differences(rows, some)}));"""
     return _trigger(table, "audit_update", "AFTER UPDATE", [entry, touch], when)
 
 
 def _delete_triggers(table: Table, table_id: int) -> list[str]:
-    entry = (
-        f"\n  {_LOG} VALUES ({_TXN}, {table_id}, OLD.{name_sql(table.key)}, 'D',\n    {image(table, 'OLD')});"
-    )
+    this = f"OLD.{name_sql(table.key)}"
+    entry = f"\n  {_LOG} VALUES (NULL, {_TXN}, {table_id}, {this}, 'D',\n    {image(table, 'OLD')});"
     left = leave_children(table)
     when = IS_DIRECT
     if left and all(r.parent_columns == (table.key,) for r in table.children):

@@ -6,7 +6,6 @@ is shown, not obeyed: control characters become escapes.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,6 +35,8 @@ def show(
     without rows, `note` after the result.
     """
     if as_json:
+        import json
+
         click.echo(json.dumps(plain(result), ensure_ascii=False, indent=2))
         return
     if isinstance(result, list | tuple):
@@ -123,6 +124,8 @@ def cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict | list):
+        import json
+
         value = json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) if value else ""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
 
