@@ -12,7 +12,7 @@ The file defends itself, every write is a change with an actor, and every change
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BusyError",
