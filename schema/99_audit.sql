@@ -9647,70 +9647,70 @@ CREATE TRIGGER business_context_type_type_updated AFTER UPDATE OF table_name ON 
 END;
 
 CREATE TRIGGER program_typed_delete BEFORE DELETE ON program WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 11) BEGIN
-  SELECT RAISE(ABORT, 'EK|program|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'program'))
-    OR EXISTS (SELECT 1 FROM feature_usage WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'program'))
-    OR EXISTS (SELECT 1 FROM configuration WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'program'))
-    OR EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'program'))
-    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'program'))
-    OR EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'program'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'program'));
+  SELECT RAISE(ABORT, 'EK|program|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM scope_type t CROSS JOIN feature_license p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'program')
+    OR EXISTS (SELECT 1 FROM scope_type t CROSS JOIN feature_usage p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'program')
+    OR EXISTS (SELECT 1 FROM scope_type t CROSS JOIN configuration p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'program')
+    OR EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.source_type_id = t.id AND p.source_id = OLD.id WHERE t.table_name = 'program')
+    OR EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.target_type_id = t.id AND p.target_id = OLD.id WHERE t.table_name = 'program')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'program')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'program');
 END;
 
 CREATE TRIGGER producer_typed_delete BEFORE DELETE ON producer WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 12) BEGIN
-  SELECT RAISE(ABORT, 'EK|producer|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'producer'))
-    OR EXISTS (SELECT 1 FROM feature_usage WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'producer'))
-    OR EXISTS (SELECT 1 FROM configuration WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'producer'))
-    OR EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'producer'))
-    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'producer'))
-    OR EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'producer'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'producer'));
+  SELECT RAISE(ABORT, 'EK|producer|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM scope_type t CROSS JOIN feature_license p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'producer')
+    OR EXISTS (SELECT 1 FROM scope_type t CROSS JOIN feature_usage p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'producer')
+    OR EXISTS (SELECT 1 FROM scope_type t CROSS JOIN configuration p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'producer')
+    OR EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.source_type_id = t.id AND p.source_id = OLD.id WHERE t.table_name = 'producer')
+    OR EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.target_type_id = t.id AND p.target_id = OLD.id WHERE t.table_name = 'producer')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'producer')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'producer');
 END;
 
 CREATE TRIGGER entity_typed_delete BEFORE DELETE ON entity WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 25) BEGIN
-  SELECT RAISE(ABORT, 'EK|entity|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM feature_license WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'entity'))
-    OR EXISTS (SELECT 1 FROM feature_usage WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'entity'))
-    OR EXISTS (SELECT 1 FROM configuration WHERE scope_id = OLD.id AND scope_type_id IN (SELECT id FROM scope_type WHERE table_name = 'entity'))
-    OR EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'entity'))
-    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'entity'))
-    OR EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'entity'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'entity'));
+  SELECT RAISE(ABORT, 'EK|entity|id|referenced|Rows of feature_license, feature_usage, configuration, communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM scope_type t CROSS JOIN feature_license p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'entity')
+    OR EXISTS (SELECT 1 FROM scope_type t CROSS JOIN feature_usage p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'entity')
+    OR EXISTS (SELECT 1 FROM scope_type t CROSS JOIN configuration p ON p.scope_type_id = t.id AND p.scope_id = OLD.id WHERE t.table_name = 'entity')
+    OR EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.source_type_id = t.id AND p.source_id = OLD.id WHERE t.table_name = 'entity')
+    OR EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.target_type_id = t.id AND p.target_id = OLD.id WHERE t.table_name = 'entity')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'entity')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'entity');
 END;
 
 CREATE TRIGGER organization_typed_delete BEFORE DELETE ON organization WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 9) BEGIN
-  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'organization'))
-    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'organization'));
+  SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of communication refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.source_type_id = t.id AND p.source_id = OLD.id WHERE t.table_name = 'organization')
+    OR EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.target_type_id = t.id AND p.target_id = OLD.id WHERE t.table_name = 'organization');
 END;
 
 CREATE TRIGGER insured_typed_delete BEFORE DELETE ON insured WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 13) BEGIN
-  SELECT RAISE(ABORT, 'EK|insured|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE source_id = OLD.id AND source_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'insured'))
-    OR EXISTS (SELECT 1 FROM communication WHERE target_id = OLD.id AND target_type_id IN (SELECT id FROM entity_reference_type WHERE table_name = 'insured'))
-    OR EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'insured'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'insured'));
+  SELECT RAISE(ABORT, 'EK|insured|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.source_type_id = t.id AND p.source_id = OLD.id WHERE t.table_name = 'insured')
+    OR EXISTS (SELECT 1 FROM entity_reference_type t CROSS JOIN communication p ON p.target_type_id = t.id AND p.target_id = OLD.id WHERE t.table_name = 'insured')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'insured')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'insured');
 END;
 
 CREATE TRIGGER quote_typed_delete BEFORE DELETE ON quote WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 14) BEGIN
-  SELECT RAISE(ABORT, 'EK|quote|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'quote'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'quote'));
+  SELECT RAISE(ABORT, 'EK|quote|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'quote')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'quote');
 END;
 
 CREATE TRIGGER policy_typed_delete BEFORE DELETE ON policy WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 15) BEGIN
-  SELECT RAISE(ABORT, 'EK|policy|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'policy'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'policy'));
+  SELECT RAISE(ABORT, 'EK|policy|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'policy')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'policy');
 END;
 
 CREATE TRIGGER driver_typed_delete BEFORE DELETE ON driver WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 16) BEGIN
-  SELECT RAISE(ABORT, 'EK|driver|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'driver'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'driver'));
+  SELECT RAISE(ABORT, 'EK|driver|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'driver')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'driver');
 END;
 
 CREATE TRIGGER vehicle_typed_delete BEFORE DELETE ON vehicle WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 17) BEGIN
-  SELECT RAISE(ABORT, 'EK|vehicle|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'vehicle'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'vehicle'));
+  SELECT RAISE(ABORT, 'EK|vehicle|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'vehicle')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'vehicle');
 END;
 
 CREATE TRIGGER claim_typed_delete BEFORE DELETE ON claim WHEN OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 18) BEGIN
-  SELECT RAISE(ABORT, 'EK|claim|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE business_context_id = OLD.id AND business_context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'claim'))
-    OR EXISTS (SELECT 1 FROM communication_business_context WHERE context_id = OLD.id AND context_type_id IN (SELECT id FROM business_context_type WHERE table_name = 'claim'));
+  SELECT RAISE(ABORT, 'EK|claim|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication p ON p.business_context_type_id = t.id AND p.business_context_id = OLD.id WHERE t.table_name = 'claim')
+    OR EXISTS (SELECT 1 FROM business_context_type t CROSS JOIN communication_business_context p ON p.context_type_id = t.id AND p.context_id = OLD.id WHERE t.table_name = 'claim');
 END;
 
 DROP TRIGGER status_active_kept_bi;

@@ -120,11 +120,12 @@ def _of_types(types: str, pairs: list[Pair]) -> list[str]:
 def _of_target(target: str, pairs: list[Pair], table_id: int | None) -> str:
     terms = []
     for pair in pairs:
-        itself = " AND id IS NOT OLD.id" if pair.table == target else ""
+        itself = " AND p.id IS NOT OLD.id" if pair.table == target else ""
+        # The types come first: they are few, and IN would gather them anew for each row that goes.
         terms.append(
-            f"EXISTS (SELECT 1 FROM {name_sql(pair.table)} WHERE {name_sql(pair.column)} = OLD.id{itself}"
-            f" AND {name_sql(pair.type_column)} IN"
-            f" (SELECT id FROM {name_sql(pair.types)} WHERE table_name = '{target}'))"
+            f"EXISTS (SELECT 1 FROM {name_sql(pair.types)} t CROSS JOIN {name_sql(pair.table)} p"
+            f" ON p.{name_sql(pair.type_column)} = t.id AND p.{name_sql(pair.column)} = OLD.id{itself}"
+            f" WHERE t.table_name = '{target}')"
         )
     sentence = f"Rows of {_listed(pairs)} refer to this row."
     step = f"\n  SELECT {refuse(target, 'id', 'referenced', sentence)} WHERE " + "\n    OR ".join(terms) + ";"
