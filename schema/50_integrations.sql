@@ -74,22 +74,24 @@ CREATE INDEX integration_active ON integration(organization_id) WHERE status_id 
 CREATE TRIGGER integration_version_bi BEFORE INSERT ON integration BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration|version|order|A version never goes down.') FROM integration WHERE id = NEW.id AND version > ifnull(NEW.version, 1);
 END;
-CREATE TRIGGER integration_version_bu BEFORE UPDATE OF version ON integration WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER integration_version_bu BEFORE UPDATE OF version ON integration WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|integration|version|order|A version never goes down.');
 END;
 
 CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array')
+    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connection_config ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array')
+    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 -- What becomes of an integration is a change of the feature its type stands under.
@@ -134,6 +136,9 @@ CREATE INDEX integration_credential_environment ON integration_credential(enviro
 CREATE INDEX integration_credential_expires ON integration_credential(expires_at);
 CREATE INDEX integration_credential_encryption_key ON integration_credential(encryption_key_id);
 
+CREATE TRIGGER integration_credential_uuid_bi BEFORE INSERT ON integration_credential BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_credential|uuid|protected|The uuid of a credential stays: its secret is sealed to it.') FROM integration_credential WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
 CREATE TRIGGER integration_credential_uuid_bu BEFORE UPDATE OF uuid ON integration_credential WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|integration_credential|uuid|protected|The uuid of a credential stays: its secret is sealed to it.');
 END;
@@ -176,7 +181,7 @@ CREATE INDEX integration_mapping_transformation ON integration_mapping(json_extr
 CREATE TRIGGER integration_mapping_version_bi BEFORE INSERT ON integration_mapping BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_mapping|version|order|A version never goes down.') FROM integration_mapping WHERE id = NEW.id AND version > ifnull(NEW.version, 1);
 END;
-CREATE TRIGGER integration_mapping_version_bu BEFORE UPDATE OF version ON integration_mapping WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER integration_mapping_version_bu BEFORE UPDATE OF version ON integration_mapping WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|integration_mapping|version|order|A version never goes down.');
 END;
 
@@ -283,7 +288,7 @@ CREATE INDEX integration_pipeline_definition_first_step ON integration_pipeline_
 CREATE TRIGGER integration_pipeline_definition_version_bi BEFORE INSERT ON integration_pipeline_definition BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|version|order|A version never goes down.') FROM integration_pipeline_definition WHERE id = NEW.id AND version > ifnull(NEW.version, 1);
 END;
-CREATE TRIGGER integration_pipeline_definition_version_bu BEFORE UPDATE OF version ON integration_pipeline_definition WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER integration_pipeline_definition_version_bu BEFORE UPDATE OF version ON integration_pipeline_definition WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|version|order|A version never goes down.');
 END;
 
@@ -346,7 +351,7 @@ CREATE INDEX integration_transformation_reusable ON integration_transformation(t
 CREATE TRIGGER integration_transformation_version_bi BEFORE INSERT ON integration_transformation BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_transformation|version|order|A version never goes down.') FROM integration_transformation WHERE id = NEW.id AND version > ifnull(NEW.version, 1);
 END;
-CREATE TRIGGER integration_transformation_version_bu BEFORE UPDATE OF version ON integration_transformation WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER integration_transformation_version_bu BEFORE UPDATE OF version ON integration_transformation WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|integration_transformation|version|order|A version never goes down.');
 END;
 
@@ -404,16 +409,18 @@ CREATE INDEX integration_template_active ON integration_template(template_catego
 
 CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array')
+    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE OF connection_template ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array')
+    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 CREATE TRIGGER integration_template_mappings_bi BEFORE INSERT ON integration_template WHEN json_valid(NEW.mapping_templates) BEGIN
@@ -527,8 +534,8 @@ CREATE TRIGGER integration_template_instance_state_bi BEFORE INSERT ON integrati
     AND deployment_status || '>' || ifnull(NEW.deployment_status, 'draft') NOT IN ('draft>testing', 'draft>active', 'testing>active', 'draft>deprecated', 'testing>deprecated', 'active>deprecated');
 END;
 CREATE TRIGGER integration_template_instance_state_bu BEFORE UPDATE OF deployment_status ON integration_template_instance
-WHEN OLD.deployment_status IS NOT NEW.deployment_status
-  AND OLD.deployment_status || '>' || NEW.deployment_status NOT IN ('draft>testing', 'draft>active', 'testing>active', 'draft>deprecated', 'testing>deprecated', 'active>deprecated') BEGIN
+WHEN OLD.deployment_status <> ifnull(NEW.deployment_status, 'draft')
+  AND OLD.deployment_status || '>' || ifnull(NEW.deployment_status, 'draft') NOT IN ('draft>testing', 'draft>active', 'testing>active', 'draft>deprecated', 'testing>deprecated', 'active>deprecated') BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template_instance|deployment_status|transition|An instance goes from draft to testing to active to deprecated, never back.');
 END;
 

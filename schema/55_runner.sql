@@ -52,15 +52,15 @@ END;
 
 CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE OF execution_parameters ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
@@ -89,7 +89,7 @@ CREATE TRIGGER integration_schedule_times_ai AFTER INSERT ON integration_schedul
   SELECT RAISE(ABORT, 'EK|integration_schedule|schedule_type|times|A schedule at fixed times needs one before it is active: add it with status 2, then its times, then set status 1.')
   WHERE NOT EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = NEW.id AND status_id = 1);
 END;
-CREATE TRIGGER integration_schedule_times_bu BEFORE UPDATE OF schedule_type, status_id ON integration_schedule WHEN NEW.schedule_type = 'fixed_time' AND NEW.status_id = 1 BEGIN
+CREATE TRIGGER integration_schedule_times_bu BEFORE UPDATE OF schedule_type, status_id ON integration_schedule WHEN NEW.schedule_type = 'fixed_time' AND ifnull(NEW.status_id, 1) = 1 BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|schedule_type|times|A schedule at fixed times needs one before it is active: add its times first, then set status 1.')
   WHERE NOT EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = NEW.id AND status_id = 1);
 END;
@@ -158,7 +158,8 @@ CREATE INDEX integration_execution_pipeline ON integration_execution(pipeline_id
 CREATE INDEX integration_execution_resumed_from ON integration_execution(resumed_from_id);
 CREATE INDEX integration_execution_organization ON integration_execution(organization_id);
 
-CREATE TRIGGER integration_execution_final_bi BEFORE INSERT ON integration_execution BEGIN  -- by REPLACE
+CREATE TRIGGER integration_execution_final_bi BEFORE INSERT ON integration_execution
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_execution WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|final|A run that has ended does not change its state again.')
   FROM integration_execution WHERE (id = NEW.id OR uuid = NEW.uuid) AND execution_status NOT IN ('pending', 'running') AND execution_status IS NOT NEW.execution_status;
 END;
@@ -166,12 +167,13 @@ CREATE TRIGGER integration_execution_final_bu BEFORE UPDATE OF execution_status 
 WHEN OLD.execution_status NOT IN ('pending', 'running') AND NEW.execution_status IS NOT OLD.execution_status BEGIN
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|final|A run that has ended does not change its state again.');
 END;
-CREATE TRIGGER integration_execution_begun_bi BEFORE INSERT ON integration_execution BEGIN  -- by REPLACE
+CREATE TRIGGER integration_execution_begun_bi BEFORE INSERT ON integration_execution
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_execution WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|transition|A run is pending, then running, then ended; it never goes back.')
-  FROM integration_execution WHERE (id = NEW.id OR uuid = NEW.uuid) AND execution_status || '>' || ifnull(NEW.execution_status, 'pending') IN ('running>pending', 'pending>completed', 'pending>interrupted');
+  FROM integration_execution WHERE (id = NEW.id OR uuid = NEW.uuid) AND instr(' running>pending pending>completed pending>interrupted ', ' ' || execution_status || '>' || ifnull(NEW.execution_status, 'pending') || ' ') > 0;
 END;
 CREATE TRIGGER integration_execution_begun_bu BEFORE UPDATE OF execution_status ON integration_execution
-WHEN OLD.execution_status || '>' || NEW.execution_status IN ('running>pending', 'pending>completed', 'pending>interrupted') BEGIN
+WHEN instr(' running>pending pending>completed pending>interrupted ', ' ' || OLD.execution_status || '>' || ifnull(NEW.execution_status, 'pending') || ' ') > 0 BEGIN
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|transition|A run is pending, then running, then ended; it never goes back.');
 END;
 
@@ -218,7 +220,8 @@ CREATE INDEX integration_schedule_execution_execution ON integration_schedule_ex
 CREATE INDEX integration_schedule_execution_correlation ON integration_schedule_execution(correlation_id);
 CREATE INDEX integration_schedule_execution_organization ON integration_schedule_execution(organization_id);
 
-CREATE TRIGGER integration_schedule_execution_final_bi BEFORE INSERT ON integration_schedule_execution BEGIN  -- by REPLACE
+CREATE TRIGGER integration_schedule_execution_final_bi BEFORE INSERT ON integration_schedule_execution
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|final|A slot that is settled does not change its state again.')
   FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
     AND execution_status NOT IN ('scheduled', 'running') AND execution_status IS NOT NEW.execution_status;
@@ -227,13 +230,14 @@ CREATE TRIGGER integration_schedule_execution_final_bu BEFORE UPDATE OF executio
 WHEN OLD.execution_status NOT IN ('scheduled', 'running') AND NEW.execution_status IS NOT OLD.execution_status BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|final|A slot that is settled does not change its state again.');
 END;
-CREATE TRIGGER integration_schedule_execution_begun_bi BEFORE INSERT ON integration_schedule_execution BEGIN  -- by REPLACE
+CREATE TRIGGER integration_schedule_execution_begun_bi BEFORE INSERT ON integration_schedule_execution
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|transition|A slot is scheduled, then running or skipped, then settled; it never goes back.')
   FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
-    AND execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') IN ('running>scheduled', 'running>skipped', 'scheduled>completed');
+    AND instr(' running>scheduled running>skipped scheduled>completed ', ' ' || execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') || ' ') > 0;
 END;
 CREATE TRIGGER integration_schedule_execution_begun_bu BEFORE UPDATE OF execution_status ON integration_schedule_execution
-WHEN OLD.execution_status || '>' || NEW.execution_status IN ('running>scheduled', 'running>skipped', 'scheduled>completed') BEGIN
+WHEN instr(' running>scheduled running>skipped scheduled>completed ', ' ' || OLD.execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') || ' ') > 0 BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|transition|A slot is scheduled, then running or skipped, then settled; it never goes back.');
 END;
 
@@ -330,15 +334,13 @@ CREATE TRIGGER integration_log_organization_bi BEFORE INSERT ON integration_log 
 END;
 CREATE TRIGGER integration_log_request_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.request_data IS NOT NULL AND json_valid(NEW.request_data) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|request_data|secret|What is logged must have its secrets masked: ***.')
-  FROM json_tree(NEW.request_data) t WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(NEW.request_data) t WHERE instr(' password passwd apikey token accesstoken refreshtoken clientsecret privatekey authorization bearer xapikey secret secretkey accesskey passphrase pwd ', ' ' || lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) || ' ') > 0
     AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
 END;
 
 CREATE TRIGGER integration_log_response_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.response_data IS NOT NULL AND json_valid(NEW.response_data) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|response_data|secret|What is logged must have its secrets masked: ***.')
-  FROM json_tree(NEW.response_data) t WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(NEW.response_data) t WHERE instr(' password passwd apikey token accesstoken refreshtoken clientsecret privatekey authorization bearer xapikey secret secretkey accesskey passphrase pwd ', ' ' || lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) || ' ') > 0
     AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
 END;
 

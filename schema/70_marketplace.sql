@@ -126,7 +126,7 @@ CREATE TRIGGER module_installation_installation_status_bi BEFORE INSERT ON modul
   FROM module_installation WHERE (id = NEW.id OR (client_id = NEW.client_id AND module_id = NEW.module_id AND installation_status <> 'uninstalled' AND ifnull(NEW.installation_status, 'pending') <> 'uninstalled')) AND installation_status <> ifnull(NEW.installation_status, 'pending') AND installation_status || '>' || ifnull(NEW.installation_status, 'pending') NOT IN ('pending>active', 'pending>inactive', 'pending>failed', 'pending>uninstalled', 'failed>pending', 'failed>uninstalled', 'active>inactive', 'active>uninstalled', 'inactive>active', 'inactive>uninstalled');
 END;
 CREATE TRIGGER module_installation_installation_status_bu BEFORE UPDATE OF installation_status ON module_installation
-WHEN OLD.installation_status IS NOT NEW.installation_status AND OLD.installation_status || '>' || NEW.installation_status NOT IN ('pending>active', 'pending>inactive', 'pending>failed', 'pending>uninstalled', 'failed>pending', 'failed>uninstalled', 'active>inactive', 'active>uninstalled', 'inactive>active', 'inactive>uninstalled') BEGIN
+WHEN OLD.installation_status <> ifnull(NEW.installation_status, 'pending') AND OLD.installation_status || '>' || ifnull(NEW.installation_status, 'pending') NOT IN ('pending>active', 'pending>inactive', 'pending>failed', 'pending>uninstalled', 'failed>pending', 'failed>uninstalled', 'active>inactive', 'active>uninstalled', 'inactive>active', 'inactive>uninstalled') BEGIN
   SELECT RAISE(ABORT, 'EK|module_installation|installation_status|transition|A module is pending, then active or inactive, or failed and pending again; once uninstalled it stays so.');
 END;
 
@@ -167,7 +167,7 @@ CREATE TRIGGER client_app_override_activation_status_bi BEFORE INSERT ON client_
   FROM client_app_override WHERE (id = NEW.id OR (client_id = NEW.client_id AND app_code = NEW.app_code)) AND activation_status <> ifnull(NEW.activation_status, 'pending') AND activation_status || '>' || ifnull(NEW.activation_status, 'pending') NOT IN ('pending>active', 'pending>failed', 'pending>inactive', 'active>inactive', 'active>failed', 'failed>pending', 'failed>inactive', 'inactive>pending');
 END;
 CREATE TRIGGER client_app_override_activation_status_bu BEFORE UPDATE OF activation_status ON client_app_override
-WHEN OLD.activation_status IS NOT NEW.activation_status AND OLD.activation_status || '>' || NEW.activation_status NOT IN ('pending>active', 'pending>failed', 'pending>inactive', 'active>inactive', 'active>failed', 'failed>pending', 'failed>inactive', 'inactive>pending') BEGIN
+WHEN OLD.activation_status <> ifnull(NEW.activation_status, 'pending') AND OLD.activation_status || '>' || ifnull(NEW.activation_status, 'pending') NOT IN ('pending>active', 'pending>failed', 'pending>inactive', 'active>inactive', 'active>failed', 'failed>pending', 'failed>inactive', 'inactive>pending') BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_status|transition|An application is activated out of pending, and is pending again before it is activated anew.');
 END;
 
@@ -181,27 +181,27 @@ CREATE TRIGGER client_app_override_installation_bu BEFORE UPDATE OF client_id, m
 END;
 CREATE TRIGGER client_app_override_override_settings_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER client_app_override_override_settings_secret_bu BEFORE UPDATE OF override_settings ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER client_app_override_activation_metadata_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER client_app_override_activation_metadata_secret_bu BEFORE UPDATE OF activation_metadata ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is what a client has bought of a module: how many may use it, and until when.
@@ -226,6 +226,9 @@ CREATE TABLE module_license (
 CREATE INDEX module_license_module ON module_license(module_id);
 CREATE INDEX module_license_encryption_key ON module_license(encryption_key_id);
 
+CREATE TRIGGER module_license_uuid_bi BEFORE INSERT ON module_license BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|module_license|uuid|protected|The uuid of a module licence stays: its key is sealed to it.') FROM module_license WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
 CREATE TRIGGER module_license_uuid_bu BEFORE UPDATE OF uuid ON module_license WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|module_license|uuid|protected|The uuid of a module licence stays: its key is sealed to it.');
 END;
@@ -286,6 +289,9 @@ CREATE INDEX module_payment_license ON module_payment(license_id);
 CREATE INDEX module_payment_payment_status ON module_payment(payment_status_id);
 CREATE INDEX module_payment_encryption_key ON module_payment(encryption_key_id);
 
+CREATE TRIGGER module_payment_uuid_bi BEFORE INSERT ON module_payment BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|module_payment|uuid|protected|The uuid of a payment stays: its payment method is sealed to it.') FROM module_payment WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
 CREATE TRIGGER module_payment_uuid_bu BEFORE UPDATE OF uuid ON module_payment WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|module_payment|uuid|protected|The uuid of a payment stays: its payment method is sealed to it.');
 END;
@@ -341,7 +347,7 @@ CREATE TRIGGER module_submission_submission_status_bi BEFORE INSERT ON module_su
   FROM module_submission WHERE (id = NEW.id OR (module_id = NEW.module_id AND submitted_version = NEW.submitted_version AND submission_status NOT IN ('rejected', 'withdrawn') AND ifnull(NEW.submission_status, 'pending') NOT IN ('rejected', 'withdrawn'))) AND submission_status <> ifnull(NEW.submission_status, 'pending') AND submission_status || '>' || ifnull(NEW.submission_status, 'pending') NOT IN ('pending>changes_requested', 'pending>approved', 'pending>rejected', 'pending>withdrawn', 'changes_requested>pending', 'changes_requested>withdrawn');
 END;
 CREATE TRIGGER module_submission_submission_status_bu BEFORE UPDATE OF submission_status ON module_submission
-WHEN OLD.submission_status IS NOT NEW.submission_status AND OLD.submission_status || '>' || NEW.submission_status NOT IN ('pending>changes_requested', 'pending>approved', 'pending>rejected', 'pending>withdrawn', 'changes_requested>pending', 'changes_requested>withdrawn') BEGIN
+WHEN OLD.submission_status <> ifnull(NEW.submission_status, 'pending') AND OLD.submission_status || '>' || ifnull(NEW.submission_status, 'pending') NOT IN ('pending>changes_requested', 'pending>approved', 'pending>rejected', 'pending>withdrawn', 'changes_requested>pending', 'changes_requested>withdrawn') BEGIN
   SELECT RAISE(ABORT, 'EK|module_submission|submission_status|transition|A submission is approved, rejected or withdrawn once; only changes that were requested bring it back to pending.');
 END;
 
@@ -404,7 +410,7 @@ CREATE TRIGGER publishing_pipeline_publishing_status_bi BEFORE INSERT ON publish
   FROM publishing_pipeline WHERE (id = NEW.id OR submission_id = NEW.submission_id) AND publishing_status <> ifnull(NEW.publishing_status, 'pending') AND publishing_status || '>' || ifnull(NEW.publishing_status, 'pending') NOT IN ('pending>validating', 'pending>cancelled', 'validating>moderating', 'validating>rejected', 'validating>failed', 'validating>cancelled', 'moderating>publishing', 'moderating>validating', 'moderating>rejected', 'moderating>failed', 'moderating>cancelled', 'publishing>published', 'publishing>failed', 'publishing>cancelled', 'failed>validating', 'failed>moderating', 'failed>publishing', 'failed>cancelled');
 END;
 CREATE TRIGGER publishing_pipeline_publishing_status_bu BEFORE UPDATE OF publishing_status ON publishing_pipeline
-WHEN OLD.publishing_status IS NOT NEW.publishing_status AND OLD.publishing_status || '>' || NEW.publishing_status NOT IN ('pending>validating', 'pending>cancelled', 'validating>moderating', 'validating>rejected', 'validating>failed', 'validating>cancelled', 'moderating>publishing', 'moderating>validating', 'moderating>rejected', 'moderating>failed', 'moderating>cancelled', 'publishing>published', 'publishing>failed', 'publishing>cancelled', 'failed>validating', 'failed>moderating', 'failed>publishing', 'failed>cancelled') BEGIN
+WHEN OLD.publishing_status <> ifnull(NEW.publishing_status, 'pending') AND OLD.publishing_status || '>' || ifnull(NEW.publishing_status, 'pending') NOT IN ('pending>validating', 'pending>cancelled', 'validating>moderating', 'validating>rejected', 'validating>failed', 'validating>cancelled', 'moderating>publishing', 'moderating>validating', 'moderating>rejected', 'moderating>failed', 'moderating>cancelled', 'publishing>published', 'publishing>failed', 'publishing>cancelled', 'failed>validating', 'failed>moderating', 'failed>publishing', 'failed>cancelled') BEGIN
   SELECT RAISE(ABORT, 'EK|publishing_pipeline|publishing_status|transition|A module is validated, then moderated, then published; no stage is left out, and what is published, rejected or cancelled stays so.');
 END;
 

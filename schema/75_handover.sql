@@ -74,6 +74,9 @@ CREATE INDEX handover_package_package_type ON handover_package(package_type_id);
 CREATE INDEX handover_package_delivery_method ON handover_package(delivery_method_id);
 CREATE INDEX handover_package_encryption_key ON handover_package(encryption_key_id);
 
+CREATE TRIGGER handover_package_uuid_bi BEFORE INSERT ON handover_package BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|handover_package|uuid|protected|The uuid of a package stays: its credentials are sealed to it.') FROM handover_package WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
+END;
 CREATE TRIGGER handover_package_uuid_bu BEFORE UPDATE OF uuid ON handover_package WHEN NEW.uuid IS NOT OLD.uuid BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|uuid|protected|The uuid of a package stays: its credentials are sealed to it.');
 END;
@@ -82,7 +85,7 @@ CREATE TRIGGER handover_package_delivery_status_bi BEFORE INSERT ON handover_pac
   FROM handover_package WHERE (id = NEW.id OR uuid = NEW.uuid) AND delivery_status <> ifnull(NEW.delivery_status, 'pending') AND delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') NOT IN ('pending>preparing', 'pending>failed', 'preparing>ready', 'preparing>failed', 'ready>preparing', 'ready>delivering', 'ready>failed', 'delivering>delivered', 'delivering>failed', 'failed>preparing', 'failed>ready');
 END;
 CREATE TRIGGER handover_package_delivery_status_bu BEFORE UPDATE OF delivery_status ON handover_package
-WHEN OLD.delivery_status IS NOT NEW.delivery_status AND OLD.delivery_status || '>' || NEW.delivery_status NOT IN ('pending>preparing', 'pending>failed', 'preparing>ready', 'preparing>failed', 'ready>preparing', 'ready>delivering', 'ready>failed', 'delivering>delivered', 'delivering>failed', 'failed>preparing', 'failed>ready') BEGIN
+WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') NOT IN ('pending>preparing', 'pending>failed', 'preparing>ready', 'preparing>failed', 'ready>preparing', 'ready>delivering', 'ready>failed', 'delivering>delivered', 'delivering>failed', 'failed>preparing', 'failed>ready') BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|delivery_status|transition|A package is prepared, made ready, then delivered; one that failed is prepared or made ready again, one that is delivered stays so.');
 END;
 
@@ -107,27 +110,27 @@ CREATE TRIGGER orchestration_workflow_package_bu BEFORE UPDATE OF client_id ON o
 END;
 CREATE TRIGGER handover_package_delivery_confirmation_secret_bi BEFORE INSERT ON handover_package WHEN NEW.delivery_confirmation IS NOT NULL AND json_valid(NEW.delivery_confirmation) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|delivery_confirmation|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER handover_package_delivery_confirmation_secret_bu BEFORE UPDATE OF delivery_confirmation ON handover_package WHEN NEW.delivery_confirmation IS NOT NULL AND json_valid(NEW.delivery_confirmation) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|delivery_confirmation|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER handover_package_package_metadata_secret_bi BEFORE INSERT ON handover_package WHEN NEW.package_metadata IS NOT NULL AND json_valid(NEW.package_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|package_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER handover_package_package_metadata_secret_bu BEFORE UPDATE OF package_metadata ON handover_package WHEN NEW.package_metadata IS NOT NULL AND json_valid(NEW.package_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|package_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is an installed module in a package, with the settings it had when it was packed.
@@ -155,15 +158,15 @@ CREATE TRIGGER handover_package_module_client_bu BEFORE UPDATE OF package_id, in
 END;
 CREATE TRIGGER handover_package_module_module_configuration_secret_bi BEFORE INSERT ON handover_package_module WHEN NEW.module_configuration IS NOT NULL AND json_valid(NEW.module_configuration) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package_module|module_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 CREATE TRIGGER handover_package_module_module_configuration_secret_bu BEFORE UPDATE OF module_configuration ON handover_package_module WHEN NEW.module_configuration IS NOT NULL AND json_valid(NEW.module_configuration) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package_module|module_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 -- One row is a configuration in a package, of the client's organization or of everybody, in the version handed over.

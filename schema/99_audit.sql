@@ -10461,24 +10461,31 @@ CREATE TRIGGER integration_version_bi BEFORE INSERT ON integration BEGIN  -- by 
 END;
 
 DROP TRIGGER integration_version_bu;
-CREATE TRIGGER integration_version_bu BEFORE UPDATE OF version ON integration WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER integration_version_bu BEFORE UPDATE OF version ON integration WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|integration|version|order|A version never goes down.');
 END;
 
 DROP TRIGGER integration_connection_config_secret_bi;
 CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array')
+    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_connection_config_secret_bu;
 CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connection_config ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array')
+    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+END;
+
+DROP TRIGGER integration_credential_uuid_bi;
+CREATE TRIGGER integration_credential_uuid_bi BEFORE INSERT ON integration_credential BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_credential|uuid|protected|The uuid of a credential stays: its secret is sealed to it.') FROM integration_credential WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
 END;
 
 DROP TRIGGER integration_credential_uuid_bu;
@@ -10492,7 +10499,7 @@ CREATE TRIGGER integration_mapping_version_bi BEFORE INSERT ON integration_mappi
 END;
 
 DROP TRIGGER integration_mapping_version_bu;
-CREATE TRIGGER integration_mapping_version_bu BEFORE UPDATE OF version ON integration_mapping WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER integration_mapping_version_bu BEFORE UPDATE OF version ON integration_mapping WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|integration_mapping|version|order|A version never goes down.');
 END;
 
@@ -10550,7 +10557,7 @@ CREATE TRIGGER integration_pipeline_definition_version_bi BEFORE INSERT ON integ
 END;
 
 DROP TRIGGER integration_pipeline_definition_version_bu;
-CREATE TRIGGER integration_pipeline_definition_version_bu BEFORE UPDATE OF version ON integration_pipeline_definition WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER integration_pipeline_definition_version_bu BEFORE UPDATE OF version ON integration_pipeline_definition WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|version|order|A version never goes down.');
 END;
 
@@ -10588,24 +10595,26 @@ CREATE TRIGGER integration_transformation_version_bi BEFORE INSERT ON integratio
 END;
 
 DROP TRIGGER integration_transformation_version_bu;
-CREATE TRIGGER integration_transformation_version_bu BEFORE UPDATE OF version ON integration_transformation WHEN NEW.version < OLD.version BEGIN
+CREATE TRIGGER integration_transformation_version_bu BEFORE UPDATE OF version ON integration_transformation WHEN ifnull(NEW.version, 1) < OLD.version BEGIN
   SELECT RAISE(ABORT, 'EK|integration_transformation|version|order|A version never goes down.');
 END;
 
 DROP TRIGGER integration_template_connection_template_secret_bi;
 CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array')
+    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_template_connection_template_secret_bu;
 CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE OF connection_template ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array')
+    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_template_mappings_bi;
@@ -10645,8 +10654,8 @@ END;
 
 DROP TRIGGER integration_template_instance_state_bu;
 CREATE TRIGGER integration_template_instance_state_bu BEFORE UPDATE OF deployment_status ON integration_template_instance
-WHEN OLD.deployment_status IS NOT NEW.deployment_status
-  AND OLD.deployment_status || '>' || NEW.deployment_status NOT IN ('draft>testing', 'draft>active', 'testing>active', 'draft>deprecated', 'testing>deprecated', 'active>deprecated') BEGIN
+WHEN OLD.deployment_status <> ifnull(NEW.deployment_status, 'draft')
+  AND OLD.deployment_status || '>' || ifnull(NEW.deployment_status, 'draft') NOT IN ('draft>testing', 'draft>active', 'testing>active', 'draft>deprecated', 'testing>deprecated', 'active>deprecated') BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template_instance|deployment_status|transition|An instance goes from draft to testing to active to deprecated, never back.');
 END;
 
@@ -10681,16 +10690,16 @@ END;
 DROP TRIGGER integration_schedule_execution_parameters_secret_bi;
 CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER integration_schedule_execution_parameters_secret_bu;
 CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE OF execution_parameters ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
@@ -10702,13 +10711,14 @@ WHEN NEW.next_run_at IS NOT NULL AND NEW.next_run_at IS OLD.next_run_at AND (NEW
 END;
 
 DROP TRIGGER integration_schedule_times_bu;
-CREATE TRIGGER integration_schedule_times_bu BEFORE UPDATE OF schedule_type, status_id ON integration_schedule WHEN NEW.schedule_type = 'fixed_time' AND NEW.status_id = 1 BEGIN
+CREATE TRIGGER integration_schedule_times_bu BEFORE UPDATE OF schedule_type, status_id ON integration_schedule WHEN NEW.schedule_type = 'fixed_time' AND ifnull(NEW.status_id, 1) = 1 BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|schedule_type|times|A schedule at fixed times needs one before it is active: add its times first, then set status 1.')
   WHERE NOT EXISTS (SELECT 1 FROM integration_schedule_time WHERE schedule_id = NEW.id AND status_id = 1);
 END;
 
 DROP TRIGGER integration_execution_final_bi;
-CREATE TRIGGER integration_execution_final_bi BEFORE INSERT ON integration_execution BEGIN  -- by REPLACE
+CREATE TRIGGER integration_execution_final_bi BEFORE INSERT ON integration_execution
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_execution WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|final|A run that has ended does not change its state again.')
   FROM integration_execution WHERE (id = NEW.id OR uuid = NEW.uuid) AND execution_status NOT IN ('pending', 'running') AND execution_status IS NOT NEW.execution_status;
 END;
@@ -10720,14 +10730,15 @@ WHEN OLD.execution_status NOT IN ('pending', 'running') AND NEW.execution_status
 END;
 
 DROP TRIGGER integration_execution_begun_bi;
-CREATE TRIGGER integration_execution_begun_bi BEFORE INSERT ON integration_execution BEGIN  -- by REPLACE
+CREATE TRIGGER integration_execution_begun_bi BEFORE INSERT ON integration_execution
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_execution WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|transition|A run is pending, then running, then ended; it never goes back.')
-  FROM integration_execution WHERE (id = NEW.id OR uuid = NEW.uuid) AND execution_status || '>' || ifnull(NEW.execution_status, 'pending') IN ('running>pending', 'pending>completed', 'pending>interrupted');
+  FROM integration_execution WHERE (id = NEW.id OR uuid = NEW.uuid) AND instr(' running>pending pending>completed pending>interrupted ', ' ' || execution_status || '>' || ifnull(NEW.execution_status, 'pending') || ' ') > 0;
 END;
 
 DROP TRIGGER integration_execution_begun_bu;
 CREATE TRIGGER integration_execution_begun_bu BEFORE UPDATE OF execution_status ON integration_execution
-WHEN OLD.execution_status || '>' || NEW.execution_status IN ('running>pending', 'pending>completed', 'pending>interrupted') BEGIN
+WHEN instr(' running>pending pending>completed pending>interrupted ', ' ' || OLD.execution_status || '>' || ifnull(NEW.execution_status, 'pending') || ' ') > 0 BEGIN
   SELECT RAISE(ABORT, 'EK|integration_execution|execution_status|transition|A run is pending, then running, then ended; it never goes back.');
 END;
 
@@ -10744,7 +10755,8 @@ CREATE TRIGGER integration_execution_organization_bu BEFORE UPDATE OF integratio
 END;
 
 DROP TRIGGER integration_schedule_execution_final_bi;
-CREATE TRIGGER integration_schedule_execution_final_bi BEFORE INSERT ON integration_schedule_execution BEGIN  -- by REPLACE
+CREATE TRIGGER integration_schedule_execution_final_bi BEFORE INSERT ON integration_schedule_execution
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|final|A slot that is settled does not change its state again.')
   FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
     AND execution_status NOT IN ('scheduled', 'running') AND execution_status IS NOT NEW.execution_status;
@@ -10757,15 +10769,16 @@ WHEN OLD.execution_status NOT IN ('scheduled', 'running') AND NEW.execution_stat
 END;
 
 DROP TRIGGER integration_schedule_execution_begun_bi;
-CREATE TRIGGER integration_schedule_execution_begun_bi BEFORE INSERT ON integration_schedule_execution BEGIN  -- by REPLACE
+CREATE TRIGGER integration_schedule_execution_begun_bi BEFORE INSERT ON integration_schedule_execution
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|transition|A slot is scheduled, then running or skipped, then settled; it never goes back.')
   FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
-    AND execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') IN ('running>scheduled', 'running>skipped', 'scheduled>completed');
+    AND instr(' running>scheduled running>skipped scheduled>completed ', ' ' || execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') || ' ') > 0;
 END;
 
 DROP TRIGGER integration_schedule_execution_begun_bu;
 CREATE TRIGGER integration_schedule_execution_begun_bu BEFORE UPDATE OF execution_status ON integration_schedule_execution
-WHEN OLD.execution_status || '>' || NEW.execution_status IN ('running>scheduled', 'running>skipped', 'scheduled>completed') BEGIN
+WHEN instr(' running>scheduled running>skipped scheduled>completed ', ' ' || OLD.execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') || ' ') > 0 BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|transition|A slot is scheduled, then running or skipped, then settled; it never goes back.');
 END;
 
@@ -11089,7 +11102,7 @@ END;
 
 DROP TRIGGER module_installation_installation_status_bu;
 CREATE TRIGGER module_installation_installation_status_bu BEFORE UPDATE OF installation_status ON module_installation
-WHEN OLD.installation_status IS NOT NEW.installation_status AND OLD.installation_status || '>' || NEW.installation_status NOT IN ('pending>active', 'pending>inactive', 'pending>failed', 'pending>uninstalled', 'failed>pending', 'failed>uninstalled', 'active>inactive', 'active>uninstalled', 'inactive>active', 'inactive>uninstalled') BEGIN
+WHEN OLD.installation_status <> ifnull(NEW.installation_status, 'pending') AND OLD.installation_status || '>' || ifnull(NEW.installation_status, 'pending') NOT IN ('pending>active', 'pending>inactive', 'pending>failed', 'pending>uninstalled', 'failed>pending', 'failed>uninstalled', 'active>inactive', 'active>uninstalled', 'inactive>active', 'inactive>uninstalled') BEGIN
   SELECT RAISE(ABORT, 'EK|module_installation|installation_status|transition|A module is pending, then active or inactive, or failed and pending again; once uninstalled it stays so.');
 END;
 
@@ -11112,7 +11125,7 @@ END;
 
 DROP TRIGGER client_app_override_activation_status_bu;
 CREATE TRIGGER client_app_override_activation_status_bu BEFORE UPDATE OF activation_status ON client_app_override
-WHEN OLD.activation_status IS NOT NEW.activation_status AND OLD.activation_status || '>' || NEW.activation_status NOT IN ('pending>active', 'pending>failed', 'pending>inactive', 'active>inactive', 'active>failed', 'failed>pending', 'failed>inactive', 'inactive>pending') BEGIN
+WHEN OLD.activation_status <> ifnull(NEW.activation_status, 'pending') AND OLD.activation_status || '>' || ifnull(NEW.activation_status, 'pending') NOT IN ('pending>active', 'pending>failed', 'pending>inactive', 'active>inactive', 'active>failed', 'failed>pending', 'failed>inactive', 'inactive>pending') BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_status|transition|An application is activated out of pending, and is pending again before it is activated anew.');
 END;
 
@@ -11131,33 +11144,38 @@ END;
 DROP TRIGGER client_app_override_override_settings_secret_bi;
 CREATE TRIGGER client_app_override_override_settings_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER client_app_override_override_settings_secret_bu;
 CREATE TRIGGER client_app_override_override_settings_secret_bu BEFORE UPDATE OF override_settings ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER client_app_override_activation_metadata_secret_bi;
 CREATE TRIGGER client_app_override_activation_metadata_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER client_app_override_activation_metadata_secret_bu;
 CREATE TRIGGER client_app_override_activation_metadata_secret_bu BEFORE UPDATE OF activation_metadata ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
+END;
+
+DROP TRIGGER module_license_uuid_bi;
+CREATE TRIGGER module_license_uuid_bi BEFORE INSERT ON module_license BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|module_license|uuid|protected|The uuid of a module licence stays: its key is sealed to it.') FROM module_license WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
 END;
 
 DROP TRIGGER module_license_uuid_bu;
@@ -11174,6 +11192,11 @@ END;
 DROP TRIGGER module_license_kept_bu;
 CREATE TRIGGER module_license_kept_bu BEFORE UPDATE OF client_id, module_id ON module_license WHEN (OLD.client_id, OLD.module_id) IS NOT (NEW.client_id, NEW.module_id) BEGIN
   SELECT RAISE(ABORT, 'EK|module_license|client_id|immutable|A module licence stays with its client and module.');
+END;
+
+DROP TRIGGER module_payment_uuid_bi;
+CREATE TRIGGER module_payment_uuid_bi BEFORE INSERT ON module_payment BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|module_payment|uuid|protected|The uuid of a payment stays: its payment method is sealed to it.') FROM module_payment WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
 END;
 
 DROP TRIGGER module_payment_uuid_bu;
@@ -11221,7 +11244,7 @@ END;
 
 DROP TRIGGER module_submission_submission_status_bu;
 CREATE TRIGGER module_submission_submission_status_bu BEFORE UPDATE OF submission_status ON module_submission
-WHEN OLD.submission_status IS NOT NEW.submission_status AND OLD.submission_status || '>' || NEW.submission_status NOT IN ('pending>changes_requested', 'pending>approved', 'pending>rejected', 'pending>withdrawn', 'changes_requested>pending', 'changes_requested>withdrawn') BEGIN
+WHEN OLD.submission_status <> ifnull(NEW.submission_status, 'pending') AND OLD.submission_status || '>' || ifnull(NEW.submission_status, 'pending') NOT IN ('pending>changes_requested', 'pending>approved', 'pending>rejected', 'pending>withdrawn', 'changes_requested>pending', 'changes_requested>withdrawn') BEGIN
   SELECT RAISE(ABORT, 'EK|module_submission|submission_status|transition|A submission is approved, rejected or withdrawn once; only changes that were requested bring it back to pending.');
 END;
 
@@ -11233,7 +11256,7 @@ END;
 
 DROP TRIGGER publishing_pipeline_publishing_status_bu;
 CREATE TRIGGER publishing_pipeline_publishing_status_bu BEFORE UPDATE OF publishing_status ON publishing_pipeline
-WHEN OLD.publishing_status IS NOT NEW.publishing_status AND OLD.publishing_status || '>' || NEW.publishing_status NOT IN ('pending>validating', 'pending>cancelled', 'validating>moderating', 'validating>rejected', 'validating>failed', 'validating>cancelled', 'moderating>publishing', 'moderating>validating', 'moderating>rejected', 'moderating>failed', 'moderating>cancelled', 'publishing>published', 'publishing>failed', 'publishing>cancelled', 'failed>validating', 'failed>moderating', 'failed>publishing', 'failed>cancelled') BEGIN
+WHEN OLD.publishing_status <> ifnull(NEW.publishing_status, 'pending') AND OLD.publishing_status || '>' || ifnull(NEW.publishing_status, 'pending') NOT IN ('pending>validating', 'pending>cancelled', 'validating>moderating', 'validating>rejected', 'validating>failed', 'validating>cancelled', 'moderating>publishing', 'moderating>validating', 'moderating>rejected', 'moderating>failed', 'moderating>cancelled', 'publishing>published', 'publishing>failed', 'publishing>cancelled', 'failed>validating', 'failed>moderating', 'failed>publishing', 'failed>cancelled') BEGIN
   SELECT RAISE(ABORT, 'EK|publishing_pipeline|publishing_status|transition|A module is validated, then moderated, then published; no stage is left out, and what is published, rejected or cancelled stays so.');
 END;
 
@@ -11246,6 +11269,11 @@ DROP TRIGGER package_type_complete_kept_bu;
 CREATE TRIGGER package_type_complete_kept_bu BEFORE UPDATE ON package_type
 WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'COMPLETE' ELSE NEW.id = 1 OR NEW.code = 'COMPLETE' END BEGIN
   SELECT RAISE(ABORT, 'EK|package_type|id|protected|Package type 1 is COMPLETE and stays so.');
+END;
+
+DROP TRIGGER handover_package_uuid_bi;
+CREATE TRIGGER handover_package_uuid_bi BEFORE INSERT ON handover_package BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|handover_package|uuid|protected|The uuid of a package stays: its credentials are sealed to it.') FROM handover_package WHERE id = NEW.id AND uuid IS NOT NEW.uuid;
 END;
 
 DROP TRIGGER handover_package_uuid_bu;
@@ -11261,7 +11289,7 @@ END;
 
 DROP TRIGGER handover_package_delivery_status_bu;
 CREATE TRIGGER handover_package_delivery_status_bu BEFORE UPDATE OF delivery_status ON handover_package
-WHEN OLD.delivery_status IS NOT NEW.delivery_status AND OLD.delivery_status || '>' || NEW.delivery_status NOT IN ('pending>preparing', 'pending>failed', 'preparing>ready', 'preparing>failed', 'ready>preparing', 'ready>delivering', 'ready>failed', 'delivering>delivered', 'delivering>failed', 'failed>preparing', 'failed>ready') BEGIN
+WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') NOT IN ('pending>preparing', 'pending>failed', 'preparing>ready', 'preparing>failed', 'ready>preparing', 'ready>delivering', 'ready>failed', 'delivering>delivered', 'delivering>failed', 'failed>preparing', 'failed>ready') BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|delivery_status|transition|A package is prepared, made ready, then delivered; one that failed is prepared or made ready again, one that is delivered stays so.');
 END;
 
@@ -11298,33 +11326,33 @@ END;
 DROP TRIGGER handover_package_delivery_confirmation_secret_bi;
 CREATE TRIGGER handover_package_delivery_confirmation_secret_bi BEFORE INSERT ON handover_package WHEN NEW.delivery_confirmation IS NOT NULL AND json_valid(NEW.delivery_confirmation) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|delivery_confirmation|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER handover_package_delivery_confirmation_secret_bu;
 CREATE TRIGGER handover_package_delivery_confirmation_secret_bu BEFORE UPDATE OF delivery_confirmation ON handover_package WHEN NEW.delivery_confirmation IS NOT NULL AND json_valid(NEW.delivery_confirmation) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|delivery_confirmation|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER handover_package_package_metadata_secret_bi;
 CREATE TRIGGER handover_package_package_metadata_secret_bi BEFORE INSERT ON handover_package WHEN NEW.package_metadata IS NOT NULL AND json_valid(NEW.package_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|package_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER handover_package_package_metadata_secret_bu;
 CREATE TRIGGER handover_package_package_metadata_secret_bu BEFORE UPDATE OF package_metadata ON handover_package WHEN NEW.package_metadata IS NOT NULL AND json_valid(NEW.package_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|package_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER handover_package_module_client_bi;
@@ -11342,17 +11370,17 @@ END;
 DROP TRIGGER handover_package_module_module_configuration_secret_bi;
 CREATE TRIGGER handover_package_module_module_configuration_secret_bi BEFORE INSERT ON handover_package_module WHEN NEW.module_configuration IS NOT NULL AND json_valid(NEW.module_configuration) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package_module|module_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER handover_package_module_module_configuration_secret_bu;
 CREATE TRIGGER handover_package_module_module_configuration_secret_bu BEFORE UPDATE OF module_configuration ON handover_package_module WHEN NEW.module_configuration IS NOT NULL AND json_valid(NEW.module_configuration) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package_module|module_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(key, '-', ''), '_', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey')
-    AND type IN ('text', 'integer', 'real');
+  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
+    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
+    AND type IN ('text', 'integer', 'real', 'array');
 END;
 
 DROP TRIGGER handover_package_configuration_client_bi;

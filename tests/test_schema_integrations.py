@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -621,3 +622,21 @@ def test_a_template_of_another_organization_is_not_found(edge: Database) -> None
         integrations.create("mine", template="theirs", settings={"path": "a.csv"})
     assert edge.query("SELECT count(*) AS n FROM integration") == [{"n": 0}]
     assert integrations.create("mine", template="ours", settings={"path": "a.csv"})["template"] == "ours 1"
+
+
+def test_every_trigger_knows_the_same_names_of_secrets(catalogue: sqlite3.Connection) -> None:
+    """Names may be written with hyphens, underscores, spaces and dots; a list of secrets is one too."""
+    sql = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%|secret|%xapikey%'"
+    found = dict(catalogue.execute(sql).fetchall())
+    assert len(found) > 30
+    lists = {
+        name: set(re.findall(r"[a-z]+", max(re.findall(r"[(']['a-z, ]*xapikey['a-z, ]*[)']", text), key=len)))
+        for name, text in found.items()
+    }
+    assert {
+        name for name, names in lists.items() if names != lists["integration_connection_config_secret_bi"]
+    } == set()
+    spelled = "replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')"
+    assert {
+        name for name, text in found.items() if spelled not in text or "'real', 'array')" not in text
+    } == set()

@@ -343,7 +343,7 @@ def test_a_log_of_its_own_takes_no_row_without_its_parent(guarded: sqlite3.Conne
 
 
 def test_a_setting_may_say_where_a_secret_is(shell: sqlite3.Connection) -> None:
-    config = '{"password": {"vault": "password"}, "token_url": "https://127.0.0.1/token", "auth": "bearer"}'
+    config = '{"password": {"vault": "password"}, "auth": {"kind": "bearer", "secret": "token"}}'
     assert put(shell, "integration", **sample(shell, "integration", connection_config=config))
 
 

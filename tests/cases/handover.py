@@ -79,6 +79,11 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "UPDATE handover_package SET uuid = printf('%036d', 0) WHERE id = ?1",
         "handover_package.uuid.protected",
     ),
+    "handover_package_uuid_bi": (
+        "handover_package",
+        "REPLACE INTO handover_package(id, uuid, client_id, package_name) SELECT id, printf('%036d', 0), client_id, package_name FROM handover_package WHERE id = ?1",
+        "handover_package.uuid.protected",
+    ),
     "handover_package_delivery_status_bi": (
         "handover_package",
         (
@@ -224,5 +229,28 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
             " UPDATE client SET organization_id = 901 WHERE id = (SELECT client_id FROM handover_package WHERE id = ?1)"
         ),
         "client.organization_id.referenced",
+    ),
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "handover_package begun anew by default": (
+        "handover_package",
+        "UPDATE handover_package SET delivery_status = 'preparing' WHERE id = ?1; UPDATE OR REPLACE handover_package SET delivery_status = NULL WHERE id = ?1",
+        "handover_package.delivery_status.transition",
+    ),
+    "handover_package.delivery_confirmation with a list of tokens": (
+        "handover_package",
+        """UPDATE handover_package SET delivery_confirmation = '{"token": ["k"]}' WHERE id = ?1""",
+        "handover_package.delivery_confirmation.secret",
+    ),
+    "handover_package.package_metadata with a secret": (
+        "handover_package",
+        """UPDATE handover_package SET package_metadata = '{"secret": "k"}' WHERE id = ?1""",
+        "handover_package.package_metadata.secret",
+    ),
+    "handover_package_module.module_configuration with a space in the name": (
+        "handover_package_module",
+        """UPDATE handover_package_module SET module_configuration = '{"Private Key": "k"}' WHERE id = ?1""",
+        "handover_package_module.module_configuration.secret",
     ),
 }

@@ -153,6 +153,11 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "UPDATE integration_credential SET uuid = printf('%036d', 0) WHERE id = ?1",
         "integration_credential.uuid.protected",
     ),
+    "integration_credential_uuid_bi": (
+        "integration_credential",
+        "REPLACE INTO integration_credential(id, uuid, integration_id, credential_key, value_ciphertext, encryption_key_id) SELECT id, printf('%036d', 0), integration_id, credential_key, value_ciphertext, encryption_key_id FROM integration_credential WHERE id = ?1",
+        "integration_credential.uuid.protected",
+    ),
 }
 
 OTHER = "INSERT INTO organization(id, code, name) VALUES (90, 'OTHER', 'Other')"
@@ -288,6 +293,69 @@ REFUSALS |= {
             " UPDATE integration_template_instance SET deployment_status = 'testing' WHERE id = ?1"
         ),
         "integration_template_instance.deployment_status.transition",
+    ),
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "integration at version 1 by default": (
+        "integration",
+        "UPDATE integration SET version = 7 WHERE id = ?1; UPDATE OR REPLACE integration SET version = NULL WHERE id = ?1",
+        "integration.version.order",
+    ),
+    "integration_mapping at version 1 by default": (
+        "integration_mapping",
+        "UPDATE integration_mapping SET version = 7 WHERE id = ?1; UPDATE OR REPLACE integration_mapping SET version = NULL WHERE id = ?1",
+        "integration_mapping.version.order",
+    ),
+    "integration_pipeline_definition at version 1 by default": (
+        "integration_pipeline_definition",
+        "UPDATE integration_pipeline_definition SET version = 7 WHERE id = ?1; UPDATE OR REPLACE integration_pipeline_definition SET version = NULL WHERE id = ?1",
+        "integration_pipeline_definition.version.order",
+    ),
+    "integration_transformation at version 1 by default": (
+        "integration_transformation",
+        "UPDATE integration_transformation SET version = 7 WHERE id = ?1; UPDATE OR REPLACE integration_transformation SET version = NULL WHERE id = ?1",
+        "integration_transformation.version.order",
+    ),
+    "integration_template_instance begun anew by default": (
+        "integration_template_instance",
+        "UPDATE integration_template_instance SET deployment_status = 'deprecated' WHERE id = ?1; UPDATE OR REPLACE integration_template_instance SET deployment_status = NULL WHERE id = ?1",
+        "integration_template_instance.deployment_status.transition",
+    ),
+    "integration.connection_config with a space in the name": (
+        "integration",
+        """UPDATE integration SET connection_config = '{"Client Secret": "k"}' WHERE id = ?1""",
+        "integration.connection_config.secret",
+    ),
+    "integration.connection_config with dots in the name": (
+        "integration",
+        """UPDATE integration SET connection_config = '{"x.api.key": "k"}' WHERE id = ?1""",
+        "integration.connection_config.secret",
+    ),
+    "integration.connection_config with a passphrase": (
+        "integration",
+        """UPDATE integration SET connection_config = '{"passphrase": "k"}' WHERE id = ?1""",
+        "integration.connection_config.secret",
+    ),
+    "integration.connection_config with a secret for its key in the vault": (
+        "integration",
+        """UPDATE integration SET connection_config = '{"auth": {"secret": "p-4 w"}}' WHERE id = ?1""",
+        "integration.connection_config.secret",
+    ),
+    "integration.connection_config with a list for the key in the vault": (
+        "integration",
+        """UPDATE integration SET connection_config = '{"auth": {"secret": ["k"]}}' WHERE id = ?1""",
+        "integration.connection_config.secret",
+    ),
+    "integration.connection_config with a secret elsewhere": (
+        "integration",
+        """UPDATE integration SET connection_config = '{"secret": "api_key"}' WHERE id = ?1""",
+        "integration.connection_config.secret",
+    ),
+    "integration_template.connection_template with an access key": (
+        "integration_template",
+        """UPDATE integration_template SET connection_template = '{"aws": {"Access Key": ["k"]}}' WHERE id = ?1""",
+        "integration_template.connection_template.secret",
     ),
 }
 

@@ -190,6 +190,11 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "UPDATE module_license SET uuid = printf('%036d', 0) WHERE id = ?1",
         "module_license.uuid.protected",
     ),
+    "module_license_uuid_bi": (
+        "module_license",
+        "REPLACE INTO module_license(id, uuid, client_id, module_id) SELECT id, printf('%036d', 0), client_id, module_id FROM module_license WHERE id = ?1",
+        "module_license.uuid.protected",
+    ),
     "module_license_kept_bi": (
         "module_license",
         (
@@ -206,6 +211,11 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
     "module_payment_uuid_bu": (
         "module_payment",
         "UPDATE module_payment SET uuid = printf('%036d', 0) WHERE id = ?1",
+        "module_payment.uuid.protected",
+    ),
+    "module_payment_uuid_bi": (
+        "module_payment",
+        "REPLACE INTO module_payment(id, uuid, client_id, module_id, amount, payment_status_id) SELECT id, printf('%036d', 0), client_id, module_id, amount, payment_status_id FROM module_payment WHERE id = ?1",
         "module_payment.uuid.protected",
     ),
     "module_payment_license_bi": (
@@ -280,5 +290,38 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
             " UPDATE publishing_pipeline SET publishing_status = 'publishing' WHERE id = ?1"
         ),
         "publishing_pipeline.publishing_status.transition",
+    ),
+}
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "module_installation begun anew by default": (
+        "module_installation",
+        "UPDATE module_installation SET installation_status = 'uninstalled', uninstalled_at = created_at WHERE id = ?1; UPDATE OR REPLACE module_installation SET installation_status = NULL, uninstalled_at = NULL WHERE id = ?1",
+        "module_installation.installation_status.transition",
+    ),
+    "client_app_override begun anew by default": (
+        "client_app_override",
+        "UPDATE client_app_override SET activation_status = 'active' WHERE id = ?1; UPDATE OR REPLACE client_app_override SET activation_status = NULL WHERE id = ?1",
+        "client_app_override.activation_status.transition",
+    ),
+    "module_submission begun anew by default": (
+        "module_submission",
+        "UPDATE module_submission SET submission_status = 'withdrawn', decided_at = submitted_at WHERE id = ?1; UPDATE OR REPLACE module_submission SET submission_status = NULL, decided_at = NULL WHERE id = ?1",
+        "module_submission.submission_status.transition",
+    ),
+    "publishing_pipeline begun anew by default": (
+        "publishing_pipeline",
+        "UPDATE publishing_pipeline SET publishing_status = 'cancelled', completed_at = created_at WHERE id = ?1; UPDATE OR REPLACE publishing_pipeline SET publishing_status = NULL, completed_at = NULL WHERE id = ?1",
+        "publishing_pipeline.publishing_status.transition",
+    ),
+    "client_app_override.override_settings with a list of passwords": (
+        "client_app_override",
+        """UPDATE client_app_override SET override_settings = '{"password": ["k"]}' WHERE id = ?1""",
+        "client_app_override.override_settings.secret",
+    ),
+    "client_app_override.activation_metadata with a pwd": (
+        "client_app_override",
+        """UPDATE client_app_override SET activation_metadata = '{"p w.d": "k"}' WHERE id = ?1""",
+        "client_app_override.activation_metadata.secret",
     ),
 }

@@ -304,4 +304,37 @@ REFUSALS |= {
     ),
 }
 
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "integration_execution begun anew by default": (
+        "integration_execution",
+        "UPDATE integration_execution SET execution_status = 'running' WHERE id = ?1; UPDATE OR REPLACE integration_execution SET execution_status = NULL WHERE id = ?1",
+        "integration_execution.execution_status.transition",
+    ),
+    "integration_schedule_execution begun anew by default": (
+        "integration_schedule_execution",
+        "UPDATE integration_schedule_execution SET execution_status = 'running', started_at = scheduled_at WHERE id = ?1; UPDATE OR REPLACE integration_schedule_execution SET execution_status = NULL, started_at = NULL WHERE id = ?1",
+        "integration_schedule_execution.execution_status.transition",
+    ),
+    "integration_schedule active by default": (
+        "integration_schedule",
+        "UPDATE integration_schedule SET schedule_type = 'fixed_time', status_id = 2 WHERE id = ?1; UPDATE OR REPLACE integration_schedule SET status_id = NULL WHERE id = ?1",
+        "integration_schedule.schedule_type.times",
+    ),
+    "integration_schedule.execution_parameters with a secret key": (
+        "integration_schedule",
+        """UPDATE integration_schedule SET execution_parameters = '{"secret.key": "k"}' WHERE id = ?1""",
+        "integration_schedule.execution_parameters.secret",
+    ),
+    "integration_log.request_data with a password not masked": (
+        "integration",
+        """INSERT INTO integration_log(integration_id, request_type, correlation_id, request_data) VALUES (?1, 'GET', 'c', '{"Pass Phrase": ["***", "x"]}')""",
+        "integration_log.request_data.secret",
+    ),
+    "integration_log.response_data with a password not masked": (
+        "integration",
+        """INSERT INTO integration_log(integration_id, request_type, correlation_id, response_data) VALUES (?1, 'GET', 'c', '{"Pass Phrase": ["***", "x"]}')""",
+        "integration_log.response_data.secret",
+    ),
+}
+
 SAME: dict[str, dict[str, Any]] = {"integration_execution_running": {"execution_status": "running"}}
