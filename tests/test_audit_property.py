@@ -20,7 +20,7 @@ from test_violations import ROWS, put, sample
 from edgekit import audit, schema
 from edgekit.audit import log
 from edgekit.audit.guards import NEVER_DELETED
-from edgekit.audit.shape import Table, read_table
+from edgekit.audit.shape import Table, all_references, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,8 @@ def tables() -> tuple[str, ...]:
 @cache
 def shapes() -> dict[str, Table]:
     catalogue = schema.pristine()
-    return {name: read_table(catalogue, name) for name in tables()}
+    references = all_references(catalogue)
+    return {name: read_table(catalogue, name, references=references) for name in tables()}
 
 
 def opened(pattern: Path) -> sqlite3.Connection:
