@@ -12,7 +12,7 @@ import pytest
 
 from edgekit import audit
 from edgekit.audit import log
-from edgekit.audit.shape import read_table
+from edgekit.audit.shape import all_references, read_table
 from edgekit.errors import InvalidError, NotFoundError
 
 SCHEMA = Path(__file__).resolve().parent.parent / "schema"
@@ -636,8 +636,9 @@ def test_generated_file_fits_every_table_of_the_schema():
     sql = audit.schema_sql(connection)
     connection.executescript(sql)
     connection.executescript("PRAGMA recursive_triggers = ON")
+    references = all_references(connection)
     for table in audit.audited_tables(connection):
-        columns = [c.name for c in read_table(connection, table).columns]
+        columns = [c.name for c in read_table(connection, table, references=references).columns]
         first = f'"{columns[0]}"'
         # Only preparing a statement makes SQLite look at what its triggers name.
         connection.execute(f"EXPLAIN INSERT INTO {table}({first}) VALUES (1)")

@@ -194,7 +194,7 @@ class TestErrors:
         def stop(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("edgekit.file.verify.verify", stop)
+        monkeypatch.setattr("edgekit.file.verify.examine", stop)
         result = run("verify")
         assert result.exit_code == 130
         assert result.stderr.startswith("Stopped, and nothing is left half-done.")
@@ -204,7 +204,7 @@ class TestErrors:
         def fail(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr("edgekit.file.verify.verify", fail)
+        monkeypatch.setattr("edgekit.file.verify.examine", fail)
         with pytest.raises(ZeroDivisionError):
             run("verify")
 
@@ -217,7 +217,7 @@ class TestErrors:
             (damaged, 8),
         ):
             monkeypatch.setattr(
-                "edgekit.file.verify.verify", lambda *_, error=error: (_ for _ in ()).throw(error)
+                "edgekit.file.verify.examine", lambda *_, error=error: (_ for _ in ()).throw(error)
             )
             self.refused(run("verify"), code)
 

@@ -144,7 +144,10 @@ def test_a_dry_run_only_says_what_it_would_do(edge_file: Path, tmp_path: Path) -
 STATEMENTS = list(schema.split_statements(GOOD))
 
 
-@pytest.mark.parametrize("at", [0, 1, 3, 4, len(STATEMENTS)])
+LATER = [pytest.param(number, marks=pytest.mark.slow) for number in (1, 3, 4)]
+
+
+@pytest.mark.parametrize("at", [0, *LATER, len(STATEMENTS)])
 @pytest.mark.parametrize(
     "bad", ["SELECT nothing FROM nowhere;", "INSERT INTO status(code, name) VALUES ('ACTIVE', 'x');"]
 )
@@ -161,7 +164,9 @@ def test_a_bad_statement_anywhere_leaves_the_file_as_it_was(
 
 
 @pytest.mark.parametrize("name", ["_take_down", "_run", "_put_up", "_record", "_check"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, sqlite3.OperationalError])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, pytest.param(sqlite3.OperationalError, marks=pytest.mark.slow)]
+)
 def test_a_failure_after_any_step_leaves_the_file_as_it_was(
     edge_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, error: type[BaseException]
 ) -> None:

@@ -305,7 +305,7 @@ def test_a_row_that_is_referred_to_names_who_refers(edge: Database) -> None:
 
 
 def test_an_error_wrapped_by_peewee_is_the_same_error(edge: Database) -> None:
-    original = failure(edge.connection(), "UPDATE system SET uuid = 'x'")
+    original = failure(edge.connection(), "UPDATE role SET code = ''")
     wrapped = peewee.IntegrityError(original)
     wrapped.orig = original
     ours = rules.translate(wrapped, edge.connection())

@@ -300,7 +300,7 @@ BAD = {
     "a time that is none": (
         "update",
         ("orchestration_workflow", 2, {"started_at": "yesterday"}),
-        "EK|orchestration_workflow|started_at|time|",
+        "orchestration_workflow.started_at.time",
     ),
     "a log edited": (
         "update",

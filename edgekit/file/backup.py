@@ -68,20 +68,24 @@ class Manifest:
         return json.dumps(values, indent=2, ensure_ascii=False)
 
 
-def backup(path: str | Path, destination: str | Path, *, now: datetime | None = None) -> Manifest:
+def backup(
+    path: str | Path, destination: str | Path, *, seals: bool = True, now: datetime | None = None
+) -> Manifest:
     """Write a backup of a file, in use or not, to a new archive, and prove it by opening it again.
 
     `destination` is the archive's name, or a folder, in which it is named after the file and the time. Raise
     ConflictError if that name is taken, CorruptError if the file is damaged (a copy of damage is no backup;
     what breaks a mere rule is noted in `findings`), NotFoundError, UnavailableError (disk full),
-    MigrationNeededError (a newer schema). Nothing is left behind on failure.
+    MigrationNeededError (a newer schema). Nothing is left behind on failure. With `seals` the log is sealed
+    first; who holds the file's lock must leave that out.
     """
     path, destination = Path(path), Path(destination)
     at = now or clock.now()
     if destination.is_dir():
         destination /= f"{path.stem}-{at:%Y-%m-%dT%H%M%SZ}{SUFFIX}"
     placing.require_free(destination)
-    _seal(path)
+    if seals:
+        _seal(path)
     source = sqlite.connect(path, read_only=True)
     try:
         with placing.workspace(destination.parent) as folder:

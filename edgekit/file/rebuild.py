@@ -120,7 +120,7 @@ def rebuild(
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     number = target.version if scripts else version
     kept = path.with_name(f"{path.name}.pre-{number:04d}-{at:%Y-%m-%dT%H%M%SZ}{SUFFIX}")
-    backup(path, kept, now=at)
+    backup(path, kept, seals=False, now=at)
     try:
         before = set(_broken(connection))
         reason = f"migrate {', '.join(script.name for script in scripts) or 'triggers'}"
