@@ -217,7 +217,7 @@ class TestErrors:
             (damaged, 8),
         ):
             monkeypatch.setattr(
-                "edgekit.file.verify.examine", lambda *_, error=error: (_ for _ in ()).throw(error)
+                "edgekit.file.verify.examine", lambda *_, error=error, **__: (_ for _ in ()).throw(error)
             )
             self.refused(run("verify"), code)
 

@@ -185,6 +185,7 @@ def test_a_failure_after_any_step_leaves_the_file_as_it_was(
     assert verify(edge_file) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "match"),
     [
@@ -220,6 +221,7 @@ def test_a_kill_in_the_middle_leaves_the_file_as_it_was(edge_file: Path, tmp_pat
     assert verify(edge_file) == []
 
 
+@pytest.mark.slow
 def test_what_users_made_survives(edge_file: Path, shell: sqlite3.Connection, tmp_path: Path) -> None:
     for sql in (
         "CREATE TABLE mine(a)",
@@ -235,6 +237,7 @@ def test_what_users_made_survives(edge_file: Path, shell: sqlite3.Connection, tm
     assert shell.execute("SELECT count(*) FROM my_statuses").fetchone() == (4,)
 
 
+@pytest.mark.slow
 def test_a_view_a_migration_drops_stays_dropped(
     edge_file: Path, shell: sqlite3.Connection, tmp_path: Path
 ) -> None:
@@ -243,6 +246,7 @@ def test_a_view_a_migration_drops_stays_dropped(
     assert shell.execute("SELECT 1 FROM sqlite_schema WHERE name = 'old_list'").fetchone() is None
 
 
+@pytest.mark.slow
 def test_a_newer_file_and_a_changed_migration_are_refused(edge_file: Path, tmp_path: Path) -> None:
     target = _target(tmp_path, GOOD)
     migrate(edge_file, target=target)
@@ -345,6 +349,7 @@ def test_a_table_made_anew_by_another_program_is_given_its_definition_back(
     assert '"tables":["producer"]' in entry[0]
 
 
+@pytest.mark.slow
 def test_a_table_is_not_mended_around_rows_that_break_its_rules(
     edge_file: Path, shell: sqlite3.Connection
 ) -> None:
@@ -393,6 +398,7 @@ def _with_way_down(tmp_path: Path) -> Target:
     return Target(target.version, target.folder, pristine)
 
 
+@pytest.mark.slow
 def test_a_migration_goes_down_and_up_again(
     edge_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -434,6 +440,7 @@ def test_without_a_way_down_the_backup_is_named(edge_file: Path, tmp_path: Path)
     assert roll_back(edge_file, NEXT, target=target) == []
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_the_way_down_writes_nothing(edge_file: Path, tmp_path: Path) -> None:
     target = _with_way_down(tmp_path)
     migrate(edge_file, target=target)

@@ -142,6 +142,7 @@ LINE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.ledger("S0-131", "S0-130")
 def test_one_line_makes_a_table_with_all_that_belongs_to_it(checkout: Path) -> None:
     run(checkout, "-m", "edgekit.reference_table", *LINE)

@@ -27,6 +27,8 @@ from edgekit.file.verify import examine, verify
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 YEARS = (2023, 2024, 2025)
 
 

@@ -21,6 +21,8 @@ from edgekit.file.verify import verify
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 STEPS = '{"steps": [{"name": "one", "type": "notify"}]}'
 TIME = "2026-01-01T00:00:00.000Z"
 

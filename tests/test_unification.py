@@ -185,6 +185,7 @@ def test_what_was_there_is_unified(second_file: Path) -> None:
     sound(second_file)
 
 
+@pytest.mark.slow
 @pytest.mark.ledger("S3-77")
 def test_filling_again_adds_nothing(second_file: Path) -> None:
     migrate(second_file)
@@ -196,6 +197,7 @@ def test_filling_again_adds_nothing(second_file: Path) -> None:
     assert rows(second_file) == before
 
 
+@pytest.mark.slow
 @pytest.mark.ledger("S3-78", "S3-102")
 def test_everything_is_checked_before_it_counts(
     second_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -212,6 +214,7 @@ def test_everything_is_checked_before_it_counts(
     assert answers(second_file, "PRAGMA user_version") == [(2,)]
 
 
+@pytest.mark.slow
 @pytest.mark.ledger("S3-79", "S3-80")
 def test_the_unification_goes_down_and_up_again(second_file: Path) -> None:
     before = rows(second_file)
