@@ -197,7 +197,7 @@ class TestFullDisk:
         folder = tmp_path / "demo"
         refused(ek("demo", "--dir", folder, preexec_fn=limited(1_000_000)), 7)
         assert list(folder.iterdir()) == []
-        refused(ek("demo", "--dir", folder, preexec_fn=limited(2_500_000)), 7)
+        refused(ek("demo", "--dir", folder, preexec_fn=limited(3_900_000)), 7)
         assert verify(folder / "agency.db") == []
         done = ek("demo", "--dir", folder, "--json")
         assert done.returncode == 0, done.stderr
