@@ -37,6 +37,7 @@ ORDER = [
     {"seeds", "rows"},
     {"reference_table"},
     {"parties", "insurance", "entities"},
+    {"scope"},
     {"vault"},
     {"events"},
     {"file"},
