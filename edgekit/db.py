@@ -123,11 +123,11 @@ class Database:
             if outer is None:
                 self._settle()
         if outer is None and time.monotonic() - self._kept_at > _KEEP_SECONDS:
-            self._keep()
+            self.keep()
 
-    def _keep(self) -> None:
-        """Let the keeper of the log look at it, between changes."""
-        if self.keeper is not None and not self._database.is_closed():
+    def keep(self) -> None:
+        """Let the keeper of the log look at it, which seals what waits where that is much. Nothing in a change."""
+        if self.keeper is not None and self.open_change is None and not self._database.is_closed():
             self.keeper(self.connection(), self.path)
             self._kept_at = time.monotonic()
 
@@ -157,8 +157,7 @@ class Database:
     def close(self) -> None:
         """Close this thread's connection and free the models."""
         global _current
-        if self.open_change is None:
-            self._keep()
+        self.keep()
         if not self._database.is_closed():
             self._database.close()
         if _current is self:

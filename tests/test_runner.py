@@ -71,6 +71,13 @@ class TestImport:
         assert db.query("SELECT * FROM vehicle") == before
         assert db.query(logged) == entries
 
+    def test_a_run_of_a_thousand_rows_is_sealed_at_its_end(self, tmp_path: Path) -> None:
+        runner.run(vehicles(tmp_path, *GOOD))
+        assert audit.head(db.connection()) is None
+        many = write_csv(tmp_path / "many.csv", "vin,model_year", *(f"1FT{n:05d}*,2021" for n in range(1000)))
+        runner.run("cars", input=str(many))
+        assert audit.unsealed(db.connection()) == 0
+
     def test_bad_records_are_set_aside_with_place_step_and_sentence(self, tmp_path: Path) -> None:
         result = runner.run(vehicles(tmp_path, *GOOD, "1FTMW1T88MFA0000I,2020", "5YJSA1E26HF000002,soon"))
         assert (result.status, counts(result)) == ("completed", (4, 2, 2, 2))

@@ -45,6 +45,7 @@ def run(
     with execution.hold(plan), garbage.rarely_collected():
         result = _rehearse(plan, progress) if dry_run else _perform(plan, trigger, progress)
     result.duration_ms = round((time.monotonic() - started) * 1000)
+    db.current().keep()
     return result
 
 
