@@ -126,7 +126,7 @@ class Database:
             self.keep()
 
     def keep(self) -> None:
-        """Let the keeper of the log look at it, which seals what waits where that is much. Nothing in a change."""
+        """Let the keeper of the log look at it, which seals where much waits; do nothing inside a change."""
         if self.keeper is not None and self.open_change is None and not self._database.is_closed():
             self.keeper(self.connection(), self.path)
             self._kept_at = time.monotonic()

@@ -249,7 +249,7 @@ CREATE TABLE audit_seal (
   entry_sums BLOB,  -- CRC-32 of each entry, four bytes: they tell which one is wrong
   rows_sha256 TEXT CHECK (length(rows_sha256) = 64),  -- over `audit_fingerprint`
   findings TEXT,  -- rows that contradicted the log when this was sealed: [[table, id], …]
-  note TEXT,  -- of a prune: {"before", "entries", "changes", "kept", "made"}
+  note TEXT,  -- of a prune: {"before", "until", "entries", "changes", "made", "logged"}
   sealed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   previous_sha256 TEXT NOT NULL CHECK (length(previous_sha256) = 64),
   sha256 TEXT NOT NULL CHECK (length(sha256) = 64),  -- over all of this but the sums and the signature

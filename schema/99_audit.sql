@@ -5796,7 +5796,7 @@ CREATE TRIGGER integration_log_kept_update BEFORE UPDATE ON integration_log BEGI
   SELECT RAISE(ABORT, 'EK|integration_log|*|append_only|Rows of integration_log are only ever added.');
 END;
 
-CREATE TRIGGER integration_log_kept_delete BEFORE DELETE ON integration_log BEGIN
+CREATE TRIGGER integration_log_kept_delete BEFORE DELETE ON integration_log WHEN (OLD.created_at < (SELECT note ->> '$.before' FROM audit_seal WHERE kind = 'prune' AND id = (SELECT max(id) FROM audit_seal) AND txn_id = (SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL AND id = (SELECT max(id) FROM audit_transaction)))) IS NOT 1 BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|*|append_only|Rows of integration_log are only ever added.');
 END;
 
@@ -8459,7 +8459,7 @@ CREATE TRIGGER metric_sample_kept_update BEFORE UPDATE ON metric_sample BEGIN
   SELECT RAISE(ABORT, 'EK|metric_sample|*|append_only|Rows of metric_sample are only ever added.');
 END;
 
-CREATE TRIGGER metric_sample_kept_delete BEFORE DELETE ON metric_sample BEGIN
+CREATE TRIGGER metric_sample_kept_delete BEFORE DELETE ON metric_sample WHEN (OLD.sampled_at < (SELECT note ->> '$.before' FROM audit_seal WHERE kind = 'prune' AND id = (SELECT max(id) FROM audit_seal) AND txn_id = (SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL AND id = (SELECT max(id) FROM audit_transaction)))) IS NOT 1 BEGIN
   SELECT RAISE(ABORT, 'EK|metric_sample|*|append_only|Rows of metric_sample are only ever added.');
 END;
 

@@ -22,7 +22,7 @@ from edgekit.errors import ConflictError, CorruptError, InvalidError, NotFoundEr
 from edgekit.file import sealing
 from edgekit.file.backup import backup
 from edgekit.file.restore import restore
-from edgekit.file.verify import examine, verify
+from edgekit.file.verify import examine, examine_log, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -311,6 +311,96 @@ def test_archives_grow_month_by_month_with_what_the_integrations_logged(old: Pat
         assert archive.execute("SELECT count(*) FROM integration_log").fetchone() == (12,)
 
 
+LOGGED = [f"{year}-{month:02d}-28T10:00:00.000Z" for year in YEARS for month in (1, 7)]
+SAMPLE = "INSERT INTO metric_sample(metric, value, sampled_at) VALUES ('m', 1, '{}')"
+
+
+def logged(path: Path) -> dict[str, int]:
+    with connect(path) as connection:
+        return {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("integration_log", "metric_sample")
+        }
+
+
+@pytest.fixture
+def noted(old: Path) -> Path:
+    """A file that has requests and figures of all its years."""
+    at(
+        old, "2025-12-31T23:59:59.999Z",
+        "INSERT INTO integration(integration_name, connection_config, integration_type_id)"
+        " SELECT 'files', '{}', id FROM integration_type LIMIT 1",
+        *(
+            "INSERT INTO integration_log(integration_id, request_type, correlation_id, created_at)"
+            f" VALUES (1, 'x', 'c', '{moment}')"
+            for moment in LOGGED
+        ),
+        *(SAMPLE.format(moment) for moment in LOGGED),
+    )  # fmt: skip
+    return old
+
+
+@pytest.mark.ledger("S2-29", "S1-43")
+def test_what_integrations_logged_and_measured_is_pruned_and_still_read(noted: Path) -> None:
+    plan = sealing.prune(noted, before="2025-01-01", dry_run=True)
+    done = sealing.prune(noted, before="2025-01-01")
+    assert plan.logged == done.logged == {"integration_log": 4, "metric_sample": 4}
+    assert logged(noted) == {"integration_log": 2, "metric_sample": 2}
+    assert verify(noted) == []
+    with closing(sqlite.connect(noted, read_only=True)) as connection:
+        with audit.attached(connection, audit.find_archives(noted)):
+            for table, column in (("integration_log", "created_at"), ("metric_sample", "sampled_at")):
+                found = connection.execute(f"SELECT {column} FROM {table} ORDER BY id").fetchall()
+                assert [moment for (moment,) in found] == LOGGED
+        note = connection.execute("SELECT note FROM audit_seal ORDER BY id DESC LIMIT 1").fetchone()[0]
+    assert json.loads(note)["logged"] == done.logged
+    assert sealing.prune(noted, before="2025-01-01").logged == {"integration_log": 0, "metric_sample": 0}
+    # The rest goes where nothing of the log itself can go: the floor stays, the chain holds.
+    done = sealing.prune(noted, before="2025-06-01")
+    later = sealing.prune(noted, before="2025-12-01")
+    assert (later.floor_seq, later.logged) == (done.floor_seq, {"integration_log": 1, "metric_sample": 1})
+    assert verify(noted) == []
+    with closing(sqlite.connect(noted, read_only=True)) as connection:
+        found = audit.entries(connection, table="vehicle", archives=audit.find_archives(noted))
+        assert len(found) == 12
+
+
+@pytest.mark.parametrize("table", ["integration_log", "metric_sample"])
+def test_nothing_logged_goes_but_behind_a_prune_record_of_the_same_change(noted: Path, table: str) -> None:
+    def deleted(*statements: str) -> None:
+        with pytest.raises(sqlite3.IntegrityError, match=f"Rows of {table} are only ever added"):
+            at(noted, "2026-01-01T00:00:00.000Z", *statements, f"DELETE FROM {table} WHERE id = 6")
+
+    deleted()
+    sealing.prune(noted, before="2025-06-01")
+    deleted()  # the record is of another change
+    with connect(noted) as connection, pytest.raises(sqlite3.IntegrityError, match="only ever added"):
+        connection.execute(f"DELETE FROM {table}")
+    record = (
+        "INSERT INTO audit_seal(id, kind, site, first_seq, last_seq, first_txn, last_txn, floor_seq,"
+        " floor_txn, txn_id, entries_sha256, note, previous_sha256, sha256) SELECT id + 1, 'prune', site,"
+        " last_seq + 1, last_seq, last_txn + 1, last_txn, floor_seq, floor_txn,"
+        " (SELECT max(id) FROM audit_transaction),"
+        ' sha256, \'{"before": "2025-07-01"}\', sha256, sha256 FROM audit_seal ORDER BY id DESC LIMIT 1'
+    )
+    deleted(record)  # younger than what the record says
+    assert logged(noted)[table] == 1
+
+
+def test_a_row_that_came_after_the_copy_is_not_pruned(noted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = archives.archive
+
+    def copied(connection: sqlite3.Connection, *rest: Any) -> list[archives.Archived]:
+        done = copy(connection, *rest)
+        at(noted, "2026-01-01T00:00:00.000Z", SAMPLE.format("2023-05-05T00:00:00.000Z"))
+        return done
+
+    monkeypatch.setattr(archives, "archive", copied)
+    assert sealing.prune(noted, before="2025-01-01").logged["metric_sample"] == 4
+    monkeypatch.undo()
+    assert sealing.prune(noted, before="2025-01-01").logged["metric_sample"] == 1
+
+
 @pytest.mark.ledger("S2-29")
 def test_one_query_reads_the_file_and_its_archives(old: Path) -> None:
     with connect(old) as connection:
@@ -327,6 +417,47 @@ def test_one_query_reads_the_file_and_its_archives(old: Path) -> None:
         assert {entry.performed_at[:4] for entry in some} == {"2024", "2025"}
         with pytest.raises(sqlite3.OperationalError):  # read-only as it was
             connection.execute("DELETE FROM vehicle")
+
+
+@pytest.mark.ledger("S2-29")
+def test_what_was_pruned_is_checked_in_its_archives(old: Path) -> None:
+    sealing.prune(old, before="2025-01-01")
+    found = audit.find_archives(old)
+    sound = examine_log(old, archives=found)
+    held = [fact for fact in sound.facts if fact.startswith("The archives hold")]
+    assert sound.findings == []
+    (_, count, total) = re.findall(r"\d+|hold", held[0])
+    assert count == total != "0"
+    some = examine_log(old, archives=found[1:2])  # of what is in no archive given, nothing is wrong
+    assert some.findings == []
+    assert f"of the {total} sealed parts" in some.facts[-1]
+    assert f"hold {count} of" not in some.facts[-1]
+
+    def tampered(*statements: str) -> list[str]:
+        copy = found[2].with_name("copy.db")
+        shutil.copyfile(found[2], copy)
+        with closing(sqlite3.connect(copy)) as archive, archive:
+            for statement in statements:
+                archive.execute(statement)
+        return examine_log(old, archives=[*found[:2], copy]).findings
+
+    with closing(sqlite3.connect(found[2])) as archive:
+        (seq,) = archive.execute("SELECT max(seq) FROM audit_log WHERE action = 'U'").fetchone()
+    assert tampered(f"UPDATE audit_log SET changes = '{{\"make\": [1, 2]}}' WHERE seq = {seq}") == [
+        f"The archives: Entry {seq} of the log is not what was sealed (seal {_seal_of(old, seq)})."
+    ]
+    assert tampered(f"DELETE FROM audit_log WHERE seq = {seq}") == [
+        f"The archives: Entry {seq} of the log is missing, which seal {_seal_of(old, seq)} covers."
+    ]
+    assert "or changes" in tampered("UPDATE audit_transaction SET actor = 'eve' WHERE actor = 'maria'")[0]
+
+
+def _seal_of(path: Path, seq: int) -> int:
+    with connect(path) as connection:
+        found = connection.execute(
+            "SELECT id FROM audit_seal WHERE kind = 'entries' AND ? BETWEEN first_seq AND last_seq", (seq,)
+        )
+        return int(found.fetchone()[0])
 
 
 def test_archives_that_are_none_are_refused(old: Path, tmp_path: Path) -> None:
@@ -416,6 +547,8 @@ def test_the_commands(old: Path) -> None:
     log = json.loads(run(old, "log", "--archives", "--limit", "10000", "--json").stdout)
     assert {entry["performed_at"][:4] for entry in log} >= {"2022", "2023", "2024", "2025"}
     assert "edge-audit-2025.db" in run(old, "archive").stdout
+    checked = run(old, "verify", "--archives")
+    assert (checked.returncode, "The archives hold" in checked.stdout) == (0, True)
     bad = run(old, "prune", "--keep-years", "-1")
     assert bad.returncode == 2
     bad = run(old, "prune")

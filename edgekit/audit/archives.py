@@ -1,11 +1,12 @@
 """Archives of the log: one SQLite file for each calendar year, `agency-audit-2026.db` beside `agency.db`.
 
-An archive holds the entries of one year with their changes, and what the integrations logged in it. It is
-added to month by month, and only ever added to; archiving again adds what is missing and nothing twice. Any
-tool can open it; its `application_id` is not that of a file of ours, so nothing opens it as one.
+An archive holds the entries of one year with their changes, and what the integrations logged and measured in
+it. It is added to month by month, and only ever added to; archiving again adds what is missing and nothing
+twice. Any tool can open it; its `application_id` is not that of a file of ours, so nothing opens it as one.
 
     with audit.attached(connection, audit.find_archives("agency.db")):
-        audit.entries(connection, table="vehicle")  # the file and its archives as one log
+        audit.as_of(connection, "2020-01-31", "vehicle")  # the file and its archives as one log
+        connection.execute("SELECT * FROM integration_log")  # and these rows too
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgekit.audit.triggers import PRUNED
 from edgekit.errors import ConflictError, CorruptError, InvalidError, NotFoundError
 from edgekit.schema import quote_name
 
@@ -30,7 +32,7 @@ LIMIT = 9
 """How many archives one query may span: SQLite attaches ten files."""
 
 _VERSION = 1
-_LOGS = {"integration_log": "created_at"}  # append-only logs that are archived too, by this column
+_READ = {"audit_log": "seq", "audit_transaction": "id", "audit_table": "id", **dict.fromkeys(PRUNED, "id")}
 _TABLES = """
 CREATE TABLE archive.archive (
   id INTEGER PRIMARY KEY CHECK (id = 1), site TEXT NOT NULL, year INTEGER NOT NULL
@@ -112,7 +114,7 @@ def archive(
 
 def _years(connection: sqlite3.Connection, before: str) -> list[int]:
     times = ["SELECT performed_at AS at FROM audit_transaction WHERE open_gate IS NULL"]
-    times += [f"SELECT {column} FROM {table}" for table, column in _LOGS.items()]
+    times += [f"SELECT {column} FROM {table}" for table, column in PRUNED.items()]
     rows = connection.execute(
         f"SELECT DISTINCT substr(at, 1, 4) FROM ({' UNION ALL '.join(times)})"
         " WHERE at < ? AND at GLOB '[0-9][0-9][0-9][0-9]-*' ORDER BY 1",
@@ -132,15 +134,22 @@ def _fill(connection: sqlite3.Connection, path: Path, year: int, before: str) ->
     connection.execute(f"INSERT OR IGNORE INTO archive.audit_transaction {_CHANGES}", span)
     added = connection.execute(f"INSERT OR IGNORE INTO archive.audit_log {_ENTRIES}", span).rowcount
     for wanted, table in ((_CHANGES, "audit_transaction"), (_ENTRIES, "audit_log")):
-        if connection.execute(f"{wanted} EXCEPT SELECT * FROM archive.{table} LIMIT 1", span).fetchone():
-            raise ConflictError(
-                f"{path} has other entries under the numbers of this file.",
-                hint="It is of another state of the file: move it away, or name another folder with --dir.",
-            )
-    logged = sum(_copy_log(connection, table, column, span) for table, column in _LOGS.items())
+        _require_same(connection, path, f"{wanted} EXCEPT SELECT * FROM archive.{table}", span)
+    logged = sum(_copy_log(connection, table, column, span) for table, column in PRUNED.items())
+    for table, column in PRUNED.items():
+        rows = f"SELECT id, {column} FROM main.{table} WHERE {column} >= ? AND {column} < ?"
+        _require_same(connection, path, f"{rows} EXCEPT SELECT id, {column} FROM archive.{table}", span)
     (entries,) = connection.execute("SELECT count(*) FROM archive.audit_log").fetchone()
     connection.execute("COMMIT")
     return Archived(str(path), year, added, logged, entries)
+
+
+def _require_same(connection: sqlite3.Connection, path: Path, missing: str, span: tuple[str, str]) -> None:
+    if connection.execute(f"{missing} LIMIT 1", span).fetchone():
+        raise ConflictError(
+            f"{path} has other entries under the numbers of this file.",
+            hint="It is of another state of the file: move it away, or name another folder with --dir.",
+        )
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, site: str, year: int) -> None:
@@ -168,9 +177,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, site: str, year: int) -
 def _copy_log(connection: sqlite3.Connection, table: str, column: str, span: tuple[str, str]) -> int:
     """Add the rows of an append-only log, with whatever columns it has by now."""
     wanted = connection.execute("SELECT name, type, pk FROM pragma_table_info(?)", (table,)).fetchall()
-    there = {
-        name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?, 'archive')", (table,))
-    }
+    there = _columns(connection, table, "archive")
     if not there:
         made = ", ".join(
             f"{quote_name(name)} {kind}{' PRIMARY KEY' if key else ''}" for name, kind, key in wanted
@@ -193,9 +200,9 @@ def _copy_log(connection: sqlite3.Connection, table: str, column: str, span: tup
 def attached(connection: sqlite3.Connection, archives: Sequence[str | Path]) -> Iterator[None]:
     """Let everything that reads the log on this connection read some archives as well, while it lasts.
 
-    TEMP views take the place of the log's tables; what the file has itself is not read from an archive again.
-    Raise InvalidError for more than nine, NotFoundError, CorruptError for a file that is no archive,
-    ConflictError for another file's.
+    TEMP views take the place of the log's tables, of `integration_log` and of `metric_sample`; what the file
+    has itself is not read from an archive again. Raise InvalidError for more than nine, NotFoundError,
+    CorruptError for a file that is no archive, ConflictError for another file's.
     """
     if len(archives) > LIMIT:
         raise InvalidError(
@@ -213,13 +220,13 @@ def attached(connection: sqlite3.Connection, archives: Sequence[str | Path]) -> 
     try:
         for path in map(Path, archives):
             _attach(connection, path, f"archive_{len(names)}", names)
-        for table, key in (("audit_log", "seq"), ("audit_transaction", "id"), ("audit_table", "id")):
+        for table, key in _READ.items():
             _view(connection, table, key, names)
         connection.execute(f"PRAGMA query_only = {read_only}")
         yield
     finally:
         connection.execute("PRAGMA query_only = 0")
-        for table in ("audit_log", "audit_transaction", "audit_table"):
+        for table in _READ:
             connection.execute(f"DROP VIEW IF EXISTS temp.{table}")
         for name in names:
             connection.execute(f"DETACH {name}")
@@ -249,19 +256,26 @@ def check_archive(path: Path) -> None:
 
 
 def _view(connection: sqlite3.Connection, table: str, key: str, names: list[str]) -> None:
-    columns = [
-        row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?, 'main')", (table,))
-    ]
-    archived = ["NULL AS open_gate" if name == "open_gate" else f"a.{name}" for name in columns]
+    columns = _columns(connection, table, "main")
     parts = [f"SELECT {', '.join(columns)} FROM main.{table}"]
-    parts += [
-        f"SELECT {', '.join(archived)} FROM {name}.{table} a"
-        f" WHERE NOT EXISTS (SELECT 1 FROM main.{table} m WHERE m.{key} = a.{key})"
-        + "".join(
-            f" AND NOT EXISTS (SELECT 1 FROM {earlier}.{table} e WHERE e.{key} = a.{key})"
-            for earlier in names[:number]
-            if table == "audit_table"
+    for number, name in enumerate(names):
+        there = _columns(connection, table, name)
+        if not there:  # nothing of it was logged when the archive was last added to
+            continue
+        archived = [f"a.{column}" if column in there else f"NULL AS {column}" for column in columns]
+        parts.append(
+            f"SELECT {', '.join(archived)} FROM {name}.{table} a"
+            f" WHERE NOT EXISTS (SELECT 1 FROM main.{table} m WHERE m.{key} = a.{key})"
+            + "".join(
+                f" AND NOT EXISTS (SELECT 1 FROM {earlier}.{table} e WHERE e.{key} = a.{key})"
+                for earlier in names[:number]
+                if table == "audit_table"
+            )
         )
-        for number, name in enumerate(names)
-    ]
     connection.execute(f"CREATE TEMP VIEW {table} AS {' UNION ALL '.join(parts)}")
+
+
+def _columns(connection: sqlite3.Connection, table: str, place: str) -> list[str]:
+    return [
+        name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?, ?)", (table, place))
+    ]

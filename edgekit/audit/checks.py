@@ -55,6 +55,35 @@ def check(connection: sqlite3.Connection, *, quick: bool = False, anchors: tuple
     return report
 
 
+def check_archived(connection: sqlite3.Connection) -> Report:
+    """Check what was pruned, as the archives attached hold it, against the seals that stayed in the file.
+
+    What the chain of seals is worth, `check` says.
+    """
+    report = Report()
+    with encoding.exact_text(connection):
+        seals = list(read(connection))
+        floor = max((one.floor_seq for one in seals), default=0)
+        pruned = [one for one in seals if one.kind == "entries" and one.last_seq <= floor]
+        found = 0
+        for one in pruned:
+            entries, is_sealed = _hashed(connection, one)
+            if is_sealed:
+                found += 1
+            elif not _is_absent(connection, one, len(entries)):
+                report.findings.append(f"The archives: {_first_wrong(one, entries)}")
+        report.facts.append(f"The archives hold {found} of the {len(pruned)} sealed parts that were pruned.")
+    return report
+
+
+def _is_absent(connection: sqlite3.Connection, one: Seal, entries: int) -> bool:
+    """Whether no archive has anything of a part of the log: all that there is was kept in the file itself."""
+    (kept,) = connection.execute(
+        "SELECT count(*) FROM main.audit_log WHERE seq BETWEEN ? AND ?", (one.first_seq, one.last_seq)
+    ).fetchone()
+    return bool(kept == entries <= one.last_seq - one.first_seq)
+
+
 def log_findings(connection: sqlite3.Connection) -> list[str]:
     """Check the chain and every entry it covers, and no rows."""
     with encoding.exact_text(connection):
@@ -118,14 +147,8 @@ def _entries(connection: sqlite3.Connection, seals: list[Seal]) -> Iterator[str]
     for one in seals:
         if one.kind != "entries" or one.last_seq <= floor:
             continue
-        entries = connection.execute(
-            f"{encoding.ENTRY} WHERE seq BETWEEN ? AND ? ORDER BY seq", (one.first_seq, one.last_seq)
-        ).fetchall()
-        changes = connection.execute(
-            f"{encoding.CHANGE} WHERE id BETWEEN ? AND ? ORDER BY id", (one.first_txn, one.last_txn)
-        )
-        hashed, _ = encoding.digest(changes, entries)
-        if hashed != one.entries_sha256:
+        entries, is_sealed = _hashed(connection, one)
+        if not is_sealed:
             yield _first_wrong(one, entries)
             return
     if seals:
@@ -135,6 +158,18 @@ def _entries(connection: sqlite3.Connection, seals: list[Seal]) -> Iterator[str]
                 f"The log ends at entry {last}, but entries up to {seals[-1].last_seq} were sealed:"
                 " its end was cut off."
             )
+
+
+def _hashed(connection: sqlite3.Connection, one: Seal) -> tuple[list[Any], bool]:
+    """Read the entries a seal covers; return them, and whether they and their changes are what was sealed."""
+    entries = connection.execute(
+        f"{encoding.ENTRY} WHERE seq BETWEEN ? AND ? ORDER BY seq", (one.first_seq, one.last_seq)
+    ).fetchall()
+    changes = connection.execute(
+        f"{encoding.CHANGE} WHERE id BETWEEN ? AND ? ORDER BY id", (one.first_txn, one.last_txn)
+    )
+    hashed, _ = encoding.digest(changes, entries)
+    return entries, hashed == one.entries_sha256
 
 
 def _first_wrong(one: Seal, entries: list[Any]) -> str:

@@ -2,21 +2,24 @@
 
 A prune is a link of the chain like every seal, signed like it, and names the change that pruned: who, when
 and why. The triggers of the log let entries go in that very change only, up to its floor. The last entry
-stays, and the history of versioned tables and of the file's own row is kept for ever.
+stays, and the history of versioned tables and of the file's own row is kept for ever. What the integrations
+logged and measured goes the same way, behind the same kind of seal.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, sqlite
 from edgekit.audit import checks, encoding, seals
+from edgekit.audit.triggers import PRUNED
 from edgekit.errors import CorruptError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
     from datetime import datetime
 
     from edgekit.audit.seals import Seal, Signer
@@ -36,13 +39,15 @@ _STAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What pruning took, or with a dry run would take: `entries` and `changes` before a time."""
+    """What pruning took, or with a dry run would take: `entries`, `changes` and rows logged before a time."""
 
     before: str
     floor_seq: int
     entries: int
     changes: int
     dry_run: bool
+    logged: dict[str, int] = field(default_factory=dict)
+    """Rows of `integration_log` and of `metric_sample`."""
 
 
 def floor_of(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -90,15 +95,25 @@ def before_years(years: int, now: datetime | None = None) -> str:
     return f"{(now or clock.now()).year - years:04d}-01-01T00:00:00.000Z"
 
 
+def last_logged(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return the last row of each log that is pruned by its time: what comes later is in no archive yet."""
+    return {
+        table: connection.execute(f"SELECT ifnull(max(id), 0) FROM {table}").fetchone()[0] for table in PRUNED
+    }
+
+
 def prune(
     connection: sqlite3.Connection, before: str, *, actor: str = sqlite.SYSTEM_USER,
-    signer: Signer | None = None, now: datetime | None = None, dry_run: bool = False,
+    signer: Signer | None = None, logged: Mapping[str, int] | None = None, now: datetime | None = None,
+    dry_run: bool = False,
 ) -> Pruned:  # fmt: skip
     """Take the entries and changes out of the log that were made before a time (UTC text).
 
-    Seals end with each month and are taken whole, so that a time within one keeps what is left of it. A dry
-    run changes nothing. Raise InvalidError for a time to come, CorruptError where the log is not what was
-    sealed: what is wrong must stay to be looked at.
+    `logged` is what `last_logged` said before the rows were archived; up to there what the integrations
+    logged and measured before that time goes too, and without it nothing of that. Seals end with each month
+    and are taken whole, so that a time within one keeps what is left of it. A dry run changes nothing.
+    Raise InvalidError for a time to come, CorruptError where the log is not what was sealed: what
+    is wrong must stay to be looked at.
     """
     at = now or clock.now()
     if before > clock.to_text(at):
@@ -118,7 +133,14 @@ def prune(
         if step is None:
             break
         entries, changes = entries + step[0], changes + step[1]
-    return Pruned(before, floor_of(connection)[0], entries, changes, dry_run=False)
+    gone = dict.fromkeys(PRUNED, 0)
+    while True:
+        with seals.transaction(connection), encoding.exact_text(connection):
+            taken = _log_step(connection, before, logged or {}, actor, signer, at)
+        if not taken:
+            break
+        gone = {table: count + taken.get(table, 0) for table, count in gone.items()}
+    return Pruned(before, floor_of(connection)[0], entries, changes, dry_run=False, logged=gone)
 
 
 def _target(connection: sqlite3.Connection, before: str) -> Seal | None:
@@ -184,6 +206,38 @@ def _step(
     return entries, changes
 
 
+def _log_step(
+    connection: sqlite3.Connection, before: str, until: Mapping[str, int], actor: str, signer: Signer | None,
+    at: datetime,
+) -> dict[str, int]:  # fmt: skip
+    """Take old rows out of the other logs behind a prune record of their own; the floor stays where it is."""
+    chosen = {
+        table: f"SELECT id FROM {table} WHERE {PRUNED[table]} < ? AND id <= {int(last)} LIMIT {_AT_ONCE}"
+        for table, last in until.items()
+    }
+    counted = {
+        table: connection.execute(f"SELECT count(*) FROM ({rows})", (before,)).fetchone()[0]
+        for table, rows in chosen.items()
+    }
+    last = seals.last(connection)
+    if last is None or not any(counted.values()):
+        return {}
+    change = sqlite.open_gate(connection, actor, reason=f"audit prune before {before}")
+    kept = connection.execute(
+        "SELECT entries_sha256 FROM audit_seal WHERE kind = 'prune' ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    seals.append(
+        connection, last, signer, kind="prune", last_seq=last.last_seq, last_txn=last.last_txn,
+        txn_id=change.id, entries_sha256=kept[0] if kept else encoding.digest([], [])[0],
+        note=encoding.encode({**last_note(connection), "before": before, "logged": counted}),
+        sealed_at=clock.to_text(at),
+    )  # fmt: skip
+    for table, rows in chosen.items():
+        connection.execute(f"DELETE FROM {table} WHERE id IN ({rows})", (before,))
+    sqlite.close_gate(connection, change)
+    return counted
+
+
 def _made(connection: sqlite3.Connection, taken: str, before: dict[str, list[int]]) -> dict[str, list[int]]:
     """Sum up by table which rows the entries made that go: how many, and their ids as `verify` folds them."""
     found = {number: list(sums) for number, sums in before.items()}
@@ -208,4 +262,8 @@ def _count(connection: sqlite3.Connection, before: str) -> Pruned:
         f"SELECT count(*) FROM audit_log WHERE txn_id < ? AND NOT {_STAYS}", (end,)
     ).fetchone()
     (changes,) = connection.execute("SELECT count(*) FROM audit_transaction WHERE id < ?", (end,)).fetchone()
-    return Pruned(before, floor_of(connection)[0], entries, changes, dry_run=True)
+    logged = {
+        table: connection.execute(f"SELECT count(*) FROM {table} WHERE {column} < ?", (before,)).fetchone()[0]
+        for table, column in PRUNED.items()
+    }
+    return Pruned(before, floor_of(connection)[0], entries, changes, dry_run=True, logged=logged)

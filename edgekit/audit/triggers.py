@@ -63,11 +63,21 @@ APPEND_ONLY = (
 )
 """Tables that are only ever added to: they are logs themselves, so they are guarded and not audited."""
 
+PRUNED = {"integration_log": "created_at", "metric_sample": "sampled_at"}
+"""Those of them whose old rows a prune takes out, and the column that says how old they are."""
+
 LAST_OWN_ID = 999
 """Ids of `audit_table` up to here are for the tables of the schema; a user's own tables come after."""
 
 _NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 _TXN = "(SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1)"  # max(id) costs twice as much
+# What the prune record of this very change says, if the change is open and has one.
+_PRUNED_BEFORE = (
+    "(SELECT note ->> '$.before' FROM audit_seal WHERE kind = 'prune'"
+    " AND id = (SELECT max(id) FROM audit_seal) AND txn_id ="
+    " (SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL"
+    " AND id = (SELECT max(id) FROM audit_transaction)))"
+)
 _SUFFIXES = ("direct_insert", "direct_update", "kept")
 _LOG = "INSERT INTO audit_log"
 
@@ -274,15 +284,16 @@ def _delete_triggers(table: Table, table_id: int) -> list[str]:
 
 
 def _append_only(table: Table) -> list[str]:
-    """Refuse every change of a row once written, a REPLACE too."""
+    """Refuse every change of a row once written, a REPLACE too; what a prune record covers may go."""
     own, this = name_sql(table.name), name_sql(table.key)
     refusal = refuse(table.name, "*", "append_only", f"Rows of {table.name} are only ever added.")
     body = [f"\n  SELECT {refusal};"]
     taken = any_of([f"{this} = NEW.{this}", *(conflict(table, key) for key in table.unique)], " OR ")
     asked = first_of([*check_time(table), *check_parents(table, table.references, standard=True)])
+    pruned = f"(OLD.{PRUNED[table.name]} < {_PRUNED_BEFORE}) IS NOT 1" if table.name in PRUNED else ""
     return [
         _trigger(table, "direct_insert", "BEFORE INSERT", [asked], IS_DIRECT),
         _trigger(table, "kept_insert", "BEFORE INSERT", body, f"EXISTS (SELECT 1 FROM {own} WHERE {taken})"),
         _trigger(table, "kept_update", "BEFORE UPDATE", body),
-        _trigger(table, "kept_delete", "BEFORE DELETE", body),
+        _trigger(table, "kept_delete", "BEFORE DELETE", body, pruned),
     ]

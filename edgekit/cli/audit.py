@@ -24,6 +24,21 @@ dir_option = click.option(
 )
 
 
+def archives_option(command: Any) -> Any:
+    """Say which archives are read beside the file."""
+    named = click.option(
+        "--archive", "named", metavar="FILE", multiple=True, help="Read this archive as well."
+    )
+    all_of_them = click.option(
+        "--archives", is_flag=True, help="Read the archives beside the file, or in --dir, as well."
+    )
+    return all_of_them(named(command))
+
+
+def _archives(settings: Settings, all_of_them: bool, named: tuple[str, ...], folder: str | None) -> list[Any]:
+    return [*named, *(lib.find_archives(settings.db, folder) if all_of_them or folder else [])]
+
+
 @click.group(cls=Group)
 def audit() -> None:
     """Read the log: what changed, who did it, how rows were at any moment; seal, check, archive, prune."""
@@ -34,8 +49,7 @@ def audit() -> None:
 @click.option("--record", metavar="ID", type=int, help="Only this row of the table.")
 @click.option("--actor", metavar="NAME", help="Only what this user did.")
 @click.option("--since", metavar="TIME", help="Only from this time on, with its zone: 2026-01-31T09:05:00Z.")
-@click.option("--archives", is_flag=True, help="Read the archives beside the file as well.")
-@click.option("--archive", "named", metavar="FILE", multiple=True, help="Read this archive as well.")
+@archives_option
 @dir_option
 @limit_option(100)
 @json_option
@@ -47,7 +61,7 @@ def log(
     limit: int, as_json: bool,
 ) -> None:  # fmt: skip
     """List what was changed, the newest first."""
-    read: list[Any] = [*named, *(lib.find_archives(settings.db, folder) if archives or folder else [])]
+    read = _archives(settings, archives, named, folder)
     found = lib.entries(
         connection, table=table, record=record, actor=actor, since=since, limit=limit, archives=read
     )
@@ -134,22 +148,30 @@ def _sealed(done: Any) -> dict[str, Any]:
 
 @audit.command(
     example="edgekit audit verify\n"
-    "edgekit audit verify --anchor backups/agency-2026-01-31T090500Z.edgekit-backup.zip"
+    "edgekit audit verify --anchor backups/agency-2026-01-31T090500Z.edgekit-backup.zip\n"
+    "edgekit audit verify --archives"
 )
 @quick_option
 @anchor_option
+@archives_option
+@dir_option
 @json_option
 @click.pass_context
-def verify(context: click.Context, quick: bool, anchor: tuple[str, ...], as_json: bool) -> None:
+def verify(
+    context: click.Context, quick: bool, anchor: tuple[str, ...], archives: bool, named: tuple[str, ...],
+    folder: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Check the log and its seals, and the rows against them. Exit with 8 if anything is wrong.
 
     It names the first entry that is not what was sealed, the first seal that is false, and each row whose
     values no entry explains. Nothing secret is needed. Only what is kept outside the file shows that the end
-    of the log was cut off together with its seals: name a backup, or the seal you noted, with --anchor.
+    of the log was cut off together with its seals: name a backup, or the seal you noted, with --anchor. What
+    was pruned is checked as well where the archives are given that hold it.
     """
     from edgekit.file.verify import examine_log
 
-    show_report(context, examine_log(context.obj.db, quick=quick, anchors=anchor), as_json)
+    read = _archives(context.obj, archives, named, folder)
+    show_report(context, examine_log(context.obj.db, quick=quick, anchors=anchor, archives=read), as_json)
 
 
 def show_report(context: click.Context, report: Any, as_json: bool) -> None:
@@ -219,7 +241,7 @@ def prune(
     settings: Settings, before: str | None, keep_years: int | None, folder: str | None, dry_run: bool,
     yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Archive the old part of the log, then take it out of the file.
+    """Archive the old part of the log, then take it out of the file; old requests and figures go too.
 
     The prune is a signed seal of its own and the chain still checks. What shares a seal with something newer
     stays, and so do the last entry and the history of configurations, integrations, mappings,
@@ -236,7 +258,8 @@ def prune(
     if not (dry_run or yes):
         plan = sealing.prune(settings.db, **said, dry_run=True)
         question = (
-            f"Archive the log before {plan.before} and take {plan.entries:,} entries out of {settings.db}?"
+            f"Archive the log before {plan.before} and take {plan.entries:,} entries and"
+            f" {sum(plan.logged.values()):,} logged rows out of {settings.db}?"
         )
         click.confirm(question, abort=True, err=True)
     show(sealing.prune(settings.db, **said, dry_run=dry_run), as_json, view=_pruned)
@@ -248,5 +271,6 @@ def _pruned(done: Any) -> dict[str, Any]:
         "before": done.before,
         f"entries {would}": f"{done.entries:,}",
         f"changes {would}": f"{done.changes:,}",
+        f"logged rows {would}": f"{sum(done.logged.values()):,}",
         "pruned up to entry": done.floor_seq or None,
     }

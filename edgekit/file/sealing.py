@@ -109,10 +109,13 @@ def prune(
         until = utc_text(before) if before is not None else before_years(keep_years or 0, now)
         who = sqlite.SYSTEM_USER if actor is None else _known(connection, actor)
         signer = _signer(connection, path)
+        logged = pruning.last_logged(connection)
         if not dry_run:
             sqlite.clear_gate(connection)
             archives.archive(connection, path, until, Path(folder) if folder is not None else None)
-        return pruning.prune(connection, until, actor=who, signer=signer, now=now, dry_run=dry_run)
+        return pruning.prune(
+            connection, until, actor=who, signer=signer, logged=logged, now=now, dry_run=dry_run
+        )
 
 
 def _known(connection: sqlite3.Connection, actor: str) -> str:

@@ -59,8 +59,11 @@ def examine(path: str | Path, *, quick: bool = False, anchors: Sequence[str | Pa
         connection.close()
 
 
-def examine_log(path: str | Path, *, quick: bool = False, anchors: Sequence[str | Path] = ()) -> Report:
-    """Check the log alone: its seals, and whether the rows are what it says."""
+def examine_log(
+    path: str | Path, *, quick: bool = False, anchors: Sequence[str | Path] = (),
+    archives: Sequence[str | Path] = (),
+) -> Report:  # fmt: skip
+    """Check the log alone: its seals, and whether the rows are what it says; and what archives hold of it."""
     path = Path(path)
     wanted = tuple(hashed for one in anchors if (hashed := read_anchor(one)))
     connection = sqlite.connect(path, read_only=True)
@@ -69,7 +72,14 @@ def examine_log(path: str | Path, *, quick: bool = False, anchors: Sequence[str 
         with _snapshot(connection):
             report = audit_checks.check(connection, quick=quick, anchors=wanted)
             report.findings += _log(connection) + history.findings(connection)
-            return report
+        if archives:
+            from edgekit.audit.archives import attached  # brings the whole generator along
+
+            with attached(connection, archives), _snapshot(connection):
+                held = audit_checks.check_archived(connection)
+            report.findings += held.findings
+            report.facts += held.facts
+        return report
     finally:
         connection.close()
 
