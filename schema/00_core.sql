@@ -48,6 +48,7 @@ CREATE TABLE system (
   environment_id INTEGER NOT NULL REFERENCES environment(id),
   durability TEXT NOT NULL DEFAULT 'normal' CONSTRAINT "system.durability.choice" CHECK (durability IN ('normal', 'full')),  -- normal: a power cut may cost the last commits, never the file; full: every commit survives a power cut
   log_retention_years INTEGER CONSTRAINT "system.log_retention_years.range" CHECK (log_retention_years BETWEEN 0 AND 100),  -- calendar years of the log a prune keeps besides this one; NULL: say so each time
+  clock_at TEXT CONSTRAINT "system.clock_at.time" CHECK (clock_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', clock_at, '+0 days') IS clock_at),  -- the latest time this file has seen, within an hour: licences are judged no earlier; NULL: it has none
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),
@@ -62,6 +63,13 @@ CREATE TRIGGER system_uuid_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FROM
 END;
 CREATE TRIGGER system_uuid_bu BEFORE UPDATE OF uuid ON system WHEN NEW.uuid IS NOT OLD.uuid AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
+END;
+-- A clock set back must not bring an expired licence back.
+CREATE TRIGGER system_clock_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FROM system WHERE clock_at IS NOT NEW.clock_at) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|system|clock_at|protected|The clock of this file only goes on: licences are judged by it.');
+END;
+CREATE TRIGGER system_clock_bu BEFORE UPDATE OF clock_at ON system WHEN OLD.clock_at IS NOT NULL AND ifnull(NEW.clock_at, '') < OLD.clock_at AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|system|clock_at|protected|The clock of this file only goes on: licences are judged by it.');
 END;
 CREATE TRIGGER system_kept_bd BEFORE DELETE ON system BEGIN
   SELECT RAISE(ABORT, 'EK|system|id|protected|The row of this installation stays: the file cannot be opened without it.');

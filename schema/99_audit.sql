@@ -281,6 +281,7 @@ CREATE TRIGGER system_audit_update AFTER UPDATE ON system WHEN NEW.updated_at IS
     UNION ALL SELECT 'environment_id', OLD.environment_id, NEW.environment_id
     UNION ALL SELECT 'durability', OLD.durability, NEW.durability
     UNION ALL SELECT 'log_retention_years', OLD.log_retention_years, NEW.log_retention_years
+    UNION ALL SELECT 'clock_at', OLD.clock_at, NEW.clock_at
     UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
     UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
     UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
@@ -304,12 +305,13 @@ END;
 
 CREATE TRIGGER system_audit_delete AFTER DELETE ON system BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, OLD.id, 'D',
-    format('{"uuid":%s,"name":%s,"environment_id":%s,"durability":%s,"log_retention_years":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"uuid":%s,"name":%s,"environment_id":%s,"durability":%s,"log_retention_years":%s,"clock_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     json_quote(OLD.name),
     OLD.environment_id,
     json_quote(OLD.durability),
     ifnull(OLD.log_retention_years, 'null'),
+    json_quote(OLD.clock_at),
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),
@@ -9732,6 +9734,16 @@ END;
 DROP TRIGGER system_uuid_bu;
 CREATE TRIGGER system_uuid_bu BEFORE UPDATE OF uuid ON system WHEN NEW.uuid IS NOT OLD.uuid AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
+END;
+
+DROP TRIGGER system_clock_bi;
+CREATE TRIGGER system_clock_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FROM system WHERE clock_at IS NOT NEW.clock_at) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|system|clock_at|protected|The clock of this file only goes on: licences are judged by it.');
+END;
+
+DROP TRIGGER system_clock_bu;
+CREATE TRIGGER system_clock_bu BEFORE UPDATE OF clock_at ON system WHEN OLD.clock_at IS NOT NULL AND ifnull(NEW.clock_at, '') < OLD.clock_at AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|system|clock_at|protected|The clock of this file only goes on: licences are judged by it.');
 END;
 
 DROP TRIGGER job_uuid_bu;

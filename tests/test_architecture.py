@@ -40,6 +40,7 @@ ORDER = [
     {"scope"},
     {"vault"},
     {"events"},
+    {"licensing"},
     {"file"},
     {"connectors"},
     {"integrations"},

@@ -19,7 +19,8 @@ def open(path: str | Path, *, actor: str | None = None) -> db.Database:  # noqa:
 
     `actor` is a `user.username`; without it the login of the operating system is used if such a user exists,
     else the system user, with the login noted in each change. When it is closed, and once a minute while it
-    is written to, the log is sealed where a thousand entries wait. Raise NotFoundError (no such file or
+    is written to, the log is sealed where a thousand entries wait, and a file with a licence notes once an
+    hour how late it is. Raise NotFoundError (no such file or
     user), CorruptError (not one of ours), MigrationNeededError (another schema), ConflictError (another is
     open).
     """
@@ -29,9 +30,14 @@ def open(path: str | Path, *, actor: str | None = None) -> db.Database:  # noqa:
 
 
 def _keep(connection: sqlite3.Connection, path: Path) -> None:
-    last, sealed = connection.execute(
-        "SELECT (SELECT max(seq) FROM audit_log), (SELECT last_seq FROM audit_seal ORDER BY id DESC LIMIT 1)"
+    last, sealed, clock_at = connection.execute(
+        "SELECT (SELECT max(seq) FROM audit_log), (SELECT last_seq FROM audit_seal ORDER BY id DESC LIMIT 1),"
+        " (SELECT clock_at FROM system)"
     ).fetchone()
+    if clock_at is not None:
+        from edgekit.licensing import clock
+
+        clock.keep(connection)
     if (last or 0) - (sealed or 0) >= DUE:
         from edgekit.file import sealing
 

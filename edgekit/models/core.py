@@ -41,6 +41,7 @@ class System(BusinessRow):
     environment_id: int
     durability: Any = peewee.TextField(default="normal")
     log_retention_years: Any = peewee.IntegerField(null=True)
+    clock_at: Any = TimeField(null=True)
 
 
 class SchemaMigration(Row):

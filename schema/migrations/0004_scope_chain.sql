@@ -1,2 +1,21 @@
 -- Scope, configuration, licensing, vault and access: what the words of schema 3 needed once they were at work.
 
+CREATE TABLE system_new (
+  id INTEGER PRIMARY KEY CONSTRAINT "system.id.single" CHECK (id = 1),
+  uuid TEXT NOT NULL UNIQUE CONSTRAINT "system.uuid.length" CHECK (length(uuid) = 36),
+  name TEXT NOT NULL CONSTRAINT "system.name.length" CHECK (length(name) BETWEEN 1 AND 100),
+  environment_id INTEGER NOT NULL REFERENCES environment(id),
+  durability TEXT NOT NULL DEFAULT 'normal' CONSTRAINT "system.durability.choice" CHECK (durability IN ('normal', 'full')),  -- normal: a power cut may cost the last commits, never the file; full: every commit survives a power cut
+  log_retention_years INTEGER CONSTRAINT "system.log_retention_years.range" CHECK (log_retention_years BETWEEN 0 AND 100),  -- calendar years of the log a prune keeps besides this one; NULL: say so each time
+  clock_at TEXT CONSTRAINT "system.clock_at.time" CHECK (clock_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', clock_at, '+0 days') IS clock_at),  -- the latest time this file has seen, within an hour: licences are judged no earlier; NULL: it has none
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+INSERT INTO system_new(id, uuid, name, environment_id, durability, log_retention_years, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, uuid, name, environment_id, durability, log_retention_years, status_id, created_by, updated_by, created_at, updated_at FROM system;
+DROP TABLE system;
+ALTER TABLE system_new RENAME TO system;
+CREATE INDEX system_environment ON system(environment_id);

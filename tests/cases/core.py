@@ -18,6 +18,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "job.runner_id.required": {"job_status": "running"},
     "job.ended_at.required": {"job_status": "completed"},
     "job.error_message.required": {"job_status": "failed", "ended_at": "2026-01-01T00:00:00.000Z"},
+    "system.clock_at.time": {"clock_at": "2026-02-30T00:00:00.000Z"},
     "system.id.single": {"id": 2},
     "system.log_retention_years.range": {"log_retention_years": 101},
     "system.uuid.length": {"uuid": "short"},
@@ -49,6 +50,22 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "system.uuid.protected",
     ),
     "system_uuid_bu": (None, "UPDATE system SET uuid = printf('%036d', 1)", "system.uuid.protected"),
+    "system_clock_bi": (
+        None,
+        (
+            "UPDATE system SET clock_at = '2026-02-01T00:00:00.000Z';"
+            " REPLACE INTO system(id, uuid, name, environment_id) SELECT 1, uuid, name, environment_id FROM system"
+        ),
+        "system.clock_at.protected",
+    ),
+    "system_clock_bu": (
+        None,
+        (
+            "UPDATE system SET clock_at = '2026-02-01T00:00:00.000Z';"
+            " UPDATE system SET clock_at = '2026-01-31T00:00:00.000Z'"
+        ),
+        "system.clock_at.protected",
+    ),
     "system_kept_bd": (None, "DELETE FROM system", "system.id.protected"),
     "job_uuid_bu": (
         "job",
