@@ -40,6 +40,9 @@ _KEEP_SECONDS = 60.0
 proxy: peewee.DatabaseProxy = peewee.DatabaseProxy()
 """What the models are bound to: the opened file."""
 
+moment: object = object()
+"""Another object whenever a file is opened or closed, and whenever a change begins or ends, in any thread."""
+
 
 class _File(peewee.SqliteDatabase):
     """Peewee's database, naming the reference that is missing where SQLite does not."""
@@ -107,6 +110,7 @@ class Database:
         correlation id. Raise RuleError where the file refuses a row, BusyError after ten seconds behind
         another writer. Never make a network call inside.
         """
+        global moment
         outer = self.open_change
         try:
             with self._database.atomic():
@@ -122,6 +126,7 @@ class Database:
         finally:
             if outer is None:
                 self._settle()
+                moment = object()
         if outer is None and time.monotonic() - self._kept_at > _KEEP_SECONDS:
             self.keep()
 
@@ -140,12 +145,14 @@ class Database:
             self.connection().execute("ROLLBACK")
 
     def _outermost(self, reason: str | None, correlation_id: str | None) -> Iterator[Change]:
+        global moment
         noted = reason
         if self._login is not None:
             noted = f"{reason or 'change'} [login {self._login}]"
         connection = self.connection()
         change = sqlite.open_gate(connection, self.actor, reason=noted, correlation_id=correlation_id)
         self._local.change = change
+        moment = object()
         yield change
         if not connection.in_transaction:
             raise UnavailableError(
@@ -156,12 +163,12 @@ class Database:
 
     def close(self) -> None:
         """Close this thread's connection and free the models."""
-        global _current
+        global _current, moment
         self.keep()
         if not self._database.is_closed():
             self._database.close()
         if _current is self:
-            _current = None
+            _current, moment = None, object()
             proxy.initialize(None)
 
     def __enter__(self) -> Self:
@@ -183,7 +190,7 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
     else the system user, with the login noted in each change. Raise NotFoundError (no such file or user),
     CorruptError (not one of ours), MigrationNeededError (another schema), ConflictError (another is open).
     """
-    global _current
+    global _current, moment
     if _current is not None:
         raise ConflictError(
             f"{_current.path} is already open in this process.", hint="Close it first: one file at a time."
@@ -208,7 +215,7 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
             raise
         raise type(ours)(f"{path}: {ours.message}", hint=ours.hint) from error
     proxy.initialize(database)
-    _current = opened
+    _current, moment = opened, object()
     return opened
 
 

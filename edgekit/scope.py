@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgekit import db
+from edgekit import cache, db
 from edgekit.errors import ConflictError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ _LABELS = {
     "entity": "code",
     "user": "username",
 }
+_CHAINS = cache.Region("chains", seconds=cache.CLIENT_SECONDS, tables=(*LEVELS[1:], "scope_type", "status"))
 _OWNED = ("program", "producer", "entity")
 
 
@@ -104,11 +105,15 @@ def chain(
 
     Each may be named by id or by code (a user by username); None drops the link. Raise NotFoundError for a
     row that is not there, ConflictError for a code that several organizations have, InvalidError for rows
-    that belong to different organizations.
+    that belong to different organizations. Chains are kept (edgekit.cache).
     """
-    given = dict(zip(LEVELS[1:], (organization, program, producer, entity, user), strict=True))
-    known = _read({kind: key for kind, key in given.items() if key is not None})
-    return _links(known)
+    place = (organization, program, producer, entity, user)
+
+    def build() -> tuple[Link, ...]:
+        given = zip(LEVELS[1:], place, strict=True)
+        return _links(_read({kind: key for kind, key in given if key is not None}))
+
+    return _CHAINS.get(place, build)
 
 
 def find(place: Place | str, *, organization: Named | None = None) -> Link:

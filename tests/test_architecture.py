@@ -32,6 +32,7 @@ ORDER = [
     {"dictionary", "naming"},
     {"sqlite"},
     {"db"},
+    {"cache"},
     {"models", "bulk"},
     {"audit"},
     {"seeds", "rows"},
