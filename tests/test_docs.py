@@ -57,7 +57,9 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
     assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/rows.md", "docs/audit.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/tutorial.md", "docs/rows.md", "docs/audit.md", "docs/schedules.md"]
+)
 def test_the_examples_run(name: str, tmp_path: Path) -> None:
     (tmp_path / "customers.csv").write_text(CUSTOMERS, encoding="utf-8")
     assert play(ROOT / name, tmp_path) > 5

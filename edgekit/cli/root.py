@@ -17,6 +17,7 @@ COMMANDS = {
     "integrations": Lazy("Bring data in", _INTEGRATIONS, "Connect a source and run it."),
     "dead-letters": Lazy("Bring data in", _RUNNER, "Look at records set aside, replay or discard them."),
     "executions": Lazy("Bring data in", _RUNNER, "Look at past runs."),
+    "schedules": Lazy("Bring data in", "edgekit.cli.schedules", "Say when integrations run."),
     "vault": Lazy("Bring data in", "edgekit.cli.vault", "Keep the secrets of integrations."),
     "seeds": Lazy("Bring data in", "edgekit.cli.seeds", "Add reference rows."),
     "schema": Lazy("Look back", "edgekit.cli.schema", "Say what the tables hold and how they hang together."),

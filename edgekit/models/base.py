@@ -14,6 +14,9 @@ import peewee
 from edgekit import clock, db
 from edgekit.errors import CorruptError, InvalidError, NotFoundError
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
 
 def _unreadable(column: str, kind: str) -> CorruptError:
     """The value itself is not shown: it may be a person's."""
@@ -251,6 +254,15 @@ class Row(peewee.Model):
         saved = super().save(force_insert=force_insert, only=only)
         self._note_stored()
         return saved
+
+    @classmethod
+    def completed(cls, row: Mapping[str, Any], written: Collection[str]) -> dict[str, Any]:
+        """Return the columns that follow from those written, as stored; `row` is as it will be."""
+        return {}
+
+    @classmethod
+    def settle(cls, row: Mapping[str, Any]) -> None:
+        """Write, in the open change, what follows in other tables from a row that was written."""
 
     def _sign_new(self) -> None:
         """Set who made the row, where the table has room for it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import peewee
 
+from edgekit import clock
 from edgekit.models.base import (
     BusinessRow,
     DateField,
@@ -21,9 +22,21 @@ from edgekit.models.communications import Communication
 from edgekit.models.integrations import Integration, IntegrationPipelineDefinition
 from edgekit.models.parties import Organization, User
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from edgekit.recurrence import Recurrence
+
 
 class IntegrationSchedule(BusinessRow):
-    """Says when an integration runs."""
+    """Says when an integration runs. Writing what makes it due works out `next_run_at` unless given."""
+
+    due_by: ClassVar[frozenset[str]] = frozenset(
+        {"schedule_type", "cron_expression", "interval_minutes", "timezone"}
+        | {"start_date", "end_date", "last_run_at", "status_id"}
+    )
+    """The columns that make it due; those of its times of day beside them."""
 
     schedule_name: Any = peewee.TextField()
     integration: Any = reference(Integration, on_delete="CASCADE")
@@ -46,9 +59,63 @@ class IntegrationSchedule(BusinessRow):
     organization: Any = reference(Organization, null=True, default=1)
     organization_id: int | None
 
+    @classmethod
+    def update(cls, data: Any = None, /, **values: Any) -> Any:
+        """Return the query that updates rows; it takes back a next run worked out for other times."""
+        changed = {field.name: value for field, value in cls._normalize_data(data, values).items()}
+        if {cls._meta.fields[name].column_name for name in changed} & cls.due_by:
+            changed.setdefault("next_run_at", None)
+        return super().update(changed)
+
+    @classmethod
+    def completed(cls, row: Mapping[str, Any], written: Collection[str]) -> dict[str, Any]:
+        """Return `next_run_at` as it follows from what was written."""
+        if "next_run_at" in written or not cls.due_by & set(written):
+            return {}
+        due = cls.next_run(row, clock.now())
+        cls._take_back(row.get("id"), due)
+        return {"next_run_at": None if due is None else clock.to_text(due)}
+
+    @classmethod
+    def next_run(cls, row: Mapping[str, Any], moment: datetime) -> datetime | None:
+        """Return when a row, as it will be, is due next. Raise InvalidError for a bad cron text or zone."""
+        recurrence = cls.recurrence(row)
+        return recurrence.first(moment) if row.get("status_id", 1) == 1 else None
+
+    @classmethod
+    def recurrence(cls, row: Mapping[str, Any]) -> Recurrence:
+        """Return what makes a row due, its times of day read from the file. Raise InvalidError."""
+        from edgekit.recurrence import Recurrence
+
+        times = IntegrationScheduleTime.select(IntegrationScheduleTime.time_of_day).where(
+            IntegrationScheduleTime.schedule == row.get("id"), IntegrationScheduleTime.status == 1
+        )
+        return Recurrence.of(row, tuple(sorted(time.time_of_day for time in times)))
+
+    @classmethod
+    def _take_back(cls, row_id: int | None, due: datetime | None) -> None:
+        """Empty a next run that stays the same: the file takes one that did not change for one forgotten."""
+        if row_id is not None and due is not None:
+            cls.update(next_run_at=None).where(cls.id == row_id, cls.next_run_at == due).execute()
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The row by the names of its columns."""
+        return {self._meta.fields[name].column_name: value for name, value in self.__data__.items()}
+
+    def save(self, force_insert: bool = False, only: Any = None) -> Any:
+        """Write the row, and when it is due next."""
+        written = {self._meta.fields[name].column_name for name in self._dirty}
+        if self.due_by & written:
+            if "next_run_at" not in written:
+                self.next_run_at = self.next_run(self.columns, now())
+                only = None if only is None else [*only, "next_run_at"]
+            self._take_back(None if force_insert else self._pk, self.next_run_at)
+        return super().save(force_insert=force_insert, only=only)
+
 
 class IntegrationScheduleTime(BusinessRow):
-    """A time of day at which a schedule runs."""
+    """A time of day at which a schedule runs. Writing one works out when the schedule is due next."""
 
     schedule: Any = reference(IntegrationSchedule, on_delete="CASCADE")
     schedule_id: int
@@ -56,6 +123,21 @@ class IntegrationScheduleTime(BusinessRow):
 
     class Meta:
         indexes = ((("schedule", "time_of_day"), True),)
+
+    @classmethod
+    def settle(cls, row: Mapping[str, Any]) -> None:
+        """Work out anew when the schedule is due next."""
+        schedule = IntegrationSchedule.get_by_id(row["schedule_id"])
+        due = schedule.next_run(schedule.columns, now())
+        if schedule.schedule_type == "fixed_time" and due != schedule.next_run_at:
+            schedule.next_run_at = due
+            schedule.save()
+
+    def save(self, force_insert: bool = False, only: Any = None) -> Any:
+        """Write the row, and when its schedule is due next."""
+        saved = super().save(force_insert=force_insert, only=only)
+        self.settle({"schedule_id": self.schedule_id})
+        return saved
 
 
 class IntegrationScheduleRecipient(BusinessRow):

@@ -34,10 +34,14 @@ def add(table: str, given: Mapping[str, Any]) -> dict[str, Any]:
             row["uuid"] = str(uuid.uuid4())
         if "created_by" in shape.columns:
             row["created_by"] = db.current().actor_id
+        model = _model(shape.name)
+        row |= model.completed(row, set(row)) if model else {}
         names, marks = ", ".join(map(quote_name, row)), ", ".join("?" * len(row))
         into = f"INSERT INTO {quote_name(shape.name)}"
         sql = f"{into} ({names}) VALUES ({marks})" if row else f"{into} DEFAULT VALUES"
         key = connection.execute(sql, list(row.values())).lastrowid
+        if model:
+            model.settle(row)
     return show(connection, shape.name, int(key or 0))
 
 
@@ -72,6 +76,8 @@ def _change(table: str, which: str | int, given: Mapping[str, Any], verb: str) -
         wanted = values.read(connection, shape, given, current=old)
         new = {name: value for name, value in wanted.items() if value != old[name]}
         if new:
+            model = _model(shape.name)
+            new |= model.completed({**old, **new}, set(new)) if model else {}
             if "version" in shape.columns and shape.columns["version"].is_given:
                 new["version"] = old["version"] + bool(set(new) - _unversioned(shape.name))
             if "updated_by" in shape.columns and "updated_at" in shape.columns:
@@ -80,6 +86,8 @@ def _change(table: str, which: str | int, given: Mapping[str, Any], verb: str) -
             connection.execute(
                 f"UPDATE {quote_name(shape.name)} SET {parts} WHERE id = ?", (*new.values(), key)
             )
+            if model:
+                model.settle({**old, **new})
     return show(connection, shape.name, key)
 
 
@@ -91,6 +99,10 @@ def _require(shape: Shape, reason: str | None) -> None:
 
 def _unversioned(table: str) -> frozenset[str]:
     """Return the columns that tell how a row fares, not what it says: its model knows them."""
+    return frozenset(getattr(_model(table), "unversioned", ()))
+
+
+def _model(table: str) -> Any:
+    """Return the model of a table of ours; a user's own table has none."""
     name = "".join(part.capitalize() for part in table.split("_"))
-    found = getattr(models, name).unversioned if name in models.__all__ else frozenset()
-    return frozenset(found)
+    return getattr(models, name) if name in models.__all__ else None

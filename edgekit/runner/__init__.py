@@ -15,27 +15,50 @@ if TYPE_CHECKING:
     from edgekit.runner.engine import run
     from edgekit.runner.execution import RunResult
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
+    from edgekit.runner.schedules import (
+        add_schedule,
+        list_schedules,
+        next_times,
+        pause_schedule,
+        resume_schedule,
+        set_schedule,
+        show_schedule,
+    )
 
 __all__ = [
     "RunResult",
+    "add_schedule",
     "discard_dead_letter",
     "list_dead_letters",
     "list_executions",
+    "list_schedules",
+    "next_times",
+    "pause_schedule",
     "replay_dead_letter",
+    "resume_schedule",
     "run",
+    "set_schedule",
     "show_dead_letter",
     "show_execution",
+    "show_schedule",
 ]
 
 _HOMES = {
     "RunResult": "execution",
+    "add_schedule": "schedules",
     "discard_dead_letter": "dead_letters",
     "list_dead_letters": "reading",
     "list_executions": "reading",
+    "list_schedules": "schedules",
+    "next_times": "schedules",
+    "pause_schedule": "schedules",
     "replay_dead_letter": "dead_letters",
+    "resume_schedule": "schedules",
     "run": "engine",
+    "set_schedule": "schedules",
     "show_dead_letter": "reading",
     "show_execution": "reading",
+    "show_schedule": "schedules",
 }
 
 
