@@ -1,0 +1,73 @@
+"""Tiers: what is sold as one, from the lowest to the highest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgekit import cache, db
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VALUES = cache.Region(
+    "features of tiers", seconds=cache.STATIC_SECONDS, tables=("license_tier_feature", "status")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A tier, who has it, and the features it covers by its rank or by a value of its own."""
+
+    code: str
+    name: str
+    rank: int
+    is_retired: bool
+    users: int
+    organizations: int
+    features: tuple[str, ...]
+
+
+def list_tiers() -> list[Tier]:
+    """List the tiers, the lowest first. A retired one is given to nobody new; who has it keeps it."""
+    rows = db.query(
+        "SELECT t.id, t.code, t.name, t.tier_rank, t.status_id IN (SELECT id FROM status WHERE is_active) AS active,"
+        " (SELECT count(*) FROM user WHERE license_tier_id = t.id) AS users,"
+        " (SELECT count(*) FROM organization WHERE license_tier_id = t.id) AS organizations"
+        " FROM license_tier t ORDER BY t.tier_rank"
+    )
+    features = db.query(
+        "SELECT f.id, f.code, r.tier_rank FROM feature f JOIN license_tier r ON r.id = f.license_tier_id"
+        " WHERE f.is_addon = 0 AND f.status_id IN (SELECT id FROM status WHERE is_active) ORDER BY f.id"
+    )
+    found = []
+    for row in rows:
+        own = values_of(row["id"])
+        covered = [
+            feature["code"]
+            for feature in features
+            if (own[feature["id"]]["enabled"] if feature["id"] in own else feature["tier_rank"] <= row["tier_rank"])
+        ]
+        found.append(
+            Tier(
+                row["code"], row["name"], row["tier_rank"], not row["active"], row["users"],
+                row["organizations"], tuple(covered),
+            )  # fmt: skip
+        )
+    return found
+
+
+def values_of(tier_id: int) -> Mapping[int, Mapping[str, Any]]:
+    """Return what a tier says of features by itself, by the feature's id; read once, for all who have it."""
+    return _VALUES.get(tier_id, lambda: _read(tier_id))
+
+
+def _read(tier_id: int) -> dict[int, Mapping[str, Any]]:
+    from edgekit.licensing.facts import parse
+
+    rows = db.connection().execute(
+        "SELECT feature_id, feature_value FROM license_tier_feature"
+        " WHERE license_tier_id = ? AND status_id IN (SELECT id FROM status WHERE is_active)",
+        (tier_id,),
+    )
+    return {feature: parse(value) for feature, value in rows}
