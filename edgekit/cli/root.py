@@ -19,6 +19,9 @@ COMMANDS = {
     "executions": Lazy("Bring data in", _RUNNER, "Look at past runs."),
     "schedules": Lazy("Bring data in", "edgekit.cli.schedules", "Say when integrations run."),
     "vault": Lazy("Bring data in", "edgekit.cli.vault", "Keep the secrets of integrations."),
+    "licensing": Lazy(
+        "Set it up", "edgekit.cli.licensing", "Ask what is licensed and why, and license features."
+    ),
     "seeds": Lazy("Bring data in", "edgekit.cli.seeds", "Add reference rows."),
     "schema": Lazy("Look back", "edgekit.cli.schema", "Say what the tables hold and how they hang together."),
     "audit": Lazy("Look back", _AUDIT, "Read the log: what changed, who did it, how it was."),

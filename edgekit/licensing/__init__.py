@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgekit.licensing.checking import check, explain, list_features, mode, require
     from edgekit.licensing.deciding import Decision
-    from edgekit.licensing.granting import assign_tier, grant, unset, withhold
     from edgekit.licensing.gating import (
         activate_entity,
         check_component,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         require_model,
         requirements,
     )
+    from edgekit.licensing.granting import assign_tier, grant, unset, withhold
     from edgekit.licensing.tiers import list_tiers
     from edgekit.licensing.using import release, usage, use
 

@@ -1,7 +1,7 @@
 """Asking: is a feature available at a place, why, and what is missing.
 
-Answers are kept until a table they rest on changes, or a licence expires; with `now` given they are worked out
-anew.
+Answers are kept until a table they rest on changes, or a licence expires; where `now` is given they are
+worked out anew.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _PLACES = ("scope_type", "status", "organization", "program", "producer", "entity", "user")
-
-_CHAINS = cache.Region("chains of features", seconds=cache.CLIENT_SECONDS, tables=_PLACES)
 
 _DECISIONS = cache.Region(
     "features",
@@ -90,10 +88,21 @@ def check(
     program …), and as `scope.chain`.
     """
     if now is not None:
-        return decide(feature, _chain(program, producer, entity, user, organization), now=now)
+        return decide(
+            feature,
+            scope.chain(
+                organization=organization, program=program, producer=producer, entity=entity, user=user
+            ),
+            now=now,
+        )
     found = _DECISIONS.get(
         (feature, program, producer, entity, user, organization),
-        lambda: decide(feature, _chain(program, producer, entity, user, organization)),
+        lambda: decide(
+            feature,
+            scope.chain(
+                organization=organization, program=program, producer=producer, entity=entity, user=user
+            ),
+        ),
     )
     if found.good_until is not None and time() >= found.good_until:
         return decide(feature, found.facts.chain)
@@ -116,7 +125,13 @@ def require(
     warns. Raise as `check`.
     """
     decision = check(
-        feature, program=program, producer=producer, entity=entity, user=user, organization=organization, now=now
+        feature,
+        program=program,
+        producer=producer,
+        entity=entity,
+        user=user,
+        organization=organization,
+        now=now,
     )
     if not decision.enabled:
         refuse(decision.mode, explain_short(decision), hint=hint_for(decision))
@@ -137,7 +152,9 @@ def explain(
 
     Raise as `check`.
     """
-    chain = scope.chain(program=program, producer=producer, entity=entity, user=user, organization=organization)
+    chain = scope.chain(
+        program=program, producer=producer, entity=entity, user=user, organization=organization
+    )
     decision = decide(feature, chain, now=now)
     found = decision.facts
     edges = _edges([fact.id for fact in found.features])
@@ -171,7 +188,9 @@ def list_features(
     now: datetime | None = None,
 ) -> list[Line]:
     """List every feature with what it is at a place."""
-    chain = scope.chain(program=program, producer=producer, entity=entity, user=user, organization=organization)
+    chain = scope.chain(
+        program=program, producer=producer, entity=entity, user=user, organization=organization
+    )
     rows = db.query(
         "SELECT f.code, f.feature_key, f.name, y.code AS family, t.code AS tier, f.is_addon FROM feature f"
         " JOIN feature_type y ON y.id = f.feature_type_id JOIN license_tier t ON t.id = f.license_tier_id"
@@ -182,9 +201,15 @@ def list_features(
         decision = decide(row["code"], chain, now=now)
         found.append(
             Line(
-                row["code"], row["feature_key"], row["name"], row["family"], row["tier"], bool(row["is_addon"]),
-                decision.enabled, decision.reason,
-            )  # fmt: skip
+                feature=row["code"],
+                feature_key=row["feature_key"],
+                name=row["name"],
+                feature_type=row["family"],
+                needs_tier=row["tier"],
+                is_addon=bool(row["is_addon"]),
+                enabled=decision.enabled,
+                reason=decision.reason,
+            )
         )
     return found
 
@@ -229,21 +254,6 @@ def hint_for(decision: Decision) -> str:
         if link.scope_id is not None
     ]
     return f"See what is missing: edgekit licensing explain {decision.feature}{''.join(given)}"
-
-
-def _chain(
-    program: Named | None,
-    producer: Named | None,
-    entity: Named | None,
-    user: Named | None,
-    organization: Named | None,
-) -> tuple[Link, ...]:
-    return _CHAINS.get(
-        (program, producer, entity, user, organization),
-        lambda: scope.chain(
-            program=program, producer=producer, entity=entity, user=user, organization=organization
-        ),
-    )
 
 
 def _edges(features: list[int]) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Deciding from facts: nothing here reads the file.
 
-A feature by itself walks: core, registry default, tier, licences along the chain, what is set for the user; the
-later has the word. A feature as a whole is on where it and all it depends on are on by themselves.
+A feature by itself walks: core, registry default, tier, licences along the chain, what is set for the user;
+the later has the word. A feature as a whole is on where it and all it depends on are on by themselves.
 """
 
 from __future__ import annotations
@@ -127,9 +127,10 @@ def decide(facts: Facts) -> Decision:
                 enabled, reason = False, "dependency"
                 break
     quantity = own.licence.quantity if own.licence is not None else None
+    good_until = None if facts.turns_at is None else clock.from_text(facts.turns_at).timestamp()
     return Decision(
         enabled, reason, fact.code, fact.key, own.value, own.settings, quantity, facts.mode,
-        facts.turns_at, facts.turns_at and clock.from_text(facts.turns_at).timestamp(), facts, verdicts,
+        facts.turns_at, good_until, facts, verdicts,
     )  # fmt: skip
 
 
@@ -140,11 +141,31 @@ def judge(fact: Fact, facts: Facts) -> Verdict:
         says.append(fact.default)
         if fact.default["enabled"] and not fact.is_addon:
             enabled, reason = True, "default"
-    tier = None if fact.is_addon else _tier_says(fact, facts)
-    if fact.tier_value is not None and not fact.is_addon:
-        says.append(fact.tier_value)
-    if tier is not None:
-        enabled, reason = tier, "tier" if tier else "tier_withholds"
+    if not fact.is_addon:
+        if fact.tier_value is not None:
+            says.append(fact.tier_value)
+        tier = _tier_says(fact, facts)
+        if tier is not None:
+            enabled, reason = tier, "tier" if tier else "tier_withholds"
+    licence = None
+    if fact.licences:
+        enabled, reason, licence = _judge_licences(fact, enabled, reason, says)
+    if fact.override is not None:
+        says.append(fact.override)
+        if "enabled" in fact.override:
+            enabled = bool(fact.override["enabled"])
+            reason = "user" if enabled else "user_off"
+    if fact.is_core:
+        enabled, reason = True, "core"
+    elif not fact.is_active:
+        enabled, reason = False, "retired"
+    return Verdict(enabled, reason, *_merge(fact, says), licence)
+
+
+def _judge_licences(
+    fact: Fact, enabled: bool, reason: str, says: list[Mapping[str, Any]]
+) -> tuple[bool, str, Licence | None]:
+    """Let the licences have their say, the broadest first, and return the one whose word counts."""
     licence = None
     for one in fact.licences:
         if one.state in HAVE_SAY:
@@ -157,15 +178,7 @@ def judge(fact: Fact, facts: Facts) -> Verdict:
             reason = ("grace" if one.state == "grace" else "license") if enabled else "withheld"
         elif not enabled and licence is None:
             reason = one.state
-    if fact.override is not None:
-        says.append(fact.override)
-        enabled = bool(fact.override.get("enabled", enabled))
-        reason = ("user" if enabled else "user_off") if "enabled" in fact.override else reason
-    if fact.is_core:
-        enabled, reason = True, "core"
-    elif not fact.is_active:
-        enabled, reason = False, "retired"
-    return Verdict(enabled, reason, *_merge(fact, says), licence)
+    return enabled, reason, licence
 
 
 def _tier_says(fact: Fact, facts: Facts) -> bool | None:
@@ -264,7 +277,7 @@ def _licence_steps(fact: Fact, facts: Facts) -> Iterator[tuple[Link, Licence | N
     for link in facts.chain:
         if link.level in {"ENTITY", "USER"}:
             continue
-        found = [one for one in fact.licences if one.link is link]
+        found: list[Licence | None] = [one for one in fact.licences if one.link is link]
         yield from ((link, one) for one in found or [None])
 
 

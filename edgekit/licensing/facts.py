@@ -81,7 +81,7 @@ class Fact(NamedTuple):
 class Facts(NamedTuple):
     """The asked feature first, then every feature it depends on, as they are at the place of `chain`.
 
-    `mode` is what the licence installed last says of unlicensed use; `turns_at` when time alone changes these.
+    `mode` is what the licence installed last says of unlicensed use; `turns_at` when time alone changes them.
     """
 
     features: tuple[Fact, ...]
@@ -133,10 +133,14 @@ def read_mode(now: datetime | None = None) -> str:
 
     It stays when that file expires or is revoked. Without one it is advise: nothing is stopped.
     """
-    row = db.connection().execute(
-        "SELECT license_mode FROM license_file WHERE starts_at <= ? ORDER BY id DESC LIMIT 1",
-        (clock.to_text(effective_now(now)),),
-    ).fetchone()
+    row = (
+        db.connection()
+        .execute(
+            "SELECT license_mode FROM license_file WHERE starts_at <= ? ORDER BY id DESC LIMIT 1",
+            (clock.to_text(effective_now(now)),),
+        )
+        .fetchone()
+    )
     return _UNLICENSED if row is None else str(row[0])
 
 
@@ -157,7 +161,7 @@ def licence_places(chain: Sequence[Link]) -> list[tuple[Link, int | None, int | 
 
     A program or producer has two, the one shared by all organizations before its organization's own.
     """
-    places = []
+    places: list[tuple[Link, int | None, int | None]] = []
     for link in chain:
         if link.scope_id is None:
             places.append((link, None, link.organization_id))
@@ -193,7 +197,8 @@ def _statement(is_dotted: bool, organizations: int, places: int) -> str:
         f" {active.format('f')} AND {active.format('y')}, r.tier_rank, r.code, f.default_value,"
         f" f.configuration_schema, o.id, o.code, o.tier_rank,"
         f" (SELECT max(id) FROM license_file){ids}"
-        " FROM need n CROSS JOIN feature f ON f.id = n.id CROSS JOIN feature_type y ON y.id = f.feature_type_id"
+        " FROM need n CROSS JOIN feature f ON f.id = n.id"
+        " CROSS JOIN feature_type y ON y.id = f.feature_type_id"
         " CROSS JOIN license_tier r ON r.id = f.license_tier_id LEFT JOIN license_tier o ON o.id ="
         f" coalesce((SELECT license_tier_id FROM user WHERE id = ?2){owners}, NULL)"
         f" {' '.join(joins)}"
@@ -217,13 +222,15 @@ def _fact(
                 found.pop()  # a level prefers the organization's own
             found.append(Licence(link=link, organization_id=organization, **licences[key]))
     default = row[8]
-    return Fact(
-        *row[:8],
-        None if default is None else parse(default),
-        () if row[9] is None else (row[9],),
-        given.get(row[0]),
-        tuple(found),
-        overrides.get(row[1].upper(), overrides.get(row[2].upper())) if overrides else None,
+    return Fact._make(
+        (
+            *row[:8],
+            None if default is None else parse(default),
+            () if row[9] is None else (row[9],),
+            given.get(row[0]),
+            tuple(found),
+            overrides.get(row[1].upper(), overrides.get(row[2].upper())) if overrides else None,
+        )
     )
 
 
@@ -285,24 +292,31 @@ def _overrides(user: int) -> Mapping[str, Any]:
 
     It stands in a document of configuration, whose words come later in the order: the row alone is read.
     """
-    rows = db.connection().execute(
-        "SELECT c.config_data FROM configuration_type y JOIN scope_type s ON s.table_name = 'user'"
-        " JOIN configuration c ON c.configuration_type_id = y.id AND c.scope_type_id = s.id"
-        " AND COALESCE(c.scope_id, 0) = ? AND c.status_id = 1 WHERE y.code = ? AND y.status_id = 1"
-        " ORDER BY c.organization_id IS NOT NULL",  # the organization's own after the one for all
-        (user, OVERRIDES),
-    ).fetchall()
+    rows = (
+        db.connection()
+        .execute(
+            "SELECT c.config_data FROM configuration_type y JOIN scope_type s ON s.table_name = 'user'"
+            " JOIN configuration c ON c.configuration_type_id = y.id AND c.scope_type_id = s.id"
+            " AND COALESCE(c.scope_id, 0) = ? AND c.status_id = 1 WHERE y.code = ? AND y.status_id = 1"
+            " ORDER BY c.organization_id IS NOT NULL",  # the organization's own after the one for all
+            (user, OVERRIDES),
+        )
+        .fetchall()
+    )
     found = parse(rows[-1][0]) if rows else {}
     return {
-        name.upper(): value if isinstance(value, dict) else {"enabled": value} for name, value in found.items()
+        name.upper(): value if isinstance(value, dict) else {"enabled": value}
+        for name, value in found.items()
     }
 
 
 def find_feature(feature: str) -> tuple[int, str]:
-    """Return the id and code of a feature named by code or key. Raise NotFoundError saying what comes close."""
-    row = db.connection().execute(
-        "SELECT id, code FROM feature WHERE code = ?1 OR feature_key = ?1", (feature,)
-    ).fetchone()
+    """Find a feature by code or key; return its id and code. Raise NotFoundError saying what comes close."""
+    row = (
+        db.connection()
+        .execute("SELECT id, code FROM feature WHERE code = ?1 OR feature_key = ?1", (feature,))
+        .fetchone()
+    )
     if row is None:
         raise _unknown(feature)
     return int(row[0]), str(row[1])
@@ -314,5 +328,9 @@ def _unknown(feature: str) -> NotFoundError:
     rows = db.connection().execute("SELECT code, feature_key FROM feature ORDER BY id").fetchall()
     known = {name.upper(): name for row in rows for name in row}
     near = difflib.get_close_matches(feature.upper(), known, n=2)
-    hint = f"Did you mean {' or '.join(known[name] for name in near)}?" if near else "See: edgekit licensing list"
+    hint = (
+        f"Did you mean {' or '.join(known[name] for name in near)}?"
+        if near
+        else "See: edgekit licensing list"
+    )
     return NotFoundError(f"There is no feature {feature}.", hint=hint)

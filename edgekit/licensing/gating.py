@@ -44,8 +44,10 @@ class Gate:
     reason: str
 
 
-def requirements(entity: Named, *, user: Named | None = None, now: datetime | None = None) -> list[Requirement]:
-    """List what an entity needs or may use, in its own scope. What is asked of it itself goes over its type's.
+def requirements(
+    entity: Named, *, user: Named | None = None, now: datetime | None = None
+) -> list[Requirement]:
+    """List what an entity needs or may use, in its own scope; what is said of it itself replaces its type's.
 
     Raise NotFoundError.
     """
@@ -65,9 +67,14 @@ def requirements(entity: Named, *, user: Named | None = None, now: datetime | No
         decision = checking.decide(row["code"], chain, now=now)
         found.append(
             Requirement(
-                link.label.partition(" ")[2], row["code"], row["by"], bool(row["is_required"]),
-                decision.enabled, decision.reason, decision.settings,
-            )  # fmt: skip
+                entity=link.label.partition(" ")[2],
+                feature=row["code"],
+                by=row["by"],
+                is_required=bool(row["is_required"]),
+                enabled=decision.enabled,
+                reason=decision.reason,
+                settings=decision.settings,
+            )
         )
     return found
 
@@ -107,23 +114,25 @@ def activate_entity(entity: Named, *, now: datetime | None = None) -> list[Requi
 
 def check_component(component: str, **place: Any) -> Decision:
     """Say whether a component may be used: its feature decides, and its own status. See `check`."""
-    return checking.check(_gate_of("component_registry", "code = ?", (component,), component), **place)
+    return checking.check(_gate_of("component_registry", "g.code = ?", (component,), component), **place)
 
 
 def require_component(component: str, **place: Any) -> Decision:
     """Go on only where a component may be used. Raise as `require`."""
-    return checking.require(_gate_of("component_registry", "code = ?", (component,), component), **place)
+    return checking.require(_gate_of("component_registry", "g.code = ?", (component,), component), **place)
 
 
 def check_model(provider: str, model: str, **place: Any) -> Decision:
     """Say whether a provider's model may be used. See `check`."""
-    where = "provider = ? AND model_id = ?"
-    return checking.check(_gate_of("model_registry", where, (provider, model), f"{provider} {model}"), **place)
+    where = "g.provider = ? AND g.model_id = ?"
+    return checking.check(
+        _gate_of("model_registry", where, (provider, model), f"{provider} {model}"), **place
+    )
 
 
 def require_model(provider: str, model: str, **place: Any) -> Decision:
     """Go on only where a provider's model may be used. Raise as `require`."""
-    where = "provider = ? AND model_id = ?"
+    where = "g.provider = ? AND g.model_id = ?"
     return checking.require(
         _gate_of("model_registry", where, (provider, model), f"{provider} {model}"), **place
     )
@@ -144,20 +153,30 @@ def gates(**place: Any) -> list[Gate]:
         is_active = bool(row["is_active"])
         found.append(
             Gate(
-                row["kind"], row["code"], row["name"], row["feature"], row["feature_key"] != "components.public",
-                is_active, decision.enabled and is_active, decision.reason if is_active else "retired",
-            )  # fmt: skip
+                kind=row["kind"],
+                code=row["code"],
+                name=row["name"],
+                feature=row["feature"],
+                is_gated=row["feature_key"] != "components.public",
+                is_active=is_active,
+                enabled=decision.enabled and is_active,
+                reason=decision.reason if is_active else "retired",
+            )
         )
     return found
 
 
 def _gate_of(table: str, where: str, values: tuple[str, ...], label: str) -> str:
     """Find the feature something active is gated by."""
-    row = db.connection().execute(
-        f"SELECT f.feature_key FROM {table} g JOIN feature f ON f.id = g.feature_id"
-        f" JOIN status s ON s.id = g.status_id AND s.is_active = 1 WHERE {where}",
-        values,
-    ).fetchone()
+    row = (
+        db.connection()
+        .execute(
+            f"SELECT f.feature_key FROM {table} g JOIN feature f ON f.id = g.feature_id"
+            f" JOIN status s ON s.id = g.status_id AND s.is_active = 1 WHERE {where}",
+            values,
+        )
+        .fetchone()
+    )
     if row is None:
         kind = table.partition("_")[0]
         raise NotFoundError(f"There is no active {kind} {label}.", hint="See: edgekit licensing gates")

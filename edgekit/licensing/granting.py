@@ -81,8 +81,8 @@ def grant(
 def withhold(feature: str, *, place: str = "system", organization: Named | None = None) -> Granted:
     """Switch a feature off at a place and below it, whatever its tier and broader licences say.
 
-    The licence that is there becomes inactive and keeps what it says; `grant` makes it active again. `also` of
-    the result names the features that depend on it and go off there with it. Raise RuleError for a core
+    The licence that is there becomes inactive and keeps what it says; `grant` makes it active again. `also`
+    of the result names the features that depend on it and go off there with it. Raise RuleError for a core
     feature, NotFoundError.
     """
     key, code = facts.find_feature(feature)
@@ -140,16 +140,18 @@ def assign_tier(
 
 def check_settings(feature_id: int, code: str, settings: Mapping[str, Any]) -> None:
     """Refuse settings that do not follow the feature's schema. Raise InvalidError saying where."""
-    row = db.connection().execute(
-        "SELECT configuration_schema FROM feature WHERE id = ?", (feature_id,)
-    ).fetchone()
+    row = (
+        db.connection()
+        .execute("SELECT configuration_schema FROM feature WHERE id = ?", (feature_id,))
+        .fetchone()
+    )
     if row[0] is None:
         if settings:
             raise InvalidError(f"The feature {code} has no settings.")
         return
     from edgekit import validate
 
-    validate.check(json.loads(row[0]), dict(settings), what=f"the settings of {code}")
+    validate.check(json.loads(row[0]), dict(settings), what=f"The settings of {code}")
 
 
 def _licensable(place: str, organization: Named | None) -> Link:
@@ -171,9 +173,7 @@ def _chain_of(link: Link) -> tuple[Link, ...]:
     return scope.chain(organization=link.organization_id)
 
 
-def _grant_prerequisites(
-    code: str, link: Link, wanted: bool, now: datetime | None
-) -> tuple[str, ...]:
+def _grant_prerequisites(code: str, link: Link, wanted: bool, now: datetime | None) -> tuple[str, ...]:
     """Grant what a feature depends on and lacks at a place, or refuse to grant it at all."""
     decision = checking.decide(code, _chain_of(link), now=now)
     facts_and_verdicts = zip(decision.facts.features[1:], decision.verdicts[1:], strict=True)
@@ -225,7 +225,7 @@ def _save(
             "organization_id": link.organization_id,
             "created_by": actor,
         }
-        row = place | columns
+        row = {**place, **columns}
         connection.execute(
             f"INSERT INTO feature_license({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
             list(row.values()),
@@ -233,9 +233,7 @@ def _save(
     else:
         row = {**columns, "updated_by": actor, "updated_at": clock.now_text()}
         parts = ", ".join(f"{name} = ?" for name in row)
-        connection.execute(
-            f"UPDATE feature_license SET {parts} WHERE id = ?", (*row.values(), there["id"])
-        )
+        connection.execute(f"UPDATE feature_license SET {parts} WHERE id = ?", (*row.values(), there["id"]))
     written = _find(feature_id, link)
     assert written is not None
     return written

@@ -31,7 +31,8 @@ class Tier:
 def list_tiers() -> list[Tier]:
     """List the tiers, the lowest first. A retired one is given to nobody new; who has it keeps it."""
     rows = db.query(
-        "SELECT t.id, t.code, t.name, t.tier_rank, t.status_id IN (SELECT id FROM status WHERE is_active) AS active,"
+        "SELECT t.id, t.code, t.name, t.tier_rank,"
+        " t.status_id IN (SELECT id FROM status WHERE is_active) AS active,"
         " (SELECT count(*) FROM user WHERE license_tier_id = t.id) AS users,"
         " (SELECT count(*) FROM organization WHERE license_tier_id = t.id) AS organizations"
         " FROM license_tier t ORDER BY t.tier_rank"
@@ -46,13 +47,22 @@ def list_tiers() -> list[Tier]:
         covered = [
             feature["code"]
             for feature in features
-            if (own[feature["id"]]["enabled"] if feature["id"] in own else feature["tier_rank"] <= row["tier_rank"])
+            if (
+                own[feature["id"]]["enabled"]
+                if feature["id"] in own
+                else feature["tier_rank"] <= row["tier_rank"]
+            )
         ]
         found.append(
             Tier(
-                row["code"], row["name"], row["tier_rank"], not row["active"], row["users"],
-                row["organizations"], tuple(covered),
-            )  # fmt: skip
+                code=row["code"],
+                name=row["name"],
+                rank=row["tier_rank"],
+                is_retired=not row["active"],
+                users=row["users"],
+                organizations=row["organizations"],
+                features=tuple(covered),
+            )
         )
     return found
 

@@ -235,5 +235,13 @@ def _use(
     licensed = decision.quantity
     remaining = None if licensed is None else max(licensed - used, 0)
     return Use(
-        decision.feature, label, counter.period, counter.starts_at, quantity, used, licensed, remaining, warning
+        decision.feature,
+        label,
+        counter.period,
+        counter.starts_at,
+        quantity,
+        used,
+        licensed,
+        remaining,
+        warning,
     )

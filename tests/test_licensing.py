@@ -1,0 +1,517 @@
+"""What is licensed, why, and how much of it is used."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from edgekit import licensing, models
+from edgekit.cli.root import edgekit as cli
+from edgekit.errors import InvalidError, LicenseError, NotFoundError, RuleError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekit.db import Database
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def agency(edge: Database) -> Database:
+    """A file with a program, its producer and two users, the second of another organization."""
+    with edge.change():
+        auto = models.Program.create(code="AUTO", name="Auto")
+        models.Program.create(code="HOME", name="Home")
+        models.Producer.create(code="P7", name="Harbor Street", program=auto)
+        models.User.create(username="maria", organization=1)
+        other = models.Organization.create(code="EAST", name="East", parent_organization=1)
+        models.User.create(username="otto", organization=other)
+    return edge
+
+
+def add_feature(
+    db: Database, code: str, *, tier: str = "STANDARD", needs: str | None = None, **values: Any
+) -> int:
+    with db.change():
+        made = models.Feature.create(
+            code=code, name=code, feature_key=f"tests.{code.lower()}",
+            feature_type=models.FeatureType.get(code="ANALYTICS"),
+            license_tier=models.LicenseTier.get(code=tier), **values,
+        )  # fmt: skip
+        if needs is not None:
+            needed = models.Feature.get(code=needs)
+            models.FeatureDependency.create(feature=made, depends_on_feature=needed)
+    return int(made.id)
+
+
+def install(db: Database, mode: str, *, features: dict[str, int] | None = None, **values: Any) -> None:
+    """Install a licence file as it stands when its signature was found good."""
+    with db.change():
+        key = models.VendorKey.get_or_none() or models.VendorKey.create(vendor_name="V", public_key="k" * 44)
+        row = {"starts_at": "2026-01-01T00:00:00.000Z", **values}
+        count = models.LicenseFile.select().count()
+        made = models.LicenseFile.create(
+            serial=f"L-{count}", vendor_key=key, document={}, signature="s" * 88, license_mode=mode, **row
+        )
+        for code, quantity in (features or {}).items():
+            models.FeatureLicense.create(
+                uuid=str(uuid.uuid4()), feature=models.Feature.get(code=code), scope_type=1,
+                licensed_quantity=quantity, license_file=made,
+            )  # fmt: skip
+
+
+def reason(feature: str, **place: Any) -> str:
+    found = licensing.check(feature, **place)
+    assert found.enabled == (found.reason in {"core", "default", "tier", "license", "grace", "user"})
+    return found.reason
+
+
+@pytest.mark.ledger("S0-16", "S0-103", "C-67")
+def test_the_narrowest_licence_decides(agency: Database) -> None:
+    assert reason("USER_MANAGEMENT", producer="P7") == "core"
+    assert reason("EMAIL_NOTIFICATIONS", producer="P7") == "not_licensed"
+    licensing.grant("EMAIL_NOTIFICATIONS")
+    assert reason("EMAIL_NOTIFICATIONS", program="AUTO", producer="P7") == "license"
+    licensing.withhold("EMAIL_NOTIFICATIONS", place="program:AUTO")
+    assert reason("EMAIL_NOTIFICATIONS", program="AUTO") == "withheld"
+    assert reason("EMAIL_NOTIFICATIONS", program="HOME") == "license"
+    licensing.grant("EMAIL_NOTIFICATIONS", place="producer:P7")
+    assert reason("EMAIL_NOTIFICATIONS", program="AUTO", producer="P7") == "license"
+    licensing.unset("EMAIL_NOTIFICATIONS", place="program:AUTO")
+    assert reason("EMAIL_NOTIFICATIONS", program="AUTO") == "license"
+    licensing.withhold("EMAIL_NOTIFICATIONS", place="organization:EAST")
+    assert reason("EMAIL_NOTIFICATIONS", organization="EAST") == "withheld"
+    assert reason("EMAIL_NOTIFICATIONS") == "license"
+    with pytest.raises(NotFoundError):
+        licensing.unset("EMAIL_NOTIFICATIONS", place="program:AUTO")
+
+
+@pytest.mark.ledger("S0-103")
+def test_a_licence_past_its_end_counts_as_absent(agency: Database) -> None:
+    end = NOW + timedelta(days=1)
+    licensing.grant("EMAIL_NOTIFICATIONS", place="program:AUTO", expires_at=end)
+    assert reason("EMAIL_NOTIFICATIONS", program="AUTO", now=end - timedelta(milliseconds=1)) == "license"
+    assert reason("EMAIL_NOTIFICATIONS", program="AUTO", now=end) == "expired"
+    licensing.grant("EMAIL_NOTIFICATIONS", organization=1)
+    assert reason("EMAIL_NOTIFICATIONS", program="AUTO", now=end) == "license"
+    licensing.unset("EMAIL_NOTIFICATIONS", organization=1)
+    licensing.assign_tier("STANDARD")
+    assert reason("EMAIL_NOTIFICATIONS", program="AUTO", now=end) == "tier"
+
+
+def test_a_file_s_licence_starts_ends_and_is_revoked(agency: Database) -> None:
+    at = {"starts_at": "2026-11-01T00:00:00.000Z", "expires_at": "2026-12-01T00:00:00.000Z", "grace_days": 10}
+    install(agency, "block", features={"EMAIL_NOTIFICATIONS": 1}, **at)
+    days = {(10, 31): "pending", (11, 1): "license", (12, 1): "grace", (12, 10): "grace", (12, 11): "expired"}
+    for (month, day), wanted in days.items():
+        # The clock of a file with a licence never goes back, so no later than what the log has seen is asked.
+        assert reason("EMAIL_NOTIFICATIONS", now=datetime(2026, month, day, tzinfo=UTC)) == wanted
+    found = licensing.explain("EMAIL_NOTIFICATIONS", now=datetime(2026, 12, 5, tzinfo=UTC))
+    assert found.turns_at == "2026-12-11T00:00:00.000Z"
+    with agency.change():
+        agency.connection().execute("UPDATE license_file SET revoked_at = '2026-11-21T12:00:00.000Z'")
+    assert reason("EMAIL_NOTIFICATIONS", now=NOW) == "revoked"
+    assert licensing.mode(now=NOW) == "block", "revoking frees nobody"
+
+
+@pytest.mark.ledger("S0-19", "S0-104", "C-66")
+def test_a_tier_covers_what_takes_it_or_less(agency: Database) -> None:
+    sold = {"BASIC": "BASIC", "STANDARD": "STANDARD", "PREMIUM": "PREMIUM", "ENTERPRISE": "ENTERPRISE"}
+    for code, tier in sold.items():
+        add_feature(agency, f"F_{code}", tier=tier)
+    add_feature(agency, "EXTRA", tier="BASIC", is_addon=True)
+    order = list(sold)
+    for number, tier in enumerate(order):
+        licensing.assign_tier(tier)
+        covered = [code for code in order if licensing.check(f"F_{code}", program="AUTO").enabled]
+        assert covered == order[: number + 1]
+        assert reason("EXTRA") == "not_licensed", "no tier covers an add-on"
+    licensing.grant("EXTRA")
+    assert reason("EXTRA") == "license"
+    licensing.assign_tier("BASIC", user="maria")
+    assert reason("F_PREMIUM", user="maria") == "not_licensed", "the user's tier goes before"
+    assert reason("F_PREMIUM", user="otto") == "tier", "an organization without one has that above it"
+    listed = {tier.code: tier for tier in licensing.list_tiers()}
+    assert listed["BASIC"].users == 1
+    assert "EXTRA" not in listed["ENTERPRISE"].features
+    assert "F_STANDARD" in listed["STANDARD"].features
+    assert "F_PREMIUM" not in listed["STANDARD"].features
+
+
+@pytest.mark.ledger("S2-25")
+def test_a_retired_tier_still_covers_who_has_it(agency: Database) -> None:
+    licensing.assign_tier("PREMIUM")
+    with agency.change():
+        models.LicenseTier.update(status=2).where(models.LicenseTier.code == "PREMIUM").execute()
+    assert reason("ADVANCED_ANALYTICS") == "tier"
+    with pytest.raises(RuleError, match="retired"):
+        licensing.assign_tier("PREMIUM", user="maria")
+
+
+@pytest.mark.ledger("S0-17", "S0-105", "C-68")
+def test_settings_merge_along_the_chain_over_the_schema_s_defaults(agency: Database) -> None:
+    standard = {"max_integrations": 5, "rate_limit_per_hour": 1000}
+    assert licensing.check("API_INTEGRATIONS", program="AUTO").settings == standard, "figures resolve anyhow"
+    licensing.grant("API_INTEGRATIONS", settings={"max_integrations": 8})
+    licensing.grant("API_INTEGRATIONS", place="program:AUTO", settings={"rate_limit_per_hour": 20})
+    found = licensing.check("API_INTEGRATIONS", program="AUTO")
+    assert found.settings == {"max_integrations": 8, "rate_limit_per_hour": 20}
+    assert licensing.check("API_INTEGRATIONS", program="HOME").settings["rate_limit_per_hour"] == 1000
+    with pytest.raises(InvalidError, match="max_integrations"):
+        licensing.grant("API_INTEGRATIONS", settings={"max_integrations": "many"})
+    with pytest.raises(TypeError):
+        found.settings["max_integrations"] = 99  # type: ignore[index]
+    entity = licensing.check("API_INTEGRATIONS", entity="DCS_HOUSEHOLD_DRIVERS").settings
+    assert entity["max_concurrent_requests"] == 10
+    assert licensing.check("DCS_DRIVER_VERIFICATION", entity="DCS_HOUSEHOLD_DRIVERS").settings == {
+        "verification_level": "basic", "cache_ttl_hours": 24,
+    }  # fmt: skip
+
+
+@pytest.mark.ledger("S2-11", "S2-17")
+def test_a_value_goes_from_registry_to_tier_to_user(agency: Database) -> None:
+    made = add_feature(agency, "MODELS", value_type="integer", default_value={"enabled": False, "value": 1})
+    assert (reason("MODELS"), licensing.check("MODELS").value) == ("not_licensed", 1)
+    with agency.change():
+        gold = models.LicenseTier.create(code="GOLD", name="Gold", tier_rank=9)
+        value = {"enabled": True, "value": 5, "settings": {"temperature": 1}, "badge": "new"}
+        models.LicenseTierFeature.create(license_tier=gold, feature=made, feature_value=value)
+    licensing.assign_tier("GOLD")
+    found = licensing.check("MODELS", user="maria")
+    assert (found.reason, found.value, found.settings) == ("tier", 5, {"temperature": 1})
+    override(agency, "maria", {"MODELS": {"enabled": True, "value": 7, "settings": {"top": 2}}})
+    found = licensing.check("tests.models", user="maria")
+    assert (found.reason, found.value, found.settings) == ("user", 7, {"temperature": 1, "top": 2})
+    assert licensing.check("MODELS", user="otto").value == 5
+    override(agency, "otto", {"tests.models": False, "USER_MANAGEMENT": False})
+    assert reason("MODELS", user="otto") == "user_off"
+    assert reason("USER_MANAGEMENT", user="otto") == "core"
+    assert [one.link for one in licensing.explain("MODELS", user="otto").unmet] == ["user"]
+
+
+def override(db: Database, user: str, document: dict[str, Any]) -> None:
+    with db.change():
+        models.Configuration.create(
+            configuration_type=models.ConfigurationType.get(code="FEATURE_OVERRIDES"),
+            scope_type=models.ScopeType.get(code="USER"),
+            scope_id=models.User.get(username=user).id,
+            config_data=document,
+        )
+
+
+@pytest.mark.ledger("S0-30", "C-65")
+def test_prerequisites_count_when_licensed_and_when_checked(agency: Database) -> None:
+    with pytest.raises(InvalidError, match="BASIC_REPORTING"):
+        licensing.grant("ADVANCED_ANALYTICS", place="program:AUTO")
+    assert licensing.usage() == []
+    both = licensing.grant("ADVANCED_ANALYTICS", place="program:AUTO", with_prerequisites=True)
+    assert both.also == ("BASIC_REPORTING",)
+    assert reason("ADVANCED_ANALYTICS", program="AUTO") == "license"
+    assert reason("ADVANCED_ANALYTICS", program="HOME") == "not_licensed"
+    gone = licensing.withhold("BASIC_REPORTING", place="program:AUTO")
+    assert gone.also == ("ADVANCED_ANALYTICS",)
+    assert reason("ADVANCED_ANALYTICS", program="AUTO") == "dependency"
+    install(agency, "block")
+    with pytest.raises(LicenseError, match="depends on BASIC_REPORTING"):
+        licensing.require("ADVANCED_ANALYTICS", program="AUTO")
+
+
+@pytest.mark.ledger("S0-18")
+def test_a_component_goes_off_with_its_feature_and_all_that_it_needs(agency: Database) -> None:
+    add_feature(agency, "AGENTS", default_value={"enabled": True})
+    add_feature(agency, "AGENT_MEMORY", default_value={"enabled": True}, needs="AGENTS")
+    with agency.change():
+        memory = models.Feature.get(code="AGENT_MEMORY")
+        models.ComponentRegistry.create(code="MEMORY", name="Memory", feature=memory)
+        public = models.Feature.get(feature_key="components.public")
+        models.ComponentRegistry.create(code="HELP", name="Help", feature=public)
+        models.ModelRegistry.create(provider="openai", model_id="gpt", model_name="GPT", feature=memory)
+    assert licensing.require_component("MEMORY", program="AUTO").enabled
+    assert licensing.check_model("OpenAI", "gpt").enabled
+    with agency.change():
+        models.Feature.update(status=2).where(models.Feature.code == "AGENTS").execute()
+    assert not licensing.check_component("MEMORY").enabled
+    assert not licensing.check_model("openai", "gpt").enabled
+    found = {(gate.kind, gate.code): (gate.is_gated, gate.enabled) for gate in licensing.gates()}
+    assert found == {
+        ("component", "MEMORY"): (True, False),
+        ("component", "HELP"): (False, True),
+        ("model", "openai gpt"): (True, False),
+    }
+    install(agency, "block")
+    with pytest.raises(LicenseError, match="AGENT_MEMORY"):
+        licensing.require_component("MEMORY")
+    with agency.change():
+        models.ComponentRegistry.update(status=2).where(models.ComponentRegistry.code == "HELP").execute()
+    with pytest.raises(NotFoundError):
+        licensing.check_component("HELP")
+
+
+@pytest.mark.ledger("S0-49")
+def test_an_entity_works_where_all_it_requires_is_there(agency: Database) -> None:
+    assert licensing.require_entity("DCS_HOUSEHOLD_DRIVERS"), "a file without a licence file stops nothing"
+    install(agency, "block")
+    with agency.change():
+        models.Entity.update(status=2).where(models.Entity.code == "DCS_HOUSEHOLD_DRIVERS").execute()
+    with pytest.raises(LicenseError, match="API_INTEGRATIONS, DCS_DRIVER_VERIFICATION"):
+        licensing.activate_entity("DCS_HOUSEHOLD_DRIVERS")
+    assert models.Entity.get(code="DCS_HOUSEHOLD_DRIVERS").status_id == 2
+    licensing.grant("API_INTEGRATIONS")
+    with pytest.raises(LicenseError, match="requires DCS_DRIVER_VERIFICATION"):
+        licensing.require_entity("DCS_HOUSEHOLD_DRIVERS")
+    licensing.grant("DCS_DRIVER_VERIFICATION")
+    found = licensing.activate_entity("DCS_HOUSEHOLD_DRIVERS")
+    assert {(one.feature, one.by, one.is_required, one.enabled) for one in found} == {
+        ("API_INTEGRATIONS", "type", True, True),
+        ("DCS_DRIVER_VERIFICATION", "entity", True, True),
+    }
+    assert models.Entity.get(code="DCS_HOUSEHOLD_DRIVERS").status_id == 1
+
+
+def test_the_mode_says_what_an_unlicensed_use_meets(
+    agency: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "edgekit.licensing")
+    assert licensing.mode() == "advise"
+    assert not licensing.require("ADVANCED_ANALYTICS").enabled
+    assert caplog.messages == []
+    install(agency, "warn")
+    assert not licensing.require("ADVANCED_ANALYTICS").enabled
+    assert "ADVANCED_ANALYTICS is not available" in caplog.messages[0]
+    install(agency, "block", expires_at="2026-02-01T00:00:00.000Z")
+    assert licensing.mode() == "block", "also when it has expired"
+    with pytest.raises(LicenseError) as caught:
+        licensing.require("ADVANCED_ANALYTICS", program="AUTO")
+    assert caught.value.exit_code == 5
+    assert "licensing explain ADVANCED_ANALYTICS --program AUTO" in str(caught.value.hint)
+    assert licensing.require("USER_MANAGEMENT").enabled
+    install(agency, "advise", starts_at="2099-01-01T00:00:00.000Z")
+    assert licensing.mode() == "block", "the last has not begun"
+
+
+@pytest.mark.ledger("S0-106", "C-72")
+def test_use_is_counted_and_refused_beyond_what_is_licensed(agency: Database) -> None:
+    install(agency, "block", features={"EMAIL_NOTIFICATIONS": 5})
+    licensing.grant("EMAIL_NOTIFICATIONS", place="program:HOME", quantity=2)
+    assert licensing.use("EMAIL_NOTIFICATIONS", 3, program="AUTO").remaining == 2
+    assert licensing.use("EMAIL_NOTIFICATIONS").used == 4, "what the system is licensed for is shared"
+    with pytest.raises(LicenseError, match="for 5: 4 are used, 2 more would be 6"):
+        licensing.use("EMAIL_NOTIFICATIONS", 2, program="AUTO")
+    licensing.use("EMAIL_NOTIFICATIONS", 2, program="HOME")
+    with pytest.raises(LicenseError, match="program HOME for 2"):
+        licensing.use("EMAIL_NOTIFICATIONS", program="HOME")
+    assert [(one.scope, one.used, one.remaining) for one in licensing.usage("EMAIL_NOTIFICATIONS")] == [
+        ("system", 4, 1), ("program HOME", 2, 0),
+    ]  # fmt: skip
+    assert licensing.release("EMAIL_NOTIFICATIONS", 4).used == 0
+    with pytest.raises(InvalidError, match="Only 0"):
+        licensing.release("EMAIL_NOTIFICATIONS")
+    with pytest.raises(LicenseError, match="not available"):
+        licensing.use("ADVANCED_ANALYTICS")
+    with pytest.raises(InvalidError):
+        licensing.use("EMAIL_NOTIFICATIONS", 0)
+    with pytest.raises(InvalidError, match="signed"):
+        licensing.grant("EMAIL_NOTIFICATIONS", quantity=500)
+
+
+def test_use_is_undone_with_the_work_it_counts(agency: Database) -> None:
+    licensing.grant("EMAIL_NOTIFICATIONS", quantity=1)
+    with pytest.raises(ZeroDivisionError), agency.change():
+        licensing.use("EMAIL_NOTIFICATIONS")
+        raise ZeroDivisionError
+    assert licensing.usage() == []
+    assert licensing.use("EMAIL_NOTIFICATIONS").warning is None
+    over = licensing.use("EMAIL_NOTIFICATIONS")
+    assert over.used == 2
+    assert "1 more would be 2" in str(over.warning), "a file without a licence file warns and goes on"
+    assert "not available" in str(licensing.use("ADVANCED_ANALYTICS").warning)
+    seen = agency.query("SELECT DISTINCT actor FROM audit_entry WHERE table_name = 'feature_usage'")
+    assert len(seen) == 1
+
+
+def test_a_quantity_may_be_for_a_period(agency: Database) -> None:
+    add_feature(agency, "CALLS", configuration_schema={"type": "object", "x-usage-period": "month"})
+    install(agency, "block")
+    licensing.grant("CALLS", quantity=2)
+    assert licensing.use("CALLS", 2, now=NOW).period_starts_at == "2026-11-01T00:00:00.000Z"
+    with pytest.raises(LicenseError, match="in this month"):
+        licensing.use("CALLS", now=NOW + timedelta(days=9))
+    assert licensing.use("CALLS", now=NOW + timedelta(days=10)).used == 1
+    licensing.grant("EMAIL_NOTIFICATIONS", quantity=9)
+    for period, start in {"hour": "T12:00", "day": "T00:00", "year": "-01-01"}.items():
+        used = licensing.use("EMAIL_NOTIFICATIONS", period=period, now=NOW)
+        assert start in str(used.period_starts_at)
+        assert used.used == 1
+    with pytest.raises(InvalidError, match="period"):
+        licensing.use("EMAIL_NOTIFICATIONS", period="week")
+
+
+TAKE = """
+import sys, edgekit
+from edgekit import licensing
+taken = 0
+with edgekit.open(sys.argv[1]):
+    for _ in range(15):
+        try:
+            licensing.use("EMAIL_NOTIFICATIONS")
+            taken += 1
+        except edgekit.LicenseError:
+            pass
+print(taken)
+"""
+
+
+@pytest.mark.ledger("S0-106")
+def test_two_processes_never_use_more_than_is_licensed(edge_file: Path) -> None:
+    import edgekit
+
+    with edgekit.open(edge_file) as db:
+        install(db, "block", features={"EMAIL_NOTIFICATIONS": 20})
+    takers = [
+        subprocess.Popen([sys.executable, "-c", TAKE, str(edge_file)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert sum(int(taker.communicate(timeout=60)[0]) for taker in takers) == 20
+    with closing(sqlite3.connect(edge_file)) as shell:
+        assert shell.execute("SELECT used_quantity FROM feature_usage").fetchall() == [(20,)]
+
+
+@pytest.mark.ledger("S2-37")
+def test_what_a_tier_gives_is_read_once_for_all_who_have_it(agency: Database) -> None:
+    licensing.assign_tier("PREMIUM")
+    with agency.change():
+        for number in range(30):
+            models.User.create(username=f"u{number}", organization=1)
+    seen: list[str] = []
+    agency.connection().set_trace_callback(seen.append)
+    for number in range(30):
+        assert licensing.check("BASIC_REPORTING", user=f"u{number}").reason == "tier"
+    agency.connection().set_trace_callback(None)
+    assert sum("FROM license_tier_feature" in sql for sql in seen) == 1
+    with agency.change():
+        models.LicenseTierFeature.create(
+            license_tier=models.LicenseTier.get(code="PREMIUM"),
+            feature=models.Feature.get(code="BASIC_REPORTING"),
+            feature_value={"enabled": False},
+        )
+    assert reason("BASIC_REPORTING", user="u7") == "tier_withholds"
+
+
+def test_a_kept_answer_goes_with_what_it_rests_on(agency: Database, shell: sqlite3.Connection) -> None:
+    assert reason("EMAIL_NOTIFICATIONS") == "not_licensed"
+    licensing.grant("EMAIL_NOTIFICATIONS")
+    assert licensing.check("EMAIL_NOTIFICATIONS") is licensing.check("EMAIL_NOTIFICATIONS")
+    shell.execute("UPDATE feature_license SET status_id = 2")
+    deadline = time.monotonic() + 2
+    while licensing.check("EMAIL_NOTIFICATIONS").enabled and time.monotonic() < deadline:
+        pass
+    assert reason("EMAIL_NOTIFICATIONS") == "withheld", "another process's commit is seen"
+    licensing.grant("EMAIL_NOTIFICATIONS", expires_at=datetime.now(UTC) + timedelta(milliseconds=150))
+    assert reason("EMAIL_NOTIFICATIONS") == "license"
+    deadline = time.monotonic() + 2
+    while licensing.check("EMAIL_NOTIFICATIONS").enabled and time.monotonic() < deadline:
+        pass
+    assert reason("EMAIL_NOTIFICATIONS") == "expired", "time alone ends it too"
+
+
+@pytest.mark.ledger("C-63")
+def test_a_feature_is_named_by_code_or_key(agency: Database) -> None:
+    found = licensing.check("basic_reporting")
+    assert (found.feature, found.feature_key) == ("BASIC_REPORTING", "analytics.basic_reporting")
+    assert licensing.check("analytics.basic_reporting").feature == "BASIC_REPORTING"
+    with pytest.raises(NotFoundError) as caught:
+        licensing.check("BASIC_REPORTNG")
+    assert "BASIC_REPORTING" in str(caught.value.hint)
+
+
+def run(path: Path, *words: str, code: int = 0) -> Any:
+    done = CliRunner().invoke(cli, ["--db", str(path), "licensing", *words])
+    assert done.exit_code == code, done.output
+    return json.loads(done.stdout) if "--json" in words else done.output
+
+
+@pytest.mark.ledger("S0-103", "S0-107")
+def test_explain_names_every_unmet_link(edge_file: Path, shell: sqlite3.Connection) -> None:
+    shell.execute("INSERT INTO program(code, name) VALUES ('AUTO', 'Auto')")
+    asked = ("ADVANCED_ANALYTICS", "--program", "AUTO", "--json")
+    found = run(edge_file, "explain", *asked)
+    assert [(one["feature"], one["link"], one["needs"]) for one in found["unmet"]] == [
+        ("ADVANCED_ANALYTICS", "dependency", "BASIC_REPORTING"),
+        ("ADVANCED_ANALYTICS", "tier", "PREMIUM"),
+        ("ADVANCED_ANALYTICS", "license", "a licence"),
+        ("BASIC_REPORTING", "tier", "STANDARD"),
+        ("BASIC_REPORTING", "license", "a licence"),
+    ]
+    assert found["chain"] == ["system", "organization MAIN", "program AUTO"]
+    assert found["dependencies"] == [["ADVANCED_ANALYTICS", "BASIC_REPORTING"]]
+    assert {"default", "tier", "license"} == {step["source"] for step in found["path"]}
+    checked = run(edge_file, "check", *asked)
+    assert (checked["enabled"], checked["reason"]) == (False, "not_licensed")
+    assert "no licence along system > organization MAIN > program AUTO" in run(
+        edge_file, "explain", *asked[:3]
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="itself"):
+        shell.execute(
+            "INSERT INTO feature_dependency(feature_id, depends_on_feature_id) SELECT b.id, a.id"
+            " FROM feature a, feature b WHERE a.code = 'ADVANCED_ANALYTICS' AND b.code = 'BASIC_REPORTING'"
+        )
+    run(edge_file, "assign-tier", "STANDARD")
+    run(edge_file, "withhold", "BASIC_REPORTING", "--scope", "program:AUTO")
+    kinds = [(one["feature"], one["link"], one["has"]) for one in run(edge_file, "explain", *asked)["unmet"]]
+    assert kinds == [
+        ("ADVANCED_ANALYTICS", "dependency", "withheld"),
+        ("ADVANCED_ANALYTICS", "tier", "STANDARD"),
+        ("ADVANCED_ANALYTICS", "license", None),
+        ("BASIC_REPORTING", "license", "withheld"),
+    ]
+
+
+def test_an_indirect_dependency_is_named_link_by_link(agency: Database) -> None:
+    add_feature(agency, "LOW", tier="BASIC")
+    add_feature(agency, "MIDDLE", tier="BASIC", default_value={"enabled": True}, needs="LOW")
+    add_feature(agency, "TOP", tier="BASIC", default_value={"enabled": True}, needs="MIDDLE")
+    found = licensing.explain("TOP")
+    assert [(one.feature, one.link, one.needs) for one in found.unmet] == [
+        ("TOP", "dependency", "MIDDLE"), ("MIDDLE", "dependency", "LOW"),
+        ("LOW", "tier", "BASIC"), ("LOW", "license", "a licence"),
+    ]  # fmt: skip
+    assert found.reason == "dependency"
+
+
+def test_the_commands_of_licensing(edge_file: Path, shell: sqlite3.Connection) -> None:
+    shell.execute("INSERT INTO program(code, name) VALUES ('AUTO', 'Auto')")
+    granted = run(
+        edge_file, "grant", "EMAIL_NOTIFICATIONS", "--scope", "program:AUTO", "--quantity", "3", "--expires",
+        "2099-01-31", "--settings", '{"daily_email_limit": 7}', "--json",
+    )  # fmt: skip
+    assert granted["expires_at"] == "2099-01-31T00:00:00.000Z"
+    assert granted["settings"] == {"daily_email_limit": 7}
+    checked = run(edge_file, "check", "EMAIL_NOTIFICATIONS", "--program", "AUTO", "--json")
+    assert checked["enabled"] is True
+    assert checked["settings"] == {"daily_email_limit": 7}
+    listed = {one["feature"]: one["enabled"] for one in run(edge_file, "list", "--program", "AUTO", "--json")}
+    assert listed["EMAIL_NOTIFICATIONS"] is True
+    assert listed["BASIC_REPORTING"] is False
+    assert run(edge_file, "usage", "--json") == []
+    assert run(edge_file, "gates", "--json") == []
+    assert len(run(edge_file, "tiers", "--json")) == 4
+    assert len(run(edge_file, "entity", "DCS_HOUSEHOLD_DRIVERS", "--json")) == 2
+    run(edge_file, "unset", "EMAIL_NOTIFICATIONS", "--scope", "program:AUTO")
+    assert "core feature" in run(edge_file, "withhold", "USER_MANAGEMENT", code=4)
+    assert "not JSON" in run(edge_file, "grant", "EMAIL_NOTIFICATIONS", "--settings", "{", code=4)
+    assert "an object" in run(edge_file, "grant", "EMAIL_NOTIFICATIONS", "--settings", "5", code=4)
+    assert "FEATURE_OVERRIDES" in run(edge_file, "grant", "BASIC_REPORTING", "--scope", "user:system", code=4)
+    run(edge_file, "assign-tier", code=2)
+    assert run(edge_file, "assign-tier", "--none", "--json")["tier"] is None
