@@ -121,7 +121,7 @@ def test_a_file_s_licence_starts_ends_and_is_revoked(agency: Database) -> None:
     found = licensing.explain("EMAIL_NOTIFICATIONS", now=datetime(2026, 12, 5, tzinfo=UTC))
     assert found.turns_at == "2026-12-11T00:00:00.000Z"
     with agency.change():
-        agency.connection().execute("UPDATE license_file SET revoked_at = '2026-11-21T12:00:00.000Z'")
+        models.LicenseFile.update(revoked_at=NOW).execute()
     assert reason("EMAIL_NOTIFICATIONS", now=NOW) == "revoked"
     assert licensing.mode(now=NOW) == "block", "revoking frees nobody"
 

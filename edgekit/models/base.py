@@ -181,7 +181,7 @@ class _Insert(_InChange, peewee.ModelInsert):
     def on_conflict(self, *args: Any, **options: Any) -> Any:
         """Say what to do where the row is there already; an update is signed like any other."""
         if options.get("update") or options.get("preserve"):
-            options["update"] = {**self.model.signature(), **(options.get("update") or {})}
+            options["update"] = {**self.model.signed(), **(options.get("update") or {})}
         return super().on_conflict(*args, **options)
 
 
@@ -210,7 +210,7 @@ class Row(peewee.Model):
         only_save_dirty = True
 
     @classmethod
-    def signature(cls) -> dict[str, Any]:
+    def signed(cls) -> dict[str, Any]:
         """Return the columns an update sets to say who and when."""
         return {}
 
@@ -233,7 +233,7 @@ class Row(peewee.Model):
     @classmethod
     def update(cls, data: Any = None, /, **values: Any) -> Any:
         """Return the query that updates rows, signed."""
-        signed = {cls._meta.fields[name]: value for name, value in cls.signature().items()}
+        signed = {cls._meta.fields[name]: value for name, value in cls.signed().items()}
         return _Update(cls, {**signed, **cls._normalize_data(data, values)})
 
     @peewee.classmethod_only  # type: ignore[arg-type]
@@ -247,10 +247,10 @@ class Row(peewee.Model):
         self._find_edited()
         if force_insert or self._pk is None:
             self._sign_new()
-        elif self._dirty and (signature := self.signature()):
-            for name, value in signature.items():
+        elif self._dirty and (signed := self.signed()):
+            for name, value in signed.items():
                 setattr(self, name, value)
-            only = None if only is None else [*only, *signature]
+            only = None if only is None else [*only, *signed]
         saved = super().save(force_insert=force_insert, only=only)
         self._note_stored()
         return saved
@@ -288,7 +288,7 @@ class EditedRow(Row):
     updated_at: Any = TimeField(default=now)
 
     @classmethod
-    def signature(cls) -> dict[str, Any]:
+    def signed(cls) -> dict[str, Any]:
         """Return who updates and when."""
         return {"updated_by": actor_id(), "updated_at": now()}
 
@@ -316,7 +316,7 @@ class VersionedRow(BusinessRow):
     def update(cls, data: Any = None, /, **values: Any) -> Any:
         """Return the query that updates rows, signed and as their next version."""
         changed = cls._normalize_data(data, values)
-        if {field.name for field in changed} - cls.unversioned - {"version", *cls.signature()}:
+        if {field.name for field in changed} - cls.unversioned - {"version", *cls.signed()}:
             changed = {**changed, cls._meta.fields["version"]: cls.version + 1}
         return super().update({field.name: value for field, value in changed.items()})
 
