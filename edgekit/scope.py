@@ -41,7 +41,10 @@ _LABELS = {
     "entity": "code",
     "user": "username",
 }
-_CHAINS = cache.Region("chains", seconds=cache.CLIENT_SECONDS, tables=(*LEVELS[1:], "scope_type", "status"))
+TABLES = (*LEVELS[1:], "scope_type", "status")
+"""The tables a chain is made of."""
+
+_CHAINS = cache.Region("chains", seconds=cache.CLIENT_SECONDS, tables=TABLES)
 _OWNED = ("program", "producer", "entity")
 
 

@@ -39,7 +39,7 @@ CREATE TABLE configuration (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
 CREATE UNIQUE INDEX configuration_active ON configuration(configuration_type_id, scope_type_id, COALESCE(scope_id, 0), COALESCE(organization_id, 0)) WHERE status_id = 1;
-CREATE INDEX configuration_configuration_type ON configuration(configuration_type_id);
+CREATE INDEX configuration_configuration_type ON configuration(configuration_type_id, scope_type_id, scope_id, organization_id);
 CREATE INDEX configuration_scope ON configuration(scope_type_id, scope_id);
 CREATE INDEX configuration_organization ON configuration(organization_id);
 
@@ -155,26 +155,53 @@ JOIN scope_type s ON s.id = c.scope_type_id
 JOIN json_each(c.config_data) i;
 
 -- One row is the value a key has for a program, or for an organization where no program is meant: that of the program, else of
--- its organization, of those above it, of everybody. What x-merge and x-final of a schema say is left to `edgekit configuration`.
+-- its organization, of those above it, of everybody, of the schema's default; merged and locked as the schema says, as
+-- `edgekit configuration get` has it.
 CREATE VIEW v_effective_configuration AS
 WITH RECURSIVE place(organization_id, program_id, upper_id, distance) AS (  -- upper_id: the organization itself, those above it, NULL for everybody
   SELECT id, NULL, id, 0 FROM organization
   UNION ALL SELECT organization_id, id, organization_id, 0 FROM program
   UNION ALL SELECT p.organization_id, p.program_id, o.parent_organization_id, p.distance + 1 FROM place p JOIN organization o ON o.id = p.upper_id
-), item AS (
-  SELECT p.organization_id, p.program_id, t.id AS configuration_type_id, t.code AS configuration_type, i.key AS config_key,
-    CASE WHEN i.type IN ('true', 'false') THEN i.type ELSE CAST(i.value AS TEXT) END AS config_value, c.id AS configuration_id, s.code AS scope, c.scope_id,
-    row_number() OVER (PARTITION BY p.organization_id, p.program_id, t.id, i.key ORDER BY s.hierarchy_level DESC, p.distance) AS place_in_line
+), said AS (  -- a value as JSON, and as text where it is read; the narrower the higher its rank, the defaults the lowest
+  SELECT p.organization_id, p.program_id, c.configuration_type_id, i.key, i.type, i.value, c.id AS configuration_id, s.code AS scope, c.scope_id, s.hierarchy_level AS rank, p.distance
   FROM place p
   JOIN configuration c ON c.organization_id IS p.upper_id
   JOIN status cs ON cs.id = c.status_id AND cs.is_active = 1
   JOIN scope_type s ON s.id = c.scope_type_id AND (s.table_name IS NULL OR (s.table_name = 'program' AND c.scope_id = p.program_id))
-  JOIN configuration_type t ON t.id = c.configuration_type_id
-  JOIN status ts ON ts.id = t.status_id AND ts.is_active = 1
+  JOIN status ss ON ss.id = s.status_id AND ss.is_active = 1
   JOIN json_each(c.config_data) i
   WHERE NOT EXISTS (  -- of one scope one document counts: the highest version, and of a program the one of its organization
     SELECT 1 FROM configuration b JOIN status bs ON bs.id = b.status_id AND bs.is_active = 1
     WHERE b.configuration_type_id = c.configuration_type_id AND b.scope_type_id = c.scope_type_id AND b.scope_id IS c.scope_id
       AND CASE WHEN b.organization_id IS c.organization_id THEN (b.version, b.id) > (c.version, c.id) ELSE c.scope_id IS NOT NULL AND c.organization_id IS NULL END)
+  UNION ALL
+  SELECT p.organization_id, p.program_id, t.id, k.key, d.type, d.value, NULL, 'DEFAULT', NULL, 0, 0
+  FROM place p JOIN configuration_type t JOIN json_each(t.schema_definition, '$.properties') k JOIN json_each(k.value) d ON d.key = 'default'
+  WHERE p.distance = 0 AND k.type = 'object'
+), item AS (
+  SELECT x.*, t.code AS configuration_type, w.merge,
+    CASE WHEN x.type IN ('object', 'array') THEN x.value WHEN x.type = 'text' THEN json_quote(x.value) WHEN x.type IN ('true', 'false', 'null') THEN x.type ELSE CAST(x.value AS TEXT) END AS json,
+    row_number() OVER (PARTITION BY x.organization_id, x.program_id, x.configuration_type_id, x.key ORDER BY x.rank DESC, x.distance) AS down,
+    CASE WHEN w.merge THEN count(*) OVER (PARTITION BY x.organization_id, x.program_id, x.configuration_type_id, x.key) END AS many
+  FROM said x
+  JOIN configuration_type t ON t.id = x.configuration_type_id
+  JOIN status ts ON ts.id = t.status_id AND ts.is_active = 1
+  LEFT JOIN (SELECT t.id, k.key, json_extract(k.value, '$."x-final"') AS final, CASE json_extract(k.value, '$."x-merge"') WHEN 'deep' THEN 1 WHEN 'append' THEN 2 END AS merge
+    FROM configuration_type t JOIN json_each(t.schema_definition, '$.properties') k WHERE k.type = 'object' AND instr(k.value, '"x-')) w ON w.id = x.configuration_type_id AND w.key = x.key
+  WHERE x.rank = 0 OR w.final IS NULL OR CASE w.final WHEN 'system' THEN x.scope_id IS NULL AND x.distance = (SELECT max(distance) FROM place p WHERE p.organization_id = x.organization_id AND p.program_id IS x.program_id)
+    WHEN 'organization' THEN x.scope_id IS NULL ELSE 1 END
+), merged AS (  -- from the broadest to the narrowest
+  SELECT organization_id, program_id, configuration_type_id, key, many AS down, json FROM item WHERE merge AND down = many
+  UNION ALL
+  SELECT i.organization_id, i.program_id, i.configuration_type_id, i.key, i.down,
+    CASE WHEN i.merge = 1 AND i.type = 'object' THEN json_patch(m.json, i.json)
+      WHEN i.merge = 2 AND i.type = 'array' AND json_type(m.json) = 'array' THEN CASE WHEN m.json = '[]' THEN i.json WHEN i.json = '[]' THEN m.json ELSE substr(m.json, 1, length(m.json) - 1) || ',' || substr(i.json, 2) END
+      ELSE i.json END
+  FROM merged m JOIN item i ON i.down = m.down - 1 AND i.key = m.key AND i.configuration_type_id = m.configuration_type_id AND i.program_id IS m.program_id AND i.organization_id = m.organization_id
 )
-SELECT organization_id, program_id, configuration_type_id, configuration_type, config_key, config_value, configuration_id, scope, scope_id FROM item WHERE place_in_line = 1;
+SELECT organization_id, program_id, configuration_type_id, configuration_type, key AS config_key, CASE WHEN type IN ('true', 'false') THEN type ELSE CAST(value AS TEXT) END AS config_value, configuration_id, scope, scope_id
+FROM item WHERE down = 1 AND merge IS NULL
+UNION ALL
+SELECT i.organization_id, i.program_id, i.configuration_type_id, i.configuration_type, i.key, CASE WHEN json_type(m.json) IN ('true', 'false') THEN json_type(m.json) ELSE CAST(json_extract(m.json, '$') AS TEXT) END, i.configuration_id, i.scope, i.scope_id
+FROM item i JOIN merged m ON m.down = 1 AND m.key = i.key AND m.configuration_type_id = i.configuration_type_id AND m.program_id IS i.program_id AND m.organization_id = i.organization_id
+WHERE i.down = 1 AND i.merge;

@@ -42,6 +42,7 @@ ORDER = [
     {"vault"},
     {"events"},
     {"licensing"},
+    {"configuration"},
     {"file"},
     {"connectors"},
     {"integrations"},

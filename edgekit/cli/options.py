@@ -38,6 +38,16 @@ def limit_option(default: int) -> Callable[[Body], Body]:
     )
 
 
+def place_options(body: Body) -> Body:
+    """Give a command the options that say which place is meant: `--organization` … `--user`."""
+    for level in ("user", "entity", "producer", "program", "organization"):
+        named = "name" if level == "user" else "code"
+        body = click.option(f"--{level}", metavar=named.upper(), help=f"For this {level}, by its {named}.")(
+            body
+        )
+    return body
+
+
 def opened(body: Body) -> Body:
     """Open the file of `--db`, as `--actor`, while the command runs."""
 

@@ -14,6 +14,9 @@ COMMANDS = {
     "demo": Lazy("Start here", "edgekit.cli.demo", "Show the main job on a small agency's file, offline."),
     "init": Lazy("Start here", _FILE, "Create a file."),
     "status": Lazy("Start here", _FILE, "Show what is in the file and what happened last."),
+    "configuration": Lazy(
+        "Set it up", "edgekit.cli.configuration", "Set what varies by place, and ask what counts and why."
+    ),
     "integrations": Lazy("Bring data in", _INTEGRATIONS, "Connect a source and run it."),
     "dead-letters": Lazy("Bring data in", _RUNNER, "Look at records set aside, replay or discard them."),
     "executions": Lazy("Bring data in", _RUNNER, "Look at past runs."),

@@ -19,3 +19,12 @@ INSERT INTO system_new(id, uuid, name, environment_id, durability, log_retention
 DROP TABLE system;
 ALTER TABLE system_new RENAME TO system;
 CREATE INDEX system_environment ON system(environment_id);
+DROP INDEX configuration_configuration_type;
+CREATE INDEX configuration_configuration_type ON configuration(configuration_type_id, scope_type_id, scope_id, organization_id);
+
+-- Rows:
+-- What features are for one user is set as any configuration is.
+INSERT INTO configuration_type(code, name, description, schema_definition, applies_to_user)
+SELECT 'FEATURE_OVERRIDES', 'Feature Overrides', 'What features are for one user, by feature code: on, off, or a feature value',
+  '{"type":"object","additionalProperties":{"anyOf":[{"type":"boolean"},{"type":"object","properties":{"enabled":{"type":"boolean"},"value":{},"settings":{"type":"object"}},"additionalProperties":false}]}}', 1
+WHERE NOT EXISTS (SELECT 1 FROM configuration_type WHERE code = 'FEATURE_OVERRIDES');

@@ -1,0 +1,216 @@
+"""Working out what counts at a place: one statement for the documents along the chain, merged key by key."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgekit import cache, codec, db, scope
+from edgekit.configuration.kinds import find_type, near
+from edgekit.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from edgekit.configuration.kinds import Kind
+    from edgekit.scope import Link, Named
+
+_RESOLVED = cache.Region(
+    "configuration",
+    seconds=cache.CLIENT_SECONDS,
+    tables=(*scope.TABLES, "configuration", "configuration_type"),
+)
+_MISSING: Any = object()
+_CONTAINERS = frozenset({dict, list})
+
+
+class Document(NamedTuple):
+    """What is set at one link of a chain, which is the `place`-th: the stored document, as of its version."""
+
+    place: int
+    link: Link
+    id: int
+    organization_id: int | None
+    version: int
+    status_id: int
+    text: str
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The keys it sets, for reading only."""
+        return _parse(self.text)
+
+
+def resolve(
+    kind: str,
+    *,
+    organization: Named | None = None,
+    program: Named | None = None,
+    producer: Named | None = None,
+    entity: Named | None = None,
+    user: Named | None = None,
+) -> dict[str, Any]:
+    """Return every key of a type as it counts at a place, the schema's defaults included.
+
+    The answer is the caller's own. Nothing of a retired type counts. Raise NotFoundError (the type, or a row
+    of the place), and as `scope.chain`.
+    """
+    key = (kind, organization, program, producer, entity, user)
+    copy, content = _RESOLVED.get(key, lambda: _work_out(*key))
+    return copy(content)
+
+
+def get(kind: str, key: str, *, default: Any = _MISSING, **place: Named | None) -> Any:
+    """Return one key of a type as it counts at a place, named as for `resolve`.
+
+    Raise NotFoundError where nobody sets it and no `default` is given, and as `resolve`.
+    """
+    content = resolve(kind, **place)
+    value = content.get(key, default)
+    if value is _MISSING:
+        found = find_type(kind)
+        if key in found.keys:
+            where = scope.describe(scope.chain(**place)[-1:])
+            raise NotFoundError(
+                f"{found.code} {key} is not set for {where}, and has no default.",
+                hint=f"Set it: edgekit configuration set {found.code} {key} VALUE",
+            )
+        known = {*found.keys, *content}
+        raise NotFoundError(
+            f"{found.code} has no key {key}.",
+            hint=near(key, known, f"Keys are {', '.join(sorted(known))}." if known else None),
+        )
+    return value
+
+
+def _work_out(
+    kind: str,
+    organization: Named | None,
+    program: Named | None,
+    producer: Named | None,
+    entity: Named | None,
+    user: Named | None,
+) -> tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, Any]]:
+    links = scope.chain(
+        organization=organization, program=program, producer=producer, entity=entity, user=user
+    )
+    found = find_type(kind)
+    if not found.is_active:
+        return dict, {}
+    content = merge(found, counting(found, links))
+    is_flat = _CONTAINERS.isdisjoint(map(type, content.values()))
+    return (dict if is_flat else _copy), content
+
+
+def _copy(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: _copied(value) for key, value in content.items()}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _copy(value)
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+def documents(kind: Kind, links: Sequence[Link]) -> list[Document]:
+    """Read every document the links find, counting or not, those of the broadest link first."""
+    sql = _statement(tuple(link.scope_id is None for link in links))
+    params: list[Any] = []
+    for link in links:
+        params += (kind.id, link.scope_type_id)
+        params += (link.organization_id,) if link.scope_id is None else (link.scope_id, link.organization_id)
+    rows = db.connection().execute(sql, params)
+    return [
+        Document(n, links[n], key, owner, version, state, text)
+        for n, key, owner, version, state, text in rows
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> dict[str, Any]:
+    """Parse a document; the same text is the same document, so it is kept whatever is committed."""
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _statement(is_system: tuple[bool, ...]) -> str:
+    """Write one look-up by index for each link."""
+    start = (
+        "SELECT {}, id, organization_id, version, status_id, config_data FROM configuration"
+        " WHERE configuration_type_id = ? AND scope_type_id = ? AND "
+    )
+    scoped = "scope_id = ? AND (organization_id = ? OR organization_id IS NULL)"
+    return " UNION ALL ".join(
+        start.format(n) + ("scope_id IS NULL AND organization_id IS ?" if system else scoped)
+        for n, system in enumerate(is_system)
+    )
+
+
+def counting(kind: Kind, links: Sequence[Link]) -> list[Document]:
+    """Choose the one document that counts of each link, the broadest first.
+
+    That is an active one: the organization's own before one for all, then the highest version.
+    """
+    best: dict[int, Document] = {}
+    states = kind.active_states
+    for document in documents(kind, links):
+        if document.status_id in states:
+            other = best.setdefault(document.place, document)
+            if other is not document and order(document) > order(other):
+                best[document.place] = document
+    return list(best.values())
+
+
+def order(document: Document) -> tuple[bool, int, int]:
+    """Say what comes first among the documents of one link."""
+    return (document.organization_id is not None, document.version, document.id)
+
+
+def merge(kind: Kind, found: Iterable[Document]) -> dict[str, Any]:
+    """Lay the documents over the defaults, the narrower over the broader."""
+    content = dict(kind.defaults)
+    if kind.merges or kind.finals:
+        for document in found:
+            _lay(kind, content, document.link, document.content)
+    else:
+        for document in found:
+            content.update(_parse(document.text))
+    return content
+
+
+def _lay(kind: Kind, content: dict[str, Any], link: Link, own: Mapping[str, Any]) -> None:
+    for key, value in own.items():
+        if not kind.locks(key, link):
+            below = content.get(key, _MISSING)
+            content[key] = value if below is _MISSING else join(kind.merges.get(key), below, value)
+
+
+def join(how: str | None, broader: Any, narrower: Any) -> Any:
+    """Merge two values of a key: what is not of the kind a merge is for replaces what was there."""
+    if how == "append" and isinstance(broader, list) and isinstance(narrower, list):
+        return [*broader, *narrower]
+    if how == "deep" and isinstance(narrower, dict):
+        return _patch(broader, narrower)
+    return narrower
+
+
+def _patch(target: Any, patch: dict[str, Any]) -> dict[str, Any]:
+    """Merge as JSON Merge Patch (RFC 7396) says and SQLite's json_patch does: null takes a member out."""
+    found = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = _patch(found.get(key), value) if isinstance(value, dict) else value
+    return found
+
+
+def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the keys two documents say differently: 1, 1.0 and true are three values."""
+
+    def said(content: Mapping[str, Any], key: str) -> str | None:
+        return codec.canonical(content[key]) if key in content else None
+
+    return tuple(key for key in sorted({*before, *after}) if said(before, key) != said(after, key))
