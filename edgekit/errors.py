@@ -7,6 +7,7 @@
     ├─ DeniedError          5   not allowed
     │   ├─ VaultLockedError 5   no master key, or the wrong one
     │   └─ LicenseError     5   not covered by a licence
+    │       └─ LicenseFileError 5  a licence file is refused, for the reason its code names
     ├─ ConflictError        6   already there, or in use by somebody else
     │   ├─ BusyError        6   the file stayed locked longer than we wait
     │   └─ MigrationNeededError 6   the file has another schema than this program
@@ -79,6 +80,24 @@ class VaultLockedError(DeniedError):
 
 class LicenseError(DeniedError):
     """Not covered by a licence."""
+
+
+class LicenseFileError(LicenseError):
+    """A licence file, or another statement of a vendor, is refused; nothing of it was taken over.
+
+    The code is one of malformed, newer_format, wrong_kind, tampered, foreign_vendor, retired_key,
+    no_vendor_key, wrong_site, not_yet_valid, expired, already_installed, replaced, revoked, unknown_feature,
+    unknown_tier, unknown_scope.
+    """
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+    @property
+    def code(self) -> str:
+        """Why it is refused."""
+        return self.reason
 
 
 class ConflictError(EdgekitError):

@@ -20,13 +20,21 @@ from edgekit.cli.show import cell, show
     "--environment", type=click.Choice(["development", "staging", "production"]), default="production",
     show_default=True, help="What the file is used for.",
 )  # fmt: skip
+@click.option(
+    "--vendor-key", metavar="FILE", help="The public key of the vendor whose licences the file will trust."
+)
 @json_option
-def init(file: str, organization: str, environment: str, as_json: bool) -> None:
+def init(file: str, organization: str, environment: str, vendor_key: str | None, as_json: bool) -> None:
     """Create FILE with its schema, the reference rows, and one organization."""
     from edgekit.file.create import create
     from edgekit.file.status import status as read_status
 
-    create(file, organization=organization, environment=environment)
+    key = None
+    if vendor_key is not None:
+        from edgekit.licensing.statement import read_file
+
+        key = read_file(vendor_key)
+    create(file, organization=organization, environment=environment, vendor_key=key)
     made = read_status(file)
     if as_json:
         show(made, as_json)

@@ -115,6 +115,7 @@ def _inside(connection: sqlite3.Connection, path: Path, now: datetime) -> list[F
         lambda: _own_tables(connection),
         lambda: _runs(connection, now),
         lambda: _clock(connection, now),
+        lambda: _licences(connection, now),
         lambda: _vault(connection, path),
     ]
     for check in checks:
@@ -142,6 +143,8 @@ def _remedy(sentence: str) -> str:
         return "Use the file once with edgekit, which closes it: edgekit status"
     if "does not exist" in sentence or "break a rule" in sentence:
         return "Mend or delete these rows; edgekit audit blame TABLE ID says who wrote them."
+    if sentence.startswith(("Licence", "Vendor key", "feature_license row")):
+        return "Somebody wrote past the program. Ask the vendor for a renewal, which sets it right."
     if "of the log" in sentence:
         return "Somebody edited the log. Keep the file, and compare it with a backup."
     return "Another program changed the schema. Undo that, or restore a backup: edgekit restore BACKUP FILE"
@@ -202,6 +205,9 @@ def _runs(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
 
 
 def _clock(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
+    (seen,) = connection.execute("SELECT clock_at FROM system").fetchone()
+    if seen is not None:
+        return  # with a licence there is more to say of it
     last = connection.execute(
         "SELECT performed_at FROM audit_transaction WHERE performed_at > ? ORDER BY id DESC LIMIT 1",
         (clock.to_text(now + _AHEAD),),
@@ -214,6 +220,19 @@ def _clock(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "The clock goes on from the last change.")
+
+
+def _licences(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
+    if not connection.execute("SELECT 1 FROM license_file").fetchone():
+        yield Finding("ok", "No licence is installed: nothing is blocked.")
+        return
+    from edgekit.licensing import proving
+
+    found = proving.advice(connection, now)
+    for what, do in found:
+        yield Finding("warning", what, do)
+    if not found:
+        yield Finding("ok", "Every licence holds, for more than 30 days, and the clock goes on.")
 
 
 def _vault(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:

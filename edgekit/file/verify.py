@@ -130,7 +130,7 @@ def findings(
     ]
     if with_catalogue:
         checks.insert(1, _catalogue)
-        checks.append(seals)
+        checks += [seals, _licences]
     found: list[str] = []
     with _snapshot(connection):
         for check in checks:
@@ -145,6 +145,15 @@ def findings(
             if sentence not in found:
                 found.append(sentence)
     return found
+
+
+def _licences(connection: sqlite3.Connection) -> list[str]:
+    """Check what vendors signed, where there is any: that brings in more than else is needed."""
+    if connection.execute("SELECT 1 FROM vendor_key").fetchone() is None:
+        return []
+    from edgekit.licensing import proving
+
+    return proving.findings(connection)
 
 
 def damage(connection: sqlite3.Connection) -> list[str]:

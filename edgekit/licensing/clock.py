@@ -176,7 +176,7 @@ def accept(*, reason: str, now: datetime | None = None) -> Reading:
     """
     with db.change(reason=f"clock accepted: {reason}"):
         connection = db.connection()
-        found = _read_before(connection, now or clock.now(), db.current().open_change)
+        found = read_within_change(now)
         if found.state == "right":
             raise InvalidError("The clock of this computer is right, as far as this file can tell.")
         if why := _why_not(connection, found.now):
@@ -189,14 +189,15 @@ def accept(*, reason: str, now: datetime | None = None) -> Reading:
     return read(connection, now)
 
 
-def _read_before(connection: sqlite3.Connection, now: datetime, change: sqlite.Change | None) -> Reading:
-    """Read what the file had seen before the open change."""
-    stored, changed = connection.execute(
-        "SELECT clock_at, (SELECT performed_at FROM audit_transaction WHERE id < ? ORDER BY id DESC LIMIT 1)"
-        " FROM system",
-        (change.id if change else None,),
-    ).fetchone()
-    return Reading(now, None if stored is None else max(clock.from_text(stored), _time(changed)))
+def read_within_change(now: datetime | None = None) -> Reading:
+    """Read the clock beside what the opened file had seen before the change that is open."""
+    opened = db.current().open_change
+    before = "SELECT performed_at FROM audit_transaction WHERE id < ? ORDER BY id DESC LIMIT 1"
+    read_both = f"SELECT clock_at, ({before}) FROM system"
+    stored, changed = db.connection().execute(read_both, (opened.id if opened else None,)).fetchone()
+    return Reading(
+        now or clock.now(), None if stored is None else max(clock.from_text(stored), _time(changed))
+    )
 
 
 def _why_not(connection: sqlite3.Connection, now: datetime) -> str | None:
