@@ -221,7 +221,8 @@ END;
 -- One row is a row that the REPLACE under way is about to delete, which fires no trigger where recursive_triggers is off.
 -- The last column finds out that it is a REPLACE: a trigger inherits the conflict clause of the statement that fires it,
 -- and puts NULL there OR IGNORE. Only OR REPLACE stores such a row, with the default; without a clause it comes to
--- nothing; and OR ABORT fails, as the statement would have on its own. Empty between statements.
+-- nothing; and OR ABORT fails, as the statement would have on its own. Empty between statements. Rules on what a REPLACE would
+-- do to the row it meets ask the same, under table 0, so that ON CONFLICT DO NOTHING may meet a row that is settled.
 CREATE TABLE audit_replaced (
   table_id INTEGER,
   record_key INTEGER,

@@ -56,11 +56,13 @@ WHEN (OLD.uuid, OLD.event_type, OLD.event_source_id, OLD.event_target, OLD.event
 END;
 
 CREATE TRIGGER integration_event_transition_bi BEFORE INSERT ON integration_event
-WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE, and no other way: see audit_replaced
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, id, NULL, NULL FROM integration_event
+  WHERE (id = NEW.id OR uuid = NEW.uuid) AND processing_status <> ifnull(NEW.processing_status, 'pending')
+    AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0;
   SELECT CASE WHEN processing_status IN ('processed') THEN RAISE(ABORT, 'EK|integration_event|processing_status|final|An event that was processed does not change its state again.')
     ELSE RAISE(ABORT, 'EK|integration_event|processing_status|transition|An event does not go from its state to this one.') END
-  FROM integration_event WHERE (id = NEW.id OR uuid = NEW.uuid) AND processing_status <> ifnull(NEW.processing_status, 'pending')
-    AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0;
+  FROM integration_event WHERE changes() AND id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 CREATE TRIGGER integration_event_transition_bu BEFORE UPDATE OF processing_status ON integration_event
 WHEN OLD.processing_status <> ifnull(NEW.processing_status, 'pending') AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || OLD.processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0 BEGIN
@@ -145,11 +147,13 @@ END;
 
 CREATE TRIGGER event_delivery_transition_bi BEFORE INSERT ON event_delivery
 WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM event_delivery WHERE idempotency_key = NEW.idempotency_key)
-  OR EXISTS (SELECT 1 FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id) BEGIN  -- by REPLACE
+  OR EXISTS (SELECT 1 FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id) BEGIN  -- by REPLACE, and no other way: see audit_replaced
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, id, NULL, NULL FROM event_delivery
+  WHERE (id = NEW.id OR idempotency_key = NEW.idempotency_key OR (event_id = NEW.event_id AND subscription_id = NEW.subscription_id)) AND delivery_status <> ifnull(NEW.delivery_status, 'pending')
+    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
   SELECT CASE WHEN delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END
-  FROM event_delivery WHERE (id = NEW.id OR idempotency_key = NEW.idempotency_key OR (event_id = NEW.event_id AND subscription_id = NEW.subscription_id)) AND delivery_status <> ifnull(NEW.delivery_status, 'pending')
-    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
+  FROM event_delivery WHERE changes() AND id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 CREATE TRIGGER event_delivery_transition_bu BEFORE UPDATE OF delivery_status ON event_delivery
 WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0 BEGIN

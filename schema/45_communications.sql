@@ -141,10 +141,10 @@ WHEN NEW.uuid IS NOT OLD.uuid OR (OLD.idempotency_key IS NOT NULL AND NEW.idempo
 END;
 
 CREATE TRIGGER communication_final_bi BEFORE INSERT ON communication
-WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM communication WHERE uuid = NEW.uuid) OR EXISTS (SELECT 1 FROM communication WHERE idempotency_key = NEW.idempotency_key) BEGIN  -- by REPLACE
-  SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')
-  FROM communication c JOIN communication_status s ON s.id = c.communication_status_id
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM communication WHERE uuid = NEW.uuid) OR EXISTS (SELECT 1 FROM communication WHERE idempotency_key = NEW.idempotency_key) BEGIN  -- by REPLACE, and no other way: see audit_replaced
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, c.id, NULL, NULL FROM communication c JOIN communication_status s ON s.id = c.communication_status_id
   WHERE (c.id = NEW.id OR c.uuid = NEW.uuid OR c.idempotency_key = NEW.idempotency_key) AND s.is_final_state = 1 AND c.communication_status_id IS NOT NEW.communication_status_id;
+  SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.') WHERE changes();
 END;
 CREATE TRIGGER communication_final_bu BEFORE UPDATE OF communication_status_id ON communication WHEN NEW.communication_status_id IS NOT OLD.communication_status_id BEGIN
   SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')

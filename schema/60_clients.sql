@@ -153,6 +153,24 @@ CREATE INDEX client_deployment_deployment_template ON client_deployment(deployme
 CREATE INDEX client_deployment_configuration ON client_deployment(configuration_id);
 CREATE INDEX client_deployment_open ON client_deployment(id) WHERE deployment_status IN ('pending', 'in_progress');
 
+-- What a client is deployed with is its own organization's, or everybody's.
+CREATE TRIGGER client_deployment_configuration_bi BEFORE INSERT ON client_deployment WHEN NEW.configuration_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|client_deployment|configuration_id|organization|The configuration belongs to another organization than the client.')
+  FROM configuration WHERE id = NEW.configuration_id AND organization_id <> (SELECT organization_id FROM client WHERE id = NEW.client_id);
+END;
+CREATE TRIGGER client_deployment_configuration_bu BEFORE UPDATE OF client_id, configuration_id ON client_deployment WHEN NEW.configuration_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|client_deployment|configuration_id|organization|The configuration belongs to another organization than the client.')
+  FROM configuration WHERE id = NEW.configuration_id AND organization_id <> (SELECT organization_id FROM client WHERE id = NEW.client_id);
+END;
+CREATE TRIGGER configuration_deployment_bi BEFORE INSERT ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A client of another organization is deployed with it.')
+  FROM client_deployment d JOIN client k ON k.id = d.client_id WHERE d.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+END;
+CREATE TRIGGER configuration_deployment_bu BEFORE UPDATE OF organization_id ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A client of another organization is deployed with it.')
+  FROM client_deployment d JOIN client k ON k.id = d.client_id WHERE d.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+END;
+
 CREATE TRIGGER client_deployment_deployment_status_bi BEFORE INSERT ON client_deployment BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|client_deployment|deployment_status|transition|A deployment goes from pending to in_progress, ends completed or failed, and may then be rolled back.')
   FROM client_deployment WHERE id = NEW.id AND deployment_status IS NOT ifnull(NEW.deployment_status, 'pending') AND deployment_status || '>' || ifnull(NEW.deployment_status, 'pending') NOT IN ('pending>in_progress', 'pending>failed', 'in_progress>completed', 'in_progress>failed', 'completed>rolled_back', 'failed>rolled_back');

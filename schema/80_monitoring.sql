@@ -1,4 +1,4 @@
--- Monitoring: figures over time, the limits they are held against, and what was found when one was passed.
+-- Monitoring: figures over time, the limits they are held against, what was found when one was passed, and what is summed up.
 
 -- One row is one figure at one moment, kept as it was.
 CREATE TABLE metric_sample (
@@ -81,11 +81,15 @@ CREATE INDEX alert_sla_target ON alert(sla_target_id);
 CREATE INDEX alert_acknowledged_by ON alert(acknowledged_by);
 CREATE INDEX alert_communication ON alert(communication_id);
 
-CREATE TRIGGER alert_transition_bi BEFORE INSERT ON alert BEGIN  -- by REPLACE
+CREATE TRIGGER alert_transition_bi BEFORE INSERT ON alert BEGIN  -- by REPLACE, of the one that is open too; see audit_replaced
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, id, NULL, NULL FROM alert
+  WHERE (id = NEW.id OR (alert_status <> 'resolved' AND ifnull(NEW.alert_status, 'open') <> 'resolved' AND COALESCE(alert_rule_id, 0) = COALESCE(NEW.alert_rule_id, 0)
+      AND COALESCE(sla_target_id, 0) = COALESCE(NEW.sla_target_id, 0) AND COALESCE(subject, '') = COALESCE(NEW.subject, '')))
+    AND alert_status <> ifnull(NEW.alert_status, 'open')
+    AND alert_status || '>' || ifnull(NEW.alert_status, 'open') NOT IN ('open>acknowledged', 'open>resolved', 'acknowledged>resolved');
   SELECT CASE WHEN alert_status IN ('resolved') THEN RAISE(ABORT, 'EK|alert|alert_status|final|An alert that is over does not open again: the next one is a new row.')
     ELSE RAISE(ABORT, 'EK|alert|alert_status|transition|An alert does not go from its state to this one.') END
-  FROM alert WHERE (id = NEW.id) AND alert_status <> ifnull(NEW.alert_status, 'open')
-    AND alert_status || '>' || ifnull(NEW.alert_status, 'open') NOT IN ('open>acknowledged', 'open>resolved', 'acknowledged>resolved');
+  FROM alert WHERE changes() AND id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 CREATE TRIGGER alert_transition_bu BEFORE UPDATE OF alert_status ON alert
 WHEN OLD.alert_status <> ifnull(NEW.alert_status, 'open') AND OLD.alert_status || '>' || ifnull(NEW.alert_status, 'open') NOT IN ('open>acknowledged', 'open>resolved', 'acknowledged>resolved') BEGIN
@@ -108,3 +112,22 @@ CREATE TABLE dashboard (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
 CREATE INDEX dashboard_organization ON dashboard(organization_id);
+
+-- One row is what `unified_client_dashboard` says of a client, as of the last `edgekit monitoring refresh`, which alone writes it:
+-- reading it costs no joins. `v_client_summary_stale` names the clients of whom it says something else by now.
+CREATE TABLE client_summary (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  client_id INTEGER NOT NULL UNIQUE REFERENCES client(id) ON DELETE CASCADE,
+  active_modules INTEGER NOT NULL CONSTRAINT "client_summary.active_modules.range" CHECK (active_modules >= 0),
+  configured_apps INTEGER NOT NULL CONSTRAINT "client_summary.configured_apps.range" CHECK (configured_apps >= 0),
+  current_workflow TEXT,  -- the one that runs, else the newest that waits
+  workflow_status TEXT,
+  current_step TEXT,
+  handover_package TEXT,  -- the newest on its way
+  delivery_status TEXT,
+  system_configurations INTEGER NOT NULL CONSTRAINT "client_summary.system_configurations.range" CHECK (system_configurations >= 0),
+  deployment_configurations INTEGER NOT NULL CONSTRAINT "client_summary.deployment_configurations.range" CHECK (deployment_configurations >= 0),
+  subscription_tier TEXT,
+  subscription_status TEXT,
+  changed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "client_summary.changed_at.time" CHECK (changed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', changed_at, '+0 days') IS changed_at)  -- when a refresh last found something else
+) STRICT;

@@ -267,6 +267,14 @@ LEFT JOIN workflow_progress w ON w.workflow_id = (SELECT id FROM orchestration_w
 LEFT JOIN handover_package p ON p.id = (SELECT id FROM handover_package WHERE client_id = c.id AND delivery_status <> 'delivered' ORDER BY created_at DESC, id DESC LIMIT 1)
 LEFT JOIN client_billing_info b ON b.client_id = c.id;
 
+-- One row is a client of whom `client_summary` does not say what its rows say.
+CREATE VIEW v_client_summary_stale AS
+SELECT d.client_id, s.changed_at FROM unified_client_dashboard d LEFT JOIN client_summary s ON s.client_id = d.client_id
+WHERE s.id IS NULL OR (s.active_modules, s.configured_apps, s.current_workflow, s.workflow_status, s.current_step, s.handover_package, s.delivery_status,
+    s.system_configurations, s.deployment_configurations, s.subscription_tier, s.subscription_status)
+  IS NOT (d.active_modules, d.configured_apps, d.current_workflow, d.workflow_status, d.current_step, d.handover_package, d.delivery_status,
+    d.system_configurations, d.deployment_configurations, d.subscription_tier, d.subscription_status);
+
 -- One row is a module, with each client that has it: how it is set up there and what is licensed.
 CREATE VIEW module_integration_view AS
 SELECT m.id AS module_id, m.name AS module_name, m.version, m.category, i.id AS installation_id, i.tenant_id AS client_id, i.status AS installation_status,

@@ -121,6 +121,7 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (113, 'handover_package');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (114, 'handover_package_module');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (115, 'handover_package_configuration');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (116, 'handover_package_document');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (117, 'client_summary');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NULL, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
@@ -6225,6 +6226,7 @@ CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_ga
   OR OLD.id IN (SELECT client_id FROM module_review)
   OR OLD.id IN (SELECT client_id FROM module_payment);
   DELETE FROM handover_package WHERE client_id = OLD.id;
+  DELETE FROM client_summary WHERE client_id = OLD.id;
 END;
 
 CREATE TRIGGER client_audit_delete AFTER DELETE ON client BEGIN
@@ -8773,6 +8775,75 @@ CREATE TRIGGER dashboard_audit_delete AFTER DELETE ON dashboard BEGIN
     json_quote(OLD.updated_at)));
 END;
 
+CREATE TRIGGER client_summary_direct_insert BEFORE INSERT ON client_summary WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NULL, NULL, NULL, NULL, NULL);
+  SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_summary|client_id|reference|There is no client with this client_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 117, id, NEW.id, NULL FROM client_summary
+    WHERE id = nullif(NEW.id, -1) OR client_id = NEW.client_id;
+  DELETE FROM client_summary WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 117);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER client_summary_audit_insert AFTER INSERT ON client_summary BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 117, NEW.id, 'I', NULL);
+  SELECT RAISE(ABORT, 'EK|client_summary|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+END;
+
+CREATE TRIGGER client_summary_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON client_summary BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|client_summary|id|immutable|An id never changes.') END;
+END;
+
+CREATE TRIGGER client_summary_audit_update AFTER UPDATE ON client_summary BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 117, NEW.id, 'U', (
+    SELECT json_group_object(name, json_array(old, new)) FROM (
+    SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
+    UNION ALL SELECT 'active_modules', OLD.active_modules, NEW.active_modules
+    UNION ALL SELECT 'configured_apps', OLD.configured_apps, NEW.configured_apps
+    UNION ALL SELECT 'current_workflow', OLD.current_workflow, NEW.current_workflow
+    UNION ALL SELECT 'workflow_status', OLD.workflow_status, NEW.workflow_status
+    UNION ALL SELECT 'current_step', OLD.current_step, NEW.current_step
+    UNION ALL SELECT 'handover_package', OLD.handover_package, NEW.handover_package
+    UNION ALL SELECT 'delivery_status', OLD.delivery_status, NEW.delivery_status
+    UNION ALL SELECT 'system_configurations', OLD.system_configurations, NEW.system_configurations
+    UNION ALL SELECT 'deployment_configurations', OLD.deployment_configurations, NEW.deployment_configurations
+    UNION ALL SELECT 'subscription_tier', OLD.subscription_tier, NEW.subscription_tier
+    UNION ALL SELECT 'subscription_status', OLD.subscription_status, NEW.subscription_status
+    UNION ALL SELECT 'changed_at', OLD.changed_at, NEW.changed_at) WHERE old IS NOT new));
+END;
+
+CREATE TRIGGER client_summary_direct_update BEFORE UPDATE ON client_summary WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NULL, NULL, NULL, NULL, NULL);
+  SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_summary|client_id|reference|There is no client with this client_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 117, id, NEW.id, NULL FROM client_summary
+    WHERE (client_id = NEW.client_id) AND id IS NOT OLD.id;
+  DELETE FROM client_summary WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 117);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER client_summary_direct_delete BEFORE DELETE ON client_summary WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER client_summary_audit_delete AFTER DELETE ON client_summary BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 117, OLD.id, 'D',
+    format('{"client_id":%s,"active_modules":%s,"configured_apps":%s,"current_workflow":%s,"workflow_status":%s,"current_step":%s,"handover_package":%s,"delivery_status":%s,"system_configurations":%s,"deployment_configurations":%s,"subscription_tier":%s,"subscription_status":%s,"changed_at":%s}',
+    OLD.client_id,
+    OLD.active_modules,
+    OLD.configured_apps,
+    json_quote(OLD.current_workflow),
+    json_quote(OLD.workflow_status),
+    json_quote(OLD.current_step),
+    json_quote(OLD.handover_package),
+    json_quote(OLD.delivery_status),
+    OLD.system_configurations,
+    OLD.deployment_configurations,
+    json_quote(OLD.subscription_tier),
+    json_quote(OLD.subscription_status),
+    json_quote(OLD.changed_at)));
+END;
+
 CREATE TRIGGER sync_peer_direct_insert BEFORE INSERT ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.encryption_key_id NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
@@ -9853,11 +9924,13 @@ END;
 
 DROP TRIGGER integration_event_transition_bi;
 CREATE TRIGGER integration_event_transition_bi BEFORE INSERT ON integration_event
-WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE, and no other way: see audit_replaced
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, id, NULL, NULL FROM integration_event
+  WHERE (id = NEW.id OR uuid = NEW.uuid) AND processing_status <> ifnull(NEW.processing_status, 'pending')
+    AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0;
   SELECT CASE WHEN processing_status IN ('processed') THEN RAISE(ABORT, 'EK|integration_event|processing_status|final|An event that was processed does not change its state again.')
     ELSE RAISE(ABORT, 'EK|integration_event|processing_status|transition|An event does not go from its state to this one.') END
-  FROM integration_event WHERE (id = NEW.id OR uuid = NEW.uuid) AND processing_status <> ifnull(NEW.processing_status, 'pending')
-    AND instr(' pending>processing pending>processed processing>pending processing>processed processing>failed failed>pending ', ' ' || processing_status || '>' || ifnull(NEW.processing_status, 'pending') || ' ') = 0;
+  FROM integration_event WHERE changes() AND id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 
 DROP TRIGGER integration_event_transition_bu;
@@ -9906,11 +9979,13 @@ END;
 DROP TRIGGER event_delivery_transition_bi;
 CREATE TRIGGER event_delivery_transition_bi BEFORE INSERT ON event_delivery
 WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM event_delivery WHERE idempotency_key = NEW.idempotency_key)
-  OR EXISTS (SELECT 1 FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id) BEGIN  -- by REPLACE
+  OR EXISTS (SELECT 1 FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id) BEGIN  -- by REPLACE, and no other way: see audit_replaced
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, id, NULL, NULL FROM event_delivery
+  WHERE (id = NEW.id OR idempotency_key = NEW.idempotency_key OR (event_id = NEW.event_id AND subscription_id = NEW.subscription_id)) AND delivery_status <> ifnull(NEW.delivery_status, 'pending')
+    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
   SELECT CASE WHEN delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END
-  FROM event_delivery WHERE (id = NEW.id OR idempotency_key = NEW.idempotency_key OR (event_id = NEW.event_id AND subscription_id = NEW.subscription_id)) AND delivery_status <> ifnull(NEW.delivery_status, 'pending')
-    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
+  FROM event_delivery WHERE changes() AND id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 
 DROP TRIGGER event_delivery_transition_bu;
@@ -10357,10 +10432,10 @@ END;
 
 DROP TRIGGER communication_final_bi;
 CREATE TRIGGER communication_final_bi BEFORE INSERT ON communication
-WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM communication WHERE uuid = NEW.uuid) OR EXISTS (SELECT 1 FROM communication WHERE idempotency_key = NEW.idempotency_key) BEGIN  -- by REPLACE
-  SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')
-  FROM communication c JOIN communication_status s ON s.id = c.communication_status_id
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM communication WHERE uuid = NEW.uuid) OR EXISTS (SELECT 1 FROM communication WHERE idempotency_key = NEW.idempotency_key) BEGIN  -- by REPLACE, and no other way: see audit_replaced
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, c.id, NULL, NULL FROM communication c JOIN communication_status s ON s.id = c.communication_status_id
   WHERE (c.id = NEW.id OR c.uuid = NEW.uuid OR c.idempotency_key = NEW.idempotency_key) AND s.is_final_state = 1 AND c.communication_status_id IS NOT NEW.communication_status_id;
+  SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.') WHERE changes();
 END;
 
 DROP TRIGGER communication_final_bu;
@@ -10908,6 +10983,30 @@ CREATE TRIGGER deployment_template_template_data_secret_bu BEFORE UPDATE OF temp
     AND type IN ('text', 'integer', 'real', 'array');
 END;
 
+DROP TRIGGER client_deployment_configuration_bi;
+CREATE TRIGGER client_deployment_configuration_bi BEFORE INSERT ON client_deployment WHEN NEW.configuration_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|client_deployment|configuration_id|organization|The configuration belongs to another organization than the client.')
+  FROM configuration WHERE id = NEW.configuration_id AND organization_id <> (SELECT organization_id FROM client WHERE id = NEW.client_id);
+END;
+
+DROP TRIGGER client_deployment_configuration_bu;
+CREATE TRIGGER client_deployment_configuration_bu BEFORE UPDATE OF client_id, configuration_id ON client_deployment WHEN NEW.configuration_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|client_deployment|configuration_id|organization|The configuration belongs to another organization than the client.')
+  FROM configuration WHERE id = NEW.configuration_id AND organization_id <> (SELECT organization_id FROM client WHERE id = NEW.client_id);
+END;
+
+DROP TRIGGER configuration_deployment_bi;
+CREATE TRIGGER configuration_deployment_bi BEFORE INSERT ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A client of another organization is deployed with it.')
+  FROM client_deployment d JOIN client k ON k.id = d.client_id WHERE d.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER configuration_deployment_bu;
+CREATE TRIGGER configuration_deployment_bu BEFORE UPDATE OF organization_id ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A client of another organization is deployed with it.')
+  FROM client_deployment d JOIN client k ON k.id = d.client_id WHERE d.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+END;
+
 DROP TRIGGER client_deployment_deployment_status_bi;
 CREATE TRIGGER client_deployment_deployment_status_bi BEFORE INSERT ON client_deployment BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|client_deployment|deployment_status|transition|A deployment goes from pending to in_progress, ends completed or failed, and may then be rolled back.')
@@ -11432,11 +11531,15 @@ CREATE TRIGGER client_package_bu BEFORE UPDATE OF organization_id ON client BEGI
 END;
 
 DROP TRIGGER alert_transition_bi;
-CREATE TRIGGER alert_transition_bi BEFORE INSERT ON alert BEGIN  -- by REPLACE
+CREATE TRIGGER alert_transition_bi BEFORE INSERT ON alert BEGIN  -- by REPLACE, of the one that is open too; see audit_replaced
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, id, NULL, NULL FROM alert
+  WHERE (id = NEW.id OR (alert_status <> 'resolved' AND ifnull(NEW.alert_status, 'open') <> 'resolved' AND COALESCE(alert_rule_id, 0) = COALESCE(NEW.alert_rule_id, 0)
+      AND COALESCE(sla_target_id, 0) = COALESCE(NEW.sla_target_id, 0) AND COALESCE(subject, '') = COALESCE(NEW.subject, '')))
+    AND alert_status <> ifnull(NEW.alert_status, 'open')
+    AND alert_status || '>' || ifnull(NEW.alert_status, 'open') NOT IN ('open>acknowledged', 'open>resolved', 'acknowledged>resolved');
   SELECT CASE WHEN alert_status IN ('resolved') THEN RAISE(ABORT, 'EK|alert|alert_status|final|An alert that is over does not open again: the next one is a new row.')
     ELSE RAISE(ABORT, 'EK|alert|alert_status|transition|An alert does not go from its state to this one.') END
-  FROM alert WHERE (id = NEW.id) AND alert_status <> ifnull(NEW.alert_status, 'open')
-    AND alert_status || '>' || ifnull(NEW.alert_status, 'open') NOT IN ('open>acknowledged', 'open>resolved', 'acknowledged>resolved');
+  FROM alert WHERE changes() AND id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 
 DROP TRIGGER alert_transition_bu;

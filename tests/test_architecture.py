@@ -47,6 +47,7 @@ ORDER = [
     {"connectors"},
     {"integrations"},
     {"runner"},
+    {"monitoring"},
     {"demo"},
     {"cli"},
     {"__main__"},

@@ -252,6 +252,11 @@ def test_a_column_nobody_sets(agency: Database, given: dict[str, str], said: str
         rows.add("producer", {"code": "N", "name": "N", **given})
 
 
+def test_text_with_a_nul_is_refused(agency: Database) -> None:
+    with pytest.raises(RuleError, match=r"producer\.code holds a NUL"):
+        rows.add("producer", {"code": "A\0" + "B" * 99, "name": "x"})
+
+
 def test_a_column_that_comes_close_is_named(agency: Database) -> None:
     with pytest.raises(InvalidError) as caught:
         rows.add("producer", {"cod": "x"})

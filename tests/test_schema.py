@@ -45,6 +45,7 @@ WITHOUT_LIFE_CYCLE = {
     "consultation_analytics": set(),
     "vault_use_log": set(),
     "metric_sample": set(),
+    "client_summary": set(),
     "moderation_action": set(),
 }
 OWN_KEYS = {"system", "schema_migration"}  # one row, and the numbers of the migrations
@@ -65,6 +66,7 @@ CASCADES = {
     ("handover_package_module", "package_id"),
     ("handover_package_configuration", "package_id"),
     ("handover_package_document", "package_id"),
+    ("client_summary", "client_id"),
 }
 SET_NULL = {("client_app_override", "marketplace_module_id"), ("handover_package", "workflow_id")}
 REFERENCE_TABLES = [

@@ -335,6 +335,33 @@ def test_with_every_trigger_in_place_the_way_round_is_refused_too(
     assert break_trigger(guarded, name).table == FURTHER[name][2].split(".")[0]
 
 
+SETTLED = {
+    "integration_event": "processing_status = 'processed', processed_at = created_at",
+    "event_delivery": "delivery_status = 'discarded', settled_at = created_at",
+    "communication": (
+        "completed_at = created_at, communication_status_id ="
+        " (SELECT id FROM communication_status WHERE code = 'CANCELLED')"
+    ),
+    "alert": "alert_status = 'acknowledged', acknowledged_at = opened_at, acknowledged_by = 1",
+}
+
+
+@pytest.mark.parametrize("table", SETTLED)
+def test_a_row_that_gives_way_may_meet_one_that_is_settled(guarded: sqlite3.Connection, table: str) -> None:
+    row = sample(guarded, table)
+    key = put(guarded, table, **row)
+    guarded.execute(f"UPDATE {table} SET {SETTLED[table]} WHERE id = ?", (key,))
+    settled = guarded.execute(f"SELECT * FROM {table} WHERE id = ?", (key,)).fetchone()
+    values = f"INTO {table}({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+    for statement in (f"INSERT {values} ON CONFLICT DO NOTHING", f"INSERT OR IGNORE {values}"):
+        assert guarded.execute(statement, list(row.values())).rowcount == 0
+    assert guarded.execute(f"SELECT * FROM {table} WHERE id = ?", (key,)).fetchone() == settled
+    error = refused(guarded, lambda: guarded.execute(f"REPLACE {values}", list(row.values())))
+    assert error.code in {"final", "transition"}
+    error = refused(guarded, lambda: guarded.execute(f"INSERT {values}", list(row.values())))
+    assert error.code == "unique"
+
+
 def test_a_log_of_its_own_takes_no_row_without_its_parent(guarded: sqlite3.Connection) -> None:
     error = refused(
         guarded, lambda: put(guarded, "integration_log", **{**ROWS["integration_log"], "integration_id": 77})

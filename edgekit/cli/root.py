@@ -28,6 +28,7 @@ COMMANDS = {
     "seeds": Lazy("Bring data in", "edgekit.cli.seeds", "Add reference rows."),
     "schema": Lazy("Look back", "edgekit.cli.schema", "Say what the tables hold and how they hang together."),
     "audit": Lazy("Look back", _AUDIT, "Read the log: what changed, who did it, how it was."),
+    "monitoring": Lazy("Look back", "edgekit.cli.monitoring", "See how the clients stand, summed up."),
     "verify": Lazy("Keep it safe", _FILE, "Check that the file is what it should be."),
     "doctor": Lazy("Keep it safe", _FILE, "Say what is wrong with the file and its place, and what to do."),
     "backup": Lazy("Keep it safe", _FILE, "Write a proven copy of the file."),

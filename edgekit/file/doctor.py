@@ -114,6 +114,7 @@ def _inside(connection: sqlite3.Connection, path: Path, now: datetime) -> list[F
         lambda: _sqlite(connection),
         lambda: _own_tables(connection),
         lambda: _runs(connection, now),
+        lambda: _summaries(connection),
         lambda: _clock(connection, now),
         lambda: _licences(connection, now),
         lambda: _vault(connection, path),
@@ -202,6 +203,17 @@ def _runs(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
         yield Finding("warning", what, "edgekit dead-letters list")
     if not rows and not pending:
         yield Finding("ok", "No run is stuck, and no record waits.")
+
+
+def _summaries(connection: sqlite3.Connection) -> Iterator[Finding]:
+    if not connection.execute("SELECT 1 FROM client_summary").fetchone():
+        return  # nobody reads it in this file
+    (behind,) = connection.execute("SELECT count(*) FROM v_client_summary_stale").fetchone()
+    if behind:
+        what = f"client_summary does not say what the rows say, for {behind} client(s): it was not refreshed."
+        yield Finding("warning", what, "edgekit monitoring refresh")
+    else:
+        yield Finding("ok", "client_summary says what the rows say.")
 
 
 def _clock(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ DEFAULT_BATCH = 1000
 _BOOKS = {
     "approval",
     "circuit_breaker",
+    "client_summary",
     "dead_letter",
     "encryption_key",
     "integration_checkpoint",

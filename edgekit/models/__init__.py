@@ -186,6 +186,7 @@ MODELS = {
         "SlaTarget",
         "Alert",
         "Dashboard",
+        "ClientSummary",
     ),
     "sync": (
         "SyncPeer",

@@ -16,6 +16,7 @@ from edgekit.models.base import (
     reference,
     user_reference,
 )
+from edgekit.models.clients import Client
 from edgekit.models.communications import Communication
 from edgekit.models.integrations import Integration
 from edgekit.models.parties import Organization
@@ -85,3 +86,22 @@ class Dashboard(ReferenceRow):
     organization: Any = reference(Organization, null=True)
     organization_id: int | None
     definition: Any = JsonField()
+
+
+class ClientSummary(Row):
+    """What `unified_client_dashboard` says of a client, as of the last refresh, which alone writes it."""
+
+    client: Any = reference(Client, unique=True, on_delete="CASCADE")
+    client_id: int
+    active_modules: Any = peewee.IntegerField()
+    configured_apps: Any = peewee.IntegerField()
+    current_workflow: Any = peewee.TextField(null=True)
+    workflow_status: Any = peewee.TextField(null=True)
+    current_step: Any = peewee.TextField(null=True)
+    handover_package: Any = peewee.TextField(null=True)
+    delivery_status: Any = peewee.TextField(null=True)
+    system_configurations: Any = peewee.IntegerField()
+    deployment_configurations: Any = peewee.IntegerField()
+    subscription_tier: Any = peewee.TextField(null=True)
+    subscription_status: Any = peewee.TextField(null=True)
+    changed_at: Any = TimeField(default=now)

@@ -36,6 +36,7 @@ _ENGINE = {
     "publishing_pipeline": "Publishing a module writes how far it came.",
     "sync_peer": "A peer is registered with its keys, and the rest is agreed with it.",
     "sync_quarantine": "Applying a bundle writes what could not be applied.",
+    "client_summary": "It is summed up by: edgekit monitoring refresh",
     "event_delivery": "The outbox writes what became of an event.",
 }
 """Tables the engine writes that the rules below do not find."""

@@ -93,6 +93,9 @@ def _value(
         return refer(connection, f"{shape.name}.{column.name}", column.parent, value, organization=scope)
     if not isinstance(value, str):
         return _plain(value)
+    if "\0" in value:  # the file's own limits on length see nothing behind one
+        name = f"{shape.name}.{column.name}"
+        raise RuleError(shape.name, column.name, "format", f"{name} holds a NUL character.")
     reader = _READERS.get(column.kind)
     return reader(shape.name, column.name, value) if reader else value
 

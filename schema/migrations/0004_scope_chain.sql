@@ -21,6 +21,22 @@ ALTER TABLE system_new RENAME TO system;
 CREATE INDEX system_environment ON system(environment_id);
 DROP INDEX configuration_configuration_type;
 CREATE INDEX configuration_configuration_type ON configuration(configuration_type_id, scope_type_id, scope_id, organization_id);
+CREATE TABLE client_summary (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  client_id INTEGER NOT NULL UNIQUE REFERENCES client(id) ON DELETE CASCADE,
+  active_modules INTEGER NOT NULL CONSTRAINT "client_summary.active_modules.range" CHECK (active_modules >= 0),
+  configured_apps INTEGER NOT NULL CONSTRAINT "client_summary.configured_apps.range" CHECK (configured_apps >= 0),
+  current_workflow TEXT,  -- the one that runs, else the newest that waits
+  workflow_status TEXT,
+  current_step TEXT,
+  handover_package TEXT,  -- the newest on its way
+  delivery_status TEXT,
+  system_configurations INTEGER NOT NULL CONSTRAINT "client_summary.system_configurations.range" CHECK (system_configurations >= 0),
+  deployment_configurations INTEGER NOT NULL CONSTRAINT "client_summary.deployment_configurations.range" CHECK (deployment_configurations >= 0),
+  subscription_tier TEXT,
+  subscription_status TEXT,
+  changed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "client_summary.changed_at.time" CHECK (changed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', changed_at, '+0 days') IS changed_at)  -- when a refresh last found something else
+) STRICT;
 
 -- Rows:
 -- What features are for one user is set as any configuration is.

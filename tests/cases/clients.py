@@ -22,6 +22,20 @@ ROWS: dict[str, dict[str, Any]] = {
     "consultation_analytics": {"metric_name": "minutes", "metric_value": 1.5},
 }
 
+ELSEWHERE = (
+    "INSERT INTO organization(id, code, name) VALUES (900, 'ELSEWHERE', 'Elsewhere'); INSERT INTO"
+    " configuration(id, configuration_type_id, scope_type_id, organization_id, config_data)"
+    " SELECT 900, t.id, s.id, 900, '{}' FROM configuration_type t, scope_type s"
+    " WHERE t.applies_to_system AND s.code = 'SYSTEM' LIMIT 1"
+)
+DEPLOYED = (
+    ELSEWHERE.replace("s.id, 900,", "s.id, k.organization_id,").replace(
+        "scope_type s WHERE",
+        "scope_type s, client_deployment d JOIN client k ON k.id = d.client_id WHERE d.id = ?1 AND",
+    )
+    + "; UPDATE client_deployment SET configuration_id = 900 WHERE id = ?1"
+)
+
 EARLY, LATE = "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"
 
 SPECIAL: dict[str, dict[str, Any]] = {
@@ -82,6 +96,32 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "deployment_template",
         """UPDATE deployment_template SET template_data = '{"password": 1}' WHERE id = ?1""",
         "deployment_template.template_data.secret",
+    ),
+    "client_deployment_configuration_bi": (
+        "client_deployment",
+        (
+            f"{ELSEWHERE}; INSERT INTO client_deployment(client_id, environment_id, version, configuration_id)"
+            " SELECT client_id, environment_id, '2', 900 FROM client_deployment WHERE id = ?1"
+        ),
+        "client_deployment.configuration_id.organization",
+    ),
+    "client_deployment_configuration_bu": (
+        "client_deployment",
+        f"{ELSEWHERE}; UPDATE client_deployment SET configuration_id = 900 WHERE id = ?1",
+        "client_deployment.configuration_id.organization",
+    ),
+    "configuration_deployment_bi": (
+        "client_deployment",
+        (
+            f"{DEPLOYED}; REPLACE INTO configuration(id, configuration_type_id, scope_type_id, organization_id, config_data)"
+            " SELECT id, configuration_type_id, scope_type_id, 900, '{}' FROM configuration WHERE id = 900"
+        ),
+        "configuration.organization_id.referenced",
+    ),
+    "configuration_deployment_bu": (
+        "client_deployment",
+        f"{DEPLOYED}; UPDATE configuration SET organization_id = 900 WHERE id = 900",
+        "configuration.organization_id.referenced",
     ),
     "client_deployment_deployment_status_bi": (
         "client_deployment",

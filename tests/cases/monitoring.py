@@ -16,6 +16,12 @@ ROWS: dict[str, dict[str, Any]] = {
         "message": "Too much.",
     },
     "dashboard": {"code": "D{n}", "name": "Figures", "definition": "{{}}"},
+    "client_summary": {
+        "active_modules": 0,
+        "configured_apps": 0,
+        "system_configurations": 0,
+        "deployment_configurations": 0,
+    },
 }
 
 AT = "2026-01-01T00:00:00.000Z"
@@ -41,5 +47,22 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "alert",
         f"{RESOLVED}; UPDATE OR REPLACE alert SET alert_status = NULL, resolved_at = NULL WHERE id = ?1",
         "alert.alert_status.final",
+    ),
+}
+
+TAKEN = (
+    "UPDATE alert SET alert_status = 'acknowledged', acknowledged_at = opened_at, acknowledged_by = 1"
+    " WHERE id = ?1"
+)
+AGAIN = (
+    "INTO alert(alert_rule_id, subject, observed_value, threshold, message)"
+    " SELECT alert_rule_id, subject, 9, threshold, message FROM alert WHERE id = ?1"
+)
+
+FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "an alert somebody is at, by REPLACE of the open one": (
+        "alert",
+        f"{TAKEN}; REPLACE {AGAIN}",
+        "alert.alert_status.transition",
     ),
 }
