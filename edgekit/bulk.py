@@ -251,7 +251,7 @@ def _fixed(
     have = _shape(table, version, db.current().site) - set(names)
     at = "'" + change.at + "'"
     literals = {
-        "organization_id": "1",
+        "organization_id": str(db.current().session.organization_id),
         "created_by": str(db.current().actor_id),
         "created_at": at,
         "updated_at": at,

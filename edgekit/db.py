@@ -11,11 +11,10 @@ connection per thread. Whatever works on a file that is not the opened one (veri
 
 from __future__ import annotations
 
-import getpass
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,10 +27,12 @@ from edgekit.errors import (
     NotFoundError,
     UnavailableError,
 )
+from edgekit.isolation.session import read_session, resolve_actor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from edgekit.isolation.session import Session
     from edgekit.sqlite import Change
 
 _KEEP_SECONDS = 60.0
@@ -46,6 +47,14 @@ moment: object = object()
 
 class _File(peewee.SqliteDatabase):
     """Peewee's database, naming the reference that is missing where SQLite does not."""
+
+    session: Session | None = None
+
+    def _connect(self) -> Any:
+        connection = super()._connect()  # type: ignore[misc]
+        if self.session is not None:  # of another thread
+            _confine(connection, self.session)
+        return connection
 
     def rollback(self) -> Any:
         # A full disk makes SQLite undo everything at once: a second ROLLBACK would hide why.
@@ -65,6 +74,12 @@ class _File(peewee.SqliteDatabase):
             raise named from error
 
 
+def _confine(connection: sqlite3.Connection, session: Session) -> None:
+    from edgekit.isolation.confined import confine  # most sessions see everything and never need it
+
+    confine(connection, session)
+
+
 class Database:
     """One opened file. Use it as a context manager."""
 
@@ -78,13 +93,14 @@ class Database:
         if row is None:
             raise CorruptError(f"{path} has no row in `system`.", hint="Run: edgekit doctor")
         self.site: str = row[0]
-        self.actor_id: int = self._user_id(actor)
+        self.session: Session = read_session(self.connection(), actor)
+        """Who works, and what they may do."""
+        self.actor_id: int = self.session.user_id
+        if not self.session.sees_all:
+            _confine(self.connection(), self.session)
+            database.session = self.session
         self.keeper: Callable[[sqlite3.Connection, Path], None] | None = None
         self._kept_at = time.monotonic()
-
-    def _user_id(self, username: str) -> int:
-        row = self.connection().execute("SELECT id FROM user WHERE username = ?", (username,)).fetchone()
-        return int(row[0])
 
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection."""
@@ -133,7 +149,11 @@ class Database:
     def keep(self) -> None:
         """Let the keeper of the log look at it, which seals where much waits; do nothing inside a change."""
         if self.keeper is not None and self.open_change is None and not self._database.is_closed():
-            self.keeper(self.connection(), self.path)
+            if self.session.sees_all:
+                self.keeper(self.connection(), self.path)
+            else:  # what keeps the log has to see all of it
+                with closing(sqlite.connect(self.path)) as whole:
+                    self.keeper(whole, self.path)
             self._kept_at = time.monotonic()
 
     def _settle(self) -> None:
@@ -198,14 +218,18 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
     path = Path(path)
     sqlite.probe(path)  # says clearly what is wrong with the file before Peewee meets it
     database = _File(
-        str(path), lock_type="IMMEDIATE", timeout=sqlite.BUSY_SECONDS, pragmas=dict(sqlite.PRAGMAS)
+        str(path),
+        lock_type="IMMEDIATE",
+        timeout=sqlite.BUSY_SECONDS,
+        pragmas=dict(sqlite.PRAGMAS),
+        factory=sqlite.Connection,
     )
     try:
         database.connect()
         connection = database.connection()
         if connection.execute("SELECT durability FROM system").fetchone() == ("full",):
             database.pragma("synchronous", "full", permanent=True)
-        known, login = _resolve_actor(connection, actor)
+        known, login = resolve_actor(connection, actor)
         sqlite.clear_gate(connection)
         opened = Database(path, database, known, login)
     except BaseException as error:
@@ -241,21 +265,3 @@ def change(*, reason: str | None = None, correlation_id: str | None = None) -> I
     """Open a change of the opened file; see `Database.change`."""
     with current().change(reason=reason, correlation_id=correlation_id) as opened:
         yield opened
-
-
-def _resolve_actor(connection: sqlite3.Connection, actor: str | None) -> tuple[str, str | None]:
-    """Return the user's name as stored, and the login to note where the system user stands in."""
-    wanted = actor
-    if wanted is None:
-        try:
-            wanted = getpass.getuser()
-        except (OSError, KeyError, ImportError):  # no login is known (a service, a container)
-            return sqlite.SYSTEM_USER, None
-    row = connection.execute("SELECT username FROM user WHERE username = ?", (wanted,)).fetchone()
-    if row is not None:
-        return row[0], None
-    if actor is not None:
-        raise NotFoundError(
-            f"There is no user {actor!r} in this file.", hint="Leave --actor out, or add the user first."
-        )
-    return sqlite.SYSTEM_USER, wanted

@@ -43,7 +43,8 @@ def translate(error: BaseException, connection: sqlite3.Connection | None = None
     text = str(original)
     # Not by our words alone: a damaged schema may quote them too. Python 3.11 has no name for a wrong type.
     if isinstance(original, sqlite3.IntegrityError):
-        return _rule(text, connection)
+        rule = _rule(text, connection)
+        return DeniedError(rule.message) if rule.code == "denied" else rule
     if match := _NOW.search(text):
         return _now(match[1])
     return _view(text) or _condition(name, text)

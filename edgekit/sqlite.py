@@ -33,6 +33,10 @@ PRAGMAS: dict[str, object] = {
 """What every connection of ours is given."""
 
 
+class Connection(sqlite3.Connection):
+    """A connection that may be told what its user sees; see `edgekit.isolation`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """An open change: who writes, under which correlation id, since when (UTC text)."""
@@ -124,7 +128,9 @@ def _reach(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _reach_uri(uri: str, *, read_only: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection
+    )
     try:
         if read_only:
             connection.execute("PRAGMA query_only = 1")

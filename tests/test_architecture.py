@@ -31,6 +31,7 @@ ORDER = [
     {"rules"},
     {"dictionary", "naming"},
     {"sqlite"},
+    {"isolation"},
     {"db"},
     {"cache"},
     {"models", "bulk"},

@@ -44,7 +44,7 @@ def table_name(model: Any) -> str:
 
 def python_default(field: Any) -> object:
     if callable(field.default):
-        return {"now": PATTERN, "actor_id": 1, "dict": "{}"}[field.default.__name__]
+        return {"now": PATTERN, "actor_id": 1, "organization_id": 1, "dict": "{}"}[field.default.__name__]
     return int(field.default) if isinstance(field.default, bool) else field.default
 
 

@@ -49,7 +49,7 @@ def place_options(body: Body) -> Body:
 
 
 def opened(body: Body) -> Body:
-    """Open the file of `--db`, as `--actor`, while the command runs."""
+    """Open the file of `--db`, while the command runs: as `--actor`, who sees and changes what they may."""
 
     @wraps(body)
     @click.pass_obj
@@ -63,18 +63,36 @@ def opened(body: Body) -> Body:
 
 
 def connected(body: Body) -> Body:
-    """Give the command a plain connection, for reading, to the file of `--db` as its first argument."""
+    """Give the command a plain connection, for reading as `--actor`, to the file of `--db`."""
 
     @wraps(body)
     @click.pass_obj
     def run(settings: Settings, /, *args: Any, **kwargs: Any) -> Any:
         from contextlib import closing
-        from pathlib import Path
 
-        from edgekit import sqlite
+        from edgekit.isolation.opening import connect
 
-        with closing(sqlite.connect(settings.db, read_only=True)) as connection:
-            sqlite.check_version(connection, Path(settings.db))
+        with closing(connect(settings.db, actor=settings.actor)) as connection:
             return body(connection, *args, **kwargs)
 
     return run
+
+
+def whole_file(right: str, doing: str) -> Callable[[Body], Body]:
+    """Run a command on the path of `--db` only for who may do what concerns the whole file.
+
+    In a file of several organizations that is who sees all of them, else who has the right.
+    """
+
+    def decorate(body: Body) -> Body:
+        @wraps(body)
+        @click.pass_context
+        def run(context: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+            from edgekit.isolation.opening import require_file
+
+            require_file(context.obj.db, right, doing, actor=context.obj.actor)
+            return context.invoke(body, *args, **kwargs)
+
+        return run
+
+    return decorate

@@ -16,14 +16,19 @@ _COLUMNS = (
 _FROM = (
     " FROM integration_template t JOIN integration_type i ON i.id = t.integration_type_id"
     " JOIN template_category c ON c.id = t.template_category_id WHERE t.status_id = 1"
-    # What is made of a template belongs to organization 1: those of another are none of its business.
-    " AND (t.organization_id IS NULL OR t.organization_id = 1)"
+    # What is made of it belongs to the user's organization: those of another are none of its business.
+    " AND (t.organization_id IS NULL OR t.organization_id = :organization)"
 )
+
+
+def _rows(condition: str, **values: Any) -> list[dict[str, Any]]:
+    own = {"organization": db.current().session.organization_id}
+    return db.query(f"SELECT {_COLUMNS}{_FROM} {condition}", {**own, **values})
 
 
 def list_templates() -> list[dict[str, Any]]:
     """Return the newest version of each template: code, version, name, description, type and category."""
-    rows = db.query(f"SELECT {_COLUMNS}{_FROM} ORDER BY t.code, t.id")
+    rows = _rows("ORDER BY t.code, t.id")
     newest = {row["code"]: row for row in rows}
     shown = (
         "code",
@@ -39,7 +44,7 @@ def list_templates() -> list[dict[str, Any]]:
 
 def show_template(code: str) -> dict[str, Any]:
     """Return one template whole, its JSON parts read. Raise NotFoundError with the codes that come close."""
-    rows = db.query(f"SELECT {_COLUMNS}{_FROM} AND t.code = ? ORDER BY t.id DESC LIMIT 1", (code,))
+    rows = _rows("AND t.code = :code ORDER BY t.id DESC LIMIT 1", code=code)
     if not rows:
         known = [row["code"] for row in list_templates()]
         close = get_close_matches(code, known, n=2) or known

@@ -164,6 +164,14 @@ def actor_id() -> int:
         return 1  # a row made in memory, with no file open; saving it sets who it was
 
 
+def organization_id() -> int:
+    """Return whose a row is that says nothing of it: that of the user, the first for who sees all."""
+    try:
+        return db.current().session.organization_id
+    except NotFoundError:
+        return 1
+
+
 def _require_change() -> None:
     if db.current().open_change is None:
         raise InvalidError("open a change first: a row is written only inside db.change()")

@@ -14,6 +14,7 @@ from edgekit.models.base import (
     Row,
     TimeField,
     now,
+    organization_id,
     reference,
 )
 from edgekit.models.configuration import Configuration
@@ -124,7 +125,7 @@ class ClientCustomization(BusinessRow):
 class ConsultationSession(BusinessRow):
     """A consultation, with a client or with a lead who may become one."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     client: Any = reference(Client, null=True)
     client_id: int | None

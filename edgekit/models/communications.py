@@ -6,7 +6,15 @@ from typing import Any
 
 import peewee
 
-from edgekit.models.base import BusinessRow, JsonField, ReferenceRow, SchemaField, TimeField, reference
+from edgekit.models.base import (
+    BusinessRow,
+    JsonField,
+    ReferenceRow,
+    SchemaField,
+    TimeField,
+    organization_id,
+    reference,
+)
 from edgekit.models.entities import EntityReferenceType
 from edgekit.models.parties import Organization
 from edgekit.models.reference import CommunicationDirection, RelationshipType
@@ -58,7 +66,7 @@ class Communication(BusinessRow):
     """One exchange: from whom, to whom, about what, by which channel, and how it went."""
 
     uuid: Any = peewee.TextField(unique=True)
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     communication_type: Any = reference(CommunicationType)
     communication_type_id: int

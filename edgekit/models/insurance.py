@@ -6,14 +6,14 @@ from typing import Any
 
 import peewee
 
-from edgekit.models.base import BusinessRow, DateField, TimeField, reference
+from edgekit.models.base import BusinessRow, DateField, TimeField, organization_id, reference
 from edgekit.models.parties import Organization, Producer, Program
 
 
 class Insured(BusinessRow):
     """A customer: a person or household that is or may become insured."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     customer_number: Any = peewee.TextField()
     name: Any = peewee.TextField()
@@ -31,7 +31,7 @@ class Insured(BusinessRow):
 class Quote(BusinessRow):
     """An offer."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     quote_number: Any = peewee.TextField()
     program: Any = reference(Program, null=True)
@@ -49,7 +49,7 @@ class Quote(BusinessRow):
 class Policy(BusinessRow):
     """A contract of insurance for a time."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     policy_number: Any = peewee.TextField()
     program: Any = reference(Program, null=True)
@@ -73,7 +73,7 @@ class Policy(BusinessRow):
 class Driver(BusinessRow):
     """A person who drives."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     first_name: Any = peewee.TextField(null=True)
     last_name: Any = peewee.TextField()
@@ -91,7 +91,7 @@ class Driver(BusinessRow):
 class Vehicle(BusinessRow):
     """A vehicle."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     vin: Any = peewee.TextField(null=True)
     model_year: Any = peewee.IntegerField(null=True)
@@ -110,7 +110,7 @@ class Vehicle(BusinessRow):
 class Claim(BusinessRow):
     """A loss reported under a policy."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     claim_number: Any = peewee.TextField()
     policy: Any = reference(Policy)

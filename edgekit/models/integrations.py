@@ -17,6 +17,7 @@ from edgekit.models.base import (
     VersionedRow,
     actor_id,
     now,
+    organization_id,
     reference,
     user_reference,
 )
@@ -62,7 +63,7 @@ class Integration(VersionedRow):
     integration_name: Any = peewee.TextField()
     integration_type: Any = reference(IntegrationType)
     integration_type_id: int
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
     entity: Any = reference(Entity, null=True, unique=True)
     entity_id: int | None
@@ -112,7 +113,7 @@ class IntegrationMapping(VersionedRow):
     mapping_notes: Any = peewee.TextField(null=True)
     change_reason: Any = peewee.TextField(default="new_integration")
     test_coverage: Any = peewee.FloatField(null=True)
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
 
     class Meta:
@@ -136,7 +137,7 @@ class IntegrationMappingTest(BusinessRow):
     execution_time_ms: Any = peewee.IntegerField(null=True)
     error_message: Any = peewee.TextField(null=True)
     last_run_at: Any = TimeField(null=True)
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
 
     class Meta:
@@ -156,7 +157,7 @@ class IntegrationPipelineDefinition(VersionedRow):
     dead_letter_config: Any = JsonField(null=True)
     performance_config: Any = JsonField(null=True)
     monitoring_config: Any = JsonField(null=True)
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
 
 
@@ -175,7 +176,7 @@ class IntegrationTransformation(VersionedRow):
     timeout_seconds: Any = peewee.IntegerField(default=30)
     error_output_schema: Any = SchemaField(null=True)
     test_cases: Any = JsonField(null=True)
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
 
 
@@ -269,5 +270,5 @@ class IntegrationTemplateInstance(BusinessRow):
     deployment_status: Any = peewee.TextField(default="draft")
     deployed_at: Any = TimeField(null=True)
     deployed_by: Any = user_reference(column_name="deployed_by", null=True)
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None

@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from edgekit.models.base import BusinessRow, TimeField, reference
+from edgekit.models.base import BusinessRow, TimeField, organization_id, reference
 from edgekit.models.reference import LicenseTier, Role
 
 
@@ -40,7 +40,7 @@ class User(BusinessRow):
 class Program(BusinessRow):
     """A line of business with its own rules, such as AUTO."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     code: Any = peewee.TextField()
     name: Any = peewee.TextField()
@@ -53,7 +53,7 @@ class Program(BusinessRow):
 class Producer(BusinessRow):
     """Somebody who sells: an agent, a broker, an office."""
 
-    organization: Any = reference(Organization, default=1)
+    organization: Any = reference(Organization, default=organization_id)
     organization_id: int
     code: Any = peewee.TextField()
     name: Any = peewee.TextField()

@@ -15,6 +15,7 @@ from edgekit.models.base import (
     TimeField,
     actor_id,
     now,
+    organization_id,
     reference,
     user_reference,
 )
@@ -56,7 +57,7 @@ class IntegrationSchedule(BusinessRow):
     missed_execution_policy: Any = peewee.TextField(default="skip")
     is_failure_notified: Any = peewee.BooleanField(default=True)
     execution_parameters: Any = JsonField(null=True)
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
 
     @classmethod
@@ -177,7 +178,7 @@ class IntegrationExecution(BusinessRow):
     error_message: Any = peewee.TextField(null=True)
     error_data: Any = JsonField(null=True)
     correlation_id: Any = peewee.TextField()
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
 
 
@@ -200,7 +201,7 @@ class IntegrationScheduleExecution(BusinessRow):
     warning_count: Any = peewee.IntegerField(default=0)
     execution_notes: Any = peewee.TextField(null=True)
     correlation_id: Any = peewee.TextField()
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
 
     class Meta:
@@ -249,7 +250,7 @@ class IntegrationLog(Row):
     retry_count: Any = peewee.IntegerField(default=0)
     correlation_id: Any = peewee.TextField()
     external_reference: Any = peewee.TextField(null=True)
-    organization: Any = reference(Organization, null=True, default=1)
+    organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
     created_by: Any = user_reference(column_name="created_by", default=actor_id)
     created_at: Any = TimeField(default=now)

@@ -29,7 +29,7 @@ def add(table: str, given: Mapping[str, Any]) -> dict[str, Any]:
     shape = read_shape(connection, table)
     _require(shape, shape.adds)
     with db.change(reason=f"{shape.command} add"):
-        row = values.read(connection, shape, given)
+        row = values.read(connection, shape, _with_organization(shape, given))
         if "uuid" in shape.columns:
             row["uuid"] = str(uuid.uuid4())
         if "created_by" in shape.columns:
@@ -43,6 +43,15 @@ def add(table: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if model:
             model.settle(row)
     return show(connection, shape.name, int(key or 0))
+
+
+def _with_organization(shape: Shape, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a user adds who belongs to an organization is its, unless another is named."""
+    session = db.current().session
+    names = {"organization", "organization_id"}
+    if session.sees_all or "organization_id" not in shape.columns or names & given.keys():
+        return given
+    return {**given, "organization_id": session.organization_id}
 
 
 def set_values(table: str, which: str | int, given: Mapping[str, Any]) -> dict[str, Any]:
