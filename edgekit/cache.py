@@ -166,19 +166,19 @@ def _start(state: _State, database: db.Database, connection: sqlite3.Connection)
     state.database = database
     state.kept = []
     state.generation += 1
-    (state.seq,) = connection.execute("SELECT ifnull(max(seq), 0) FROM audit_log").fetchone()
+    (state.seq,) = connection.execute("SELECT ifnull(max(seq), 0) FROM main.audit_log").fetchone()
     state.names = dict(connection.execute("SELECT id, name FROM audit_table").fetchall())
 
 
 def _forget(state: _State, connection: sqlite3.Connection) -> None:
     """Read the tail of the log and drop what was made of the tables in it."""
     state.generation += 1
-    (last,) = connection.execute("SELECT ifnull(max(seq), 0) FROM audit_log").fetchone()
+    (last,) = connection.execute("SELECT ifnull(max(seq), 0) FROM main.audit_log").fetchone()
     if not 0 <= last - state.seq <= LONGEST_TAIL:
         for kept in state.kept:
             kept.clear()
     else:
-        tail = "SELECT DISTINCT table_id FROM audit_log WHERE seq > ? AND seq <= ?"
+        tail = "SELECT DISTINCT table_id FROM main.audit_log WHERE seq > ? AND seq <= ?"
         numbers = [number for (number,) in connection.execute(tail, (state.seq, last))]
         if any(number not in state.names for number in numbers):  # a table tracked since
             state.names = dict(connection.execute("SELECT id, name FROM audit_table").fetchall())

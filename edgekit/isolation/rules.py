@@ -125,10 +125,10 @@ class Rules:
         ours = "1" if "organization_id" in columns else self._by_us(alias)
         return f"{seen} OR ({alias}.client_id IS NULL AND {ours})"
 
-    def _by_us(self, alias: str) -> str:
+    def _by_us(self, alias: str, column: str = "created_by") -> str:
         """Whoever made it belongs to the organization."""
         return (
-            f"{alias}.created_by IN (SELECT id FROM main.user"
+            f"{alias}.{column} IN (SELECT id FROM main.user"
             f" WHERE ifnull(organization_id, 1) = {self.session.organization_id})"
         )
 
@@ -159,7 +159,8 @@ class Rules:
         name = who.username.replace("'", "''")
         family = ", ".join(map(str, (who.organization_id, *who.ancestors)))
         looked_after = f"{alias}.created_by = {who.user_id} OR {alias}.assigned_manager_id = {who.user_id}"
-        of_ours = f"{alias}.organization_id = {who.organization_id} OR {self._by_us(alias)}"
+        by_us = " OR ".join(self._by_us(alias, column) for column in ("created_by", "assigned_manager_id"))
+        of_ours = f"{alias}.organization_id = {who.organization_id} OR {by_us}"
         return {
             "organization": f"{alias}.id IN ({family})"
             f" OR {alias}.parent_organization_id = {who.organization_id}"

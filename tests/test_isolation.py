@@ -1,0 +1,167 @@
+"""Who sees and changes what: two organizations in one file, and a user of each role of the second."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import edgekit
+from edgekit import rows
+from edgekit.errors import DeniedError, NotFoundError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekit.db import Database
+
+PEOPLE = [
+    ("ada", 1, "ADMIN"), ("uma", 1, "USER"), ("bea", 2, "ADMIN"), ("bob", 2, "USER"), ("vic", 2, "VIEWER"),
+    ("cleo", 2, "CURATOR"), ("ida", None, "ADMIN"), ("ned", None, None),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def two_pattern(pattern_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("two") / "two.db"
+    shutil.copyfile(pattern_file, path)
+    with edgekit.open(path, actor="system") as db, db.change():
+        run = db.connection().execute
+        run("INSERT INTO organization(id, code, name) VALUES (2, 'B', 'Bee'), (3, 'C', 'Below Bee')")
+        run("UPDATE organization SET parent_organization_id = 2 WHERE id = 3")
+        run("INSERT INTO role(code, name) VALUES ('CURATOR', 'Added by hand')")
+        for name, organization, role in PEOPLE:
+            run("INSERT INTO user(username, organization_id, role_id) VALUES"
+                " (?, ?, (SELECT id FROM role WHERE code = ?))", (name, organization, role))  # fmt: skip
+        run("INSERT INTO user(username, status_id) VALUES ('rex', 2)")
+        run("INSERT INTO program(id, organization_id, code, name)"
+            " VALUES (1, 1, 'A', 'Of A'), (2, 2, 'B', 'Of B')")  # fmt: skip
+        run("INSERT INTO client(id, organization_id, client_name, client_status_id, created_by,"
+            " assigned_manager_id)"
+            " SELECT 1, 3, 'Below', 1, 1, id FROM user WHERE username = 'bob'")  # fmt: skip
+        run("INSERT INTO orchestration_workflow(id, uuid, workflow_name, workflow_type_id, client_id,"
+            " correlation_id, workflow_definition, created_by) SELECT column1, 'ux' || hex(randomblob(17)),"
+            " column2, 1, column3, 'c', ?, id"
+            " FROM (VALUES (1, 'of it', 1), (2, 'of nobody', NULL)), user WHERE username = 'bea'",
+            ('{"steps": [{"name": "a", "type": "b"}]}',))  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def two(tmp_path: Path, two_pattern: Path) -> Path:
+    return shutil.copyfile(two_pattern, tmp_path / "two.db")
+
+
+def column(db: Database, sql: str) -> list[Any]:
+    return [row[0] for row in db.connection().execute(sql)]
+
+
+@pytest.mark.ledger("C-24", "S4-93")
+@pytest.mark.parametrize(
+    ("who", "programs"),
+    [("ada", ["A"]), ("uma", ["A"]), ("bea", ["B"]), ("bob", ["B"]), ("vic", ["B"]), ("cleo", ["B"]),
+     ("ned", ["A"]), ("ida", ["A", "B"]), ("system", ["A", "B"])],
+)  # fmt: skip
+def test_each_sees_the_rows_of_the_own_organization(two: Path, who: str, programs: list[str]) -> None:
+    with edgekit.open(two, actor=who) as db:
+        assert column(db, "SELECT code FROM program ORDER BY id") == programs
+        assert column(db, "SELECT code FROM active_program ORDER BY id") == programs
+        assert [row["code"] for row in rows.list_rows(db.connection(), "program")] == programs
+        logged = column(db, "SELECT record_key FROM audit_entry WHERE table_name = 'program' ORDER BY 1")
+        assert logged == [{"A": 1, "B": 2}[code] for code in programs]
+
+
+@pytest.mark.ledger("S3-88", "S3-90")
+def test_rows_of_a_client_are_for_who_looks_after_it(two: Path) -> None:
+    seen = {}
+    for who in ("bob", "bea", "vic", "ada", "ned", "ida"):
+        with edgekit.open(two, actor=who) as db:
+            seen[who] = column(db, "SELECT id FROM orchestration_workflow ORDER BY id")
+    assert seen == {"bob": [1], "bea": [1, 2], "vic": [], "ada": [1], "ned": [], "ida": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("who", "sql", "said"),
+    [
+        ("bob", "INSERT INTO program(organization_id, code, name) VALUES (1, 'X', 'x')", "must belong to"),
+        ("bob", "UPDATE program SET organization_id = 1", "organization of bob"),
+        ("bob", "INSERT INTO producer(code, organization_id, name, program_id) VALUES (2, 2, '', 1)", "ref"),
+        ("bob", "INSERT INTO role(code, name) VALUES ('ROOT', 'root')", "common to all"),
+        ("bob", "UPDATE user SET role_id = 1 WHERE username = 'bob'", "not changed, by bob"),
+        ("bob", "UPDATE user SET organization_id = 1 WHERE username = 'bob'", "not changed, by bob"),
+        ("bob", "UPDATE user SET email = 'x@example.com' WHERE username = 'bea'", "not changed, by bob"),
+        ("bob", "INSERT INTO user(username, organization_id) VALUES ('new', 2)", "organization of bob"),
+        ("bea", "INSERT INTO user(username, role_id) VALUES ('new', 1)", "organization of bea"),
+        ("bea", "UPDATE user SET organization_id = NULL WHERE username = 'bea'", "organization of bea"),
+        ("bea", "UPDATE organization SET parent_organization_id = 1 WHERE id = 2", "common to all"),
+        ("vic", "UPDATE program SET name = 'x'", "VIEWER"),
+        ("cleo", "UPDATE program SET name = 'x'", "VIEWER"),
+        ("bob", "UPDATE integration_template SET description = 'x'", "not changed, by bob"),
+    ],
+)  # fmt: skip
+def test_what_may_not_be_written_is_refused(two: Path, who: str, sql: str, said: str) -> None:
+    with edgekit.open(two, actor=who) as db, pytest.raises(DeniedError, match=said), db.change():
+        db.connection().execute(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["UPDATE program SET name = 'taken' WHERE id = 1", "DELETE FROM program WHERE id = 1",
+     'WITH x AS (SELECT 1 AS id) UPDATE OR IGNORE "program" SET name = \'\' WHERE id IN (SELECT id FROM x)',
+     "INSERT INTO program(organization_id, code, name) SELECT 2, 'copy', name FROM program WHERE id = 1"],
+)  # fmt: skip
+def test_what_is_not_seen_is_not_touched(two: Path, sql: str) -> None:
+    with edgekit.open(two, actor="bea") as db, db.change():
+        assert db.connection().execute(sql).rowcount in {0, -1}
+    with edgekit.open(two, actor="system") as db:
+        assert column(db, "SELECT name FROM program ORDER BY id") == ["Of A", "Of B"]
+
+
+def test_the_way_around_the_view_is_shut(two: Path) -> None:
+    with edgekit.open(two, actor="bea") as db:
+        for sql in ("SELECT name FROM main.program", "/* */ UPDATE main.program SET name = 'x'"):
+            with pytest.raises(Exception, match=r"prohibited|not authorized"):
+                db.connection().execute(sql)
+        with pytest.raises(DeniedError, match="ATTACH"):
+            db.connection().execute("ATTACH 'other.db' AS other")
+        with pytest.raises(DeniedError, match="Scripts"):
+            db.connection().executescript("DELETE FROM program")
+
+
+def test_a_roll_back_leaves_nothing_open(two: Path) -> None:
+    with edgekit.open(two, actor="bea") as db:
+        with pytest.raises(ZeroDivisionError), db.change():
+            assert column(db, "SELECT code FROM program") == ["B"]
+            raise ZeroDivisionError
+        assert column(db, "SELECT code FROM program") == ["B"]
+        with db.change():
+            with pytest.raises(ZeroDivisionError), db.change():
+                db.connection().execute("UPDATE producer SET name = 'x'")
+                raise ZeroDivisionError
+            db.connection().execute("UPDATE program SET name = 'taken' WHERE id = 1")
+    with edgekit.open(two, actor="system") as db:
+        assert column(db, "SELECT name FROM program WHERE id = 1") == ["Of A"]
+
+
+def test_what_a_user_adds_belongs_to_the_own_organization(two: Path) -> None:
+    with edgekit.open(two, actor="bob") as db:
+        added = rows.add("producer", {"code": "NEW", "name": "New"})
+        assert added["organization_id"] == 2
+        with pytest.raises(NotFoundError):
+            rows.set_values("program", "A", {"name": "x"})
+        with db.change():
+            db.connection().execute("UPDATE user SET email = 'bob@example.com' WHERE username = 'bob'")
+
+
+def test_each_thread_is_held_to_the_same(two: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with edgekit.open(two, actor="bob") as db, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(column, db, "SELECT code FROM program").result() == ["B"]
+        pool.submit(db._database.close).result()
+
+
+def test_a_retired_user_does_nothing(two: Path) -> None:
+    with pytest.raises(DeniedError, match="retired"):
+        edgekit.open(two, actor="rex")
