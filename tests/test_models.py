@@ -131,7 +131,7 @@ def customer(**values: Any) -> models.Insured:
 
 def test_a_row_says_who_made_it_and_who_changed_it_last(edge_file: Path) -> None:
     with edgekit.open(edge_file, actor="system") as edge, edge.change():
-        maria = models.User.create(username="maria")
+        maria = models.User.create(username="maria", role=1)
         made = customer()
         assert (made.created_by, made.updated_by) == (1, None)
         assert made.created_at == made.updated_at
