@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HEAVY = {
     "apscheduler", "asyncio", "cryptography", "filelock", "httpx2", "jsonschema", "jsonschema_rs", "keyring",
-    "msgspec", "peewee", "platformdirs", "psycopg", "regex", "rich", "sqlite_utils", "stamina",
+    "msgspec", "openfeature", "peewee", "platformdirs", "psycopg", "regex", "rich", "sqlite_utils", "stamina",
 }  # fmt: skip
 
 PROBE = """

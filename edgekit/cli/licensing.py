@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli import license_files
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, opened
 from edgekit.cli.show import show
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 @click.group(cls=Group)
 def licensing() -> None:
     """Ask what is licensed and why, license features, and count their use."""
+
+
+for _command in license_files.COMMANDS:
+    licensing.add_command(_command)
 
 
 def place_options(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,6 +60,7 @@ def check(feature: str, as_json: bool, **place: Any) -> None:
     from edgekit import licensing as lib
 
     show(_answer(lib.check(feature, **place)), as_json)
+    license_files.warn_of_clock()
 
 
 def _answer(decision: Decision) -> dict[str, Any]:
@@ -82,6 +88,7 @@ def explain(feature: str, as_json: bool, **place: Any) -> None:
     from edgekit import licensing as lib
 
     show(lib.explain(feature, **place), as_json, view=_explained)
+    license_files.warn_of_clock()
 
 
 def _explained(found: Explanation) -> dict[str, Any]:

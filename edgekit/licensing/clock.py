@@ -121,6 +121,11 @@ def effective_now(now: datetime | None = None) -> datetime:
     return read(db.connection(), now).effective
 
 
+def warning(now: datetime | None = None) -> str | None:
+    """Return what the user of the opened file is to be told of the clock, None if it is right."""
+    return read(db.connection(), now).warning
+
+
 def advance(to: datetime) -> None:
     """Note within the open change that it was at least this late; what was seen later stays."""
     _store(db.connection(), "max(ifnull(clock_at, ''), ?)", to, db.current().actor_id)

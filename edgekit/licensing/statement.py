@@ -225,6 +225,11 @@ def _summary(document: dict[str, Any]) -> list[str]:
     return [*lines, f"Use it with: {_USES[kind]}"]
 
 
+def describe(statement: Statement) -> str:
+    """Say in one line what a statement is."""
+    return _summary(statement.document)[0]
+
+
 def _features(grants: Any) -> str:
     if not isinstance(grants, list) or not grants:
         return "-"
