@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import sqlite3
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +20,6 @@ from edgekit.file import rebuild as module
 from edgekit.file.migrate import Target, migrate, repair_triggers, roll_back
 from edgekit.file.restore import restore
 from edgekit.file.verify import findings, verify
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # What a real one does: rebuild a table others refer to, add one with an index, move rows.
 GOOD = """
@@ -91,6 +90,41 @@ def _dump(path: Path) -> list[str]:
 
 def _backups(path: Path) -> list[Path]:
     return sorted(path.parent.glob("*.edgekit-backup.zip"))
+
+
+def _stored(path: Path) -> dict[str, tuple[list[str], set[Any]]]:
+    """Read the columns and rows of every table but the log."""
+    connection = sqlite3.connect(path)
+    tables = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
+        " AND name NOT GLOB 'audit_*' AND name <> 'schema_migration'"
+    ).fetchall()
+    found = {}
+    for (table,) in tables:
+        rows = connection.execute(f"SELECT * FROM {table}")
+        found[table] = [column[0] for column in rows.description], set(rows)
+    connection.close()
+    return found
+
+
+def test_a_file_of_schema_3_keeps_every_row_and_becomes_what_a_new_one_is(tmp_path: Path) -> None:
+    path = tmp_path / "agency.db"
+    packed = Path(__file__).parent / "data" / "agency_v3.db.xz"  # the demo, clients and the sample rows
+    path.write_bytes(lzma.decompress(packed.read_bytes()))
+    before = _stored(path)
+    assert sum(len(rows) for _, rows in before.values()) > 1000
+    would = migrate(path, dry_run=True)
+    assert _stored(path) == before
+    assert migrate(path)[:-1] == would
+    assert verify(path) == []  # its catalogue is the pristine one, its log and seals hold
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    for table, (columns, rows) in before.items():
+        there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+        assert set(columns) <= there, table
+        kept = set(connection.execute(f"SELECT {', '.join(columns)} FROM {table}"))
+        assert rows <= kept, table
+    connection.close()
 
 
 def test_a_migration_brings_the_file_to_the_new_schema(edge_file: Path, tmp_path: Path) -> None:
