@@ -81,7 +81,7 @@ def shown(edge: Database) -> list[dict[str, Any]]:
     return edge.query(f"SELECT {columns} FROM unified_client_dashboard ORDER BY client_name, client_id")
 
 
-@pytest.mark.ledger("S0-127", "S3-81")
+@pytest.mark.ledger("S0-35", "S0-42", "S0-127", "S3-81")
 def test_a_refresh_says_what_the_dashboard_says_and_writes_only_what_changed(edge: Database) -> None:
     assert monitoring.list_clients() == []
     first, second = add_clients(edge, 2)
