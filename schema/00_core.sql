@@ -40,6 +40,18 @@ CREATE TABLE environment (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
 
+-- Secrets default to it by its id.
+CREATE TRIGGER environment_kept_bi BEFORE INSERT ON environment WHEN (NEW.id = 1 OR NEW.code = 'PRODUCTION') AND EXISTS (SELECT 1 FROM environment WHERE id = 1) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|environment|id|protected|Environment 1 is PRODUCTION and stays so.');
+END;
+CREATE TRIGGER environment_kept_bu BEFORE UPDATE ON environment
+WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'PRODUCTION' ELSE NEW.id = 1 OR NEW.code = 'PRODUCTION' END BEGIN
+  SELECT RAISE(ABORT, 'EK|environment|id|protected|Environment 1 is PRODUCTION and stays so.');
+END;
+CREATE TRIGGER environment_kept_bd BEFORE DELETE ON environment WHEN OLD.id = 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|environment|id|protected|Environment 1 is PRODUCTION and stays so.');
+END;
+
 -- The one row is this installation: its identity across machines is `uuid`.
 CREATE TABLE system (
   id INTEGER PRIMARY KEY CONSTRAINT "system.id.single" CHECK (id = 1),

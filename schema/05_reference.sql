@@ -66,6 +66,18 @@ CREATE TABLE communication_direction (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 ) STRICT;
 
+-- Mappings default to it by its id.
+CREATE TRIGGER communication_direction_kept_bi BEFORE INSERT ON communication_direction WHEN (NEW.id = 1 OR NEW.code = 'INBOUND') AND EXISTS (SELECT 1 FROM communication_direction WHERE id = 1) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|communication_direction|id|protected|Communication direction 1 is INBOUND and stays so.');
+END;
+CREATE TRIGGER communication_direction_kept_bu BEFORE UPDATE ON communication_direction
+WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'INBOUND' ELSE NEW.id = 1 OR NEW.code = 'INBOUND' END BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_direction|id|protected|Communication direction 1 is INBOUND and stays so.');
+END;
+CREATE TRIGGER communication_direction_kept_bd BEFORE DELETE ON communication_direction WHEN OLD.id = 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_direction|id|protected|Communication direction 1 is INBOUND and stays so.');
+END;
+
 -- One row is a level at which something may be set. The narrower level (the higher number) wins over the wider ones.
 CREATE TABLE scope_type (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -9797,6 +9797,17 @@ WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'ACTIVE' OR NE
   SELECT RAISE(ABORT, 'EK|status|id|protected|Status 1 is ACTIVE and stays so.');
 END;
 
+DROP TRIGGER environment_kept_bi;
+CREATE TRIGGER environment_kept_bi BEFORE INSERT ON environment WHEN (NEW.id = 1 OR NEW.code = 'PRODUCTION') AND EXISTS (SELECT 1 FROM environment WHERE id = 1) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|environment|id|protected|Environment 1 is PRODUCTION and stays so.');
+END;
+
+DROP TRIGGER environment_kept_bu;
+CREATE TRIGGER environment_kept_bu BEFORE UPDATE ON environment
+WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'PRODUCTION' ELSE NEW.id = 1 OR NEW.code = 'PRODUCTION' END BEGIN
+  SELECT RAISE(ABORT, 'EK|environment|id|protected|Environment 1 is PRODUCTION and stays so.');
+END;
+
 DROP TRIGGER system_uuid_bi;
 CREATE TRIGGER system_uuid_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FROM system WHERE uuid IS NOT NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
@@ -9848,6 +9859,17 @@ DROP TRIGGER relationship_type_kept_bu;
 CREATE TRIGGER relationship_type_kept_bu BEFORE UPDATE ON relationship_type
 WHEN CASE WHEN OLD.id IN (1, 2) THEN NEW.id IS NOT OLD.id OR NEW.code IS NOT OLD.code ELSE NEW.id IN (1, 2) OR NEW.code IN ('PRIMARY', 'RELATED') END BEGIN
   SELECT RAISE(ABORT, 'EK|relationship_type|id|protected|Relationship types 1 and 2 are PRIMARY and RELATED and stay so.');
+END;
+
+DROP TRIGGER communication_direction_kept_bi;
+CREATE TRIGGER communication_direction_kept_bi BEFORE INSERT ON communication_direction WHEN (NEW.id = 1 OR NEW.code = 'INBOUND') AND EXISTS (SELECT 1 FROM communication_direction WHERE id = 1) BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|communication_direction|id|protected|Communication direction 1 is INBOUND and stays so.');
+END;
+
+DROP TRIGGER communication_direction_kept_bu;
+CREATE TRIGGER communication_direction_kept_bu BEFORE UPDATE ON communication_direction
+WHEN CASE WHEN OLD.id = 1 THEN NEW.id IS NOT 1 OR NEW.code IS NOT 'INBOUND' ELSE NEW.id = 1 OR NEW.code = 'INBOUND' END BEGIN
+  SELECT RAISE(ABORT, 'EK|communication_direction|id|protected|Communication direction 1 is INBOUND and stays so.');
 END;
 
 DROP TRIGGER organization_acyclic_bi;

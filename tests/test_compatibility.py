@@ -523,6 +523,12 @@ def test_the_documents_own_dashboard_agrees_where_it_has_one_row(agency: sqlite3
 
 @pytest.mark.ledger("S3-47", "S3-48", "C-84")
 def test_modules_are_shown_with_who_has_them(agency: sqlite3.Connection) -> None:
+    # What another client has bought is nobody else's: neither a second row nor another's licence.
+    agency.execute(
+        "INSERT INTO module_license(uuid, client_id, module_id, license_key_ciphertext, license_key_hash,"
+        " encryption_key_id) SELECT printf('%036d', 10 + id), 8, id, zeroblob(40), printf('%064d', 10 + id),"
+        " 1 FROM marketplace_module"
+    )
     found = rows(agency, "SELECT * FROM module_integration_view ORDER BY module_id, override_id")
     assert found == rows(agency, MODULES + "ORDER BY mm.id, cao.id")
     assert [(row["module_id"], row["client_id"], row["override_id"], row["enabled"]) for row in found] == [

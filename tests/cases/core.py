@@ -28,6 +28,21 @@ CLAIM = "UPDATE job SET job_status = 'running', runner_id = 'r', claimed_at = '2
 DONE = "UPDATE job SET job_status = 'completed', ended_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1"
 
 REFUSALS: dict[str, tuple[str | None, str, str]] = {
+    "environment_kept_bi": (
+        None,
+        "REPLACE INTO environment(code, name) VALUES ('production', 'x')",
+        "environment.id.protected",
+    ),
+    "environment_kept_bu": (
+        None,
+        "UPDATE environment SET code = 'OTHER' WHERE id = 1",
+        "environment.id.protected",
+    ),
+    "environment_kept_bd": (
+        None,
+        "DELETE FROM environment WHERE id = 1",
+        "environment.id.protected",
+    ),
     "job_transition_bi": (
         "job",
         (

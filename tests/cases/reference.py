@@ -13,6 +13,21 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 REFUSALS: dict[str, tuple[str | None, str, str]] = {
+    "communication_direction_kept_bi": (
+        None,
+        "REPLACE INTO communication_direction(code, name) VALUES ('inbound', 'x')",
+        "communication_direction.id.protected",
+    ),
+    "communication_direction_kept_bu": (
+        None,
+        "UPDATE communication_direction SET code = 'OTHER' WHERE id = 1",
+        "communication_direction.id.protected",
+    ),
+    "communication_direction_kept_bd": (
+        None,
+        "DELETE FROM communication_direction WHERE id = 1",
+        "communication_direction.id.protected",
+    ),
     "relationship_type_kept_bi": (
         None,
         "REPLACE INTO relationship_type(code, name) VALUES ('related', 'x')",
