@@ -210,3 +210,75 @@ def is_signed(public: bytes, data: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCost:
+    """What checking one password costs: Argon2id with so many KiB of memory and passes over it."""
+
+    memory: int = 19 * 1024
+    passes: int = 2
+
+
+PASSWORD_COST = PasswordCost()
+"""The least OWASP advises: 19 MiB and two passes, about 0.03 s."""
+
+_PASSWORD = re.compile(
+    r"\$(?:argon2id\$v=19\$m=(?P<m>\d{1,7}),t=(?P<t>\d{1,3}),p=1|scrypt\$ln=(?P<ln>\d{1,2}),r=8,p=1)"
+    r"\$(?P<salt>[A-Za-z0-9+/]{22})\$(?P<key>[A-Za-z0-9+/]{43})"
+)
+
+
+def hash_password(password: str, *, cost: PasswordCost | None = None) -> str:
+    """Return what a file keeps of a password: the algorithm, its cost, a salt and the hash, as text.
+
+    Argon2id, or scrypt where this build of OpenSSL has none.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    cost, salt = cost or PASSWORD_COST, os.urandom(16)
+    try:
+        name = f"argon2id$v=19$m={cost.memory},t={cost.passes},p=1"
+        key = _argon2(password, salt, cost.memory, cost.passes)
+    except UnsupportedAlgorithm:
+        name = f"scrypt$ln={SCRYPT_N.bit_length() - 1},r=8,p=1"
+        key = Scrypt(salt=salt.hex(), n=SCRYPT_N).derive(password)
+    return f"${name}${_b64(salt)}${_b64(key)}"
+
+
+def check_password(password: str, stored: str) -> bool:
+    """Tell whether a password is what a hash was made of. Raise CorruptError for one of no form we know."""
+    found = _PASSWORD.fullmatch(stored)
+    if found is None:
+        raise CorruptError(
+            "A stored password hash is damaged.", hint="Set it again: edgekit users password NAME"
+        )
+    salt = base64.b64decode(found["salt"] + "==")
+    if found["ln"] is not None:
+        kdf = Scrypt.from_dict(
+            {"algorithm": "scrypt", "salt": salt.hex(), "n": 2 ** int(found["ln"]), "r": 8, "p": 1}
+        )
+        key = kdf.derive(password)
+    else:
+        if int(found["m"]) > _MAX_SCRYPT_BYTES // 1024:
+            raise CorruptError("A stored password hash asks for more memory than anybody would choose.")
+        key = _argon2(password, salt, int(found["m"]), int(found["t"]))
+    return hmac.compare_digest(_b64(key), found["key"])
+
+
+def is_weak(stored: str, *, cost: PasswordCost | None = None) -> bool:
+    """Tell whether a hash was made at another cost than passwords are hashed at now."""
+    cost = cost or PASSWORD_COST
+    found = _PASSWORD.fullmatch(stored)
+    return found is None or (found["m"], found["t"]) != (str(cost.memory), str(cost.passes))
+
+
+def _argon2(password: str, salt: bytes, memory: int, passes: int) -> bytes:
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+    words = unicodedata.normalize("NFC", password).encode("utf-8", "surrogateescape")
+    return Argon2id(salt=salt, length=32, iterations=passes, lanes=1, memory_cost=memory).derive(words)
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii").rstrip("=")

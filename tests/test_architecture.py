@@ -36,7 +36,7 @@ ORDER = [
     {"cache"},
     {"models", "bulk"},
     {"audit"},
-    {"seeds", "rows"},
+    {"seeds", "rows", "access"},
     {"reference_table"},
     {"parties", "insurance", "entities"},
     {"scope"},

@@ -8,7 +8,14 @@ import click
 
 from edgekit import audit as lib
 from edgekit.cli.group import Group
-from edgekit.cli.options import anchor_option, connected, json_option, limit_option, quick_option
+from edgekit.cli.options import (
+    anchor_option,
+    connected,
+    json_option,
+    limit_option,
+    quick_option,
+    whole_file,
+)
 from edgekit.cli.show import cell, show
 
 if TYPE_CHECKING:
@@ -123,6 +130,7 @@ def as_of(connection: sqlite3.Connection, time: str, table: str, record: str | N
 
 @audit.command(example="edgekit audit seal")
 @json_option
+@whole_file("edit", "sealing the log")
 @click.pass_obj
 def seal(settings: Settings, as_json: bool) -> None:
     """Seal what is not sealed yet: from then on nobody can alter it unseen.
@@ -156,6 +164,7 @@ def _sealed(done: Any) -> dict[str, Any]:
 @archives_option
 @dir_option
 @json_option
+@whole_file("read", "checking the log")
 @click.pass_context
 def verify(
     context: click.Context, quick: bool, anchor: tuple[str, ...], archives: bool, named: tuple[str, ...],
@@ -190,6 +199,7 @@ def show_report(context: click.Context, report: Any, as_json: bool) -> None:
 @click.option("--reason", metavar="TEXT", required=True, help="Why the rows are right as they are.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @json_option
+@whole_file("administer", "accepting what was found")
 @click.pass_obj
 def accept(settings: Settings, reason: str, yes: bool, as_json: bool) -> None:
     """Take the rows as they are from now on, whatever the log says: after what verify found was looked into.
@@ -209,6 +219,7 @@ def accept(settings: Settings, reason: str, yes: bool, as_json: bool) -> None:
 @click.option("--before", metavar="TIME", help="Archive what is older; without it, all before this month.")
 @dir_option
 @json_option
+@whole_file("edit", "archiving the log")
 @click.pass_obj
 def archive(settings: Settings, before: str | None, folder: str | None, as_json: bool) -> None:
     """Copy the log, and what the integrations logged, into one archive for each calendar year.
@@ -236,6 +247,7 @@ def archive(settings: Settings, before: str | None, folder: str | None, as_json:
 @click.option("--dry-run", is_flag=True, help="Say what would be taken out, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @json_option
+@whole_file("administer", "pruning the log")
 @click.pass_obj
 def prune(
     settings: Settings, before: str | None, keep_years: int | None, folder: str | None, dry_run: bool,

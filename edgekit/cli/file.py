@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgekit.cli.group import Command, Settings
-from edgekit.cli.options import anchor_option, json_option, quick_option
+from edgekit.cli.options import anchor_option, json_option, quick_option, whole_file
 from edgekit.cli.show import cell, show
 
 
@@ -50,7 +50,7 @@ def status(settings: Settings, as_json: bool) -> None:
     """Show whose file it is, how many rows it has, what was changed last, and how the integrations do."""
     from edgekit.file.status import status as read_status
 
-    show(read_status(settings.db), as_json, view=_at_a_glance)
+    show(read_status(settings.db, actor=settings.actor), as_json, view=_at_a_glance)
 
 
 def _at_a_glance(found: Any) -> dict[str, Any]:
@@ -75,6 +75,7 @@ def _at_a_glance(found: Any) -> dict[str, Any]:
 @quick_option
 @anchor_option
 @json_option
+@whole_file("read", "checking the file")
 @click.pass_context
 def verify(context: click.Context, quick: bool, anchor: tuple[str, ...], as_json: bool) -> None:
     """Check the file: schema, triggers, pages, references, log, seals. Exit with 8 if anything is wrong."""
@@ -87,6 +88,7 @@ def verify(context: click.Context, quick: bool, anchor: tuple[str, ...], as_json
 @click.command(cls=Command, example="edgekit --db agency.db backup backups/")
 @click.argument("destination", metavar="DEST")
 @json_option
+@whole_file("edit", "backing up the file")
 @click.pass_obj
 def backup(settings: Settings, destination: str, as_json: bool) -> None:
     """Write a backup to DEST, a new file or a folder, while others may write; it is proven by opening it."""
@@ -147,6 +149,7 @@ def _restored(made: Any) -> dict[str, Any]:
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask before going back.")
 @json_option
+@whole_file("administer", "changing the schema")
 @click.pass_obj
 def migrate(settings: Settings, dry_run: bool, back_to: int | None, yes: bool, as_json: bool) -> None:
     """Bring the file to the schema of this program, behind a backup; repair what differs."""
@@ -165,6 +168,7 @@ def migrate(settings: Settings, dry_run: bool, back_to: int | None, yes: bool, a
 
 @click.command(cls=Command, example="edgekit --db agency.db doctor")
 @json_option
+@whole_file("read", "examining the file")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Say what is wrong with the file and its place, and what to do. Exit with 8 on an error."""

@@ -86,12 +86,12 @@ def whole_file(right: str, doing: str) -> Callable[[Body], Body]:
 
     def decorate(body: Body) -> Body:
         @wraps(body)
-        @click.pass_context
-        def run(context: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
             from edgekit.isolation.opening import require_file
 
-            require_file(context.obj.db, right, doing, actor=context.obj.actor)
-            return context.invoke(body, *args, **kwargs)
+            settings: Settings = click.get_current_context().obj
+            require_file(settings.db, right, doing, actor=settings.actor)
+            return body(*args, **kwargs)
 
         return run
 

@@ -61,7 +61,12 @@ def _own_table(word: str, database: str) -> str | None:
 
 def _group(word: str, table: str) -> Group:
     about = f"List, show and edit rows of {table}. See: edgekit schema show {table}"
-    return Group(word, commands=verbs(table, word), help=about)
+    commands = verbs(table, word)
+    if table == "user":
+        from edgekit.cli import access
+
+        commands |= {"password": access.password, "rights": access.rights}
+    return Group(word, commands=commands, help=about)
 
 
 def verbs(table: str, word: str) -> dict[str, click.Command]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit import sqlite
+from edgekit.errors import EdgekitError
 from edgekit.isolation.session import read_session, resolve_actor
 
 if TYPE_CHECKING:
     import os
-    import sqlite3
 
 
 def connect(path: str | os.PathLike[str], *, actor: str | None = None) -> sqlite3.Connection:
@@ -35,12 +37,15 @@ def connect(path: str | os.PathLike[str], *, actor: str | None = None) -> sqlite
 def require_file(path: str | os.PathLike[str], right: str, doing: str, *, actor: str | None = None) -> None:
     """Raise DeniedError unless a user may do what concerns the whole file, whatever its schema.
 
-    A file that is missing or damaged has nobody to ask: what is to be done says so itself.
+    A file that is missing or damaged has nobody to ask: whoever works on it next says what is wrong.
     """
-    if not Path(path).is_file():
-        return
-    connection = sqlite.connect(Path(path), read_only=True)
     try:
-        read_session(connection, resolve_actor(connection, actor)[0]).require_file(right, doing)
-    finally:
-        connection.close()
+        connection = sqlite.connect(Path(path), read_only=True)
+    except EdgekitError:
+        return
+    with closing(connection):
+        try:
+            session = read_session(connection, resolve_actor(connection, actor)[0])
+        except sqlite3.Error:
+            return
+    session.require_file(right, doing)
