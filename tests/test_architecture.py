@@ -25,7 +25,7 @@ PACKAGE = ROOT / "edgekit"
 ORDER = [
     {"errors", "clock"},
     {"schema"},
-    {"codec", "pattern", "crypto", "recurrence"},
+    {"codec", "pattern", "crypto", "recurrence", "masking"},
     {"jsonpath", "validate"},
     {"mapping"},
     {"rules"},
@@ -62,6 +62,7 @@ PURE = {
     "pattern",
     "crypto",
     "recurrence",
+    "masking",
     "jsonpath",
     "validate",
     "mapping",

@@ -177,9 +177,11 @@ def say_stopped(sentence: str) -> None:
 
 
 def _report(ctx: click.Context, error: EdgekitError) -> None:
-    click.echo(f"{click.style('error:', fg='red')} {error.message}", err=True)
+    from edgekit import masking
+
+    click.echo(f"{click.style('error:', fg='red')} {masking.secrets(error.message)}", err=True)
     if error.hint:
-        click.echo(f"{click.style('hint:', fg='yellow')} {error.hint}", err=True)
+        click.echo(f"{click.style('hint:', fg='yellow')} {masking.secrets(error.hint)}", err=True)
     ctx.exit(error.exit_code)
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from edgekit import masking
 from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-MASK = "***"
 
 
 class Credentials:
@@ -40,9 +38,7 @@ class Credentials:
 
     def mask(self, text: str) -> str:
         """Return the text with every secret in it, however it is written, replaced by `***`."""
-        for secret in sorted(self._masked, key=len, reverse=True):
-            text = text.replace(secret, MASK)
-        return text
+        return masking.secrets(masking.hide(text, self._masked))
 
     def bare(self, url: str) -> str:
         """Return a URL without the query parameters that carry secrets: so it may be kept."""
@@ -66,13 +62,7 @@ class Credentials:
             raise InvalidError(
                 f"The secret {key} is empty.", hint=f"Store it: edgekit vault set INTEGRATION {key}"
             )
-        self._masked |= {
-            secret,
-            quote(secret),
-            quote(secret, safe=""),
-            quote_plus(secret),
-            json.dumps(secret)[1:-1],
-        }
+        self._masked |= masking.variants(secret)
         return secret
 
     def _header(self, name: str, value: str) -> None:

@@ -7,7 +7,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from edgekit import connectors, db
+from edgekit import connectors, db, masking
 from edgekit.errors import ConflictError, InvalidError
 from edgekit.integrations import reading, templates
 from edgekit.models.integrations import (
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs"}
 """Settings that say where records go and what drives the source; all others are the connector's."""
 
-_LOGIN_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*@", re.IGNORECASE)
-_KEY_IN_QUERY = re.compile(
-    r"[?&](?:[^=&#]*[_-])?(?:api[_-]?key|access[_-]?key|passw(?:or)?d|pwd|secret|token|sig(?:nature)?)=[^&#]",
-    re.IGNORECASE,
-)
 _VAULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 
 _MAPPING_FIELDS = {
@@ -205,7 +200,9 @@ def _refuse_secrets(connection: Mapping[str, Any]) -> None:
     """
     kept = "Leave it out, and store it apart: edgekit vault set INTEGRATION KEY"
     for name, value in connection.items():
-        if isinstance(value, str) and (_LOGIN_IN_URL.match(value) or _KEY_IN_QUERY.search(value)):
+        if isinstance(value, str) and (
+            masking.LOGIN_IN_URL.match(value) or masking.KEY_IN_QUERY.search(value)
+        ):
             raise InvalidError(f"The setting {name} holds a secret in its address.", hint=kept)
     auth = connection.get("auth")
     for name, value in auth.items() if isinstance(auth, dict) else ():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import peewee
 
-from edgekit import clock, db
+from edgekit import clock, db, masking
 from edgekit.errors import CorruptError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -122,6 +122,22 @@ class SchemaField(JsonField):
             except ValueError as error:
                 raise InvalidError(f"{self.name} is not JSON: {error}") from error
         return super().db_value(value)
+
+
+class MaskedField(peewee.TextField):
+    """A text that is logged: without secrets, and without what tells of a person."""
+
+    def db_value(self, value: Any) -> Any:
+        """Write the text as it may be read."""
+        return masking.text(value) if isinstance(value, str) else value
+
+
+class MaskedJsonField(JsonField):
+    """A JSON object that is logged: masked by its keys."""
+
+    def db_value(self, value: Any) -> Any:
+        """Write the object as it may be read."""
+        return super().db_value(masking.document(value) if isinstance(value, dict) else value)
 
 
 def _dump(value: Any) -> str:

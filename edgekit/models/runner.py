@@ -11,6 +11,8 @@ from edgekit.models.base import (
     BusinessRow,
     DateField,
     JsonField,
+    MaskedField,
+    MaskedJsonField,
     Row,
     TimeField,
     actor_id,
@@ -175,8 +177,8 @@ class IntegrationExecution(BusinessRow):
     records_failed: Any = peewee.IntegerField(default=0)
     retry_count: Any = peewee.IntegerField(default=0)
     error_code: Any = peewee.TextField(null=True)
-    error_message: Any = peewee.TextField(null=True)
-    error_data: Any = JsonField(null=True)
+    error_message: Any = MaskedField(null=True)
+    error_data: Any = MaskedJsonField(null=True)
     correlation_id: Any = peewee.TextField()
     organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
@@ -240,16 +242,16 @@ class IntegrationLog(Row):
     communication: Any = reference(Communication, null=True)
     communication_id: int | None
     request_type: Any = peewee.TextField()
-    request_url: Any = peewee.TextField(null=True)
-    request_data: Any = JsonField(null=True)
-    response_data: Any = JsonField(null=True)
+    request_url: Any = MaskedField(null=True)
+    request_data: Any = MaskedJsonField(null=True)
+    response_data: Any = MaskedJsonField(null=True)
     response_code: Any = peewee.IntegerField(null=True)
     response_time_ms: Any = peewee.IntegerField(null=True)
     is_success: Any = peewee.BooleanField(default=True)
-    error_message: Any = peewee.TextField(null=True)
+    error_message: Any = MaskedField(null=True)
     retry_count: Any = peewee.IntegerField(default=0)
     correlation_id: Any = peewee.TextField()
-    external_reference: Any = peewee.TextField(null=True)
+    external_reference: Any = MaskedField(null=True)
     organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
     created_by: Any = user_reference(column_name="created_by", default=actor_id)
@@ -269,7 +271,7 @@ class DeadLetter(BusinessRow):
     step: Any = peewee.TextField()
     error_code: Any = peewee.TextField()
     error_field: Any = peewee.TextField(null=True)
-    error_message: Any = peewee.TextField()
+    error_message: Any = MaskedField()
     attempts: Any = peewee.IntegerField(default=1)
     replay_status: Any = peewee.TextField(default="pending")
     settled_at: Any = TimeField(null=True)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, codec, db
+from edgekit import clock, codec, db, masking
 from edgekit.errors import ConflictError, EdgekitError, InvalidError
 from edgekit.integrations import Plan, prepare
 from edgekit.models.runner import DeadLetter
@@ -78,7 +78,7 @@ def store(execution: Execution, plan: Plan, letters: Iterable[Letter]) -> None:
                 item.step,
                 item.code,
                 item.field,
-                item.message,
+                masking.text(item.message, about=item.field),
                 execution.correlation_id,
                 actor,
                 at,
@@ -119,7 +119,7 @@ def replay_dead_letter(letter_id: int) -> dict[str, Any]:
             attempts=DeadLetter.attempts + 1,
             step=step,
             error_code=error.code[:50],
-            error_message=error.message,
+            error_message=masking.text(error.message, about=getattr(error, "column", None)),
             error_field=getattr(error, "column", None),
         ).where(DeadLetter.id == letter_id).execute()
     raise InvalidError(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db
+from edgekit import clock, db, masking
 from edgekit.errors import EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, tables
 from edgekit.runner import dead_letters, execution, garbage, inputs, transform
@@ -167,11 +167,11 @@ def _log_attempts(plan: Plan, current: Execution, attempts: list[Attempt]) -> No
                 plan.integration_id,
                 current.id,
                 item.method,
-                item.url[:500],
+                masking.text(item.url)[:500],
                 item.response_code,
                 item.duration_ms,
                 int(item.error is None),
-                item.error,
+                masking.text(item.error) if item.error else None,
                 item.retry_number,
                 current.correlation_id,
                 item.external_reference,
