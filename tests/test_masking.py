@@ -29,11 +29,11 @@ def _nothing_noted() -> None:
     [
         ("GET https://u:p@host/a?token=abc&x=1 failed", "GET https://***@host/a?token=***&x=1 failed"),
         ("sent Bearer abcdef123456.x", "sent Bearer ***"),
-        ("""{'api_key': 'zz', "client secret": "q w", 'n': 3}""", """{'api_key': '***', "client secret": "***", 'n': 3}"""),
+        ("""{"api_key": "z", "client secret": "q w"}""", """{"api_key": "***", "client secret": "***"}"""),
         ("its license_number = D123-456, points: 3", "its license_number = ***, points: 3"),
         ("a.b@c.org, 123-45-6789, (206) 555-0100", "***, ***, ***"),
-        ("The run of 2026-01-31T09:05:00Z took 3 s: a token expired", "The run of 2026-01-31T09:05:00Z took 3 s: a token expired"),
-        ("program.code must be 'X'; see https://host/help?page=2", "program.code must be 'X'; see https://host/help?page=2"),
+        ("At 2026-01-31T09:05:00Z after 3 s: a token expired",) * 2,
+        ("program.code must be 'X'; see https://h/help?page=2",) * 2,
     ],
 )  # fmt: skip
 def test_a_text_is_masked_by_form_and_by_name(said: str, masked: str) -> None:
@@ -82,7 +82,7 @@ def test_what_is_logged_is_masked_for_every_reader(edge: Database, tmp_path: Pat
         "license_number,license_state,first_name,last_name,date_of_birth\nD1,CA,A,B,1980-13-45\n",
         encoding="utf-8",
     )
-    settings = {"path": str(tmp_path / "d.csv"), "table": "driver", "key": "license_number"}
+    settings = {"path": str(tmp_path / "d.csv"), "table": "driver", "key": "license_state,license_number"}
     integrations.create("people", template="csv-import", settings=settings)
     runner.run("people")
     told = f"it said {SECRET}; api_key=k99; mail a@b.org"
