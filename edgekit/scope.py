@@ -31,8 +31,6 @@ Named = int | str
 LEVELS = ("system", "organization", "program", "producer", "entity", "user")
 """What `parse` knows, the broadest first."""
 
-MAIN = 1
-"""The organization of what names none."""
 
 _LABELS = {
     "organization": "code",
@@ -129,7 +127,7 @@ def find(place: Place | str, *, organization: Named | None = None) -> Link:
     if place.level == "system" and organization is None:
         return chain()[0]
     if place.level in {"system", "organization"}:
-        code = next(code for code in (place.code, organization, MAIN) if code is not None)
+        code = next(code for code in (place.code, organization, main_organization()) if code is not None)
         links = _links(_read({"organization": code}))
         return [link for link in links if link.scope_type_id == links[0].scope_type_id][-1]
     given: dict[str, Any] = {place.level: place.code}
@@ -142,6 +140,11 @@ def find(place: Place | str, *, organization: Named | None = None) -> Link:
         raise InvalidError(f"The level {place.level} is switched off.", hint="See: edgekit scope-types list")
     owner = known.rows["organization"].id if organization is not None else row.organization_id
     return _scoped(level, row, owner)
+
+
+def main_organization() -> int:
+    """Return the organization meant where none is named: the user's; the first for who sees all."""
+    return db.current().session.organization_id
 
 
 class _Row(NamedTuple):
@@ -163,7 +166,7 @@ class _Known(NamedTuple):
 
 def _read(given: dict[str, Named]) -> _Known:
     shape = tuple((kind, isinstance(key, int)) for kind, key in given.items())
-    found = db.connection().execute(_statement(shape), tuple(given.values())).fetchall()
+    found = db.connection().execute(_statement(shape, main_organization()), tuple(given.values())).fetchall()
     rows: dict[str, list[_Row]] = {}
     above: dict[int, tuple[str, int | None]] = {}
     levels = []
@@ -188,7 +191,7 @@ def _read(given: dict[str, Named]) -> _Known:
 
 
 @lru_cache(maxsize=256)
-def _statement(shape: tuple[tuple[str, bool], ...]) -> str:
+def _statement(shape: tuple[tuple[str, bool], ...], main: int) -> str:
     """Write the statement for what is given, each by id or by name."""
     named = []
     for kind, is_id in shape:
@@ -208,7 +211,7 @@ def _statement(shape: tuple[tuple[str, bool], ...]) -> str:
         f"WITH RECURSIVE named(kind, id, label, organization_id, program_id, producer_id) AS ({first}),"
         f" thing AS (SELECT * FROM named{brought}), above(id, code, upper) AS ("
         " SELECT id, code, parent_organization_id FROM organization"
-        f" WHERE id IN (SELECT organization_id FROM thing UNION ALL SELECT {MAIN})"
+        f" WHERE id IN (SELECT organization_id FROM thing UNION ALL SELECT {main})"
         " UNION SELECT o.id, o.code, o.parent_organization_id"
         " FROM above a JOIN organization o ON o.id = a.upper)"
         " SELECT * FROM thing"
@@ -260,7 +263,7 @@ def _organization(rows: dict[str, _Row], above: dict[int, tuple[str, int | None]
     """Say whose place it is, all of whose rows must belong to it."""
     order = [kind for kind in ("organization", *_OWNED, "user") if kind in rows]
     owners = {kind: rows[kind].organization_id for kind in order}
-    organization = next((owner for owner in owners.values() if owner is not None), MAIN)
+    organization = next((owner for owner in owners.values() if owner is not None), main_organization())
     for kind in _OWNED:
         # A user may be of another one: somebody of the head office, at work for a branch.
         if owners.get(kind) not in {organization, None}:

@@ -56,6 +56,46 @@ def show_integration(name: str, as_json: bool) -> None:
     show(lib.show(name), as_json)
 
 
+@integrations.command(example="edgekit integrations usable vehicle-data")
+@click.argument("name")
+@json_option
+@opened
+def usable(name: str, as_json: bool) -> None:
+    """Say whether you may use an integration, and what stands in the way. Exit with 5 if you may not."""
+    from edgekit import integrations as lib
+
+    found = lib.usable(name)
+    show(found, as_json, view=_use)
+    click.get_current_context().exit(0 if found.usable else 5)
+
+
+def _use(found: Any) -> dict[str, Any]:
+    conditions = [{"condition": c.name, "holds": c.holds, "says": c.reason} for c in found.conditions]
+    return {"integration": found.integration, "usable": found.usable, "conditions": conditions}
+
+
+@integrations.command(example="edgekit integrations enable vehicle-data")
+@click.argument("name")
+@json_option
+@opened
+def enable(name: str, as_json: bool) -> None:
+    """Switch an integration on again, with its settings, secrets and history."""
+    from edgekit import integrations as lib
+
+    show(lib.enable(name), as_json)
+
+
+@integrations.command(example="edgekit integrations disable vehicle-data")
+@click.argument("name")
+@opened
+def disable(name: str) -> None:
+    """Switch an integration off for a while; it keeps all it has, and does not run until it is enabled."""
+    from edgekit import integrations as lib
+
+    lib.disable(name)
+    show(f"Disabled {name}. On again with: edgekit integrations enable {name}", as_json=False)
+
+
 @integrations.command(
     example="edgekit integrations create customers --template csv-import"
     " --set path=customers.csv --set table=customer --set key=number --set create=true"

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from edgekit.integrations.plan import Plan, prepare
     from edgekit.integrations.reading import find, list_integrations, show
     from edgekit.integrations.templates import list_templates, show_template
+    from edgekit.integrations.using import Use, disable, enable, require_usable, usable
 
 __all__ = [
     "Plan",
+    "Use",
     "create",
+    "disable",
+    "enable",
     "find",
     "get_credential",
     "list_credentials",
@@ -29,15 +33,20 @@ __all__ = [
     "list_templates",
     "map_configurations",
     "prepare",
+    "require_usable",
     "retire",
     "set_credential",
     "show",
     "show_template",
+    "usable",
 ]
 
 _HOMES = {
     "Plan": "plan",
+    "Use": "using",
     "create": "instances",
+    "disable": "using",
+    "enable": "using",
     "find": "reading",
     "get_credential": "credentials",
     "list_credentials": "credentials",
@@ -45,10 +54,12 @@ _HOMES = {
     "list_templates": "templates",
     "map_configurations": "configurations",
     "prepare": "plan",
+    "require_usable": "using",
     "retire": "instances",
     "set_credential": "credentials",
     "show": "reading",
     "show_template": "templates",
+    "usable": "using",
 }
 
 

@@ -24,6 +24,10 @@ def find(name: str) -> dict[str, Any]:
         row = rows[0]
         row["connection_config"] = json.loads(row["connection_config"])
         return row
+    if db.query("SELECT 1 FROM integration WHERE integration_name = ?", (name,)):
+        raise NotFoundError(
+            f"The integration {name} is disabled.", hint=f"Run: edgekit integrations enable {name}"
+        )
     known = [item["name"] for item in list_integrations()]
     close = get_close_matches(name, known, n=3) or known
     hint = (

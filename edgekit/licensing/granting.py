@@ -122,7 +122,9 @@ def assign_tier(
 
     Raise RuleError for a tier that is retired (who has it keeps it), NotFoundError.
     """
-    table, named = ("user", user) if user is not None else ("organization", organization or scope.MAIN)
+    table, named = (
+        ("user", user) if user is not None else ("organization", organization or scope.main_organization())
+    )
     chain = scope.chain(user=user) if user is not None else scope.chain(organization=named)
     key = facts.of_level(chain, "USER") if user is not None else chain[-1].organization_id
     row = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, codec, db, masking
 from edgekit.errors import ConflictError, EdgekitError, InvalidError
-from edgekit.integrations import Plan, prepare
+from edgekit.integrations import Plan, prepare, require_usable
 from edgekit.models.runner import DeadLetter
 from edgekit.runner import reading, transform
 
@@ -104,6 +104,7 @@ def replay_dead_letter(letter_id: int) -> dict[str, Any]:
     row = reading.show_dead_letter(letter_id)
     if row["status"] != "pending":
         raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
+    require_usable(row["integration"])
     plan = prepare(row["integration"])
     if plan.mapping is None:
         raise InvalidError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, masking
 from edgekit.errors import EdgekitError, InvalidError, SkipRecordError
-from edgekit.integrations import Plan, prepare, tables
+from edgekit.integrations import Plan, prepare, require_usable, tables
 from edgekit.runner import dead_letters, execution, garbage, inputs, transform
 from edgekit.runner.execution import Execution, RunResult
 
@@ -41,6 +41,7 @@ def run(
     for what can be known before the first record, ConflictError if another process is running it.
     """
     started = time.monotonic()
+    require_usable(name)
     plan = prepare(name, input=input, overrides=overrides)
     with execution.hold(plan), garbage.rarely_collected():
         result = _rehearse(plan, progress) if dry_run else _perform(plan, trigger, progress)
