@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import edgekit
-from edgekit import access, crypto
+from edgekit import access, crypto, integrations, runner
 from edgekit.errors import DeniedError, InvalidError, NotFoundError, RateLimitedError
 
 if TYPE_CHECKING:
@@ -116,3 +116,42 @@ def test_users_set_their_own_password_and_nobody_elses(edge_file: Path, maria: D
         with pytest.raises(DeniedError, match="role USER"):
             access.require("administer", "anything")
         access.require_file("read", "checking the file")
+
+
+@pytest.mark.ledger("S2-12", "S2-13")
+def test_an_integration_is_used_only_where_all_holds(edge_file: Path, edge: Database, tmp_path: Path) -> None:
+    with edge.change():
+        run = edge.connection().execute
+        run("INSERT INTO organization(id, code, name) VALUES (2, 'B', 'Bee')")
+        for name, organization, role in (("bob", 2, 2), ("vic", 2, 3), ("uma", 1, 2)):
+            run(
+                "INSERT INTO user(username, organization_id, role_id) VALUES (?, ?, ?)",
+                (name, organization, role),
+            )
+    edge.close()
+    (tmp_path / "cars.csv").write_text("vin,model_year\n1FTMW1T88MFA00001,2021\n", encoding="utf-8")
+    settings = {"path": str(tmp_path / "cars.csv"), "table": "vehicle", "key": "vin"}
+    with edgekit.open(edge_file, actor="bob") as db:
+        integrations.create("cars", template="csv-import", settings=settings)
+        assert integrations.usable("cars").usable
+        result = runner.run("cars")
+        assert (result.status, result.records_written) == ("completed", 1)
+        assert db.query("SELECT organization_id FROM vehicle") == [{"organization_id": 2}]
+        assert integrations.list_integrations()[0]["health_status"] == "healthy"
+        integrations.disable("cars")
+        found = integrations.usable("cars")
+        assert (found.usable, "It is disabled." in found.reasons) == (False, True)
+        with pytest.raises(DeniedError, match="disabled"):
+            runner.run("cars")
+        assert integrations.enable("cars")["name"] == "cars"
+    with edgekit.open(edge_file, actor="vic"):
+        assert not integrations.usable("cars").usable
+        with pytest.raises(DeniedError, match="VIEWER"):
+            runner.run("cars")
+    with edgekit.open(edge_file, actor="uma"), pytest.raises(NotFoundError):
+        integrations.usable("cars")
+    with edgekit.open(edge_file, actor="system") as db:
+        with db.change():
+            db.connection().execute("UPDATE integration_type SET status_id = 2 WHERE id = (SELECT integration_type_id FROM integration)")
+        with pytest.raises(DeniedError, match="inactive"):
+            runner.run("cars")

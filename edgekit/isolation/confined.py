@@ -197,13 +197,12 @@ class Confinement:
         """Refuse what reaches a real table past its view or guards: what was overlooked fails."""
         if self._raw or source is not None or place != "main" or action not in _ROW_ACTIONS:
             return sqlite3.SQLITE_OK
+        # A statement that writes was aimed; what else it reaches past a view, its references do.
         table = (first or "").lower()
-        if action == sqlite3.SQLITE_READ and (table, second) in _OPEN:
+        if self._target is not None or table.startswith("sqlite_") or second == "":  # "": no column of it
             return sqlite3.SQLITE_OK
-        if table == self._target or table.startswith("sqlite_") or second == "":  # "": no column of it
-            return sqlite3.SQLITE_OK
-        # A statement that writes reads the rows its references name; what its text names, it reads by view.
-        if action == sqlite3.SQLITE_READ and (self._target or not self.rules.known_restricted(table)):
+        harmless = (table, second) in _OPEN or not self.rules.known_restricted(table)
+        if action == sqlite3.SQLITE_READ and harmless:
             return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY
 
