@@ -165,3 +165,13 @@ def test_each_thread_is_held_to_the_same(two: Path) -> None:
 def test_a_retired_user_does_nothing(two: Path) -> None:
     with pytest.raises(DeniedError, match="retired"):
         edgekit.open(two, actor="rex")
+
+
+def test_the_log_is_kept_by_who_sees_all_of_it(two: Path) -> None:
+    from edgekit import audit
+
+    with edgekit.open(two, actor="bea") as db:
+        with pytest.raises(DeniedError):
+            audit.seal(db.connection())
+        with pytest.raises(DeniedError), db.change():
+            db.connection().execute("DELETE FROM audit_log")

@@ -151,7 +151,7 @@ class Confinement:
         if table not in self.rules.catalogue.tables:
             self.rules.catalogue.refresh()
         if table in self.rules.catalogue.tables:
-            self.rules.require_write(table)
+            self.rules.require_write(table, found["verb"])
             self._guard(table)
         if found["main"]:
             return sql, table

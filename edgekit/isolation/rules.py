@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 _SIGNATURE = {"created_by", "updated_by", "status_id"}
 
-_BOOKS = {"vault_use_log", "validation_message", "sqlite_sequence"}
-"""Written along with what is done, whoever does it; so are the tables of the audit."""
+_BOOKS = {
+    "audit_log", "audit_table", "audit_transaction", "sqlite_sequence", "validation_message", "vault_use_log",
+}  # fmt: skip
+"""Written along with what is done, whoever does it. Seals and all else of the log take who sees all."""
 
 _COUNTERS = {"rate_limit_window"}
 """Belong to no organization, and everybody who runs something counts in them."""
@@ -82,7 +84,10 @@ class Rules:
         return [
             (column, parent, needed)
             for column, parent, needed in self.catalogue.references(table)
-            if column not in _SIGNATURE and parent != table and self.is_restricted(parent)
+            if column not in _SIGNATURE
+            and parent != table
+            and self.is_restricted(parent)
+            and "id" in self.catalogue.columns(parent)
         ]
 
     def _is_users_own(self, table: str) -> bool:
@@ -113,7 +118,7 @@ class Rules:
                 f" OR ({alias}.organization_id IN ({above}) AND {alias}.scope_type_id ="
                 " (SELECT id FROM main.scope_type WHERE code = 'SYSTEM'))"
             )
-        if "correlation_id" in columns:
+        if {"correlation_id", "created_by"} <= columns:
             return f"{own} OR ({alias}.organization_id IS NULL AND {self._by_us(alias)})"
         follows = self._follows(table, alias, [c for c, p, needed in self._parents(table) if needed])
         return f"{own} OR ({alias}.organization_id IS NULL AND {follows})"
@@ -122,7 +127,7 @@ class Rules:
         seen = f"{alias}.client_id IN (SELECT id FROM client)"
         if not self.session.is_admin:
             return seen
-        ours = "1" if "organization_id" in columns else self._by_us(alias)
+        ours = "1" if "organization_id" in columns else self._by_us(alias) if "created_by" in columns else "0"
         return f"{seen} OR ({alias}.client_id IS NULL AND {ours})"
 
     def _by_us(self, alias: str, column: str = "created_by") -> str:
@@ -184,9 +189,11 @@ class Rules:
         for name, number in self.catalogue.audited():
             if name in _LOGS or not self.is_restricted(name):
                 continue
-            there = f"EXISTS (SELECT 1 FROM {quote_name(name)} t WHERE t.id = {record})"
             columns = self.catalogue.columns(name)
-            if "organization_id" in columns and ("client_id" not in columns or self.session.is_admin):
+            there = f"EXISTS (SELECT 1 FROM {quote_name(name)} t WHERE t.id = {record})"
+            if "id" not in columns:  # a table of the user's own with another key
+                there = self._tracked(name)
+            elif "organization_id" in columns and ("client_id" not in columns or self.session.is_admin):
                 there += (
                     f" OR (NOT EXISTS (SELECT 1 FROM main.{quote_name(name)} t WHERE t.id = {record})"
                     f" AND EXISTS (SELECT 1 FROM main.audit_log d WHERE d.table_id = {number}"
@@ -197,11 +204,16 @@ class Rules:
             cases.append(f"WHEN {key} THEN {there}")
         return f"(CASE {table} {' '.join(cases)} ELSE 1 END)" if cases else "1"
 
-    def require_write(self, table: str) -> None:
-        """Raise DeniedError if the user writes no row of a table at all."""
-        if self._is_written_along(table) or table == "user":  # everybody their own
+    def require_write(self, table: str, verb: str) -> None:
+        """Raise DeniedError if the user writes no row of a table at all; `verb` begins the statement."""
+        if table in _BOOKS and not verb.upper().startswith("DELETE"):
             return
-        if self._is_users_own(table) or self.is_restricted(table) or table in _COUNTERS | _PUBLIC:
+        if table == "user":  # everybody their own
+            return
+        kept = table in _BOOKS or table.startswith("audit_")
+        if not kept and (
+            self._is_users_own(table) or self.is_restricted(table) or table in _COUNTERS | _PUBLIC
+        ):
             self.session.require("edit", f"changing {table}")
             if table in _ADMINISTERED:
                 self.session.require("administer", _ADMINISTERED[table])
@@ -213,13 +225,9 @@ class Rules:
             hint="The system user may, or an administrator who belongs to no organization.",
         )
 
-    @staticmethod
-    def _is_written_along(table: str) -> bool:
-        return table in _BOOKS or table.startswith("audit_")
-
     def is_guarded(self, table: str) -> bool:
         """Tell whether each row that is written has to be looked at."""
-        return (self.is_restricted(table) or table in _PUBLIC) and not self._is_written_along(table)
+        return (self.is_restricted(table) or table in _PUBLIC) and table not in _BOOKS
 
     def writable(self, table: str, alias: str) -> str:
         """Write the condition under which a row may stand, or be changed, by this user."""
