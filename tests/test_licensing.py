@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import uuid
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,16 +15,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from edgekit import licensing, models
+from edgekit import clock, crypto, licensing, models
 from edgekit.cli.root import edgekit as cli
 from edgekit.errors import InvalidError, LicenseError, NotFoundError, RuleError
+from edgekit.licensing import installing, issuing, statement, trusting, vendor
+from edgekit.licensing.terms import Grant
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edgekit.db import Database
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)  # past what the pattern file has seen
+DAY = timedelta(days=1)
+ACME = vendor.Vendor("Acme Software", crypto.SigningKey(b"a" * 32))
 
 
 @pytest.fixture
@@ -56,20 +59,19 @@ def add_feature(
     return int(made.id)
 
 
-def install(db: Database, mode: str, *, features: dict[str, int] | None = None, **values: Any) -> None:
-    """Install a licence file as it stands when its signature was found good."""
-    with db.change():
-        key = models.VendorKey.get_or_none() or models.VendorKey.create(vendor_name="V", public_key="k" * 44)
-        row = {"starts_at": "2026-01-01T00:00:00.000Z", **values}
-        count = models.LicenseFile.select().count()
-        made = models.LicenseFile.create(
-            serial=f"L-{count}", vendor_key=key, document={}, signature="s" * 88, license_mode=mode, **row
-        )
-        for code, quantity in (features or {}).items():
-            models.FeatureLicense.create(
-                uuid=str(uuid.uuid4()), feature=models.Feature.get(code=code), scope_type=1,
-                licensed_quantity=quantity, license_file=made,
-            )  # fmt: skip
+def install(
+    db: Database, mode: str, *, features: dict[str, int] | None = None, renews: str = "", **said: Any
+) -> str:
+    """Install a licence file signed by a vendor the file trusts, and return its text."""
+    if not models.VendorKey.select().exists():
+        trusting.trust(statement.render(vendor.public_statement(ACME)))
+    granted = [
+        Grant(code, quantity=quantity) for code, quantity in (features or {"USER_MANAGEMENT": 1}).items()
+    ]
+    said = {"features": granted, "mode": mode, "now": NOW} | said
+    text = statement.render(issuing.renew(ACME, renews, **said) if renews else issuing.issue(ACME, **said))
+    installing.install(text, now=NOW)
+    return text
 
 
 def reason(feature: str, **place: Any) -> str:
@@ -111,19 +113,40 @@ def test_a_licence_past_its_end_counts_as_absent(agency: Database) -> None:
     assert reason("EMAIL_NOTIFICATIONS", program="AUTO", now=end) == "tier"
 
 
-def test_a_file_s_licence_starts_ends_and_is_revoked(agency: Database) -> None:
-    at = {"starts_at": "2026-11-01T00:00:00.000Z", "expires_at": "2026-12-01T00:00:00.000Z", "grace_days": 10}
-    install(agency, "block", features={"EMAIL_NOTIFICATIONS": 1}, **at)
-    days = {(10, 31): "pending", (11, 1): "license", (12, 1): "grace", (12, 10): "grace", (12, 11): "expired"}
-    for (month, day), wanted in days.items():
-        # The clock of a file with a licence never goes back, so no later than what the log has seen is asked.
-        assert reason("EMAIL_NOTIFICATIONS", now=datetime(2026, month, day, tzinfo=UTC)) == wanted
-    found = licensing.explain("EMAIL_NOTIFICATIONS", now=datetime(2026, 12, 5, tzinfo=UTC))
-    assert found.turns_at == "2026-12-11T00:00:00.000Z"
-    with agency.change():
-        models.LicenseFile.update(revoked_at=NOW).execute()
+def test_a_file_s_licence_ends_in_grace_and_is_revoked(agency: Database) -> None:
+    end = NOW + 30 * DAY
+    features = {"EMAIL_NOTIFICATIONS": 1}
+    install(agency, "block", features=features, expires=end, grace_days=10, serial="A-1")
+    for at, wanted in {0: "license", 30: "grace", 39: "grace", 40: "expired"}.items():
+        assert reason("EMAIL_NOTIFICATIONS", now=NOW + at * DAY) == wanted
+    found = licensing.explain("EMAIL_NOTIFICATIONS", now=NOW + 35 * DAY)
+    assert found.turns_at == clock.to_text(NOW + 40 * DAY)
+    assert "in grace until" in found.path[-2].detail
+    installing.revoke(statement.render(issuing.revoke(ACME, "A-1", now=NOW)), now=NOW)
     assert reason("EMAIL_NOTIFICATIONS", now=NOW) == "revoked"
     assert licensing.mode(now=NOW) == "block", "revoking frees nobody"
+    licensing.assign_tier("STANDARD")
+    assert reason("EMAIL_NOTIFICATIONS", now=NOW) == "tier"
+
+
+def test_a_tier_of_a_licence_file_lasts_as_long_as_the_file(agency: Database) -> None:
+    install(agency, "block", tier="PREMIUM", expires=NOW + 30 * DAY)
+    assert reason("ADVANCED_ANALYTICS", program="AUTO", now=NOW) == "tier"
+    assert licensing.check("ADVANCED_ANALYTICS", program="AUTO", now=NOW).mode == "block"
+    found = licensing.explain("ADVANCED_ANALYTICS", program="AUTO", now=NOW + 30 * DAY)
+    assert [one.link for one in found.unmet] == ["dependency", "tier", "license", "tier", "license"]
+    assert found.tier is None
+
+
+def test_a_licence_somebody_wrote_past_the_program_grants_nothing(agency: Database) -> None:
+    install(agency, "block", features={"EMAIL_NOTIFICATIONS": 1})
+    with agency.change():
+        forged = models.LicenseFile.create(
+            serial="F-1", vendor_key=1, document={"kind": "license"}, signature="s" * 88, starts_at=NOW
+        )
+        licence = {"uuid": "u" * 36, "scope_type": 1, "license_file": forged}
+        models.FeatureLicense.create(feature=models.Feature.get(code="BASIC_REPORTING"), **licence)
+    assert reason("BASIC_REPORTING") == "tampered"
 
 
 @pytest.mark.ledger("S0-19", "S0-104", "C-66")
@@ -287,18 +310,16 @@ def test_the_mode_says_what_an_unlicensed_use_meets(
     assert licensing.mode() == "advise"
     assert not licensing.require("ADVANCED_ANALYTICS").enabled
     assert caplog.messages == []
-    install(agency, "warn")
+    text = install(agency, "warn")
     assert not licensing.require("ADVANCED_ANALYTICS").enabled
     assert "ADVANCED_ANALYTICS is not available" in caplog.messages[0]
-    install(agency, "block", expires_at="2026-02-01T00:00:00.000Z")
-    assert licensing.mode() == "block", "also when it has expired"
+    install(agency, "block", renews=text, expires=NOW + DAY)
+    assert licensing.mode() == licensing.mode(now=NOW + 2 * DAY) == "block", "also when it has expired"
     with pytest.raises(LicenseError) as caught:
         licensing.require("ADVANCED_ANALYTICS", program="AUTO")
     assert caught.value.exit_code == 5
     assert "licensing explain ADVANCED_ANALYTICS --program AUTO" in str(caught.value.hint)
     assert licensing.require("USER_MANAGEMENT").enabled
-    install(agency, "advise", starts_at="2099-01-01T00:00:00.000Z")
-    assert licensing.mode() == "block", "the last has not begun"
 
 
 @pytest.mark.ledger("S0-106", "C-72")
@@ -342,16 +363,17 @@ def test_use_is_undone_with_the_work_it_counts(agency: Database) -> None:
 
 
 def test_a_quantity_may_be_for_a_period(agency: Database) -> None:
+    at = datetime(2031, 11, 21, 12, tzinfo=UTC)
     add_feature(agency, "CALLS", configuration_schema={"type": "object", "x-usage-period": "month"})
     install(agency, "block")
     licensing.grant("CALLS", quantity=2)
-    assert licensing.use("CALLS", 2, now=NOW).period_starts_at == "2026-11-01T00:00:00.000Z"
+    assert licensing.use("CALLS", 2, now=at).period_starts_at == "2031-11-01T00:00:00.000Z"
     with pytest.raises(LicenseError, match="in this month"):
-        licensing.use("CALLS", now=NOW + timedelta(days=9))
-    assert licensing.use("CALLS", now=NOW + timedelta(days=10)).used == 1
+        licensing.use("CALLS", now=at + timedelta(days=9))
+    assert licensing.use("CALLS", now=at + timedelta(days=10)).used == 1
     licensing.grant("EMAIL_NOTIFICATIONS", quantity=9)
     for period, start in {"hour": "T12:00", "day": "T00:00", "year": "-01-01"}.items():
-        used = licensing.use("EMAIL_NOTIFICATIONS", period=period, now=NOW)
+        used = licensing.use("EMAIL_NOTIFICATIONS", period=period, now=at)
         assert start in str(used.period_starts_at)
         assert used.used == 1
     with pytest.raises(InvalidError, match="period"):

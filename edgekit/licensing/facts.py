@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from edgekit.licensing.standing import Licence as LicenceFile
+    from edgekit.licensing.standing import Standing
     from edgekit.scope import Link
 
 OVERRIDES = "FEATURE_OVERRIDES"
 """The type of configuration that says what one user's features are: feature values by feature code."""
 
-_UNLICENSED = "advise"
+_ADVISE = "advise"
 
 HAVE_SAY = frozenset({"in_force", "grace", "withheld"})
 """The states of a licence that decides; any other counts as absent."""
@@ -36,8 +38,8 @@ _FIXED = 14
 class Licence(NamedTuple):
     """A licence of a feature on one link of the chain.
 
-    `state` is in_force, grace, withheld (its status is inactive), expired, revoked or pending; `turns_at` is
-    when that changes by itself, None if never.
+    `state` is in_force, grace, withheld (its status is inactive), expired or pending, or says what is
+    wrong with its file: revoked, replaced, tampered, wrong_site. `turns_at` is when that changes by itself.
     """
 
     id: int
@@ -81,7 +83,7 @@ class Fact(NamedTuple):
 class Facts(NamedTuple):
     """The asked feature first, then every feature it depends on, as they are at the place of `chain`.
 
-    `mode` is what the licence installed last says of unlicensed use; `turns_at` when time alone changes them.
+    `mode` is what the licence files say of unlicensed use; `turns_at` when time alone changes them.
     """
 
     features: tuple[Fact, ...]
@@ -114,34 +116,64 @@ def read(feature: str, chain: tuple[Link, ...], *, now: datetime | None = None) 
     rows = db.connection().execute(sql, values).fetchall()
     if not rows:
         raise _unknown(feature)
-    wanted = {key for row in rows for key in row[_FIXED:] if key is not None}
-    licences = _licences(sorted(wanted), now) if wanted else {}
-    overrides = _overrides(user) if user is not None else {}
     tier = Tier(*rows[0][10:13]) if rows[0][10] is not None else None
+    mode, turns, files = _ADVISE, None, None
+    if rows[0][13] is not None:
+        files = _standing(now)
+        mode, turns = files.mode, _next_turn(files)
+        tier = _tier_of(user, organizations, now)
+    wanted = {key for row in rows for key in row[_FIXED:] if key is not None}
+    licences = _licences(sorted(wanted), files, now) if wanted else {}
+    overrides = _overrides(user) if user is not None else {}
     given = tiers.values_of(tier.id) if tier is not None else {}
     facts = tuple([_fact(row, places, given, licences, overrides) for row in rows])
     entity = of_level(chain, "ENTITY")
     if entity is not None:
         facts = (facts[0]._replace(schemas=(*facts[0].schemas, *_schemas(facts[0].id, entity))), *facts[1:])
-    turns = [one["turns_at"] for one in licences.values() if one["turns_at"] is not None]
-    mode = _UNLICENSED if rows[0][13] is None else read_mode(now)
-    return Facts(facts, tier, chain, mode, min(turns) if turns else None)
+    for one in licences.values():
+        if one["turns_at"] is not None and (turns is None or one["turns_at"] < turns):
+            turns = one["turns_at"]
+    return Facts(facts, tier, chain, mode, turns)
 
 
 def read_mode(now: datetime | None = None) -> str:
-    """Return what an unlicensed use meets: as the licence file installed last says that has begun.
+    """Return what an unlicensed use meets: what the licence files say, advise where there is none."""
+    row = db.connection().execute("SELECT max(id) FROM license_file").fetchone()
+    return _ADVISE if row[0] is None else _standing(now).mode
 
-    It stays when that file expires or is revoked. Without one it is advise: nothing is stopped.
-    """
-    row = (
-        db.connection()
-        .execute(
-            "SELECT license_mode FROM license_file WHERE starts_at <= ? ORDER BY id DESC LIMIT 1",
-            (clock.to_text(effective_now(now)),),
-        )
-        .fetchone()
-    )
-    return _UNLICENSED if row is None else str(row[0])
+
+def _standing(now: datetime | None) -> Standing:
+    """Read how the licence files stand. A file without one needs none of what proves them."""
+    from edgekit.licensing import standing
+
+    return standing.read(db.connection(), now)
+
+
+def _next_turn(files: Standing) -> str | None:
+    """Say when one of the licence files begins or ends next."""
+    at = clock.to_text(files.clock.effective)
+    times = [time for one in files.licences for time in (one.starts_at, one.expires_at, one.ends_at)]
+    return min((time for time in times if time is not None and time > at), default=None)
+
+
+def _tier_of(user: int | None, organizations: Sequence[int], now: datetime | None) -> Tier | None:
+    """Find the tier where there are licence files: one of theirs counts while it holds, no longer."""
+    from edgekit.licensing import standing
+
+    connection = db.connection()
+    tier = "SELECT t.code FROM license_tier t WHERE t.id = x.license_tier_id"
+    row = connection.execute(f"SELECT ({tier}) FROM user x WHERE id = ?", (user,)).fetchone()
+    code = row and row[0]
+    for organization in organizations:
+        if code is None:
+            name, entered = connection.execute(
+                f"SELECT code, ({tier}) FROM organization x WHERE id = ?", (organization,)
+            ).fetchone()
+            code = standing.tier_of(connection, name, entered, now)
+    found = connection.execute(
+        "SELECT id, code, tier_rank FROM license_tier WHERE code = ?", (code,)
+    ).fetchone()
+    return None if found is None else Tier(*found)
 
 
 def _schemas(feature: int, entity: int) -> list[str]:
@@ -234,20 +266,22 @@ def _fact(
     )
 
 
-def _licences(ids: Sequence[int], now: datetime | None) -> dict[int, dict[str, Any]]:
+def _licences(ids: Sequence[int], files: Standing | None, now: datetime | None) -> dict[int, dict[str, Any]]:
     """Read licences with the file each came in, and say what state they are in."""
     rows = db.connection().execute(
         "SELECT l.id, l.feature_value, l.feature_configuration, l.licensed_quantity,"
         " (l.status_id = 1 OR EXISTS (SELECT 1 FROM status WHERE id = l.status_id AND is_active)),"
-        " l.license_expires_at, x.serial, x.starts_at, x.expires_at, x.grace_days, x.revoked_at"
-        " FROM feature_license l LEFT JOIN license_file x ON x.id = l.license_file_id"
+        " l.license_expires_at, l.license_file_id FROM feature_license l"
         f" WHERE l.id IN ({', '.join('?' * len(ids))})",
         ids,
     )
+    by_id = {one.id: one for one in files.licences} if files is not None else {}
     found = {}
-    for key, value, configuration, quantity, active, own, serial, starts, ends, grace, revoked in rows:
+    for key, value, configuration, quantity, active, own, file_id in rows:
+        file = by_id.get(file_id)
+        ends = file.expires_at if file is not None else None
         expires = min((moment for moment in (own, ends) if moment is not None), default=None)
-        state, turns = _state(active, starts, expires, grace, revoked, now)
+        state, turns = _state(active, expires, file, now)
         found[key] = {
             "id": key,
             "state": state,
@@ -256,34 +290,29 @@ def _licences(ids: Sequence[int], now: datetime | None) -> dict[int, dict[str, A
             "quantity": quantity,
             "expires_at": expires,
             "turns_at": turns,
-            "serial": serial,
+            "serial": file.serial if file is not None else None,
         }
     return found
 
 
 def _state(
-    active: int,
-    starts: str | None,
-    expires: str | None,
-    grace_days: int | None,
-    revoked: str | None,
-    now: datetime | None,
+    active: int, expires: str | None, file: LicenceFile | None, now: datetime | None
 ) -> tuple[str, str | None]:
     """Say what state a licence is in, and when that changes by itself."""
+    if file is not None and file.state in {"revoked", "replaced", "tampered", "wrong_site"}:
+        return file.state, None
     if not active:
         return "withheld", None
-    if revoked is not None:
-        return "revoked", None
-    if starts is None and expires is None:
+    if file is not None and file.state == "not_yet_valid":
+        return "pending", file.starts_at
+    if expires is None:
         return "in_force", None
     moment = clock.to_text(effective_now(now))
-    if starts is not None and moment < starts:
-        return "pending", starts
-    if expires is None or moment < expires:
+    if moment < expires:
         return "in_force", expires
     end = expires
-    if grace_days:
-        end = clock.to_text(clock.from_text(expires) + timedelta(days=grace_days))
+    if file is not None and file.grace_days:
+        end = clock.to_text(clock.from_text(expires) + timedelta(days=file.grace_days))
     return ("grace", end) if moment < end else ("expired", None)
 
 
