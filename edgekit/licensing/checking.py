@@ -157,8 +157,8 @@ def explain(
     )
     decision = decide(feature, chain, now=now)
     found = decision.facts
-    edges = _edges([fact.id for fact in found.features])
-    codes = {fact.id: fact.code for fact in found.features}
+    edges = _edges([fact.of.id for fact in found.features])
+    codes = {fact.of.id: fact.of.code for fact in found.features}
     return Explanation(
         feature=decision.feature,
         feature_key=decision.feature_key,
@@ -238,7 +238,7 @@ def explain_short(decision: Decision) -> str:
     message = decision.message
     if decision.reason == "dependency":
         off = [
-            fact.code
+            fact.of.code
             for fact, verdict in zip(decision.facts.features, decision.verdicts, strict=True)
             if not verdict.enabled
         ]

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit import clock
-from edgekit.licensing.facts import HAVE_SAY, Fact, Facts, Licence, parse
+from edgekit.licensing.facts import HAVE_SAY, Fact, Facts, Licence
+from edgekit.licensing.registry import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -135,7 +136,7 @@ def decide(facts: Facts) -> Decision:
     quantity = own.licence.quantity if own.licence is not None else None
     good_until = None if facts.turns_at is None else clock.from_text(facts.turns_at).timestamp()
     return Decision(
-        enabled, reason, fact.code, fact.key, own.value, own.settings, quantity, facts.mode,
+        enabled, reason, fact.of.code, fact.of.key, own.value, own.settings, quantity, facts.mode,
         facts.turns_at, good_until, facts, verdicts,
     )  # fmt: skip
 
@@ -143,11 +144,11 @@ def decide(facts: Facts) -> Decision:
 def judge(fact: Fact, facts: Facts) -> Verdict:
     """Say what a feature is by itself; later has the word, and a narrower licence before a broader."""
     enabled, reason, says = False, "not_licensed", []
-    if fact.default is not None:
-        says.append(fact.default)
-        if fact.default["enabled"] and not fact.is_addon:
+    if fact.of.default is not None:
+        says.append(fact.of.default)
+        if fact.of.default["enabled"] and not fact.of.is_addon:
             enabled, reason = True, "default"
-    if not fact.is_addon:
+    if not fact.of.is_addon:
         if fact.tier_value is not None:
             says.append(fact.tier_value)
         tier = _tier_says(fact, facts)
@@ -161,9 +162,9 @@ def judge(fact: Fact, facts: Facts) -> Verdict:
         if "enabled" in fact.override:
             enabled = bool(fact.override["enabled"])
             reason = "user" if enabled else "user_off"
-    if fact.is_core:
+    if fact.of.is_core:
         enabled, reason = True, "core"
-    elif not fact.is_active:
+    elif not fact.of.is_active:
         enabled, reason = False, "retired"
     return Verdict(enabled, reason, *_merge(fact, says), licence)
 
@@ -191,7 +192,7 @@ def _tier_says(fact: Fact, facts: Facts) -> bool | None:
     """Say whether the tier has it on or off; None where it says nothing of it."""
     if fact.tier_value is not None:
         return bool(fact.tier_value["enabled"])
-    return True if facts.tier is not None and facts.tier.rank >= fact.needs_rank else None
+    return True if facts.tier is not None and facts.tier.rank >= fact.of.needs_rank else None
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -239,51 +240,51 @@ def _says(enabled: bool | None) -> str:
 
 def _steps(fact: Fact, facts: Facts) -> Iterator[Step]:
     """Give what had a say of one feature, in the order it was asked."""
-    if fact.is_core:
-        yield Step(fact.code, "core", None, "on", REASONS["core"])
-    if not fact.is_active:
-        yield Step(fact.code, "registry", None, "off", REASONS["retired"])
-    given = None if fact.default is None else bool(fact.default["enabled"])
+    if fact.of.is_core:
+        yield Step(fact.of.code, "core", None, "on", REASONS["core"])
+    if not fact.of.is_active:
+        yield Step(fact.of.code, "registry", None, "off", REASONS["retired"])
+    given = None if fact.of.default is None else bool(fact.of.default["enabled"])
     detail = "no default" if given is None else "on by default" if given else "off by default"
-    if fact.is_addon and given:
+    if fact.of.is_addon and given:
         given, detail = None, "on by default, but an add-on needs a licence of its own"
-    yield Step(fact.code, "default", None, _says(given), detail)
+    yield Step(fact.of.code, "default", None, _says(given), detail)
     yield _tier_step(fact, facts)
     for link, one in _licence_steps(fact, facts):
         if one is None:
-            yield Step(fact.code, "license", link.label, "nothing", "no licence")
+            yield Step(fact.of.code, "license", link.label, "nothing", "no licence")
         else:
             on = one.state != "withheld" and (one.value is None or bool(one.value["enabled"]))
             yield Step(
-                fact.code, "license", link.label, _says(on if one.state in HAVE_SAY else None), _tell(one)
+                fact.of.code, "license", link.label, _says(on if one.state in HAVE_SAY else None), _tell(one)
             )
     user = next((link for link in facts.chain if link.level == "USER"), None)
     if user is not None:
         said = None if fact.override is None else fact.override.get("enabled")
         detail = "not set" if fact.override is None else "set for this user"
-        yield Step(fact.code, "user", user.label, _says(said), detail)
+        yield Step(fact.of.code, "user", user.label, _says(said), detail)
 
 
 def _tier_step(fact: Fact, facts: Facts) -> Step:
     scope = facts.tier.code if facts.tier is not None else None
-    says = None if fact.is_addon else _tier_says(fact, facts)
-    if fact.is_addon:
+    says = None if fact.of.is_addon else _tier_says(fact, facts)
+    if fact.of.is_addon:
         detail = "an add-on: no tier covers it"
     elif facts.tier is None:
-        detail = f"no tier is assigned; it takes {fact.needs_tier}"
+        detail = f"no tier is assigned; it takes {fact.of.needs_tier}"
     elif fact.tier_value is not None:
         detail = f"{facts.tier.code} says so itself"
     else:
         verb = "covers" if says else "does not reach"
-        detail = f"{facts.tier.code} {verb} what takes {fact.needs_tier}"
-    return Step(fact.code, "tier", scope, _says(says), detail)
+        detail = f"{facts.tier.code} {verb} what takes {fact.of.needs_tier}"
+    return Step(fact.of.code, "tier", scope, _says(says), detail)
 
 
 def _licence_steps(fact: Fact, facts: Facts) -> Iterator[tuple[Link, Licence | None]]:
     for link in facts.chain:
         if link.level in {"ENTITY", "USER"}:
             continue
-        found: list[Licence | None] = [one for one in fact.licences if one.link is link]
+        found: list[Licence | None] = [one for one in fact.licences if one.link == link]
         yield from ((link, one) for one in found or [None])
 
 
@@ -301,24 +302,24 @@ def find_unmet(decision: Decision, edges: Sequence[tuple[int, int]]) -> Iterator
     if decision.enabled:
         return
     facts = decision.facts
-    judged = dict(zip([fact.id for fact in facts.features], decision.verdicts, strict=True))
-    codes = {fact.id: fact.code for fact in facts.features}
+    judged = dict(zip([fact.of.id for fact in facts.features], decision.verdicts, strict=True))
+    codes = {fact.of.id: fact.of.code for fact in facts.features}
     off = {key for key, verdict in judged.items() if not verdict.enabled}
     while more := {needer for needer, needed in edges if needed in off and needer not in off}:
         off |= more
     for fact in facts.features:
-        for _, needed in sorted(edge for edge in edges if edge[0] == fact.id and edge[1] in off):
+        for _, needed in sorted(edge for edge in edges if edge[0] == fact.of.id and edge[1] in off):
             verdict = judged[needed]
             reason = "dependency" if verdict.enabled else verdict.reason
-            message = f"{fact.code} depends on {codes[needed]}, which is off: {REASONS[reason]}"
-            yield Unmet(fact.code, "dependency", codes[needed], reason, message)
-        if not judged[fact.id].enabled:
-            yield from _missing(fact, judged[fact.id], facts)
+            message = f"{fact.of.code} depends on {codes[needed]}, which is off: {REASONS[reason]}"
+            yield Unmet(fact.of.code, "dependency", codes[needed], reason, message)
+        if not judged[fact.of.id].enabled:
+            yield from _missing(fact, judged[fact.of.id], facts)
 
 
 def _missing(fact: Fact, verdict: Verdict, facts: Facts) -> Iterator[Unmet]:
     """Name what keeps one feature off by itself."""
-    code = fact.code
+    code = fact.of.code
     if verdict.reason == "retired":
         yield Unmet(code, "feature", "ACTIVE", "retired", f"{code} is retired in the registry.")
         return
@@ -326,11 +327,13 @@ def _missing(fact: Fact, verdict: Verdict, facts: Facts) -> Iterator[Unmet]:
         yield Unmet(code, "user", None, "off", f"{code} is switched off for this user.")
         return
     has = facts.tier.code if facts.tier is not None else None
-    if not fact.is_addon and not _tier_says(fact, facts):
+    if not fact.of.is_addon and not _tier_says(fact, facts):
         what = f"the tier is {has}" if has else "no tier is assigned"
         if fact.tier_value is not None:
             what = f"{has} leaves it out"
-        yield Unmet(code, "tier", fact.needs_tier, has, f"{code} takes the tier {fact.needs_tier}; {what}.")
+        yield Unmet(
+            code, "tier", fact.of.needs_tier, has, f"{code} takes the tier {fact.of.needs_tier}; {what}."
+        )
     where = " > ".join(link.label for link in facts.chain if link.level not in {"ENTITY", "USER"})
     if verdict.licence is not None or fact.licences:
         lapsed = verdict.licence or fact.licences[-1]

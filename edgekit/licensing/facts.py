@@ -1,89 +1,67 @@
-"""Reading what a decision rests on: one recursive statement for a feature and all it depends on.
-
-Licences are then read by their ids, where the chain has any. Nothing is decided here.
-"""
+"""Gathering what a decision rests on: a feature and all it depends on, the tier, the licences at a place."""
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit import clock, db
-from edgekit.errors import NotFoundError
-from edgekit.licensing import tiers
+from edgekit.licensing import registry
 from edgekit.licensing.clock import effective_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from edgekit.licensing.registry import Registered, Tier
     from edgekit.licensing.standing import Licence as LicenceFile
     from edgekit.licensing.standing import Standing
     from edgekit.scope import Link
 
-OVERRIDES = "FEATURE_OVERRIDES"
-"""The type of configuration that says what one user's features are: feature values by feature code."""
-
-_ADVISE = "advise"
+UNLICENSED = "advise"
+"""The mode of a file without a licence file: it stops nothing."""
 
 HAVE_SAY = frozenset({"in_force", "grace", "withheld"})
 """The states of a licence that decides; any other counts as absent."""
-
-_FIXED = 14
-"""Columns of the statement before the ids of the licences."""
 
 
 class Licence(NamedTuple):
     """A licence of a feature on one link of the chain.
 
-    `state` is in_force, grace, withheld (its status is inactive), expired or pending, or says what is
-    wrong with its file: revoked, replaced, tampered, wrong_site. `turns_at` is when that changes by itself.
+    `state` is in_force, grace, withheld (its status is inactive), expired or pending, or says what is wrong
+    with its file: revoked, replaced, tampered, wrong_site. `turns_at` is when that changes by itself.
     """
 
     id: int
     link: Link
+    organization_id: int | None
     state: str
     value: Mapping[str, Any] | None
     configuration: Mapping[str, Any] | None
     quantity: int
-    organization_id: int | None
     expires_at: str | None
     turns_at: str | None
     serial: str | None
 
 
-class Tier(NamedTuple):
-    """The tier a decision counts with."""
-
-    id: int
-    code: str
-    rank: int
-
-
 class Fact(NamedTuple):
-    """What the file says of one feature at one place; its licences with the broadest first."""
+    """What the file says of one feature at one place; its licences with the broadest first.
 
-    id: int
-    code: str
-    key: str
-    is_addon: int
-    is_core: int
-    is_active: int
-    needs_rank: int
-    needs_tier: str
-    default: Mapping[str, Any] | None
+    `schemas` are those of its settings: its own, then those of the entity that is asked for.
+    """
+
+    of: Registered
     schemas: tuple[str, ...]
     tier_value: Mapping[str, Any] | None
-    licences: tuple[Licence, ...]
+    licences: Sequence[Licence]
     override: Mapping[str, Any] | None
 
 
 class Facts(NamedTuple):
     """The asked feature first, then every feature it depends on, as they are at the place of `chain`.
 
-    `mode` is what the licence files say of unlicensed use; `turns_at` when time alone changes them.
+    `mode` is what the licence files say of unlicensed use; `turns_at` when time alone changes these.
     """
 
     features: tuple[Fact, ...]
@@ -93,10 +71,53 @@ class Facts(NamedTuple):
     turns_at: str | None
 
 
-@lru_cache(maxsize=1024)
-def parse(text: str) -> Any:
-    """Read JSON text out of the file; what comes is shared, and never changed."""
-    return json.loads(text)
+class Place(NamedTuple):
+    """A chain as decisions need it."""
+
+    points: tuple[tuple[Link, int | None, int | None], ...]
+    values: tuple[int, ...]
+    organizations: tuple[int, ...]
+    user: int | None
+    entity: int | None
+
+
+def read(feature: str, chain: tuple[Link, ...], *, now: datetime | None = None) -> Facts:
+    """Gather a feature, by code or key, and all it depends on. Raise NotFoundError if there is none such."""
+    place = place_of(chain)
+    found = registry.registered(feature)
+    files = registry.standing_of(now)
+    tier = registry.tier_of(place.user, place.organizations, now)
+    given = registry.values_of(tier.id) if tier is not None else {}
+    overrides = registry.overrides_of(place.user) if place.user is not None else {}
+    licensed = registry.licensed()
+    wanted = [one.id for one in found if one.id in licensed]
+    licences = _licences(wanted, place, files, now) if wanted else {}
+    facts = tuple([
+        Fact(
+            one, one.schemas, given.get(one.id), licences.get(one.id, ()),
+            overrides.get(one.code.upper(), overrides.get(one.key.upper())) if overrides else None,
+        )
+        for one in found
+    ])  # fmt: skip
+    if place.entity is not None:
+        schemas = (*found[0].schemas, *_schemas(found[0].id, place.entity))
+        facts = (facts[0]._replace(schemas=schemas), *facts[1:])
+    turns = None
+    if licences or files is not None:
+        turns = _next_turn(licences, files)
+    return Facts(facts, tier, chain, UNLICENSED if files is None else files.mode, turns)
+
+
+def read_mode(now: datetime | None = None) -> str:
+    """Return what an unlicensed use meets: what the licence files say, advise where there is none."""
+    files = registry.standing_of(now)
+    return UNLICENSED if files is None else files.mode
+
+
+def find_feature(feature: str) -> tuple[int, str]:
+    """Find a feature by code or key; return its id and code. Raise NotFoundError saying what comes close."""
+    found = registry.registered(feature)[0]
+    return found.id, found.code
 
 
 def of_level(chain: Sequence[Link], level: str) -> int | None:
@@ -104,194 +125,88 @@ def of_level(chain: Sequence[Link], level: str) -> int | None:
     return next((link.scope_id for link in reversed(chain) if link.level == level), None)
 
 
-def read(feature: str, chain: tuple[Link, ...], *, now: datetime | None = None) -> Facts:
-    """Read a feature, by code or key, and all it depends on. Raise NotFoundError if there is none such."""
-    places = licence_places(chain)
-    user = of_level(chain, "USER")
-    organizations = [place[2] for place in places if place[1] is None and place[2] is not None][::-1]
-    values: list[Any] = [feature, user, *organizations]
-    for link, scope, organization in places:
-        values += (link.scope_type_id, scope or 0, organization or 0)
-    sql = _statement("." in feature, len(organizations), len(places))
-    rows = db.connection().execute(sql, values).fetchall()
-    if not rows:
-        raise _unknown(feature)
-    tier = Tier(*rows[0][10:13]) if rows[0][10] is not None else None
-    mode, turns, files = _ADVISE, None, None
-    if rows[0][13] is not None:
-        files = _standing(now)
-        mode, turns = files.mode, _next_turn(files)
-        tier = _tier_of(user, organizations, now)
-    wanted = {key for row in rows for key in row[_FIXED:] if key is not None}
-    licences = _licences(sorted(wanted), files, now) if wanted else {}
-    overrides = _overrides(user) if user is not None else {}
-    given = tiers.values_of(tier.id) if tier is not None else {}
-    facts = tuple([_fact(row, places, given, licences, overrides) for row in rows])
-    entity = of_level(chain, "ENTITY")
-    if entity is not None:
-        facts = (facts[0]._replace(schemas=(*facts[0].schemas, *_schemas(facts[0].id, entity))), *facts[1:])
-    for one in licences.values():
-        if one["turns_at"] is not None and (turns is None or one["turns_at"] < turns):
-            turns = one["turns_at"]
-    return Facts(facts, tier, chain, mode, turns)
+@lru_cache(maxsize=4096)
+def place_of(chain: tuple[Link, ...]) -> Place:
+    """Say where on a chain licences stand, the broadest first.
 
-
-def read_mode(now: datetime | None = None) -> str:
-    """Return what an unlicensed use meets: what the licence files say, advise where there is none."""
-    row = db.connection().execute("SELECT max(id) FROM license_file").fetchone()
-    return _ADVISE if row[0] is None else _standing(now).mode
-
-
-def _standing(now: datetime | None) -> Standing:
-    """Read how the licence files stand. A file without one needs none of what proves them."""
-    from edgekit.licensing import standing
-
-    return standing.read(db.connection(), now)
-
-
-def _next_turn(files: Standing) -> str | None:
-    """Say when one of the licence files begins or ends next."""
-    at = clock.to_text(files.clock.effective)
-    times = [time for one in files.licences for time in (one.starts_at, one.expires_at, one.ends_at)]
-    return min((time for time in times if time is not None and time > at), default=None)
-
-
-def _tier_of(user: int | None, organizations: Sequence[int], now: datetime | None) -> Tier | None:
-    """Find the tier where there are licence files: one of theirs counts while it holds, no longer."""
-    from edgekit.licensing import standing
-
-    connection = db.connection()
-    tier = "SELECT t.code FROM license_tier t WHERE t.id = x.license_tier_id"
-    row = connection.execute(f"SELECT ({tier}) FROM user x WHERE id = ?", (user,)).fetchone()
-    code = row and row[0]
-    for organization in organizations:
-        if code is None:
-            name, entered = connection.execute(
-                f"SELECT code, ({tier}) FROM organization x WHERE id = ?", (organization,)
-            ).fetchone()
-            code = standing.tier_of(connection, name, entered, now)
-    found = connection.execute(
-        "SELECT id, code, tier_rank FROM license_tier WHERE code = ?", (code,)
-    ).fetchone()
-    return None if found is None else Tier(*found)
-
-
-def _schemas(feature: int, entity: int) -> list[str]:
-    """Read the schemas an entity's type and the entity itself have of a feature's settings."""
-    rows = db.connection().execute(
-        "SELECT t.configuration_schema FROM entity e JOIN entity_type_feature t"
-        " ON t.entity_type_id = e.entity_type_id AND t.feature_id = ?1 AND t.status_id = 1 WHERE e.id = ?2"
-        " UNION ALL SELECT configuration_schema FROM entity_feature"
-        " WHERE entity_id = ?2 AND feature_id = ?1 AND status_id = 1",
-        (feature, entity),
-    )
-    return [schema for (schema,) in rows if schema is not None]
-
-
-def licence_places(chain: Sequence[Link]) -> list[tuple[Link, int | None, int | None]]:
-    """Give the places of a chain where licences stand, the broadest first: link, scope and organization.
-
-    A program or producer has two, the one shared by all organizations before its organization's own.
+    A program or producer has two points, one shared by all organizations before its organization's own.
     """
-    places: list[tuple[Link, int | None, int | None]] = []
+    points: list[tuple[Link, int | None, int | None]] = []
     for link in chain:
         if link.scope_id is None:
-            places.append((link, None, link.organization_id))
+            points.append((link, None, link.organization_id))
         elif link.level in {"PROGRAM", "PRODUCER"}:
-            places += [(link, link.scope_id, None), (link, link.scope_id, link.organization_id)]
-    return places
-
-
-@lru_cache(maxsize=256)
-def _statement(is_dotted: bool, organizations: int, places: int) -> str:
-    """Write the statement: the feature and what it needs, each with what its tier gives and its licences."""
-    active = "({0}.status_id = 1 OR EXISTS (SELECT 1 FROM status WHERE id = {0}.status_id AND is_active))"
-    named = "feature_key = ?1 OR code = ?1" if is_dotted else "code = ?1"
-    owners = "".join(
-        f", (SELECT license_tier_id FROM organization WHERE id = ?{number})"
-        for number in range(3, 3 + organizations)
+            points += [(link, link.scope_id, None), (link, link.scope_id, link.organization_id)]
+    values = [
+        value
+        for link, scope, organization in points
+        for value in (link.scope_type_id, scope or 0, organization or 0)
+    ]
+    owners = [link.organization_id for link in chain if link.scope_id is None]
+    return Place(
+        tuple(points),
+        tuple(values),
+        tuple(owner for owner in reversed(owners) if owner is not None),
+        of_level(chain, "USER"),
+        of_level(chain, "ENTITY"),
     )
-    joins = []
-    for number in range(places):
-        first = 3 + organizations + 3 * number
-        joins.append(
-            f"LEFT JOIN feature_license l{number} ON l{number}.feature_id = n.id"
-            f" AND l{number}.scope_type_id = ?{first} AND COALESCE(l{number}.scope_id, 0) = ?{first + 1}"
-            f" AND COALESCE(l{number}.organization_id, 0) = ?{first + 2}"
-        )
-    ids = "".join(f", l{number}.id" for number in range(places))
-    # CROSS JOIN keeps the order of the walk: the asked feature comes first.
+
+
+@lru_cache(maxsize=512)
+def _statement(features: int, points: int) -> str:
+    """Write the statement that reads licences: a seek in the index for each feature at each point."""
+    rows = ", ".join(
+        f"({number}, ?{number * 3 + 1}, ?{number * 3 + 2}, ?{number * 3 + 3})" for number in range(points)
+    )
+    marks = ", ".join(f"?{points * 3 + number + 1}" for number in range(features))
     return (
-        f"WITH RECURSIVE need(id) AS (SELECT id FROM feature WHERE {named}"
-        " UNION SELECT d.depends_on_feature_id FROM need w JOIN feature_dependency d ON d.feature_id = w.id"
-        f" AND {active.format('d')})"
-        " SELECT n.id, f.code, f.feature_key, f.is_addon, y.is_core,"
-        f" {active.format('f')} AND {active.format('y')}, r.tier_rank, r.code, f.default_value,"
-        f" f.configuration_schema, o.id, o.code, o.tier_rank,"
-        f" (SELECT max(id) FROM license_file){ids}"
-        " FROM need n CROSS JOIN feature f ON f.id = n.id"
-        " CROSS JOIN feature_type y ON y.id = f.feature_type_id"
-        " CROSS JOIN license_tier r ON r.id = f.license_tier_id LEFT JOIN license_tier o ON o.id ="
-        f" coalesce((SELECT license_tier_id FROM user WHERE id = ?2){owners}, NULL)"
-        f" {' '.join(joins)}"
-    )
-
-
-def _fact(
-    row: tuple[Any, ...],
-    places: Sequence[tuple[Link, int | None, int | None]],
-    given: Mapping[int, Mapping[str, Any]],
-    licences: Mapping[int, dict[str, Any]],
-    overrides: Mapping[str, Any],
-) -> Fact:
-    found: list[Licence] = []
-    if licences:
-        for key, (link, scope, organization) in zip(row[_FIXED:], places, strict=True):
-            if key is None or key not in licences:  # the second: deleted between the two statements
-                continue
-            has_say = licences[key]["state"] in HAVE_SAY
-            if scope is not None and has_say and found and found[-1].link is link:
-                found.pop()  # a level prefers the organization's own
-            found.append(Licence(link=link, organization_id=organization, **licences[key]))
-    default = row[8]
-    return Fact._make(
-        (
-            *row[:8],
-            None if default is None else parse(default),
-            () if row[9] is None else (row[9],),
-            given.get(row[0]),
-            tuple(found),
-            overrides.get(row[1].upper(), overrides.get(row[2].upper())) if overrides else None,
-        )
-    )
-
-
-def _licences(ids: Sequence[int], files: Standing | None, now: datetime | None) -> dict[int, dict[str, Any]]:
-    """Read licences with the file each came in, and say what state they are in."""
-    rows = db.connection().execute(
-        "SELECT l.id, l.feature_value, l.feature_configuration, l.licensed_quantity,"
+        f"WITH point(n, level, scope, owner) AS (VALUES {rows})"
+        " SELECT p.n, l.feature_id, l.id, l.feature_value, l.feature_configuration, l.licensed_quantity,"
         " (l.status_id = 1 OR EXISTS (SELECT 1 FROM status WHERE id = l.status_id AND is_active)),"
-        " l.license_expires_at, l.license_file_id FROM feature_license l"
-        f" WHERE l.id IN ({', '.join('?' * len(ids))})",
-        ids,
+        " l.license_expires_at, l.license_file_id FROM point p CROSS JOIN feature_license l"
+        f" ON l.feature_id IN ({marks}) AND l.scope_type_id = p.level AND COALESCE(l.scope_id, 0) = p.scope"
+        " AND COALESCE(l.organization_id, 0) = p.owner"
+    )
+
+
+def _licences(
+    features: list[int], place: Place, files: Standing | None, now: datetime | None
+) -> dict[int, list[Licence]]:
+    """Read the licences of features at a place, by feature, and say what state they are in."""
+    rows = (
+        db.connection()
+        .execute(_statement(len(features), len(place.points)), (*place.values, *features))
+        .fetchall()
     )
     by_id = {one.id: one for one in files.licences} if files is not None else {}
-    found = {}
-    for key, value, configuration, quantity, active, own, file_id in rows:
+    found: dict[int, list[Licence]] = {}
+    for point, feature, key, value, configuration, quantity, active, expires, file_id in rows:
+        link, scope, organization = place.points[point]
         file = by_id.get(file_id)
-        ends = file.expires_at if file is not None else None
-        expires = min((moment for moment in (own, ends) if moment is not None), default=None)
+        if (
+            file is not None
+            and file.expires_at is not None
+            and (expires is None or file.expires_at < expires)
+        ):
+            expires = file.expires_at
         state, turns = _state(active, expires, file, now)
-        found[key] = {
-            "id": key,
-            "state": state,
-            "value": None if value is None else parse(value),
-            "configuration": None if configuration is None else parse(configuration),
-            "quantity": quantity,
-            "expires_at": expires,
-            "turns_at": turns,
-            "serial": file.serial if file is not None else None,
-        }
+        there = found.setdefault(feature, [])
+        if scope is not None and state in HAVE_SAY and there and there[-1].link is link:
+            there.pop()  # a level prefers the organization's own
+        there.append(
+            Licence(
+                id=key,
+                link=link,
+                organization_id=organization,
+                state=state,
+                value=None if value is None else registry.parse(value),
+                configuration=None if configuration is None else registry.parse(configuration),
+                quantity=quantity,
+                expires_at=expires,
+                turns_at=turns,
+                serial=None if file is None else file.serial,
+            )
+        )
     return found
 
 
@@ -316,50 +231,20 @@ def _state(
     return ("grace", end) if moment < end else ("expired", None)
 
 
-def _overrides(user: int) -> Mapping[str, Any]:
-    """Read what is set of features for a user, by feature code.
+def _next_turn(licences: Mapping[int, Sequence[Licence]], files: Standing | None) -> str | None:
+    times = [one.turns_at for some in licences.values() for one in some]
+    if files is not None:
+        times.append(registry.next_turn(files))
+    return min((time for time in times if time is not None), default=None)
 
-    It stands in a document of configuration, whose words come later in the order: the row alone is read.
-    """
-    rows = (
-        db.connection()
-        .execute(
-            "SELECT c.config_data FROM configuration_type y JOIN scope_type s ON s.table_name = 'user'"
-            " JOIN configuration c ON c.configuration_type_id = y.id AND c.scope_type_id = s.id"
-            " AND COALESCE(c.scope_id, 0) = ? AND c.status_id = 1 WHERE y.code = ? AND y.status_id = 1"
-            " ORDER BY c.organization_id IS NOT NULL",  # the organization's own after the one for all
-            (user, OVERRIDES),
-        )
-        .fetchall()
+
+def _schemas(feature: int, entity: int) -> list[str]:
+    """Read the schemas an entity's type and the entity itself have of a feature's settings."""
+    rows = db.connection().execute(
+        "SELECT t.configuration_schema FROM entity e JOIN entity_type_feature t"
+        " ON t.entity_type_id = e.entity_type_id AND t.feature_id = ?1 AND t.status_id = 1 WHERE e.id = ?2"
+        " UNION ALL SELECT configuration_schema FROM entity_feature"
+        " WHERE entity_id = ?2 AND feature_id = ?1 AND status_id = 1",
+        (feature, entity),
     )
-    found = parse(rows[-1][0]) if rows else {}
-    return {
-        name.upper(): value if isinstance(value, dict) else {"enabled": value}
-        for name, value in found.items()
-    }
-
-
-def find_feature(feature: str) -> tuple[int, str]:
-    """Find a feature by code or key; return its id and code. Raise NotFoundError saying what comes close."""
-    row = (
-        db.connection()
-        .execute("SELECT id, code FROM feature WHERE code = ?1 OR feature_key = ?1", (feature,))
-        .fetchone()
-    )
-    if row is None:
-        raise _unknown(feature)
-    return int(row[0]), str(row[1])
-
-
-def _unknown(feature: str) -> NotFoundError:
-    import difflib
-
-    rows = db.connection().execute("SELECT code, feature_key FROM feature ORDER BY id").fetchall()
-    known = {name.upper(): name for row in rows for name in row}
-    near = difflib.get_close_matches(feature.upper(), known, n=2)
-    hint = (
-        f"Did you mean {' or '.join(known[name] for name in near)}?"
-        if near
-        else "See: edgekit licensing list"
-    )
-    return NotFoundError(f"There is no feature {feature}.", hint=hint)
+    return [schema for (schema,) in rows if schema is not None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, scope
 from edgekit.errors import InvalidError, NotFoundError
-from edgekit.licensing import checking, facts
+from edgekit.licensing import checking, facts, registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +161,7 @@ def _licensable(place: str, organization: Named | None) -> Link:
     if link.level in {"ENTITY", "USER"}:
         raise InvalidError(
             f"A feature is licensed to the system, a program or a producer, not to {link.label}.",
-            hint=f"For one user: edgekit configuration set {facts.OVERRIDES} FEATURE true --scope user:NAME",
+            hint=f"For one: edgekit configuration set {registry.OVERRIDES} FEATURE true --scope user:NAME",
         )
     return link
 
@@ -181,15 +181,15 @@ def _grant_prerequisites(code: str, link: Link, wanted: bool, now: datetime | No
     facts_and_verdicts = zip(decision.facts.features[1:], decision.verdicts[1:], strict=True)
     missing = [fact for fact, verdict in facts_and_verdicts if not verdict.enabled]
     if missing and not wanted:
-        names = ", ".join(fact.code for fact in missing)
+        names = ", ".join(fact.of.code for fact in missing)
         raise InvalidError(
             f"{code} depends on {names}, not available for {link.label}.",
             hint="Grant that first, or both at once: --with-prerequisites",
         )
     for fact in missing:
         granted = {"status_id": 1, "feature_value": '{"enabled": true}', "license_expires_at": None}
-        _save(fact.id, link, _find(fact.id, link), granted)
-    return tuple(fact.code for fact in missing)
+        _save(fact.of.id, link, _find(fact.of.id, link), granted)
+    return tuple(fact.of.code for fact in missing)
 
 
 def _dependents(feature_id: int) -> list[str]:

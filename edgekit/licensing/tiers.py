@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from edgekit import cache, db
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_VALUES = cache.Region(
-    "features of tiers", seconds=cache.STATIC_SECONDS, tables=("license_tier_feature", "status")
-)
+from edgekit import db
+from edgekit.licensing import registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +36,7 @@ def list_tiers() -> list[Tier]:
     )
     found = []
     for row in rows:
-        own = values_of(row["id"])
+        own = registry.values_of(row["id"])
         covered = [
             feature["code"]
             for feature in features
@@ -65,19 +58,3 @@ def list_tiers() -> list[Tier]:
             )
         )
     return found
-
-
-def values_of(tier_id: int) -> Mapping[int, Mapping[str, Any]]:
-    """Return what a tier says of features by itself, by the feature's id; read once, for all who have it."""
-    return _VALUES.get(tier_id, lambda: _read(tier_id))
-
-
-def _read(tier_id: int) -> dict[int, Mapping[str, Any]]:
-    from edgekit.licensing.facts import parse
-
-    rows = db.connection().execute(
-        "SELECT feature_id, feature_value FROM license_tier_feature"
-        " WHERE license_tier_id = ? AND status_id IN (SELECT id FROM status WHERE is_active)",
-        (tier_id,),
-    )
-    return {feature: parse(value) for feature, value in rows}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit import clock, db
 from edgekit.errors import InvalidError
-from edgekit.licensing import facts
+from edgekit.licensing import facts, registry
 from edgekit.licensing.checking import check, explain_short, hint_for, refuse
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _usage(row: dict[str, Any]) -> Usage:
 def _counter(decision: Decision, period: str | None, now: datetime | None) -> tuple[_Counter, str]:
     """Find where a use is counted: at the licence that decides, else for the organization."""
     fact = decision.facts.features[0]
-    stated = next((facts.parse(schema).get(_PERIOD_KEY) for schema in fact.schemas), None)
+    stated = next((registry.parse(schema).get(_PERIOD_KEY) for schema in fact.schemas), None)
     period = stated or period or "total"
     if period not in PERIODS:
         raise InvalidError(f"There is no period {period!r}; periods are {', '.join(PERIODS)}.")
@@ -182,9 +182,9 @@ def _counter(decision: Decision, period: str | None, now: datetime | None) -> tu
     if licence is not None:
         link = licence.link
         place = (link.scope_type_id, link.scope_id, licence.organization_id)
-        return _Counter(fact.id, *place, period, starts), link.label
+        return _Counter(fact.of.id, *place, period, starts), link.label
     link = [link for link in decision.facts.chain if link.scope_id is None][-1]
-    return _Counter(fact.id, link.scope_type_id, None, link.organization_id, period, starts), link.label
+    return _Counter(fact.of.id, link.scope_type_id, None, link.organization_id, period, starts), link.label
 
 
 def _starts(period: str, now: datetime | None) -> str | None:
