@@ -64,6 +64,7 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
         "docs/tutorial.md",
         "docs/rows.md",
         "docs/audit.md",
+        "docs/licensing.md",
         "docs/schedules.md",
         "docs/monitoring.md",
     ],

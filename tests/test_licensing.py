@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+import edgekit
 from edgekit import clock, crypto, licensing, models
 from edgekit.cli.root import edgekit as cli
-from edgekit.errors import InvalidError, LicenseError, NotFoundError, RuleError
+from edgekit.errors import DeniedError, InvalidError, LicenseError, NotFoundError, RuleError
 from edgekit.licensing import installing, issuing, statement, trusting, vendor
 from edgekit.licensing.terms import Grant
 
@@ -380,6 +381,25 @@ def test_a_quantity_may_be_for_a_period(agency: Database) -> None:
         licensing.use("EMAIL_NOTIFICATIONS", period="week")
 
 
+def test_a_user_of_one_organization_counts_and_asks_there(agency: Database, edge_file: Path) -> None:
+    with agency.change():
+        user = models.Role.get(code="USER")
+        models.User.update(role=user).where(models.User.username << ["maria", "otto"]).execute()
+    install(agency, "block", features={"EMAIL_NOTIFICATIONS": 3})
+    agency.close()
+    for name, left in {"maria": 2, "otto": 1}.items():  # both use up what the system is licensed for
+        with edgekit.open(edge_file, actor=name):
+            assert licensing.check("EMAIL_NOTIFICATIONS").enabled
+            assert licensing.use("EMAIL_NOTIFICATIONS").remaining == left
+            assert not licensing.explain("ADVANCED_ANALYTICS").enabled
+            with pytest.raises(DeniedError):
+                licensing.grant("BASIC_REPORTING")
+            with pytest.raises(DeniedError):
+                licensing.assign_tier("ENTERPRISE", user=name)
+    with edgekit.open(edge_file, actor="otto"), pytest.raises(NotFoundError):
+        licensing.check("EMAIL_NOTIFICATIONS", program="AUTO")
+
+
 TAKE = """
 import sys, edgekit
 from edgekit import licensing
@@ -397,8 +417,6 @@ print(taken)
 
 @pytest.mark.ledger("S0-106")
 def test_two_processes_never_use_more_than_is_licensed(edge_file: Path) -> None:
-    import edgekit
-
     with edgekit.open(edge_file) as db:
         install(db, "block", features={"EMAIL_NOTIFICATIONS": 20})
     takers = [

@@ -11,13 +11,11 @@ import click
 
 from edgekit.cli import license_files
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, opened
+from edgekit.cli.options import json_option, opened, place_options
 from edgekit.cli.show import show
 from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from edgekit.licensing.checking import Explanation
     from edgekit.licensing.deciding import Decision
     from edgekit.licensing.tiers import Tier
@@ -30,14 +28,6 @@ def licensing() -> None:
 
 for _command in license_files.COMMANDS:
     licensing.add_command(_command)
-
-
-def place_options(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the places a feature is asked for."""
-    for level in ("user", "entity", "producer", "program", "organization"):
-        named = "NAME" if level == "user" else "CODE"
-        body = click.option(f"--{level}", metavar=named, help=f"Ask for this {level}.")(body)
-    return body
 
 
 _scope_option = click.option(

@@ -32,6 +32,9 @@ _BOOKS = {
 _COUNTERS = {"rate_limit_window"}
 """Belong to no organization, and everybody who runs something counts in them."""
 
+_SHARED_COUNTERS = {"feature_usage"}
+"""A licence for several organizations is used up by each: whoever sees its counter counts in it."""
+
 _ADMINISTERED = {"feature_license": "changing licences"}
 
 _PUBLIC = {"marketplace_module"}
@@ -236,6 +239,8 @@ class Rules:
             return self._users(alias)
         if table == "marketplace_module":
             return f"{alias}.developer_id IN (SELECT id FROM user WHERE id <> 1)"
+        if table in _SHARED_COUNTERS:
+            return self.readable(table, alias)
         if table == "client":
             return f"({self.readable(table, alias)}) AND {self._own_or_below(alias)}"
         parts = [self.readable(table, alias)]
