@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import edgekit
-from edgekit import clock, crypto, licensing, models
+from edgekit import clock, crypto, integrations, licensing, models, rows
 from edgekit.cli.root import edgekit as cli
 from edgekit.errors import DeniedError, InvalidError, LicenseError, NotFoundError, RuleError
 from edgekit.licensing import installing, issuing, statement, trusting, vendor
@@ -296,12 +296,25 @@ def test_an_entity_works_where_all_it_requires_is_there(agency: Database) -> Non
     with pytest.raises(LicenseError, match="requires DCS_DRIVER_VERIFICATION"):
         licensing.require_entity("DCS_HOUSEHOLD_DRIVERS")
     licensing.grant("DCS_DRIVER_VERIFICATION")
+    licensing.withhold("API_INTEGRATIONS")
+    with pytest.raises(LicenseError, match="requires API_INTEGRATIONS"):
+        rows.set_values("entity", "DCS_HOUSEHOLD_DRIVERS", {"status": "ACTIVE"})
+    licensing.grant("API_INTEGRATIONS")
     found = licensing.activate_entity("DCS_HOUSEHOLD_DRIVERS")
     assert {(one.feature, one.by, one.is_required, one.enabled) for one in found} == {
         ("API_INTEGRATIONS", "type", True, True),
         ("DCS_DRIVER_VERIFICATION", "entity", True, True),
     }
     assert models.Entity.get(code="DCS_HOUSEHOLD_DRIVERS").status_id == 1
+    integrations.create("drivers", template="csv-import", settings={"path": "d.csv", "table": "driver"})
+    with agency.change():
+        entity = models.Entity.get(code="DCS_HOUSEHOLD_DRIVERS")
+        models.Integration.update(entity=entity).where(
+            models.Integration.integration_name == "drivers"
+        ).execute()
+    licensing.withhold("API_INTEGRATIONS")
+    with pytest.raises(LicenseError, match="requires API_INTEGRATIONS"):
+        integrations.prepare("drivers")
 
 
 def test_the_mode_says_what_an_unlicensed_use_meets(

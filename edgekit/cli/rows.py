@@ -178,6 +178,7 @@ def _show(connection: sqlite3.Connection, table: str, which: str, as_json: bool)
 def _add(table: str, pairs: tuple[str, ...], as_json: bool) -> None:
     from edgekit import rows
 
+    _bring_guards(table)
     show(rows.add(table, _pairs(pairs, "COLUMN=VALUE")), as_json, view=_named)
 
 
@@ -185,7 +186,14 @@ def _add(table: str, pairs: tuple[str, ...], as_json: bool) -> None:
 def _set(table: str, which: str, pairs: tuple[str, ...], as_json: bool) -> None:
     from edgekit import rows
 
+    _bring_guards(table)
     show(rows.set_values(table, which, _pairs(pairs, "COLUMN=VALUE")), as_json, view=_named)
+
+
+def _bring_guards(table: str) -> None:
+    """Import the word that has a say in rows of a table, which no other command needs to wait for."""
+    if table == "entity":
+        from edgekit.licensing import gating  # noqa: F401 - it looks at entities that become active
 
 
 @opened

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgekit import bulk, codec, connectors, db, validate
+from edgekit import bulk, codec, connectors, db, licensing, validate
 from edgekit.errors import InvalidError
 from edgekit.integrations import instances, reading
 from edgekit.integrations.credentials import Secrets
@@ -99,9 +99,11 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
 
     `input` is a file that takes the place of the file the source reads, or of the rows that drive it.
     `overrides` are settings for this run only. Raise NotFoundError or InvalidError naming the setting, table
-    or column.
+    or column, LicenseError where the service it talks to requires a feature the licence blocks.
     """
     row = reading.find(name)
+    if row["entity_id"] is not None:
+        licensing.require_entity(row["entity_id"])
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
     config = instances.connector_config(settings)

@@ -116,7 +116,8 @@ def pipeline_id_of(integration_id: int) -> int | None:
 def rows_named(name: str) -> list[dict[str, Any]]:
     """Return the active integrations of a name, shared ones last, their settings as JSON text."""
     return db.query(
-        "SELECT i.id, i.integration_name, i.organization_id, i.connection_config, t.code AS integration_type"
+        "SELECT i.id, i.entity_id, i.integration_name, i.organization_id, i.connection_config,"
+        " t.code AS integration_type"
         " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
         " WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL, i.id",
         (name,),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db, scope
+from edgekit import clock, db, rows, scope
 from edgekit.errors import NotFoundError
 from edgekit.licensing import checking
 
@@ -53,7 +53,7 @@ def requirements(
     """
     chain = scope.chain(entity=entity, user=user)
     link = next(link for link in chain if link.level == "ENTITY")
-    rows = db.query(
+    read = db.query(
         "SELECT f.code, 'type' AS by, t.is_required FROM entity e JOIN entity_type_feature t"
         " ON t.entity_type_id = e.entity_type_id AND t.status_id = 1 JOIN feature f ON f.id = t.feature_id"
         " WHERE e.id = ?1 AND NOT EXISTS (SELECT 1 FROM entity_feature x"
@@ -63,7 +63,7 @@ def requirements(
         (link.scope_id,),
     )
     found = []
-    for row in rows:
+    for row in read:
         decision = checking.decide(row["code"], chain, now=now)
         found.append(
             Requirement(
@@ -112,6 +112,16 @@ def activate_entity(entity: Named, *, now: datetime | None = None) -> list[Requi
     return found
 
 
+def _look_at_entity(key: int) -> None:
+    """Refuse, in the change that does it, to make an entity active that lacks what it requires."""
+    active = "SELECT 1 FROM entity e JOIN status s ON s.id = e.status_id AND s.is_active = 1 WHERE e.id = ?"
+    if db.connection().execute(active, (key,)).fetchone():
+        require_entity(key)
+
+
+rows.guard("entity", _look_at_entity)
+
+
 def check_component(component: str, **place: Any) -> Decision:
     """Say whether a component may be used: its feature decides, and its own status. See `check`."""
     return checking.check(_gate_of("component_registry", "g.code = ?", (component,), component), **place)
@@ -140,7 +150,7 @@ def require_model(provider: str, model: str, **place: Any) -> Decision:
 
 def gates(**place: Any) -> list[Gate]:
     """List every component and model: the gated and those open to everybody, and what each is at a place."""
-    rows = db.query(
+    read = db.query(
         "SELECT 'component' AS kind, c.code, c.name, f.code AS feature, f.feature_key,"
         " c.status_id IN (SELECT id FROM status WHERE is_active) AS is_active FROM component_registry c"
         " JOIN feature f ON f.id = c.feature_id UNION ALL SELECT 'model', m.provider || ' ' || m.model_id,"
@@ -148,7 +158,7 @@ def gates(**place: Any) -> list[Gate]:
         " FROM model_registry m JOIN feature f ON f.id = m.feature_id ORDER BY 1, 2"
     )
     found = []
-    for row in rows:
+    for row in read:
         decision = checking.check(row["feature"], **place)
         is_active = bool(row["is_active"])
         found.append(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgekit.rows.reading import columns_to_show, find, list_rows, show
     from edgekit.rows.shape import Column, Shape, read_shape
-    from edgekit.rows.writing import add, retire, set_values
+    from edgekit.rows.writing import add, guard, retire, set_values
 
 _HOMES = {
     "Column": "shape",
@@ -26,6 +26,7 @@ _HOMES = {
     "add": "writing",
     "columns_to_show": "reading",
     "find": "reading",
+    "guard": "writing",
     "list_rows": "reading",
     "read_shape": "shape",
     "retire": "writing",
@@ -39,6 +40,7 @@ __all__ = [
     "add",
     "columns_to_show",
     "find",
+    "guard",
     "list_rows",
     "read_shape",
     "retire",

@@ -13,11 +13,19 @@ from edgekit.rows.shape import read_shape
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from edgekit.rows.shape import Shape
 
 RETIRED = "INACTIVE"
+
+_GUARDS: dict[str, list[Callable[[int], None]]] = {}
+
+
+def guard(table: str, look: Callable[[int], None]) -> None:
+    """Have a row looked at in the change that writes it, by its id; a word later in the order says how."""
+    if look not in _GUARDS.setdefault(table, []):
+        _GUARDS[table].append(look)
 
 
 def add(table: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +50,7 @@ def add(table: str, given: Mapping[str, Any]) -> dict[str, Any]:
         key = connection.execute(sql, list(row.values())).lastrowid
         if model:
             model.settle(row)
+        _look(shape.name, int(key or 0))
     return show(connection, shape.name, int(key or 0))
 
 
@@ -97,7 +106,13 @@ def _change(table: str, which: str | int, given: Mapping[str, Any], verb: str) -
             )
             if model:
                 model.settle({**old, **new})
+            _look(shape.name, key)
     return show(connection, shape.name, key)
+
+
+def _look(table: str, key: int) -> None:
+    for look in _GUARDS.get(table, ()):
+        look(key)
 
 
 def _require(shape: Shape, reason: str | None) -> None:
