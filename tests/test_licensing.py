@@ -543,6 +543,17 @@ def test_an_indirect_dependency_is_named_link_by_link(agency: Database) -> None:
     assert found.reason == "dependency"
 
 
+def test_rows_written_by_hand_are_looked_at(edge_file: Path) -> None:
+    def add(settings: str) -> Any:
+        words = ["feature=EMAIL_NOTIFICATIONS", "scope_type=SYSTEM", f"feature_configuration={settings}"]
+        return CliRunner().invoke(cli, ["--db", str(edge_file), "feature-licenses", "add", *words])
+
+    refused = add('{"daily_email_limit": "many"}')
+    assert (refused.exit_code, "daily_email_limit" in refused.output) == (4, True)
+    assert add('{"daily_email_limit": 5}').exit_code == 0
+    assert run(edge_file, "check", "EMAIL_NOTIFICATIONS", "--json")["settings"] == {"daily_email_limit": 5}
+
+
 def test_the_commands_of_licensing(edge_file: Path, shell: sqlite3.Connection) -> None:
     shell.execute("INSERT INTO program(code, name) VALUES ('AUTO', 'Auto')")
     granted = run(

@@ -193,7 +193,9 @@ def _set(table: str, which: str, pairs: tuple[str, ...], as_json: bool) -> None:
 def _bring_guards(table: str) -> None:
     """Import the word that has a say in rows of a table, which no other command needs to wait for."""
     if table == "entity":
-        from edgekit.licensing import gating  # noqa: F401 - it looks at entities that become active
+        from edgekit.licensing import gating  # noqa: F401 - an active one has all it requires
+    elif table == "feature_license":
+        from edgekit.licensing import granting  # noqa: F401 - settings follow the feature's schema
 
 
 @opened

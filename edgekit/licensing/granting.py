@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db, scope
+from edgekit import clock, db, rows, scope
 from edgekit.errors import InvalidError, NotFoundError
 from edgekit.licensing import checking, facts, registry
 
@@ -154,6 +154,24 @@ def check_settings(feature_id: int, code: str, settings: Mapping[str, Any]) -> N
     from edgekit import validate
 
     validate.check(json.loads(row[0]), dict(settings), what=f"The settings of {code}")
+
+
+def _look_at_settings(key: int) -> None:
+    """Refuse settings that do not follow the schema, in the change that writes a licence by hand."""
+    row = (
+        db.connection()
+        .execute(
+            "SELECT f.id, f.code, l.feature_configuration FROM feature_license l"
+            " JOIN feature f ON f.id = l.feature_id WHERE l.id = ?",
+            (key,),
+        )
+        .fetchone()
+    )
+    if row is not None and row[2] is not None:
+        check_settings(row[0], row[1], json.loads(row[2]))
+
+
+rows.guard("feature_license", _look_at_settings)
 
 
 def _licensable(place: str, organization: Named | None) -> Link:
