@@ -1,4 +1,4 @@
-"""Limits and defaults the documents state, column by column, against what the file holds."""
+"""Limits, values and defaults the documents state, column by column, against what the file holds."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def limits(given: str) -> None:
     for word in given.split():
         place, _, wanted = word.partition("=")
         assert limit(*place.split(".")) == int(wanted), place
+
+
+def choices(given: dict[str, str]) -> None:
+    """Assert the whole set of values of columns that take no others."""
+    for place, values in given.items():
+        table, column = place.split(".")
+        assert set(re.findall(r"'(\w+)'", checks(table)[f"{place}.choice"])) == set(values.split()), place
+        assert column in checks(table)[f"{place}.choice"]
 
 
 def defaults(catalogue: sqlite3.Connection, given: str) -> None:
@@ -141,3 +149,65 @@ def test_mappings_schedules_and_templates_begin_as_stated(catalogue: sqlite3.Con
         " integration_template.is_certified=0 integration_transformation.is_reusable=1"
         " integration_transformation.timeout_seconds=30 integration_transformation.version=1",
     )
+
+
+@pytest.mark.ledger("S2-31", "S3-55", "S3-56", "S3-57", "S3-59")
+def test_states_are_those_of_the_documents_and_no_others() -> None:
+    choices(
+        {
+            "integration.health_status": "healthy degraded unhealthy",
+            "orchestration_workflow.workflow_status": "pending in_progress completed failed cancelled",
+            "workflow_execution.execution_status": "pending running completed failed skipped",
+            "handover_package.delivery_status": "pending preparing ready delivering delivered failed",
+            "integration_event.processing_status": "pending processing processed failed",
+            "client_app_override.activation_status": "pending active failed inactive",
+        }
+    )
+
+
+@pytest.mark.ledger("S4-07", "S4-12", "S4-16", "S4-20", "S4-35")
+def test_kinds_of_mappings_tests_and_schedules_are_those_of_the_documents() -> None:
+    choices(
+        {
+            "integration_mapping.mapping_type": "field object array custom",
+            "integration_mapping.error_handling": "fail skip default null",
+            "integration_mapping_test.test_type": "unit integration edge_case performance",
+            "integration_mapping_test.test_status": "pending passed failed skipped",
+            "integration_schedule.schedule_type": "cron interval fixed_time event_based manual",
+            "integration_schedule.missed_execution_policy": "run_once run_all skip",
+            "integration_schedule_execution.execution_status": (
+                "scheduled running completed failed cancelled skipped"
+            ),
+            "integration_template_instance.deployment_status": "draft testing active deprecated",
+        }
+    )
+
+
+@pytest.mark.ledger("S4-34", "S4-41", "S4-44")
+def test_kinds_of_transformations_and_pipelines_are_those_of_the_documents() -> None:
+    choices(
+        {
+            "integration_template_operation.operation": "create read update delete",
+            "integration_transformation.transformation_type": "map filter aggregate enrich validate custom",
+            "integration_transformation.language": "jmespath jsonpath javascript python sql",
+            "integration_transformation.performance_tier": "lightweight standard heavy",
+            "integration_pipeline_definition.pipeline_type": "linear conditional parallel hybrid",
+            "integration_pipeline_definition.error_handling_strategy": (
+                "fail_fast continue_on_error dead_letter retry"
+            ),
+        }
+    )
+
+
+@pytest.mark.ledger("S0-102", "S3-22", "S3-58", "S4-09", "S4-18")
+def test_figures_stay_within_what_is_stated() -> None:
+    for name, wanted in {
+        "feature_license.licensed_quantity.range": "licensed_quantity >= 1",
+        "module_review.rating.range": "rating BETWEEN 1 AND 5",
+        "workflow_execution.retry_count.range": "retry_count BETWEEN 0 AND max_retries",
+        "integration_mapping.test_coverage.range": "test_coverage BETWEEN 0 AND 100",
+        "integration_schedule.interval_minutes.range": "interval_minutes BETWEEN 1 AND 527040",
+        "integration_schedule.end_date.order": "start_date <= end_date",
+        "module_license.seats.range": "seats >= 1",
+    }.items():
+        assert checks(name.split(".")[0])[name] == wanted

@@ -155,3 +155,16 @@ FURTHER: dict[str, tuple[str | None, str, str]] = {
         "configuration.config_data.secret",
     ),
 }
+
+FURTHER |= {
+    f"what another organization sets for a {table}": (
+        table,
+        (
+            f"{_configured(table)}; UPDATE {table} SET organization_id = 1 WHERE id = ?1;"
+            " INSERT INTO configuration(configuration_type_id, scope_type_id, scope_id, organization_id, config_data)"
+            f" SELECT 70, id, ?1, 70, '{{}}' FROM scope_type WHERE table_name = '{table}'"
+        ),
+        "configuration.organization_id.organization",
+    )
+    for table in ("program", "producer", "entity", "user")
+}
