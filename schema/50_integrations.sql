@@ -34,6 +34,15 @@ CREATE TABLE map_integration_configuration (
 CREATE INDEX map_integration_configuration_integration_type ON map_integration_configuration(integration_type_id);
 CREATE INDEX map_integration_configuration_configuration ON map_integration_configuration(configuration_id);
 
+CREATE TRIGGER map_integration_configuration_organization_bi BEFORE INSERT ON map_integration_configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|map_integration_configuration|configuration_id|organization|The configuration belongs to another organization than the program.')
+  FROM configuration WHERE id = NEW.configuration_id AND organization_id <> (SELECT organization_id FROM program WHERE id = NEW.program_id);
+END;
+CREATE TRIGGER map_integration_configuration_organization_bu BEFORE UPDATE OF program_id, configuration_id ON map_integration_configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|map_integration_configuration|configuration_id|organization|The configuration belongs to another organization than the program.')
+  FROM configuration WHERE id = NEW.configuration_id AND organization_id <> (SELECT organization_id FROM program WHERE id = NEW.program_id);
+END;
+
 -- One row is a shelf of the template library.
 CREATE TABLE template_category (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -69,6 +78,13 @@ CREATE UNIQUE INDEX integration_entity ON integration(entity_id);
 CREATE INDEX integration_integration_type ON integration(integration_type_id);
 CREATE INDEX integration_organization ON integration(organization_id);
 CREATE INDEX integration_active ON integration(organization_id) WHERE status_id = 1;
+
+CREATE TRIGGER integration_entity_bi BEFORE INSERT ON integration WHEN NEW.entity_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|integration|entity_id|organization|The entity belongs to another organization.') FROM entity WHERE id = NEW.entity_id AND organization_id <> NEW.organization_id;
+END;
+CREATE TRIGGER integration_entity_bu BEFORE UPDATE OF entity_id, organization_id ON integration WHEN NEW.entity_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|integration|entity_id|organization|The entity belongs to another organization.') FROM entity WHERE id = NEW.entity_id AND organization_id <> NEW.organization_id;
+END;
 
 -- The data layer raises the version with every change; nobody takes it back.
 CREATE TRIGGER integration_version_bi BEFORE INSERT ON integration BEGIN  -- by REPLACE

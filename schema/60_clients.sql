@@ -165,10 +165,14 @@ END;
 CREATE TRIGGER configuration_deployment_bi BEFORE INSERT ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A client of another organization is deployed with it.')
   FROM client_deployment d JOIN client k ON k.id = d.client_id WHERE d.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A program of another organization is linked with it.')
+  FROM map_integration_configuration m JOIN program p ON p.id = m.program_id WHERE m.configuration_id = NEW.id AND p.organization_id <> NEW.organization_id;
 END;
 CREATE TRIGGER configuration_deployment_bu BEFORE UPDATE OF organization_id ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN
   SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A client of another organization is deployed with it.')
   FROM client_deployment d JOIN client k ON k.id = d.client_id WHERE d.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A program of another organization is linked with it.')
+  FROM map_integration_configuration m JOIN program p ON p.id = m.program_id WHERE m.configuration_id = NEW.id AND p.organization_id <> NEW.organization_id;
 END;
 
 CREATE TRIGGER client_deployment_deployment_status_bi BEFORE INSERT ON client_deployment BEGIN  -- by REPLACE

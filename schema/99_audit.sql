@@ -10564,6 +10564,28 @@ WHEN NEW.business_context_type_id IS NOT OLD.business_context_type_id OR NEW.bus
   FROM communication_business_context WHERE communication_id = NEW.id AND (relationship_type_id = 1) <> ((context_type_id, context_id) IS (NEW.business_context_type_id, NEW.business_context_id));
 END;
 
+DROP TRIGGER map_integration_configuration_organization_bi;
+CREATE TRIGGER map_integration_configuration_organization_bi BEFORE INSERT ON map_integration_configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|map_integration_configuration|configuration_id|organization|The configuration belongs to another organization than the program.')
+  FROM configuration WHERE id = NEW.configuration_id AND organization_id <> (SELECT organization_id FROM program WHERE id = NEW.program_id);
+END;
+
+DROP TRIGGER map_integration_configuration_organization_bu;
+CREATE TRIGGER map_integration_configuration_organization_bu BEFORE UPDATE OF program_id, configuration_id ON map_integration_configuration BEGIN
+  SELECT RAISE(ABORT, 'EK|map_integration_configuration|configuration_id|organization|The configuration belongs to another organization than the program.')
+  FROM configuration WHERE id = NEW.configuration_id AND organization_id <> (SELECT organization_id FROM program WHERE id = NEW.program_id);
+END;
+
+DROP TRIGGER integration_entity_bi;
+CREATE TRIGGER integration_entity_bi BEFORE INSERT ON integration WHEN NEW.entity_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|integration|entity_id|organization|The entity belongs to another organization.') FROM entity WHERE id = NEW.entity_id AND organization_id <> NEW.organization_id;
+END;
+
+DROP TRIGGER integration_entity_bu;
+CREATE TRIGGER integration_entity_bu BEFORE UPDATE OF entity_id, organization_id ON integration WHEN NEW.entity_id IS NOT NULL BEGIN
+  SELECT RAISE(ABORT, 'EK|integration|entity_id|organization|The entity belongs to another organization.') FROM entity WHERE id = NEW.entity_id AND organization_id <> NEW.organization_id;
+END;
+
 DROP TRIGGER integration_version_bi;
 CREATE TRIGGER integration_version_bi BEFORE INSERT ON integration BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration|version|order|A version never goes down.') FROM integration WHERE id = NEW.id AND version > ifnull(NEW.version, 1);
@@ -11021,12 +11043,16 @@ DROP TRIGGER configuration_deployment_bi;
 CREATE TRIGGER configuration_deployment_bi BEFORE INSERT ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A client of another organization is deployed with it.')
   FROM client_deployment d JOIN client k ON k.id = d.client_id WHERE d.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A program of another organization is linked with it.')
+  FROM map_integration_configuration m JOIN program p ON p.id = m.program_id WHERE m.configuration_id = NEW.id AND p.organization_id <> NEW.organization_id;
 END;
 
 DROP TRIGGER configuration_deployment_bu;
 CREATE TRIGGER configuration_deployment_bu BEFORE UPDATE OF organization_id ON configuration WHEN NEW.organization_id IS NOT NULL BEGIN
   SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A client of another organization is deployed with it.')
   FROM client_deployment d JOIN client k ON k.id = d.client_id WHERE d.configuration_id = NEW.id AND k.organization_id <> NEW.organization_id;
+  SELECT RAISE(ABORT, 'EK|configuration|organization_id|referenced|A program of another organization is linked with it.')
+  FROM map_integration_configuration m JOIN program p ON p.id = m.program_id WHERE m.configuration_id = NEW.id AND p.organization_id <> NEW.organization_id;
 END;
 
 DROP TRIGGER client_deployment_deployment_status_bi;

@@ -62,7 +62,45 @@ SPECIAL: dict[str, dict[str, Any]] = {
     },
 }
 
+ELSEWHERE = (
+    "INSERT INTO organization(id, code, name) VALUES (900, 'ELSEWHERE', 'Elsewhere'); INSERT INTO"
+    " configuration(id, configuration_type_id, scope_type_id, organization_id, config_data)"
+    " SELECT 900, t.id, s.id, %s, '{}' FROM configuration_type t, scope_type s"
+    " WHERE t.code = 'SYSTEM_CONFIGURATION' AND s.code = 'SYSTEM'"
+)
+LINKED = f"{ELSEWHERE % 1}; UPDATE map_integration_configuration SET configuration_id = 900 WHERE id = ?1"
+ENTITY_ELSEWHERE = (
+    "INSERT INTO organization(id, code, name) VALUES (900, 'ELSEWHERE', 'Elsewhere'); INSERT INTO"
+    " entity(id, code, name, entity_type_id, organization_id) SELECT 900, 'E', 'e', id, 900 FROM entity_type LIMIT 1"
+)
+
 REFUSALS: dict[str, tuple[str | None, str, str]] = {
+    "map_integration_configuration_organization_bi": (
+        "map_integration_configuration",
+        (
+            f"{ELSEWHERE % 900}; INSERT INTO map_integration_configuration(program_id, integration_type_id, configuration_id)"
+            " SELECT program_id, integration_type_id, 900 FROM map_integration_configuration WHERE id = ?1"
+        ),
+        "map_integration_configuration.configuration_id.organization",
+    ),
+    "map_integration_configuration_organization_bu": (
+        "map_integration_configuration",
+        f"{ELSEWHERE % 900}; UPDATE map_integration_configuration SET configuration_id = 900 WHERE id = ?1",
+        "map_integration_configuration.configuration_id.organization",
+    ),
+    "integration_entity_bi": (
+        "integration",
+        (
+            f"{ENTITY_ELSEWHERE}; INSERT INTO integration(integration_name, integration_type_id, connection_config, entity_id)"
+            " SELECT 'other', integration_type_id, '{}', 900 FROM integration WHERE id = ?1"
+        ),
+        "integration.entity_id.organization",
+    ),
+    "integration_entity_bu": (
+        "integration",
+        f"{ENTITY_ELSEWHERE}; UPDATE integration SET entity_id = 900 WHERE id = ?1",
+        "integration.entity_id.organization",
+    ),
     "integration_connection_config_secret_bi": (
         "integration",
         (
@@ -297,6 +335,19 @@ REFUSALS |= {
 }
 
 FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "a configuration that a program is linked with, to another organization": (
+        "map_integration_configuration",
+        f"{LINKED}; UPDATE configuration SET organization_id = 900 WHERE id = 900",
+        "configuration.organization_id.referenced",
+    ),
+    "a configuration that a program is linked with, by REPLACE": (
+        "map_integration_configuration",
+        (
+            f"{LINKED}; REPLACE INTO configuration(id, configuration_type_id, scope_type_id, organization_id, config_data)"
+            " SELECT id, configuration_type_id, scope_type_id, 900, '{}' FROM configuration WHERE id = 900"
+        ),
+        "configuration.organization_id.referenced",
+    ),
     "integration at version 1 by default": (
         "integration",
         "UPDATE integration SET version = 7 WHERE id = ?1; UPDATE OR REPLACE integration SET version = NULL WHERE id = ?1",
