@@ -65,6 +65,7 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
         "docs/rows.md",
         "docs/audit.md",
         "docs/licensing.md",
+        "docs/license-files.md",
         "docs/schedules.md",
         "docs/monitoring.md",
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import edgekit
-from edgekit import clock, db
+from edgekit import clock, db, models
 from edgekit.errors import DeniedError, InvalidError
 from edgekit.file.verify import verify
 from edgekit.licensing import clock as lib
@@ -60,7 +60,7 @@ def test_a_file_without_a_licence_has_no_clock(edge: Database) -> None:
     past = datetime(2001, 1, 1, tzinfo=UTC)
     assert lib.read(edge.connection(), past) == lib.Reading(past, None)
     assert lib.effective_now(past) == past
-    assert not lib.keep(edge.connection(), clock.now() + DAY)
+    assert not lib.keep(edge.connection(), edge.path, clock.now() + DAY)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_hour_and_a_year_back(
 
 def test_the_clock_goes_on_with_every_change_and_with_use(licensed: Database, computer: Computer) -> None:
     computer.at += timedelta(minutes=20)
-    assert not lib.keep(licensed.connection()), "once an hour is enough"
+    assert not lib.keep(licensed.connection(), licensed.path), "once an hour is enough"
     _work(licensed)
     seen = computer.at
     assert lib.effective_now(seen - DAY) == seen, "the log alone says so"
@@ -106,19 +106,30 @@ def test_nobodys_work_fails_for_the_clock(licensed: Database, computer: Computer
     computer.at += DAY
     other = sqlite3.connect(licensed.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    assert not lib.keep(licensed.connection())
+    assert not lib.keep(licensed.connection(), licensed.path)
     other.close()
-    licensed.connection().execute("PRAGMA query_only = 1")
-    assert not lib.keep(licensed.connection())
-    licensed.connection().execute("PRAGMA query_only = 0")
-    assert lib.keep(licensed.connection())
+    assert not lib.keep(licensed.connection(), licensed.path.with_name("none.db"))
+    assert lib.keep(licensed.connection(), licensed.path)
+
+
+def test_the_clock_goes_on_whoever_works(licensed: Database, computer: Computer) -> None:
+    with licensed.change(reason="staff"):
+        models.User.create(username="maria", organization=1, role=models.Role.get(code="VIEWER"))
+    licensed.close()
+    computer.at += 2 * DAY
+    with edgekit.open(licensed.path, actor="maria") as opened:
+        assert lib.effective_now() == computer.at
+        with pytest.raises(DeniedError), opened.change():
+            lib.put_right(computer.at - DAY)
+    with edgekit.open(licensed.path) as opened:
+        assert lib.effective_now(computer.at - DAY) == computer.at
 
 
 def test_a_clock_that_was_ahead_is_believed_again(licensed: Database, computer: Computer) -> None:
     right = computer.at + timedelta(hours=2)
     computer.at += 3650 * DAY
     _work(licensed)
-    lib.keep(licensed.connection())
+    lib.keep(licensed.connection(), licensed.path)
     computer.at = right
     _work(licensed)
     assert lib.read(licensed.connection()).state == "set_back"

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgekit
-from edgekit import clock, crypto
+from edgekit import clock, codec, crypto
 from edgekit.errors import (
     ConflictError,
     EdgekitError,
@@ -181,6 +182,7 @@ def test_a_core_feature_never_expires(agency: Database) -> None:
         ({"site": "my file"}, "uuid"),
         ({"serial": "two\nlines"}, "serial"),
         ({"grace_days": -1}, "grace"),
+        ({"expires": datetime(9999, 12, 31, tzinfo=UTC)}, "before 9900"),
     ],
 )
 def test_what_no_file_would_take_is_not_issued(said: dict[str, Any], problem: str) -> None:
@@ -215,9 +217,13 @@ def test_tampered_foreign_newer_and_unknown_files_are_refused_each_with_its_reas
     assert installing.install(good, now=NOW).licence.holds
 
 
+def _nested(inner: Any) -> Any:
+    return st.lists(inner) | st.dictionaries(TEXTS, inner)
+
+
 def render(document: dict[str, Any], who: Vendor) -> str:
     """Sign any document, as no command of ours would."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    text = codec.canonical(document)
     return statement.render(
         statement.Statement(document, text, base64.b64encode(who.key.sign(text.encode())).decode())
     )
@@ -241,6 +247,44 @@ def test_no_byte_of_a_file_can_be_changed(agency: Database) -> None:
 def test_nor_can_any_byte_become_any_other(place: int, byte: int) -> None:
     changed = GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]
     assert is_accepted(changed, ACME.public_key) == (changed == GOOD)
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=50)
+GRANTS = st.builds(
+    Grant,
+    TEXTS,
+    st.sampled_from(["system", "program:AUTO", "producer:P 1"]),
+    st.integers(1, 2**53),
+    st.none() | st.fixed_dictionaries({"enabled": st.booleans(), "value": st.floats(-1e9, 1e9) | TEXTS}),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    features=st.lists(GRANTS, min_size=1, max_size=4, unique_by=lambda grant: grant.feature.upper()),
+    customer=st.none() | TEXTS, serial=TEXTS, grace_days=st.integers(0, 3650), clock=st.booleans(),
+)  # fmt: skip
+def test_what_is_issued_is_what_is_read(
+    features: list[Grant], customer: str | None, serial: str, grace_days: int, clock: bool
+) -> None:
+    text = licence(
+        features=features, customer=customer, serial=serial, grace_days=grace_days, sets_clock=clock
+    )
+    found = statement.parse(text.replace("\n", "\r\n"))
+    said = terms.read(found)
+    assert found.is_signed(ACME.public_key)
+    assert (said.features, said.customer, said.serial) == (tuple(features), customer, serial)
+    assert (said.grace_days, said.sets_clock) == (grace_days, clock)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | TEXTS, _nested, max_leaves=10))
+def test_nonsense_that_is_signed_is_refused_in_our_words(content: Any) -> None:
+    whole = issuing.issue(ACME, features=[API], now=NOW).document
+    for name in whole:
+        if name not in {"format", "kind"}:
+            with suppress(LicenseFileError):
+                terms.read(statement.parse(render(whole | {name: content}, ACME)))
 
 
 def is_accepted(content: bytes, key: str) -> bool:

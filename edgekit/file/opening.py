@@ -37,7 +37,7 @@ def _keep(connection: sqlite3.Connection, path: Path) -> None:
     if clock_at is not None:
         from edgekit.licensing import clock
 
-        clock.keep(connection)
+        clock.keep(connection, path)
     if (last or 0) - (sealed or 0) >= DUE:
         from edgekit.file import sealing
 

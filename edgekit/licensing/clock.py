@@ -15,12 +15,16 @@ the log shows a leap that nobody worked behind, else the vendor's renewal says w
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgekit import clock, db, sqlite
-from edgekit.errors import DeniedError, InvalidError
+from edgekit.errors import DeniedError, EdgekitError, InvalidError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOISE = timedelta(minutes=5)
 """So much two clocks may differ without a word."""
@@ -143,31 +147,28 @@ def _store(connection: sqlite3.Connection, value: str, at: datetime, actor_id: i
     )
 
 
-def keep(connection: sqlite3.Connection, now: datetime | None = None) -> bool:
+def keep(connection: sqlite3.Connection, path: Path, now: datetime | None = None) -> bool:
     """Note between changes how late it is, at most once an hour; return whether that was done.
 
-    Do nothing where the file has no licence, where another writes, or where it cannot be written: nobody's
-    work may fail for it, and the next change is in the log anyway.
+    It is done on a connection of its own, whoever the user is. Do nothing where the file has no licence,
+    where another writes, or where it cannot be written: nobody's work may fail for it.
     """
-    if connection.in_transaction:
-        return False
     now = now or clock.now()
     stored = connection.execute("SELECT clock_at FROM system").fetchone()
-    if stored is None or stored[0] is None or now - clock.from_text(stored[0]) < STEP:
+    if connection.in_transaction or stored is None or stored[0] is None:
         return False
-    (waits,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute("PRAGMA busy_timeout = 0")
+    if now - clock.from_text(stored[0]) < STEP:
+        return False
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        opened = sqlite.open_gate(connection, sqlite.SYSTEM_USER, reason="clock")
-        _store(connection, "max(clock_at, ?)", now, 1)
-        sqlite.close_gate(connection, opened)
-        connection.execute("COMMIT")
-    except sqlite3.Error:
+        with closing(sqlite.connect(path)) as own:
+            own.execute("PRAGMA busy_timeout = 0")
+            own.execute("BEGIN IMMEDIATE")
+            opened = sqlite.open_gate(own, sqlite.SYSTEM_USER, reason="clock")
+            _store(own, "max(clock_at, ?)", now, 1)
+            sqlite.close_gate(own, opened)
+            own.execute("COMMIT")
+    except (sqlite3.Error, EdgekitError):
         return False
-    finally:
-        connection.rollback()
-        connection.execute(f"PRAGMA busy_timeout = {waits}")
     return True
 
 

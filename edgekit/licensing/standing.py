@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgekit import clock, codec, db
-from edgekit.errors import LicenseFileError, NotFoundError
+from edgekit.errors import InvalidError, LicenseFileError, NotFoundError
 from edgekit.licensing import clock as license_clock
 from edgekit.licensing import statement, terms, trusting
 from edgekit.licensing.terms import Terms
@@ -154,14 +154,14 @@ def _licence(
 ) -> Licence:
     number, serial, text, signature, mode, starts, expires, grace, installed, revoked, why, vendor = row
     said = _said(public_key, text, signature) if public_key else None
-    ends = expires and clock.to_text(
-        clock.from_text(expires) + timedelta(days=min(grace, terms.MAX_GRACE_DAYS))
-    )
     columns = (serial, mode, starts, expires, grace)
     is_whole = isinstance(said, Terms) and columns == (
         said.serial, said.mode, said.starts_at, said.expires_at, said.grace_days,
     )  # fmt: skip
     known = said if isinstance(said, Terms) else Terms(serial, installed, starts)
+    ends = expires
+    if is_whole and expires is not None:
+        ends = clock.to_text(clock.from_text(expires) + timedelta(days=grace))
     is_foreign = known.site is not None and known.site != site
     if said is None or (isinstance(said, Terms) and not is_whole) or (said == serial and revoked is None):
         state: State = "tampered"
@@ -202,6 +202,9 @@ def _said(public_key: str, text: str, signature: str) -> Terms | str | None:
 @lru_cache(maxsize=256)
 def _replaced(text: str) -> tuple[str, ...]:
     """Name the serials a stored document takes the place of, whoever wrote it."""
-    document = codec.loads(text)
+    try:
+        document = codec.loads(text)
+    except InvalidError:  # nested deeper than we read
+        return ()
     found = document.get("replaces", []) if document.get("kind") == "license" else []
     return tuple(str(serial) for serial in found) if isinstance(found, list) else ()

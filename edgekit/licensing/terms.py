@@ -16,6 +16,8 @@ MODES = ("advise", "warn", "block")
 
 MAX_GRACE_DAYS = 3650
 
+_LAST = "9900"  # the days of grace must still fit behind it
+
 _SCOPE = re.compile(r"system|(program|producer):\S.{0,49}")
 _REQUIRED = {"serial", "issued_at", "starts_at", "mode", "features"}
 _OPTIONAL = {
@@ -87,8 +89,14 @@ class Terms:
             ),
             (self.site is None or _is_uuid(self.site), "The site must be the uuid `edgekit status` shows."),
             (self.mode in MODES, f"The mode must be one of {', '.join(MODES)}."),
-            (_is_time(self.issued_at) and _is_time(self.starts_at), "The times must be times."),
-            (self.expires_at is None or _is_time(self.expires_at), "The expiry must be a time."),
+            (
+                _is_time(self.issued_at) and _is_time(self.starts_at),
+                f"The times must be times before {_LAST}.",
+            ),
+            (
+                self.expires_at is None or _is_time(self.expires_at),
+                f"The expiry must be a time before {_LAST}.",
+            ),
             (_is_count(self.grace_days, 0, MAX_GRACE_DAYS), f"Days of grace go from 0 to {MAX_GRACE_DAYS}."),
             (self.tier is None or _is_text(self.tier, 50), "The tier must be the code of one."),
             (
@@ -157,7 +165,7 @@ def _is_uuid(value: object) -> bool:
 
 def _is_time(value: object) -> bool:
     try:
-        return isinstance(value, str) and clock.to_text(clock.from_text(value)) == value
+        return isinstance(value, str) and clock.to_text(clock.from_text(value)) == value < _LAST
     except (ValueError, OverflowError):
         return False
 
