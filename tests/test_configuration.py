@@ -302,7 +302,7 @@ def test_every_change_is_a_version_and_an_event_and_seen_at_once(agency: Databas
     assert configuration.get(*LIMIT, program="AUTO") == 100
 
 
-@pytest.mark.ledger("S0-69", "S1-52", "S3-86")
+@pytest.mark.ledger("S0-42", "S0-69", "S1-52", "S3-86")
 def test_what_is_resolved_is_kept_until_something_it_is_made_of_changes(
     agency: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

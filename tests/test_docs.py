@@ -64,6 +64,7 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
         "docs/tutorial.md",
         "docs/rows.md",
         "docs/audit.md",
+        "docs/configuration.md",
         "docs/licensing.md",
         "docs/license-files.md",
         "docs/schedules.md",

@@ -128,7 +128,7 @@ def test_an_upsert_of_a_row_that_has_it_passes(guarded: sqlite3.Connection) -> N
     assert refused(guarded, lambda: guarded.execute(upsert, ("otto", tier))).code == "retired"
 
 
-@pytest.mark.ledger("S0-08", "S0-09", "S0-36", "S0-43")
+@pytest.mark.ledger("S0-08", "S0-09", "S0-36", "S0-37", "S0-43")
 def test_a_new_value_is_used_at_once(edge_file: Path, guarded: sqlite3.Connection) -> None:
     growing = {"communication_channel", "entity_category", "communication_type", "communication_status"}
     assert growing | {"role", "license_tier", "client_status", "workflow_type"} <= value_tables(guarded)

@@ -57,34 +57,50 @@ def resolve(
     of the place), and as `scope.chain`.
     """
     key = (kind, organization, program, producer, entity, user)
-    copy, content = _RESOLVED.get(key, lambda: _work_out(*key))
+    copy, content = _RESOLVED.get(key, lambda: work_out(*key))
     return copy(content)
 
 
-def get(kind: str, key: str, *, default: Any = _MISSING, **place: Named | None) -> Any:
+def get(
+    kind: str,
+    key: str,
+    *,
+    default: Any = _MISSING,
+    organization: Named | None = None,
+    program: Named | None = None,
+    producer: Named | None = None,
+    entity: Named | None = None,
+    user: Named | None = None,
+) -> Any:
     """Return one key of a type as it counts at a place, named as for `resolve`.
 
     Raise NotFoundError where nobody sets it and no `default` is given, and as `resolve`.
     """
-    content = resolve(kind, **place)
+    place = (kind, organization, program, producer, entity, user)
+    _, content = _RESOLVED.get(place, lambda: work_out(*place))
     value = content.get(key, default)
     if value is _MISSING:
-        found = find_type(kind)
-        if key in found.keys:
-            where = scope.describe(scope.chain(**place)[-1:])
-            raise NotFoundError(
-                f"{found.code} {key} is not set for {where}, and has no default.",
-                hint=f"Set it: edgekit configuration set {found.code} {key} VALUE",
-            )
-        known = {*found.keys, *content}
-        raise NotFoundError(
-            f"{found.code} has no key {key}.",
-            hint=near(key, known, f"Keys are {', '.join(sorted(known))}." if known else None),
+        raise _unset(find_type(kind), key, content, scope.chain(
+            organization=organization, program=program, producer=producer, entity=entity, user=user
+        ))  # fmt: skip
+    return _copied(value) if type(value) in _CONTAINERS else value
+
+
+def _unset(kind: Kind, key: str, content: Mapping[str, Any], links: Sequence[Link]) -> NotFoundError:
+    """Say that nobody sets a key, or that there is none of this name."""
+    if key in kind.keys:
+        return NotFoundError(
+            f"{kind.code} {key} is not set for {links[-1].label}, and has no default.",
+            hint=f"Set it: edgekit configuration set {kind.code} {key} VALUE",
         )
-    return value
+    known = {*kind.keys, *content}
+    return NotFoundError(
+        f"{kind.code} has no key {key}.",
+        hint=near(key, known, f"Keys are {', '.join(sorted(known))}." if known else None),
+    )
 
 
-def _work_out(
+def work_out(
     kind: str,
     organization: Named | None,
     program: Named | None,
@@ -92,13 +108,16 @@ def _work_out(
     entity: Named | None,
     user: Named | None,
 ) -> tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, Any]]:
+    """Resolve a type at a place from the file; return how the answer is copied, and the answer."""
     links = scope.chain(
         organization=organization, program=program, producer=producer, entity=entity, user=user
     )
     found = find_type(kind)
     if not found.is_active:
         return dict, {}
-    content = merge(found, counting(found, links))
+    content = _plain(found, links)
+    if content is None:
+        content = merge(found, counting(found, links))
     is_flat = _CONTAINERS.isdisjoint(map(type, content.values()))
     return (dict if is_flat else _copy), content
 
@@ -113,17 +132,35 @@ def _copied(value: Any) -> Any:
     return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
-def documents(kind: Kind, links: Sequence[Link]) -> list[Document]:
-    """Read every document the links find, counting or not, those of the broadest link first."""
+def _plain(kind: Kind, links: Sequence[Link]) -> dict[str, Any] | None:
+    """Resolve the common case at once: nothing merged or locked, and at most one document to a link."""
+    if kind.merges or kind.finals:
+        return None
+    content = dict(kind.defaults)
+    states, last = kind.active_states, -1
+    for place, _, _, _, status_id, text in _rows(kind, links):
+        if place == last:
+            return None
+        last = place
+        if status_id in states:
+            content.update(_parse(text))
+    return content
+
+
+def _rows(kind: Kind, links: Sequence[Link]) -> list[tuple[int, int, int | None, int, int, str]]:
     sql = _statement(tuple(link.scope_id is None for link in links))
     params: list[Any] = []
     for link in links:
         params += (kind.id, link.scope_type_id)
         params += (link.organization_id,) if link.scope_id is None else (link.scope_id, link.organization_id)
-    rows = db.connection().execute(sql, params)
+    return db.connection().execute(sql, params).fetchall()
+
+
+def documents(kind: Kind, links: Sequence[Link]) -> list[Document]:
+    """Read every document the links find, counting or not, those of the broadest link first."""
     return [
         Document(n, links[n], key, owner, version, state, text)
-        for n, key, owner, version, state, text in rows
+        for n, key, owner, version, state, text in _rows(kind, links)
     ]
 
 
@@ -171,12 +208,8 @@ def order(document: Document) -> tuple[bool, int, int]:
 def merge(kind: Kind, found: Iterable[Document]) -> dict[str, Any]:
     """Lay the documents over the defaults, the narrower over the broader."""
     content = dict(kind.defaults)
-    if kind.merges or kind.finals:
-        for document in found:
-            _lay(kind, content, document.link, document.content)
-    else:
-        for document in found:
-            content.update(_parse(document.text))
+    for document in found:
+        _lay(kind, content, document.link, document.content)
     return content
 
 

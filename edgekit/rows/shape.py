@@ -26,6 +26,7 @@ _MADE_ELSEWHERE = {
 """Tables whose rows a word of their own makes: what to use instead. Of `system` the columns may be set."""
 
 _ENGINE = {
+    "configuration": "Its keys are checked and told of: edgekit configuration set TYPE KEY VALUE.",
     "integration_checkpoint": "A run writes how far it came.",
     "circuit_breaker": "Runs write it as the other side answers or fails.",
     "rate_limit_window": "Runs count in it.",
