@@ -91,14 +91,21 @@ class Region:
 
     def get(self, key: Hashable, load: Callable[[], T]) -> T:
         """Return what is kept under the key, else what `load` returns, and keep that."""
+        found = self.peek(key)
+        return self._miss(_local.state, key, load, self.tables) if found is None else found[0]
+
+    def peek(self, key: Hashable) -> tuple[Any, float, frozenset[str]] | None:
+        """Return what is kept and fresh under the key, as the first of a tuple, if anything is."""
         state = _local.state
         now = clock()
-        if state.moment is db.moment and now < state.until and self._number < len(state.kept):
-            found = state.kept[self._number].get(key)
+        if state.moment is db.moment and now < state.until:
+            try:
+                found = state.kept[self._number].get(key)
+            except IndexError:  # a region that is new to this thread
+                return None
             if found is not None and now < found[1]:
-                value: T = found[0]
-                return value
-        return self._miss(state, key, load, self.tables)
+                return found
+        return None
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of a SELECT of the opened file, kept until a table it reads has changed."""

@@ -21,6 +21,7 @@ _RESOLVED = cache.Region(
     seconds=cache.CLIENT_SECONDS,
     tables=(*scope.TABLES, "configuration", "configuration_type"),
 )
+_QUERIES = cache.Region("documents of a chain", seconds=cache.CLIENT_SECONDS, tables=scope.TABLES)
 _MISSING: Any = object()
 _CONTAINERS = frozenset({dict, list})
 
@@ -57,8 +58,10 @@ def resolve(
     of the place), and as `scope.chain`.
     """
     key = (kind, organization, program, producer, entity, user)
-    copy, content = _RESOLVED.get(key, lambda: work_out(*key))
-    return copy(content)
+    kept = _RESOLVED.peek(key)
+    copy, content = kept[0] if kept is not None else _RESOLVED.get(key, lambda: work_out(*key))
+    found: dict[str, Any] = copy(content)
+    return found
 
 
 def get(
@@ -77,7 +80,8 @@ def get(
     Raise NotFoundError where nobody sets it and no `default` is given, and as `resolve`.
     """
     place = (kind, organization, program, producer, entity, user)
-    _, content = _RESOLVED.get(place, lambda: work_out(*place))
+    kept = _RESOLVED.peek(place)
+    _, content = kept[0] if kept is not None else _RESOLVED.get(place, lambda: work_out(*place))
     value = content.get(key, default)
     if value is _MISSING:
         raise _unset(find_type(kind), key, content, scope.chain(
@@ -109,15 +113,15 @@ def work_out(
     user: Named | None,
 ) -> tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, Any]]:
     """Resolve a type at a place from the file; return how the answer is copied, and the answer."""
-    links = scope.chain(
-        organization=organization, program=program, producer=producer, entity=entity, user=user
-    )
+    place = (organization, program, producer, entity, user)
+    kept = _QUERIES.peek(place)
+    query: _Query = kept[0] if kept is not None else _QUERIES.get(place, lambda: _query_at(*place))
     found = find_type(kind)
     if not found.is_active:
         return dict, {}
-    content = _plain(found, links)
+    content = _plain(found, query)
     if content is None:
-        content = merge(found, counting(found, links))
+        content = merge(found, counting(found, query.links))
     is_flat = _CONTAINERS.isdisjoint(map(type, content.values()))
     return (dict if is_flat else _copy), content
 
@@ -132,13 +136,53 @@ def _copied(value: Any) -> Any:
     return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
-def _plain(kind: Kind, links: Sequence[Link]) -> dict[str, Any] | None:
+class _Query(NamedTuple):
+    """What reads the documents of a chain, after the id of the type: `short` without what tells two apart."""
+
+    links: Sequence[Link]
+    short: str
+    full: str
+    params: tuple[int | None, ...]
+
+
+def _query_at(
+    organization: Named | None,
+    program: Named | None,
+    producer: Named | None,
+    entity: Named | None,
+    user: Named | None,
+) -> _Query:
+    return _query(scope.chain(
+        organization=organization, program=program, producer=producer, entity=entity, user=user
+    ))  # fmt: skip
+
+
+def _query(links: Sequence[Link]) -> _Query:
+    """Write one look-up by index for each link, the broadest first."""
+    parts, params = [], list[int | None]()
+    for number, link in enumerate(links):
+        if link.scope_id is None:
+            where = "scope_id IS NULL AND organization_id IS ?"
+            params.append(link.organization_id)
+        else:
+            where = "scope_id = ? AND (organization_id = ? OR organization_id IS NULL)"
+            params += (link.scope_id, link.organization_id)
+        parts.append(
+            f"SELECT {number}, status_id, config_data{{}} FROM configuration"
+            f" WHERE configuration_type_id = ?1 AND scope_type_id = {link.scope_type_id} AND {where}"
+        )
+    short = " UNION ALL ".join(part.format("") for part in parts)
+    full = " UNION ALL ".join(part.format(", id, organization_id, version") for part in parts)
+    return _Query(links, short, full, tuple(params))
+
+
+def _plain(kind: Kind, query: _Query) -> dict[str, Any] | None:
     """Resolve the common case at once: nothing merged or locked, and at most one document to a link."""
     if kind.merges or kind.finals:
         return None
     content = dict(kind.defaults)
     states, last = kind.active_states, -1
-    for place, _, _, _, status_id, text in _rows(kind, links):
+    for place, status_id, text in db.connection().execute(query.short, (kind.id, *query.params)).fetchall():
         if place == last:
             return None
         last = place
@@ -147,20 +191,14 @@ def _plain(kind: Kind, links: Sequence[Link]) -> dict[str, Any] | None:
     return content
 
 
-def _rows(kind: Kind, links: Sequence[Link]) -> list[tuple[int, int, int | None, int, int, str]]:
-    sql = _statement(tuple(link.scope_id is None for link in links))
-    params: list[Any] = []
-    for link in links:
-        params += (kind.id, link.scope_type_id)
-        params += (link.organization_id,) if link.scope_id is None else (link.scope_id, link.organization_id)
-    return db.connection().execute(sql, params).fetchall()
-
-
 def documents(kind: Kind, links: Sequence[Link]) -> list[Document]:
     """Read every document the links find, counting or not, those of the broadest link first."""
+    query = _query(links)
     return [
         Document(n, links[n], key, owner, version, state, text)
-        for n, key, owner, version, state, text in _rows(kind, links)
+        for n, state, text, key, owner, version in db.connection().execute(
+            query.full, (kind.id, *query.params)
+        )
     ]
 
 
@@ -169,20 +207,6 @@ def _parse(text: str) -> dict[str, Any]:
     """Parse a document; the same text is the same document, so it is kept whatever is committed."""
     found: dict[str, Any] = json.loads(text)
     return found
-
-
-@lru_cache(maxsize=64)
-def _statement(is_system: tuple[bool, ...]) -> str:
-    """Write one look-up by index for each link."""
-    start = (
-        "SELECT {}, id, organization_id, version, status_id, config_data FROM configuration"
-        " WHERE configuration_type_id = ? AND scope_type_id = ? AND "
-    )
-    scoped = "scope_id = ? AND (organization_id = ? OR organization_id IS NULL)"
-    return " UNION ALL ".join(
-        start.format(n) + ("scope_id IS NULL AND organization_id IS ?" if system else scoped)
-        for n, system in enumerate(is_system)
-    )
 
 
 def counting(kind: Kind, links: Sequence[Link]) -> list[Document]:
