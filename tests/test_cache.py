@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import threading
@@ -229,3 +230,10 @@ def test_a_region_starts_anew_when_it_is_full_or_another_file_is_opened(
     edge.close()
     with pytest.raises(NotFoundError, match="No file is open"):
         NAMES.get("c", lambda: "new")
+
+
+def test_every_region_is_made_of_tables_whose_changes_are_logged(edge: Database) -> None:
+    for module in ("configuration.resolving", "licensing.checking", "licensing.deciding", "licensing.tiers"):
+        importlib.import_module(f"edgekit.{module}")
+    logged = {name for (name,) in edge.connection().execute("SELECT name FROM audit_table")}
+    assert {r.name: r.tables - logged for r in cache._regions if not r.tables <= logged} == {}

@@ -256,10 +256,19 @@ def test_the_view_and_the_resolver_agree(mixed: Database, documents: list[Any]) 
             assert {k: as_read(v) for k, v in view.items()} == {
                 k: as_read(as_stored(v)) for k, v in found.items()
             }
+            items = {
+                (row["configuration_id"], row["config_key"]): as_read(row["config_value"])
+                for row in mixed.query(
+                    "SELECT * FROM v_configuration_item WHERE configuration_type = 'MIXED'"
+                )
+            }
             for key, value in found.items():
                 told = configuration.explain("MIXED", key, organization=owner, program=program)
                 assert (told.value, told.is_set) == (value, True)
                 assert {c.outcome for c in told.candidates} & {"wins", "merged"}
+                for one in told.candidates:
+                    if one.configuration_id is not None:
+                        assert items[one.configuration_id, key] == as_read(as_stored(one.value))
         raise ZeroDivisionError
 
 
