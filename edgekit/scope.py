@@ -9,7 +9,7 @@ table gives one where its row is known. What is not known drops out. An entity b
 producer.
 
 The organization is the one named, else that of the program, the producer, the entity or the user, in this
-order; what names none belongs to organization 1, as everywhere in the file.
+order; where none of them has one, that of who works on the file, which is the first for who sees all of it.
 """
 
 from __future__ import annotations
