@@ -16,9 +16,17 @@ import os
 import re
 import unicodedata
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import IO, Any, Protocol
 
 from edgekit.errors import CorruptError, VaultLockedError
+
+
+class Sink(Protocol):
+    """What bytes are written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take them."""
+
 
 KEY_SIZE = 32
 """Bytes of a key: AES-256."""
@@ -107,6 +115,56 @@ def sealed_check(sealed: bytes) -> bytes:
             hint="Install a newer edgekit, or set the secret again.",
         )
     return sealed[1:_HEADER_SIZE]
+
+
+_CHUNK_SIZE = 1024 * 1024
+
+
+def seal_stream(key: bytes, source: IO[bytes], target: Sink, *, context: bytes) -> None:
+    """Seal all that a file holds, a megabyte at a time, under a key that seals nothing else.
+
+    Each chunk is bound to its place and the last is marked, so none can be left out, moved or added.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    cipher, number = AESGCM(_sound(key)), 0
+    chunk = source.read(_CHUNK_SIZE)
+    while True:
+        following = source.read(_CHUNK_SIZE)
+        target.write(cipher.encrypt(_chunk_nonce(number, is_last=not following), chunk, context))
+        if not following:
+            return
+        chunk, number = following, number + 1
+
+
+def open_stream(key: bytes, source: IO[bytes], target: Sink, *, context: bytes) -> None:
+    """Open what `seal_stream` wrote.
+
+    Raise CorruptError where it was altered or cut off: what was written by then must not be used.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    cipher, number, size = AESGCM(_sound(key)), 0, _CHUNK_SIZE + _TAG_SIZE
+    chunk = source.read(size)
+    while True:
+        following = source.read(size)
+        try:
+            target.write(cipher.decrypt(_chunk_nonce(number, is_last=not following), chunk, context))
+        except InvalidTag:
+            raise CorruptError(f"Chunk {number} was altered, or what follows it is missing.") from None
+        if not following:
+            return
+        chunk, number = following, number + 1
+
+
+def _chunk_nonce(number: int, *, is_last: bool) -> bytes:
+    return number.to_bytes(_NONCE_SIZE - 1) + bytes([is_last])
+
+
+def lookup_hash(key: bytes, value: bytes) -> str:
+    """Return a keyed hash of a value, 64 hexadecimal digits, which tells nothing to who has not the key."""
+    return hmac.new(_sound(key), b"edgekit lookup\x00" + value, hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@
 CREATE TABLE encryption_key (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uuid TEXT NOT NULL UNIQUE CONSTRAINT "encryption_key.uuid.length" CHECK (length(uuid) = 36),  -- binds the wrapped key to this row
-  purpose TEXT NOT NULL DEFAULT 'data' CONSTRAINT "encryption_key.purpose.choice" CHECK (purpose IN ('data', 'signing')),  -- data: seals the *_ciphertext columns; signing: signs the seals of the audit log
+  purpose TEXT NOT NULL DEFAULT 'data' CONSTRAINT "encryption_key.purpose.choice" CHECK (purpose IN ('data', 'signing', 'lookup')),  -- data: seals the *_ciphertext columns; signing: signs the seals of the audit log; lookup: keys the hashes a sealed value is found by
   wrapped_key_ciphertext BLOB NOT NULL CONSTRAINT "encryption_key.wrapped_key_ciphertext.length" CHECK (length(wrapped_key_ciphertext) BETWEEN 65 AND 1024),
   master_fingerprint TEXT NOT NULL CONSTRAINT "encryption_key.master_fingerprint.length" CHECK (length(master_fingerprint) BETWEEN 9 AND 50),  -- the name of the master key that opens it
   kdf TEXT CONSTRAINT "encryption_key.kdf.json_object" CHECK (kdf IS NULL OR CASE WHEN json_valid(kdf) THEN json_type(kdf) = 'object' ELSE 0 END),  -- how a passphrase becomes the master key; NULL: the master key is random
   activated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "encryption_key.activated_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', activated_at, '+0 days') IS activated_at),
   retired_at TEXT CONSTRAINT "encryption_key.retired_at.time" CHECK (retired_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', retired_at, '+0 days') IS retired_at),  -- NULL: seals what is written now
+  recovery_kit_at TEXT CONSTRAINT "encryption_key.recovery_kit_at.time" CHECK (recovery_kit_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', recovery_kit_at, '+0 days') IS recovery_kit_at),  -- when the newest recovery kit that opens it was made; NULL: none does
+  drilled_at TEXT CONSTRAINT "encryption_key.drilled_at.time" CHECK (drilled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', drilled_at, '+0 days') IS drilled_at),  -- when a recovery kit last proved that it opens it
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),

@@ -29,7 +29,7 @@ CREATE VIEW active_entity_category AS SELECT * FROM entity_category WHERE status
 CREATE VIEW active_entity_type AS SELECT * FROM entity_type WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_entity AS SELECT * FROM entity WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_entity_reference_type AS SELECT * FROM entity_reference_type WHERE status_id IN (SELECT id FROM status WHERE is_active);
-CREATE VIEW active_encryption_key AS SELECT id, uuid, purpose, master_fingerprint, kdf, activated_at, retired_at, status_id, created_by, updated_by, created_at, updated_at FROM encryption_key WHERE status_id IN (SELECT id FROM status WHERE is_active);
+CREATE VIEW active_encryption_key AS SELECT id, uuid, purpose, master_fingerprint, kdf, activated_at, retired_at, recovery_kit_at, drilled_at, status_id, created_by, updated_by, created_at, updated_at FROM encryption_key WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_event_source AS SELECT * FROM event_source WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_integration_event AS SELECT * FROM integration_event WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_event_subscription AS SELECT * FROM event_subscription WHERE status_id IN (SELECT id FROM status WHERE is_active);

@@ -2214,6 +2214,8 @@ CREATE TRIGGER encryption_key_audit_update AFTER UPDATE ON encryption_key WHEN N
     UNION ALL SELECT 'kdf', OLD.kdf, NEW.kdf
     UNION ALL SELECT 'activated_at', OLD.activated_at, NEW.activated_at
     UNION ALL SELECT 'retired_at', OLD.retired_at, NEW.retired_at
+    UNION ALL SELECT 'recovery_kit_at', OLD.recovery_kit_at, NEW.recovery_kit_at
+    UNION ALL SELECT 'drilled_at', OLD.drilled_at, NEW.drilled_at
     UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
     UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
     UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
@@ -2243,7 +2245,7 @@ END;
 
 CREATE TRIGGER encryption_key_audit_delete AFTER DELETE ON encryption_key BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, OLD.id, 'D',
-    format('{"uuid":%s,"purpose":%s,"wrapped_key_ciphertext":%s,"master_fingerprint":%s,"kdf":%s,"activated_at":%s,"retired_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"uuid":%s,"purpose":%s,"wrapped_key_ciphertext":%s,"master_fingerprint":%s,"kdf":%s,"activated_at":%s,"retired_at":%s,"recovery_kit_at":%s,"drilled_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     json_quote(OLD.purpose),
     iif(OLD.wrapped_key_ciphertext IS NULL, 'null', '{"$secret":true}'),
@@ -2251,6 +2253,8 @@ CREATE TRIGGER encryption_key_audit_delete AFTER DELETE ON encryption_key BEGIN
     json_quote(OLD.kdf),
     json_quote(OLD.activated_at),
     json_quote(OLD.retired_at),
+    json_quote(OLD.recovery_kit_at),
+    json_quote(OLD.drilled_at),
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "edgekit"
 
 ORDER = [
-    {"errors", "clock"},
+    {"errors", "clock", "finding"},
     {"schema"},
     {"codec", "pattern", "crypto", "recurrence", "masking"},
     {"jsonpath", "validate"},

@@ -32,7 +32,8 @@ COMMANDS = {
     "dead-letters.list", "dead-letters.show", "dead-letters.replay", "dead-letters.discard",
     "executions.list", "executions.show",
     "schedules.list", "schedules.add", "schedules.next", "schedules.pause", "schedules.resume",
-    "vault.init", "vault.set", "vault.get", "vault.list", "vault.status",
+    "vault.init", "vault.set", "vault.get", "vault.list", "vault.status", "vault.rotate",
+    "vault.recovery-kit", "vault.recover", "vault.drill", "vault.doctor",
 }  # fmt: skip
 """Spellings that people script: none of them may go."""
 

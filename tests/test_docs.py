@@ -45,8 +45,13 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
         environment[name] = value
         return
     assert words[0] == "edgekit", words
+    given = b""
+    if "<" in words:
+        *words, _, name = words
+        given = (folder / name).read_bytes()
     done = subprocess.run(
         [sys.executable, "-m", "edgekit", *words[1:]],
+        input=given.decode(),
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -69,6 +74,7 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
         "docs/license-files.md",
         "docs/schedules.md",
         "docs/monitoring.md",
+        "docs/vault.md",
     ],
 )
 def test_the_examples_run(name: str, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_the_master_key_is_checked(edge_file: Path, tmp_path: Path) -> None:
         assert _bad(edge_file) == []  # also while it is open
     assert _bad(edge_file) == []
     (tmp_path / "home").rename(tmp_path / "gone")
-    assert "vault" in _one(edge_file, "error", "The secrets cannot be read").do
+    assert "vault" in _one(edge_file, "error", "No master key").do
 
 
 def test_a_file_never_put_into_wal_is_said(edge_file: Path, shell: sqlite3.Connection) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from edgekit.cli.group import Command, Settings
-from edgekit.cli.options import anchor_option, json_option, quick_option, whole_file
-from edgekit.cli.show import cell, show
+from edgekit.cli.options import anchor_option, json_option, quick_option, read_secret, whole_file
+from edgekit.cli.show import show, show_findings
 
 
 @click.command(cls=Command, example='edgekit init agency.db --organization "Smith & Sons"')
@@ -85,16 +85,20 @@ def verify(context: click.Context, quick: bool, anchor: tuple[str, ...], as_json
     show_report(context, examine(context.obj.db, quick=quick, anchors=anchor), as_json)
 
 
-@click.command(cls=Command, example="edgekit --db agency.db backup backups/")
+@click.command(
+    cls=Command,
+    example="edgekit --db agency.db backup backups/\nedgekit --db agency.db backup /media/stick/ --encrypt",
+)
 @click.argument("destination", metavar="DEST")
+@click.option("--encrypt", is_flag=True, help="Seal it: only the master key or the recovery kit opens it.")
 @json_option
 @whole_file("edit", "backing up the file")
 @click.pass_obj
-def backup(settings: Settings, destination: str, as_json: bool) -> None:
+def backup(settings: Settings, destination: str, encrypt: bool, as_json: bool) -> None:
     """Write a backup to DEST, a new file or a folder, while others may write; it is proven by opening it."""
     from edgekit.file.backup import backup as backup_file
 
-    made = backup_file(settings.db, destination)
+    made = backup_file(settings.db, destination, encrypted=encrypt)
     show(made, as_json, view=_backed_up, note=f"Bring it back with: edgekit restore {made.path} FILE")
 
 
@@ -121,12 +125,19 @@ def _backed_up(made: Any) -> dict[str, Any]:
     is_flag=True,
     help="Put it in the place of DEST, which is kept beside it.",
 )
+@click.option("--kit", metavar="KIT", help="Open an encrypted backup with this recovery kit.")
 @json_option
-def restore(source: str, destination: str, replace: bool, as_json: bool) -> None:
+def restore(source: str, destination: str, replace: bool, kit: str | None, as_json: bool) -> None:
     """Bring the backup SRC back as the file DEST, checked whole before anything is touched."""
     from edgekit.file.restore import restore as restore_file
 
-    show(restore_file(source, destination, replace=replace), as_json, view=_restored)
+    opened = None
+    if kit is not None:
+        from edgekit import vault
+
+        opened = vault.read_kit(kit, read_secret("Passphrase of the kit"))
+    made = restore_file(source, destination, replace=replace, kit=opened)
+    show(made, as_json, view=_restored)
 
 
 def _restored(made: Any) -> dict[str, Any]:
@@ -175,13 +186,4 @@ def doctor(context: click.Context, as_json: bool) -> None:
     from edgekit.file.doctor import doctor as examine
 
     found = examine(context.obj.db)
-    show(found if as_json else "\n".join(line for finding in found for line in _advice(finding)), as_json)
-    context.exit(8 if any(finding.severity == "error" for finding in found) else 0)
-
-
-_COLOURS = {"error": "red", "warning": "yellow", "ok": "green"}
-
-
-def _advice(finding: Any) -> list[str]:
-    mark = click.style(finding.severity.ljust(7), fg=_COLOURS[finding.severity])
-    return [f"{mark}  {cell(finding.what)}", *([f"         {cell(finding.do)}"] if finding.do else [])]
+    show_findings(context, found, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -96,3 +97,14 @@ def whole_file(right: str, doing: str) -> Callable[[Body], Body]:
         return run
 
     return decorate
+
+
+def read_secret(what: str, *, twice: bool = False) -> str:
+    """Ask on a terminal without showing it; else take what comes, without the end of its line."""
+    if sys.stdin.isatty():
+        value: str = click.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
+        return value
+    content: bytes = sys.stdin.buffer.read()
+    # Bytes that are no text are kept apart: the vault refuses them without showing them.
+    text = content.decode("utf-8-sig", "surrogateescape")
+    return text.removesuffix("\n").removesuffix("\r")

@@ -50,6 +50,20 @@ def show(
     click.echo("\n".join(lines))
 
 
+def show_findings(context: click.Context, found: Sequence[Any], as_json: bool) -> None:
+    """Print what a doctor found, and end the command with 8 if it found an error."""
+    show(found if as_json else "\n".join(line for finding in found for line in _advice(finding)), as_json)
+    context.exit(8 if any(finding.severity == "error" for finding in found) else 0)
+
+
+_COLOURS = {"error": "red", "warning": "yellow", "ok": "green"}
+
+
+def _advice(finding: Any) -> list[str]:
+    mark = click.style(finding.severity.ljust(7), fg=_COLOURS[finding.severity])
+    return [f"{mark}  {cell(finding.what)}", *([f"         {cell(finding.do)}"] if finding.do else [])]
+
+
 def plain(value: Any) -> Any:
     """Turn a result into what JSON knows. A field out of its repr is out here too, but for `error`."""
     if isinstance(value, float) and not math.isfinite(value):

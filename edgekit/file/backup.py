@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from edgekit import __version__, clock, schema, sqlite
 from edgekit.audit import seals
 from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
-from edgekit.file import places, placing, sealing
+from edgekit.file import encrypting, places, placing, sealing
 from edgekit.file.verify import damage, findings
 from edgekit.schema import quote_name
 
@@ -69,33 +69,40 @@ class Manifest:
 
 
 def backup(
-    path: str | Path, destination: str | Path, *, seals: bool = True, now: datetime | None = None
-) -> Manifest:
+    path: str | Path, destination: str | Path, *, seals: bool = True, encrypted: bool = False,
+    now: datetime | None = None,
+) -> Manifest:  # fmt: skip
     """Write a backup of a file, in use or not, to a new archive, and prove it by opening it again.
 
     `destination` is the archive's name, or a folder, in which it is named after the file and the time. Raise
     ConflictError if that name is taken, CorruptError if the file is damaged (a copy of damage is no backup;
     what breaks a mere rule is noted in `findings`), NotFoundError, UnavailableError (disk full),
     MigrationNeededError (a newer schema). Nothing is left behind on failure. With `seals` the log is sealed
-    first; who holds the file's lock must leave that out.
+    first; who holds the file's lock must leave that out. `encrypted` seals the whole archive under the
+    file's data key, and raises VaultLockedError without the master key.
     """
     path, destination = Path(path), Path(destination)
     at = now or clock.now()
     if destination.is_dir():
-        destination /= f"{path.stem}-{at:%Y-%m-%dT%H%M%SZ}{SUFFIX}"
+        ending = encrypting.SUFFIX if encrypted else SUFFIX
+        destination /= f"{path.stem}-{at:%Y-%m-%dT%H%M%SZ}{ending}"
     placing.require_free(destination)
     if seals:
         _seal(path)
     source = sqlite.connect(path, read_only=True)
     try:
         with placing.workspace(destination.parent) as folder:
-            # SQLite cannot work in a network folder: there, only the archive is written.
-            if places.unsafe(destination):
+            archive = folder / "archive"
+            if encrypted:  # nothing that can be read comes near the destination
+                with placing.workspace(path.parent) as local:
+                    manifest = _make(source, path, local, local, destination, at)
+                    encrypting.encrypt(source, path, local / "archive", archive, at=at)
+            elif places.unsafe(destination):
+                # SQLite cannot work in a network folder: there, only the archive is written.
                 with placing.workspace(path.parent) as local:
                     manifest = _make(source, path, local, folder, destination, at)
             else:
                 manifest = _make(source, path, folder, folder, destination, at)
-            archive = folder / "archive"
             placing.copy_rights(path, archive)
             placing.publish(archive, destination)
     finally:
@@ -242,6 +249,7 @@ def _prove(archive: Path, folder: Path) -> None:
 def read_manifest(path: str | Path) -> Manifest:
     """Read what a backup says of itself. Raise CorruptError if it is no backup, or damaged."""
     path = Path(path)
+    encrypting.refuse(path)
     with _opened(path) as archive:
         return _manifest(archive, path)
 

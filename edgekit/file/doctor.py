@@ -6,15 +6,15 @@ import contextlib
 import re
 import shutil
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from edgekit import clock, db, sqlite
 from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
 from edgekit.file import catalogue, places
 from edgekit.file.verify import findings
+from edgekit.finding import Finding, worst_first
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
@@ -27,15 +27,6 @@ STALE = timedelta(hours=1)
 """How long after the last sign of life a run that says it is running is doubted."""
 
 _AHEAD = timedelta(minutes=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: `what` is a sentence, `do` says what to do about it, empty if nothing."""
-
-    severity: Literal["error", "warning", "ok"]
-    what: str
-    do: str = ""
 
 
 def doctor(path: str | Path, *, now: datetime | None = None) -> list[Finding]:
@@ -55,8 +46,7 @@ def doctor(path: str | Path, *, now: datetime | None = None) -> list[Finding]:
             found += _inside(connection, path, now or clock.now())
         finally:
             connection.close()
-    order = {"error": 0, "warning": 1, "ok": 2}
-    return sorted(found, key=lambda finding: order[finding.severity])
+    return worst_first(found)
 
 
 def _surroundings(path: Path) -> Iterator[Finding]:
@@ -117,7 +107,7 @@ def _inside(connection: sqlite3.Connection, path: Path, now: datetime) -> list[F
         lambda: _summaries(connection),
         lambda: _clock(connection, now),
         lambda: _licences(connection, now),
-        lambda: _vault(connection, path),
+        lambda: _vault(connection, path, now),
     ]
     for check in checks:
         try:
@@ -247,7 +237,7 @@ def _licences(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding
         yield Finding("ok", "Every licence holds, for more than 30 days, and the clock goes on.")
 
 
-def _vault(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
+def _vault(connection: sqlite3.Connection, path: Path, now: datetime) -> Iterator[Finding]:
     if not connection.execute("SELECT 1 FROM encryption_key").fetchone():
         yield Finding("ok", "No secret is stored.")
         return
@@ -260,13 +250,6 @@ def _vault(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
         return
     try:
         with contextlib.nullcontext() if opened else db.open(path, actor=sqlite.SYSTEM_USER):
-            state = vault.status()
+            yield from vault.doctor(now=now)
     except EdgekitError as error:  # the vault serves an opened file, which takes more than reading
         yield Finding("warning", f"The master key was not checked: {error.message}", error.hint or "")
-        return
-    if state.problem:
-        yield Finding("error", f"The secrets cannot be read: {state.problem}", "edgekit vault doctor")
-    else:
-        yield Finding("ok", f"The master key opens every secret ({state.source}).")
-    for warning in state.warnings:
-        yield Finding("warning", warning, "edgekit vault doctor")

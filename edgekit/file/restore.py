@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from edgekit import clock, rules, sqlite
 from edgekit.errors import BusyError, ConflictError, CorruptError, InvalidError, NotFoundError
-from edgekit.file import places, placing
+from edgekit.file import encrypting, places, placing
 from edgekit.file.backup import DATABASE, Manifest, check, copy_database, unpack
 from edgekit.file.verify import findings
 from edgekit.schema import VERSION
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from edgekit.vault.recovery import Kit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,16 @@ class Restored:
 
 
 def restore(
-    source: str | Path, destination: str | Path, *, replace: bool = False, now: datetime | None = None
-) -> Restored:
+    source: str | Path, destination: str | Path, *, replace: bool = False, kit: Kit | None = None,
+    now: datetime | None = None,
+) -> Restored:  # fmt: skip
     """Restore a backup, or a plain copy of a file, to `destination`, after checking it whole.
 
     Raise ConflictError if the destination exists; with `replace` it is moved aside first, to
     `NAME.before-restore-TIME.db`, which raises BusyError while any program has it open. Raise NotFoundError,
     CorruptError (no backup, damaged), MigrationNeededError (newer), UnavailableError (disk full) or
-    InvalidError (a network folder). Nothing is half-written: on failure the destination is as it was.
+    InvalidError (a network folder). An encrypted backup opens with the master key of its site, or with `kit`;
+    VaultLockedError says that neither is here. Nothing is half-written: on failure the destination stays.
     """
     source, destination = Path(source), Path(destination)
     if not source.is_file():
@@ -56,7 +60,7 @@ def restore(
         raise InvalidError(reason, hint="Restore to a local disk.")
     with placing.workspace(destination.parent) as folder:
         building = folder / DATABASE
-        manifest = _fetch(source, building)
+        manifest = fetch(source, building, kit=kit)
         connection = sqlite.connect(building, read_only=True)
         try:
             version = check(connection, source)
@@ -74,8 +78,15 @@ def restore(
     return Restored(destination, version, manifest, aside, found)
 
 
-def _fetch(source: Path, building: Path) -> Manifest | None:
-    """Bring the database of a backup, or of a plain copy, into a new file."""
+def fetch(source: Path, building: Path, *, kit: Kit | None = None) -> Manifest | None:
+    """Bring the database of a backup, or of a plain copy, into a new file; `kit` opens an encrypted one."""
+    if encrypting.is_sealed(source):
+        plain = building.with_name("plain.zip")
+        encrypting.decrypt(source, plain, kit=kit)
+        try:
+            return unpack(plain, building)
+        finally:
+            plain.unlink()
     if source.suffix.lower() == ".zip" or not _is_sqlite(source):
         if source.stat().st_size == 0 or not zipfile.is_zipfile(source):
             raise CorruptError(f"{source} is not a backup, or it is damaged.", hint="Use another backup.")

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.integrations.configurations import map_configurations
-    from edgekit.integrations.credentials import get_credential, list_credentials, set_credential
+    from edgekit.integrations.credentials import (
+        get_credential,
+        list_credentials,
+        rotate_credentials,
+        set_credential,
+        unset_credential,
+    )
     from edgekit.integrations.instances import create, retire
     from edgekit.integrations.plan import Plan, prepare
     from edgekit.integrations.reading import find, list_integrations, show
@@ -35,9 +41,11 @@ __all__ = [
     "prepare",
     "require_usable",
     "retire",
+    "rotate_credentials",
     "set_credential",
     "show",
     "show_template",
+    "unset_credential",
     "usable",
 ]
 
@@ -56,9 +64,11 @@ _HOMES = {
     "prepare": "plan",
     "require_usable": "using",
     "retire": "instances",
+    "rotate_credentials": "credentials",
     "set_credential": "credentials",
     "show": "reading",
     "show_template": "templates",
+    "unset_credential": "credentials",
     "usable": "using",
 }
 

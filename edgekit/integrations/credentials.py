@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, vault
+from edgekit.audit.log import utc_text
 from edgekit.errors import DeniedError, InvalidError, NotFoundError
 from edgekit.integrations import reading
 from edgekit.models.integrations import IntegrationCredential
 
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
 
-def set_credential(name: str, key: str, value: str, *, environment: str | None = None) -> None:
+
+def set_credential(
+    name: str, key: str, value: str, *, environment: str | None = None,
+    expires_at: datetime | str | None = None, now: datetime | None = None,
+) -> None:  # fmt: skip
     """Store a secret of an integration, replacing an earlier one.
 
-    `environment` is a code such as STAGING; without it the one this file is used in. Raise NotFoundError
-    (integration, environment), VaultLockedError (no or wrong master key), InvalidError (nothing to store).
+    `environment` is a code such as STAGING; without it the one this file is used in. From `expires_at` on,
+    which may be a day, it is refused. Raise NotFoundError (integration, environment), VaultLockedError (no or
+    wrong master key), InvalidError (nothing to store, or it has expired already).
     """
     integration = reading.find(name)
+    at, until = clock.to_text(now or clock.now()), None if expires_at is None else utc_text(expires_at)
+    if until is not None and until <= at:
+        raise InvalidError(f"{until} is past: the secret would never serve.", hint="Give a later time.")
     if not value:
         raise InvalidError(f"The secret {key} is empty; nothing was stored.")
     environment_id = _environment_id(environment)
@@ -29,8 +40,8 @@ def set_credential(name: str, key: str, value: str, *, environment: str | None =
         values: dict[str, Any] = {
             "value_ciphertext": sealed.ciphertext,
             "encryption_key_id": sealed.encryption_key_id,
-            "last_rotated_at": clock.now(),
-            "expires_at": None,  # that was the earlier one's
+            "last_rotated_at": at,
+            "expires_at": until,  # without one, that of the earlier secret is gone as well
             "status_id": 1,
         }
         if row:
@@ -45,29 +56,95 @@ def set_credential(name: str, key: str, value: str, *, environment: str | None =
             )
 
 
-def get_credential(name: str, key: str, *, environment: str | None = None, purpose: str = "reveal") -> str:
+def get_credential(
+    name: str, key: str, *, environment: str | None = None, purpose: str = vault.REVEAL
+) -> str:
     """Return a secret in clear; the use is logged, the value never.
 
-    Raise NotFoundError (no such integration or key), DeniedError (expired), VaultLockedError.
+    To reveal it to a person takes the right to; a program that opens it for a purpose of its own says which.
+    Raise NotFoundError (no such integration or key), DeniedError (expired, or may not), VaultLockedError.
     """
+    if purpose == vault.REVEAL:
+        db.current().session.require("reveal", "revealing a secret")
     integration = reading.find(name)
     return _open(
         integration["id"], integration["integration_name"], key, _environment_id(environment), purpose
     )
 
 
-def list_credentials(name: str | None = None) -> list[dict[str, Any]]:
-    """Return which secrets are stored, without their values: integration, environment, key, dates, key id."""
+def list_credentials(
+    name: str | None = None, *, expiring: timedelta | None = None, now: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Return which secrets are stored, without their values: where they belong, dates, key.
+
+    `secret` is its mask, `age_days` counts from the last time they were set or rotated. With `expiring` only
+    those that have expired, or will within that time, the soonest first.
+    """
     integration = reading.find(name)["id"] if name else None
-    return db.query(
-        "SELECT i.integration_name AS integration, e.code AS environment, c.credential_key AS"
-        " key, c.expires_at,"
-        " c.last_rotated_at, k.uuid AS encryption_key FROM integration_credential c"
+    at = now or clock.now()
+    until = None if expiring is None else clock.to_text(at + expiring)
+    found = db.query(
+        "SELECT i.integration_name AS integration, e.code AS environment, c.credential_key AS key,"
+        " '***' AS secret, c.expires_at, c.expires_at IS NOT NULL AND c.expires_at <= ?1 AS is_expired,"
+        " c.last_rotated_at,"
+        " cast(julianday(?1) - julianday(ifnull(c.last_rotated_at, c.created_at)) AS INTEGER) AS age_days,"
+        " k.id AS key_generation, k.uuid AS encryption_key FROM integration_credential c"
         " JOIN integration i ON i.id = c.integration_id JOIN environment e ON e.id = c.environment_id"
         " JOIN encryption_key k ON k.id = c.encryption_key_id"
-        " WHERE c.status_id = 1 AND (? IS NULL OR i.id = ?) ORDER BY 1, 2, 3",
-        (integration, integration),
+        " WHERE c.status_id = 1 AND (?2 IS NULL OR i.id = ?2) AND (?3 IS NULL OR c.expires_at <= ?3)"
+        " ORDER BY CASE WHEN ?3 IS NOT NULL THEN c.expires_at END, 1, 2, 3",
+        (clock.to_text(at), integration, until),
     )
+    return [{**row, "is_expired": bool(row["is_expired"])} for row in found]
+
+
+def unset_credential(name: str, key: str, *, environment: str | None = None) -> None:
+    """Take a secret out of use: its value is gone for good, its row stays, retired.
+
+    Raise NotFoundError (integration, environment, key), VaultLockedError.
+    """
+    integration = reading.find(name)
+    environment_id = _environment_id(environment)
+    with db.change(reason=f"vault unset {integration['integration_name']} {key}"):
+        row = _row(integration["id"], environment_id, key)
+        if row is None:
+            raise _unknown(integration["integration_name"], key)
+        sealed = vault.seal(b"", place=_place(row["uuid"]))  # over the old value: only a backup has it still
+        retired = db.query("SELECT id FROM status WHERE code = 'INACTIVE'")[0]["id"]
+        IntegrationCredential.update(
+            value_ciphertext=sealed.ciphertext,
+            encryption_key_id=sealed.encryption_key_id,
+            expires_at=None,
+            status_id=retired,
+        ).where(IntegrationCredential.id == row["id"]).execute()
+
+
+def rotate_credentials(
+    name: str | None = None,
+    key: str | None = None,
+    *,
+    environment: str | None = None,
+    older_than: timedelta | None = None,
+    now: datetime | None = None,
+) -> vault.Rotated:
+    """Seal secrets anew under a new key: of one integration, one of them, or, without a name, all there is.
+
+    Without `environment` those of every one. `older_than` leaves out what was set or rotated since. A secret
+    stays what it is: a new one comes from its provider, by `set_credential`. Raise NotFoundError,
+    VaultLockedError.
+    """
+    if name is None:
+        return vault.rotate(older_than=older_than, now=now)
+    integration = reading.find(name)
+    found = db.query(
+        "SELECT uuid FROM integration_credential WHERE integration_id = ?1 AND status_id = 1"
+        " AND (?2 IS NULL OR credential_key = ?2) AND (?3 IS NULL OR environment_id = ?3)",
+        (integration["id"], key, None if environment is None else _environment_id(environment)),
+    )
+    if not found:
+        raise _unknown(integration["integration_name"], key or "at all")
+    only = [("integration_credential", row["uuid"]) for row in found]
+    return vault.rotate(only=only, older_than=older_than, now=now)
 
 
 class Secrets(Mapping[str, str]):
@@ -106,16 +183,19 @@ class Secrets(Mapping[str, str]):
 def _open(integration_id: int, name: str, key: str, environment_id: int, purpose: str) -> str:
     row = _row(integration_id, environment_id, key)
     if row is None:
-        raise NotFoundError(
-            f"{name} has no secret {key} in this environment.",
-            hint=f"Store it: edgekit vault set {name} {key}",
-        )
+        raise _unknown(name, key)
     if row["expires_at"] is not None and row["expires_at"] <= clock.now_text():
         raise DeniedError(
             f"The secret {key} of {name} expired on {row['expires_at']}.",
             hint=f"Store a new one: edgekit vault set {name} {key}",
         )
     return vault.open(row["value_ciphertext"], place=_place(row["uuid"]), purpose=purpose).decode()
+
+
+def _unknown(name: str, key: str) -> NotFoundError:
+    return NotFoundError(
+        f"{name} has no secret {key} in this environment.", hint=f"Store it: edgekit vault set {name} {key}"
+    )
 
 
 def _place(identity: str) -> str:

@@ -19,6 +19,8 @@ class EncryptionKey(BusinessRow):
     kdf: Any = JsonField(null=True)
     activated_at: Any = TimeField(default=now)
     retired_at: Any = TimeField(null=True)
+    recovery_kit_at: Any = TimeField(null=True)
+    drilled_at: Any = TimeField(null=True)
 
 
 class VaultUseLog(Row):

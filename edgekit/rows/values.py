@@ -65,11 +65,21 @@ def _column(shape: Shape, name: str, *, settable: bool) -> str:
         )
     if column.is_secret:
         raise InvalidError(
-            f"{shape.name}.{found} holds a secret: it is never shown, and set only through the vault."
+            f"{shape.name}.{found} holds a secret: it is never shown, and set only through the vault.",
+            hint=_door(shape, found),
         )
     if column.is_given and settable:
         raise InvalidError(f"{shape.name}.{found} is given by the file: nobody sets it.")
     return found
+
+
+def _door(shape: Shape, column: str) -> str | None:
+    """Say by which command a secret is set, which no argument may carry."""
+    if shape.name == "integration_credential":
+        return "Use: edgekit vault set INTEGRATION KEY"
+    if not column.endswith("_ciphertext"):
+        return None
+    return f"Use: edgekit vault put {shape.command} ID {column.removesuffix('_ciphertext')}"
 
 
 def _did_you_mean(name: str, known: list[str]) -> str | None:

@@ -11,31 +11,90 @@ which is never in the file. It is looked for in this order, and a variable that 
 3. the keyring of the operating system (service `edgekit`, user the site's uuid), with the `keyring` extra;
 4. `keys/<site>.key` in `EDGEKIT_HOME`, else in the user's data folder.
 
+In the last two an entry whose name ends with the fingerprint of the key a file expects comes first: there lie
+the keys of `rotate_master`, beside older ones, which older backups expect.
+
 A master key is only ever made where nothing is sealed yet: a new one could not open what an older one sealed.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import uuid
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, crypto, db
 from edgekit.errors import EdgekitError, InvalidError, VaultLockedError
 from edgekit.schema import quote_name
-from edgekit.vault import master, signing
+from edgekit.vault import keys, master, signing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from edgekit.vault.fields import (
+        FoundField,
+        find_by_license_key,
+        find_field,
+        list_fields,
+        list_uses,
+        open_field,
+        set_field,
+    )
+    from edgekit.vault.health import doctor
     from edgekit.vault.master import Master, Source
+    from edgekit.vault.recovery import Kit, make_kit, read_kit, recover
+    from edgekit.vault.rotation import Rotated, rotate, rotate_master, start_over
 
-__all__ = ["InitResult", "Sealed", "Status", "init", "lock", "open", "seal", "status"]
+_HOMES = {
+    "FoundField": "fields",
+    "Kit": "recovery",
+    "Rotated": "rotation",
+    "doctor": "health",
+    "find_by_license_key": "fields",
+    "find_field": "fields",
+    "list_fields": "fields",
+    "list_uses": "fields",
+    "make_kit": "recovery",
+    "open_field": "fields",
+    "read_kit": "recovery",
+    "recover": "recovery",
+    "rotate": "rotation",
+    "rotate_master": "rotation",
+    "set_field": "fields",
+    "start_over": "rotation",
+}
+
+__all__ = [
+    "FoundField",
+    "InitResult",
+    "Kit",
+    "Rotated",
+    "Sealed",
+    "Status",
+    "doctor",
+    "find_by_license_key",
+    "find_field",
+    "init",
+    "list_fields",
+    "list_uses",
+    "lock",
+    "make_kit",
+    "open",
+    "open_field",
+    "read_kit",
+    "recover",
+    "rotate",
+    "rotate_master",
+    "seal",
+    "set_field",
+    "start_over",
+    "status",
+]
+
+
+REVEAL = "reveal"
+"""The purpose of who shows a secret to a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +130,11 @@ class Status:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Generation:
-    """A row of `encryption_key`."""
-
-    id: int
-    uuid: str
-    wrapped: bytes = field(repr=False)
-    master_fingerprint: str
-    kdf: crypto.Scrypt | None
-
-    @property
-    def place(self) -> str:
-        return f"encryption_key/{self.uuid}/wrapped_key_ciphertext"
-
-
-@dataclass(frozen=True, slots=True)
-class _DataKeys:
-    """The data keys of a file, opened, by row and by the check a sealed value carries."""
-
-    by_id: dict[int, bytes] = field(default_factory=dict, repr=False)
-    by_check: dict[bytes, bytes] = field(default_factory=dict, repr=False)
-
-
-_opened: WeakKeyDictionary[db.Database, _DataKeys] = WeakKeyDictionary()
+def __getattr__(name: str) -> Any:
+    # A run only opens: what looks after the keys waits until it is asked for.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def init(*, in_keyring: bool = False) -> InitResult:
@@ -104,13 +144,13 @@ def init(*, in_keyring: bool = False) -> InitResult:
     that is set, else to the user's data folder. Raise VaultLockedError where something is sealed already and
     its master key is missing or another, InvalidError for a short passphrase or a place beside the database.
     """
-    if not _generations():
+    if not keys.data():
         with db.change(reason="vault init"):
-            if not _generations():  # else another process was faster
+            if not keys.data():  # else another process was faster
                 return _create_first_key(in_keyring=in_keyring)
-    generations = _generations()
-    found = _require_master(generations)
-    _unwrap(found, generations)
+    generations = keys.data()
+    found = keys.require_master(generations)
+    keys.unwrap(found, generations)
     _add_signing_key(found, generations[0].kdf)
     return InitResult(found.source, found.location, generations[0].master_fingerprint, created=False)
 
@@ -124,16 +164,16 @@ def seal(plaintext: bytes | str, *, place: str) -> Sealed:
     active = "SELECT id FROM encryption_key WHERE purpose = 'data' AND retired_at IS NULL"
     row = db.connection().execute(active).fetchone()
     if row is None:
-        raise VaultLockedError("The vault of this file has no key yet.", hint="Run: edgekit vault init")
-    keys = _held()
-    if row[0] not in keys.by_id:  # the first use, or another process has rotated
-        keys = _unlock()
+        raise VaultLockedError(keys.NO_KEY, hint="Run: edgekit vault init")
+    open_keys = keys.held()
+    if row[0] not in open_keys.by_id:  # the first use, or another process has rotated
+        open_keys = keys.unlock()
     if isinstance(plaintext, str):
         try:
             plaintext = plaintext.encode()
         except UnicodeEncodeError:  # its own text would show the secret
             raise InvalidError("The secret is not valid text.", hint="Give it as bytes.") from None
-    return Sealed(crypto.encrypt(keys.by_id[row[0]], plaintext, context=place), row[0])
+    return Sealed(crypto.encrypt(open_keys.by_id[row[0]], plaintext, context=place), row[0])
 
 
 def open(ciphertext: bytes, *, place: str, purpose: str = "use") -> bytes:  # noqa: A001 - read as vault.open
@@ -142,16 +182,15 @@ def open(ciphertext: bytes, *, place: str, purpose: str = "use") -> bytes:  # no
     The note belongs to the open change if there is one, and is undone with it. Raise VaultLockedError without
     the right key, CorruptError if the value was altered or moved; then nothing is noted.
     """
-    check = crypto.sealed_check(ciphertext)
-    keys = _held()
-    if check not in keys.by_check:
-        keys = _unlock()
-    if check not in keys.by_check:
+    open_keys = keys.held()
+    if crypto.sealed_check(ciphertext) not in open_keys.by_check:
+        open_keys = keys.unlock()
+    plaintext = open_keys.open(ciphertext, place)
+    if plaintext is None:
         raise VaultLockedError(
             f"{place} was sealed under a key this file does not have.",
             hint="Set the secret again, or restore a backup.",
         )
-    plaintext = crypto.decrypt(keys.by_check[check], ciphertext, context=place)
     process = f"{Path(sys.argv[0]).name[:150] or 'python'}[{os.getpid()}]"
     with db.change(reason="vault open") as change:
         db.connection().execute(
@@ -164,7 +203,7 @@ def open(ciphertext: bytes, *, place: str, purpose: str = "use") -> bytes:  # no
 
 def lock() -> None:
     """Forget the keys this process holds; the next use looks for the master key again."""
-    _opened.clear()
+    keys.lock()
 
 
 def status() -> Status:
@@ -174,13 +213,14 @@ def status() -> Status:
     expected: str | None = None
     count = db.query("SELECT count(*) AS n FROM encryption_key WHERE purpose = 'data'")[0]["n"]
     try:
-        found, looked = master.search(db.current().site, db.current().path)
-        generations = _generations()
+        generations = keys.data()
+        expected = generations[0].master_fingerprint if generations else None
+        found, looked = master.search(db.current().site, db.current().path, expected=expected)
         if generations:
-            expected = generations[0].master_fingerprint
-            _unwrap(_check_found(found, looked, generations), generations, all_of_them=True)
+            everything = keys.read(db.connection())
+            keys.unwrap(keys.check_found(found, looked, generations), everything, all_of_them=True)
         else:
-            problem = "The vault of this file has no key yet. Run: edgekit vault init"
+            problem = f"{keys.NO_KEY} Run: edgekit vault init"
     except EdgekitError as error:
         problem = f"{error.message} {error.hint}" if error.hint else error.message
     used = db.query("SELECT count(*) AS uses, max(used_at) AS last FROM vault_use_log")[0]
@@ -213,15 +253,10 @@ def _create_first_key(*, in_keyring: bool) -> InitResult:
     key = found.key(kdf)
     if key is None:
         raise VaultLockedError(f"{found.location} holds no usable master key.")
-    name, row = crypto.fingerprint(key), str(uuid.uuid4())
-    wrapped = crypto.encrypt(key, crypto.random_key(), context=f"encryption_key/{row}/wrapped_key_ciphertext")
-    db.connection().execute(
-        "INSERT INTO encryption_key(uuid, wrapped_key_ciphertext, master_fingerprint, kdf, created_by)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (row, wrapped, name, json.dumps(kdf.as_dict()) if kdf else None, opened.actor_id),
-    )
+    for purpose in ("data", "lookup"):
+        keys.add(db.connection(), purpose, crypto.random_key(), master_key=key, kdf=kdf)
     signing.create(db.connection(), key, kdf, created_by=opened.actor_id)
-    return InitResult(found.source, found.location, name, created)
+    return InitResult(found.source, found.location, crypto.fingerprint(key), created)
 
 
 def _add_signing_key(found: Master, kdf: crypto.Scrypt | None) -> None:
@@ -230,82 +265,6 @@ def _add_signing_key(found: Master, kdf: crypto.Scrypt | None) -> None:
     if key is not None and not signing.exists(db.connection()):
         with db.change(reason="vault init"):
             signing.create(db.connection(), key, kdf, created_by=db.current().actor_id)
-
-
-def _generations() -> list[_Generation]:
-    """Read the keys of the file, still sealed: the active one first, then from new to old."""
-    rows = db.connection().execute(
-        "SELECT id, uuid, wrapped_key_ciphertext, master_fingerprint, kdf FROM encryption_key"
-        " WHERE purpose = 'data' ORDER BY retired_at IS NOT NULL, id DESC"
-    )
-    return [
-        _Generation(
-            key, name, wrapped, fingerprint, crypto.Scrypt.from_dict(json.loads(kdf)) if kdf else None
-        )
-        for key, name, wrapped, fingerprint, kdf in rows
-    ]
-
-
-def _held() -> _DataKeys:
-    """Return the data keys this process holds for the opened file; empty before the first use."""
-    return _opened.get(db.current()) or _DataKeys()
-
-
-def _unlock() -> _DataKeys:
-    """Open the data keys of the file with the master key, and hold them until the file is closed."""
-    generations = _generations()
-    if not generations:
-        raise VaultLockedError("The vault of this file has no key yet.", hint="Run: edgekit vault init")
-    keys = _unwrap(_require_master(generations), generations)
-    _opened[db.current()] = keys
-    return keys
-
-
-def _require_master(generations: Sequence[_Generation]) -> Master:
-    """Find the master key of the active generation, or raise VaultLockedError naming what is expected."""
-    found, looked = master.search(db.current().site, db.current().path)
-    return _check_found(found, looked, generations)
-
-
-def _check_found(found: Master | None, looked: list[str], generations: Sequence[_Generation]) -> Master:
-    active = generations[0]
-    wanted = f"{'the passphrase of ' if active.kdf else ''}key {active.master_fingerprint}"
-    if found is None:
-        raise VaultLockedError(
-            f"No master key: this file expects {wanted}.",
-            hint=f"Looked in {', '.join(looked)}. Bring the key back: a new one could not open the secrets.",
-        )
-    key = found.key(active.kdf)
-    if key is not None and crypto.fingerprint(key) == active.master_fingerprint:
-        return found
-    if key is None and found.random_key is not None:
-        key = found.random_key
-    name = f"key {crypto.fingerprint(key)}" if key is not None else "a passphrase"
-    raise VaultLockedError(
-        f"Wrong master key: this file expects {wanted}, {found.location} is {name}.",
-        hint="Nothing was changed. Put the expected key there, or remove this one if it hides the right one.",
-    )
-
-
-def _unwrap(found: Master, generations: Sequence[_Generation], *, all_of_them: bool = False) -> _DataKeys:
-    """Open the data keys sealed by this master key; those sealed by another are left out, or refused."""
-    keys = _DataKeys()
-    derived: dict[crypto.Scrypt | None, bytes | None] = {}
-    for generation in generations:
-        if generation.kdf not in derived:  # a passphrase takes a tenth of a second
-            derived[generation.kdf] = found.key(generation.kdf)
-        key = derived[generation.kdf]
-        if key is None or crypto.fingerprint(key) != generation.master_fingerprint:
-            if all_of_them:
-                raise VaultLockedError(
-                    f"Key generation {generation.id} is sealed by master key {generation.master_fingerprint},"
-                    " which is not the one in use."
-                )
-            continue
-        data_key = crypto.decrypt(key, generation.wrapped, context=generation.place)
-        keys.by_id[generation.id] = data_key
-        keys.by_check[crypto.key_check(data_key)] = data_key
-    return keys
 
 
 def _count_secrets() -> dict[str, int]:

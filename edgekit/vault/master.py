@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,10 +59,12 @@ class Master:
         return crypto.Scrypt()
 
 
-def search(site: str, database: Path) -> tuple[Master | None, list[str]]:
+def search(site: str, database: Path, *, expected: str | None = None) -> tuple[Master | None, list[str]]:
     """Find the master key of a site: (it or None, what was looked at and why it did not serve).
 
-    A variable that is set ends the search. Raise VaultLockedError where a place holds no key.
+    A variable that is set ends the search. `expected` is the fingerprint of the key that is wanted: in the
+    keyring and the user's data folder, which keep several, an entry of that name comes first. Raise
+    VaultLockedError where a place holds no key.
     """
     text = os.environ.get(VARIABLE)
     if text:
@@ -72,38 +75,53 @@ def search(site: str, database: Path) -> tuple[Master | None, list[str]]:
         found = _read(Path(named), "file", database)
         return found, [*looked, f"{FILE_VARIABLE} ({named}: no such file)"]
     looked.append(f"{FILE_VARIABLE} (not set)")
-    secret, reason = _ask_keyring(site)
+    secret, reason = _ask_keyring(site, expected)
     if secret is not None:
         return _parse(secret, "keyring", _KEYRING), looked
     looked.append(f"{_KEYRING} ({reason})")
     path = _home_path(site)
+    if expected is not None:
+        found = _read(_home_path(site, expected), "home", database)
+        if found is not None:
+            return found, looked
     return _read(path, "home", database), [*looked, f"{path} (no such file)"]
 
 
-def create(site: str, database: Path, *, in_keyring: bool) -> Master:
-    """Make a random master key where `search` found none, and return it as it reads back.
+def create(
+    site: str, database: Path, *, in_keyring: bool, key: bytes | None = None, beside_old: bool = False
+) -> Master:
+    """Make a random master key, or put `key` in place, where `search` found none; return it as it reads back.
 
-    Raise InvalidError for a place beside the database, DeniedError where it cannot be written,
-    UnavailableError if the keyring does not keep it.
+    With `beside_old` it is named after its fingerprint, so that the key in use until now stays. Raise
+    InvalidError for a place beside the database, DeniedError where it cannot be written, UnavailableError if
+    the keyring does not keep it.
     """
-    text = crypto.key_to_text(crypto.random_key())
+    key = key or crypto.random_key()
+    name = crypto.fingerprint(key) if beside_old else None
+    text = crypto.key_to_text(key)
     if in_keyring:
-        return _store_in_keyring(site, text)
+        return _store_in_keyring(_entry(site, name), text)
     named = os.environ.get(FILE_VARIABLE)
-    path = Path(named) if named else _home_path(site)
-    if _is_beside(path, database):
+    if named and not beside_old:
+        return create_file(Path(named), database, text, source="file")
+    return create_file(_home_path(site, name), database, text, source="home")
+
+
+def create_file(path: Path, database: Path, text: str, *, source: Source = "file") -> Master:
+    """Write a master key to a file for its owner alone, which stays as it is if it is there already."""
+    if is_beside(path, database):
         raise InvalidError(
             f"{path} is beside the database: whoever copies the folder has the secrets and the key to them.",
             hint=f"Set {FILE_VARIABLE} to a file in another folder, or leave it out.",
         )
     try:
-        _write(path, text)
+        write_private(path, text + "\n")
     except OSError as error:
         raise DeniedError(
             f"The master key cannot be written to {path}: {error.strerror}.",
             hint=f"Set {FILE_VARIABLE} to a file you may write, or {HOME_VARIABLE} to a folder.",
         ) from error
-    found = _read(path, "file" if named else "home", database)
+    found = _read(path, source, database)
     if found is None:
         raise DeniedError(
             f"The master key written to {path} is not there any more.", hint="Run the command again."
@@ -111,10 +129,15 @@ def create(site: str, database: Path, *, in_keyring: bool) -> Master:
     return found
 
 
-def _home_path(site: str) -> Path:
-    """Name the key file of a site; its uuid comes from the database, so it must not lead anywhere else."""
+def read_file(path: Path, database: Path) -> Master | None:
+    """Read a master key from a file, None if there is none. Raise VaultLockedError if it holds no key."""
+    return _read(path, "file", database)
+
+
+def _home_path(site: str, fingerprint: str | None = None) -> Path:
+    """Name the key file of a site; what comes from the database must not lead anywhere else."""
     try:
-        name = str(uuid.UUID(site))
+        name = _entry(str(uuid.UUID(site)), fingerprint)
     except ValueError:
         raise CorruptError(f"{site!r} in `system` is no uuid.", hint="Restore a backup.") from None
     home = os.environ.get(HOME_VARIABLE)
@@ -123,6 +146,17 @@ def _home_path(site: str) -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("edgekit", appauthor=False) / "keys" / f"{name}.key"
+
+
+def _entry(site: str, fingerprint: str | None) -> str:
+    """Name an entry that keeps a key: that of the site, or one of several."""
+    if fingerprint is None:
+        return site
+    if re.fullmatch("k[a-z2-7]{8}", fingerprint) is None:
+        raise CorruptError(
+            f"{fingerprint!r} in encryption_key names no master key.", hint="Restore a backup."
+        )
+    return f"{site}.{fingerprint}"
 
 
 def _parse(text: str, source: Source, location: str, warnings: tuple[str, ...] = ()) -> Master:
@@ -157,7 +191,7 @@ def _read(path: Path, source: Source, database: Path) -> Master | None:
     warnings = []
     if os.name == "posix" and mode & 0o077:
         warnings.append(f"{path} can be read by others (mode {mode & 0o777:04o}). Run: chmod 600 {path}")
-    if _is_beside(path, database):
+    if is_beside(path, database):
         warnings.append(
             f"{path} is beside the database: whoever copies the folder has both. Move it elsewhere."
         )
@@ -173,26 +207,33 @@ def _warn_once(warning: str) -> None:
         _log.warning("%s", warning)
 
 
-def _is_beside(path: Path, database: Path) -> bool:
+def is_beside(path: Path, database: Path) -> bool:
+    """Tell whether a file lies in the folder of the database."""
     return path.resolve().parent == database.resolve().parent
 
 
-def _write(path: Path, text: str) -> None:
-    """Put a key file in place whole, for its owner only; one that is there already stays."""
+def write_private(path: Path, text: str) -> bool:
+    """Put a file in place whole, for its owner only; one that is there already stays, and False is returned.
+
+    Raise OSError where it cannot be written.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     building = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with os.fdopen(os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text + "\n")
+        with os.fdopen(
+            os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         try:
             os.link(building, path)
         except FileExistsError:
-            return
+            return False
         except OSError:  # a file system without hard links
-            if not path.exists():
-                building.rename(path)
+            if path.exists():
+                return False
+            building.rename(path)
     finally:
         building.unlink(missing_ok=True)
     if os.name == "posix":  # the name must last as well: losing the key is losing the secrets
@@ -201,9 +242,10 @@ def _write(path: Path, text: str) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+    return True
 
 
-def _ask_keyring(site: str) -> tuple[str | None, str]:
+def _ask_keyring(site: str, expected: str | None) -> tuple[str | None, str]:
     """Return (the entry, "") or (None, why there is none). A keyring that fails is no reason to stop."""
     try:
         import keyring
@@ -212,6 +254,8 @@ def _ask_keyring(site: str) -> tuple[str | None, str]:
         return None, "not installed: pip install edgekit[keyring]"
     try:
         secret = keyring.get_password(_SERVICE, site)
+        if expected is not None and (secret is None or not _is_key(secret, expected)):
+            secret = keyring.get_password(_SERVICE, _entry(site, expected)) or secret
     except NoKeyringError:
         return None, "there is none here"
     except KeyringLocked:
@@ -221,7 +265,13 @@ def _ask_keyring(site: str) -> tuple[str | None, str]:
     return (secret, "") if secret else (None, "no entry")
 
 
-def _store_in_keyring(site: str, text: str) -> Master:
+def _is_key(text: str, fingerprint: str) -> bool:
+    """Tell whether a text is a random key of this fingerprint."""
+    key = crypto.key_from_text(text)
+    return key is not None and crypto.fingerprint(key) == fingerprint
+
+
+def _store_in_keyring(entry: str, text: str) -> Master:
     try:
         import keyring
         from keyring.errors import KeyringError
@@ -230,8 +280,8 @@ def _store_in_keyring(site: str, text: str) -> Master:
             f"{_KEYRING} needs the keyring extra.".capitalize(), hint="Run: pip install edgekit[keyring]"
         ) from None
     try:
-        keyring.set_password(_SERVICE, site, text)
-        kept = keyring.get_password(_SERVICE, site)
+        keyring.set_password(_SERVICE, entry, text)
+        kept = keyring.get_password(_SERVICE, entry)
     except (KeyringError, RuntimeError, OSError) as error:
         raise UnavailableError(
             f"{_KEYRING} does not take the master key: {type(error).__name__}.".capitalize(),

@@ -30,7 +30,12 @@ def exists(connection: sqlite3.Connection) -> bool:
 def create(
     connection: sqlite3.Connection, master_key: bytes, kdf: crypto.Scrypt | None, *, created_by: int
 ) -> crypto.SigningKey:
-    """Give the file a signing key, within the open change."""
+    """Give the file a signing key, within the open change; one in use until now is retired."""
+    retire = (
+        "UPDATE encryption_key SET retired_at = max(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), activated_at)"
+        " WHERE purpose = 'signing' AND retired_at IS NULL"
+    )
+    connection.execute(retire)
     key, row = crypto.SigningKey(crypto.random_key()), str(uuid.uuid4())
     wrapped = crypto.encrypt(master_key, key.secret, context=_place(row))
     connection.execute(
@@ -59,7 +64,7 @@ def signer(connection: sqlite3.Connection, path: Path) -> crypto.SigningKey | No
         return None
     name, wrapped, fingerprint, kdf, site = row
     try:
-        found, _ = master.search(site, path)
+        found, _ = master.search(site, path, expected=fingerprint)
         key = found and found.key(crypto.Scrypt.from_dict(json.loads(kdf)) if kdf else None)
         if not key or crypto.fingerprint(key) != fingerprint:
             return None
