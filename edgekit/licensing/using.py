@@ -9,6 +9,7 @@ from edgekit import clock, db
 from edgekit.errors import InvalidError
 from edgekit.licensing import facts, registry
 from edgekit.licensing.checking import check, explain_short, hint_for, refuse
+from edgekit.licensing.clock import effective_now
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -188,10 +189,11 @@ def _counter(decision: Decision, period: str | None, now: datetime | None) -> tu
 
 
 def _starts(period: str, now: datetime | None) -> str | None:
-    """Return when the running period began, in UTC."""
-    text = clock.to_text(now or clock.now())
+    """Return when the running period began, in UTC; a clock set back begins none anew."""
     cut = {"hour": 13, "day": 10, "month": 7, "year": 4}.get(period)
-    return None if cut is None else text[:cut] + "0000-01-01T00:00:00.000Z"[cut:]
+    if cut is None:
+        return None
+    return clock.to_text(effective_now(now))[:cut] + "0000-01-01T00:00:00.000Z"[cut:]
 
 
 _WHERE = (
