@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -87,26 +88,24 @@ def check(
     The answer is true in every mode; `require` and `use` are what a mode stops. Raise NotFoundError (feature,
     program …), and as `scope.chain`.
     """
+    asked = (feature, organization, program, producer, entity, user)
     if now is not None:
-        return decide(
-            feature,
-            scope.chain(
-                organization=organization, program=program, producer=producer, entity=entity, user=user
-            ),
-            now=now,
-        )
-    found = _DECISIONS.get(
-        (feature, program, producer, entity, user, organization),
-        lambda: decide(
-            feature,
-            scope.chain(
-                organization=organization, program=program, producer=producer, entity=entity, user=user
-            ),
-        ),
-    )
+        return _decide_asked(asked, now)
+    found = _DECISIONS.get(asked, partial(_decide_asked, asked))
     if found.good_until is not None and time() >= found.good_until:
         return decide(feature, found.facts.chain)
     return found
+
+
+_Asked = tuple[str, "Named | None", "Named | None", "Named | None", "Named | None", "Named | None"]
+
+
+def _decide_asked(asked: _Asked, now: datetime | None = None) -> Decision:
+    feature, organization, program, producer, entity, user = asked
+    chain = scope.chain(
+        organization=organization, program=program, producer=producer, entity=entity, user=user
+    )
+    return decide(feature, chain, now=now)
 
 
 def require(
