@@ -1,6 +1,7 @@
 """How long a command takes to start, against a Python that does nothing: python startup.py [rounds]
 
 The rounds are interleaved, so that a busy moment of the machine falls on all alike; the figure is the median.
+Bytecode is written before the rounds that count, as it is for an installed program.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ from pathlib import Path
 
 import edgekit
 
-AIMS = {"edgekit --help": 4.0, "edgekit status": 8.0}
+AIMS = {
+    "edgekit --help": 4.0,
+    "edgekit status": 8.0,
+    "edgekit audit log": 8.0,
+    "edgekit producers list": 8.0,
+    "edgekit integrations list": 8.0,
+}
 FLOOR = "python -c pass"
 
 
@@ -23,11 +30,13 @@ def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = edgekit.create(Path(folder) / "edge.db")
         commands = _commands(str(path))
+        compiled = {**os.environ, "PYTHONPYCACHEPREFIX": str(Path(folder) / "compiled")}
+        compiled.pop("PYTHONDONTWRITEBYTECODE", None)
         took: dict[str, list[float]] = {name: [] for name in commands}
         for number in range(rounds + 2):
             for name, command in commands.items():
                 started = time.perf_counter()
-                subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=compiled)
                 if number >= 2:  # the first rounds fill the caches
                     took[name].append(time.perf_counter() - started)
     floor = statistics.median(took[FLOOR])
@@ -50,6 +59,7 @@ def _commands(path: str) -> dict[str, list[str]]:
         "edgekit status": [program, "--db", path, "status"],
         "edgekit audit log": [program, "--db", path, "audit", "log"],
         "edgekit verify": [program, "--db", path, "verify"],
+        "edgekit producers list": [program, "--db", path, "producers", "list"],
         "edgekit integrations list": [program, "--db", path, "integrations", "list"],
     }
 
