@@ -73,14 +73,14 @@ CREATE INDEX system_environment ON system(environment_id);
 CREATE TRIGGER system_uuid_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FROM system WHERE uuid IS NOT NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
 END;
-CREATE TRIGGER system_uuid_bu BEFORE UPDATE OF uuid ON system WHEN NEW.uuid IS NOT OLD.uuid AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER system_uuid_bu BEFORE UPDATE OF uuid ON system WHEN NEW.uuid IS NOT OLD.uuid AND (SELECT open_gate FROM audit_now) IS NULL BEGIN
   SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
 END;
 -- A clock set back must not bring an expired licence back.
 CREATE TRIGGER system_clock_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FROM system WHERE clock_at IS NOT NEW.clock_at) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|system|clock_at|protected|The clock of this file only goes on: licences are judged by it.');
 END;
-CREATE TRIGGER system_clock_bu BEFORE UPDATE OF clock_at ON system WHEN OLD.clock_at IS NOT NULL AND ifnull(NEW.clock_at, '') < OLD.clock_at AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER system_clock_bu BEFORE UPDATE OF clock_at ON system WHEN OLD.clock_at IS NOT NULL AND ifnull(NEW.clock_at, '') < OLD.clock_at AND (SELECT open_gate FROM audit_now) IS NULL BEGIN
   SELECT RAISE(ABORT, 'EK|system|clock_at|protected|The clock of this file only goes on: licences are judged by it.');
 END;
 CREATE TRIGGER system_kept_bd BEFORE DELETE ON system BEGIN
@@ -207,6 +207,27 @@ CREATE TABLE audit_log (
 -- live row or has its deletion here.
 CREATE INDEX audit_log_record ON audit_log(table_id, record_key) WHERE action <> 'I';
 
+-- What the generated triggers ask, in one place: each of them is parsed whenever a file is opened.
+-- The newest change: a writer outside of ours finds its gate empty.
+CREATE VIEW audit_now AS SELECT id, open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1;
+-- The newest entry, and the `updated_at` it gave its row.
+CREATE VIEW audit_newest AS
+SELECT table_id AS of_table, record_key AS of_key, json_extract(changes, '$.updated_at[1]') AS touched_at FROM audit_log ORDER BY seq DESC LIMIT 1;
+
+-- What an update writes through where rows are few and written by hand: `columns` names those of `old` and `new`, JSON
+-- arrays of what the row was and is, without `updated_at`. Its text is short and it takes longer to run; the tables that
+-- are written in bulk compare column by column. The texts are compared and not what they say, so that nothing is lost.
+CREATE VIEW audit_change AS
+SELECT NULL AS table_id, NULL AS record_key, NULL AS columns, NULL AS old, NULL AS new, NULL AS was_updated_at, NULL AS updated_at WHERE 0;
+CREATE TRIGGER audit_change_ii INSTEAD OF INSERT ON audit_change
+WHEN NEW.updated_at IS NEW.was_updated_at  -- else it may be the touch that follows an entry
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = NEW.table_id AND of_key = NEW.record_key) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), NEW.table_id, NEW.record_key, 'U', (
+    SELECT iif(count(*) OR NEW.updated_at IS NOT NEW.was_updated_at, json_patch(json_group_object(value, json_array(NEW.old -> fullkey, NEW.new -> fullkey)),
+      json_object('updated_at', json_array(NEW.was_updated_at, iif(NEW.updated_at IS NEW.was_updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)))), '{}')
+    FROM json_each(NEW.columns) WHERE (NEW.old -> fullkey) IS NOT (NEW.new -> fullkey)));
+END;
+
 -- What a tool outside a change of ours writes through first: it opens that tool's own row of `audit_transaction`, and holds
 -- the columns all tables share to what they refer to. A NULL is not looked at.
 CREATE VIEW audit_direct AS
@@ -323,10 +344,12 @@ END;
 
 -- The log is only ever added to, at its end. NEW.seq is -1 while SQLite has yet to choose it; a seq that somebody names
 -- must be the next one, or a REPLACE (which fires no DELETE trigger where recursive_triggers is off) could rewrite a row.
--- An update that changed nothing is no entry, and is passed over here because it costs the least here.
-CREATE TRIGGER audit_log_kept_bi BEFORE INSERT ON audit_log WHEN NEW.seq <> -1 OR NEW.changes = '{}' BEGIN
+-- An update that changed nothing is no entry, and is passed over here because it costs the least here. The id of a new row
+-- is judged here for all tables: -1 would pass for one not chosen yet, and after SQLite's last one there is no other.
+CREATE TRIGGER audit_log_kept_bi BEFORE INSERT ON audit_log WHEN NEW.seq <> -1 OR NEW.changes = '{}' OR NEW.action = 'I' AND (NEW.record_key = -1 OR NEW.record_key > 9007199254740991) BEGIN
   SELECT RAISE(IGNORE) WHERE NEW.changes = '{}';
-  SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.') WHERE NEW.seq IS NOT (SELECT ifnull(max(seq), 0) + 1 FROM audit_log);
+  SELECT RAISE(ABORT, 'EK|*|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.action = 'I' AND (NEW.record_key = -1 OR NEW.record_key > 9007199254740991);
+  SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.') WHERE NEW.seq <> -1 AND NEW.seq IS NOT (SELECT ifnull(max(seq), 0) + 1 FROM audit_log);
 END;
 CREATE TRIGGER audit_log_kept_bu BEFORE UPDATE ON audit_log BEGIN
   SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.');
@@ -395,3 +418,7 @@ SELECT l.seq, t.name AS table_name, l.record_key, l.action, l.changes,
 FROM audit_log l
 LEFT JOIN audit_table t ON t.id = l.table_id
 LEFT JOIN audit_transaction x ON x.id = l.txn_id;
+
+-- What a setting may not be called: its value would be a secret in the clear. Compared in small letters, without - _ . and spaces.
+CREATE VIEW secret_name AS VALUES ('password'), ('passwd'), ('apikey'), ('token'), ('accesstoken'), ('refreshtoken'), ('clientsecret'), ('privatekey'),
+  ('authorization'), ('bearer'), ('xapikey'), ('secret'), ('secretkey'), ('accesskey'), ('passphrase'), ('pwd');

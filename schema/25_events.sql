@@ -91,18 +91,14 @@ CREATE TABLE event_subscription (
 CREATE INDEX event_subscription_event_source ON event_subscription(event_source_id);
 CREATE INDEX event_subscription_organization ON event_subscription(organization_id);
 
-CREATE TRIGGER event_subscription_handler_config_secret_bi BEFORE INSERT ON event_subscription WHEN NEW.handler_config IS NOT NULL AND json_valid(NEW.handler_config) BEGIN
+CREATE TRIGGER event_subscription_handler_config_secret_bi BEFORE INSERT ON event_subscription WHEN json_valid(NEW.handler_config) BEGIN
   SELECT RAISE(ABORT, 'EK|event_subscription|handler_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
-CREATE TRIGGER event_subscription_handler_config_secret_bu BEFORE UPDATE OF handler_config ON event_subscription WHEN NEW.handler_config IS NOT NULL AND json_valid(NEW.handler_config) BEGIN
+CREATE TRIGGER event_subscription_handler_config_secret_bu BEFORE UPDATE OF handler_config ON event_subscription WHEN json_valid(NEW.handler_config) BEGIN
   SELECT RAISE(ABORT, 'EK|event_subscription|handler_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
 -- One row is an event on its way to one who listens.

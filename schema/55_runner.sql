@@ -50,18 +50,14 @@ CREATE TRIGGER integration_schedule_organization_bu BEFORE UPDATE OF integration
   FROM integration WHERE id = NEW.integration_id AND organization_id IS NOT NEW.organization_id;
 END;
 
-CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
+CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT ON integration_schedule WHEN json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
-CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE OF execution_parameters ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
+CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE OF execution_parameters ON integration_schedule WHEN json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
 -- A next run worked out for other times would be wrong.
@@ -332,13 +328,13 @@ CREATE TRIGGER integration_log_organization_bi BEFORE INSERT ON integration_log 
   SELECT RAISE(ABORT, 'EK|integration_log|communication_id|organization|A row belongs to the organization of its communication.')
   FROM communication WHERE id = NEW.communication_id AND organization_id <> NEW.organization_id;
 END;
-CREATE TRIGGER integration_log_request_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.request_data IS NOT NULL AND json_valid(NEW.request_data) BEGIN
+CREATE TRIGGER integration_log_request_data_secret_bi BEFORE INSERT ON integration_log WHEN json_valid(NEW.request_data) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|request_data|secret|What is logged must have its secrets masked: ***.')
   FROM json_tree(NEW.request_data) t WHERE instr(' password passwd apikey token accesstoken refreshtoken clientsecret privatekey authorization bearer xapikey secret secretkey accesskey passphrase pwd ', ' ' || lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) || ' ') > 0
     AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
 END;
 
-CREATE TRIGGER integration_log_response_data_secret_bi BEFORE INSERT ON integration_log WHEN NEW.response_data IS NOT NULL AND json_valid(NEW.response_data) BEGIN
+CREATE TRIGGER integration_log_response_data_secret_bi BEFORE INSERT ON integration_log WHEN json_valid(NEW.response_data) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_log|response_data|secret|What is logged must have its secrets masked: ***.')
   FROM json_tree(NEW.response_data) t WHERE instr(' password passwd apikey token accesstoken refreshtoken clientsecret privatekey authorization bearer xapikey secret secretkey accesskey passphrase pwd ', ' ' || lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) || ' ') > 0
     AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;

@@ -112,17 +112,13 @@ CREATE TABLE deployment_template (
   CONSTRAINT "deployment_template.version.unique" UNIQUE (code, version)
 ) STRICT;
 
-CREATE TRIGGER deployment_template_template_data_secret_bi BEFORE INSERT ON deployment_template WHEN NEW.template_data IS NOT NULL AND json_valid(NEW.template_data) BEGIN
+CREATE TRIGGER deployment_template_template_data_secret_bi BEFORE INSERT ON deployment_template WHEN json_valid(NEW.template_data) BEGIN
   SELECT RAISE(ABORT, 'EK|deployment_template|template_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
-CREATE TRIGGER deployment_template_template_data_secret_bu BEFORE UPDATE OF template_data ON deployment_template WHEN NEW.template_data IS NOT NULL AND json_valid(NEW.template_data) BEGIN
+CREATE TRIGGER deployment_template_template_data_secret_bu BEFORE UPDATE OF template_data ON deployment_template WHEN json_valid(NEW.template_data) BEGIN
   SELECT RAISE(ABORT, 'EK|deployment_template|template_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
 -- One row is one setting up of one version in one environment of a client. Trying again is another row.
@@ -199,17 +195,13 @@ CREATE TABLE client_customization (
 ) STRICT;
 CREATE INDEX client_customization_deployment_template ON client_customization(deployment_template_id);
 
-CREATE TRIGGER client_customization_customization_data_secret_bi BEFORE INSERT ON client_customization WHEN NEW.customization_data IS NOT NULL AND json_valid(NEW.customization_data) BEGIN
+CREATE TRIGGER client_customization_customization_data_secret_bi BEFORE INSERT ON client_customization WHEN json_valid(NEW.customization_data) BEGIN
   SELECT RAISE(ABORT, 'EK|client_customization|customization_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
-CREATE TRIGGER client_customization_customization_data_secret_bu BEFORE UPDATE OF customization_data ON client_customization WHEN NEW.customization_data IS NOT NULL AND json_valid(NEW.customization_data) BEGIN
+CREATE TRIGGER client_customization_customization_data_secret_bu BEFORE UPDATE OF customization_data ON client_customization WHEN json_valid(NEW.customization_data) BEGIN
   SELECT RAISE(ABORT, 'EK|client_customization|customization_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
 -- One row is a consultation, with a client or with a lead who may become one.

@@ -46,17 +46,13 @@ CREATE TRIGGER workflow_template_definition_steps_bu BEFORE UPDATE OF definition
     SELECT 1 FROM json_each(NEW.definition, '$.steps') WHERE CASE WHEN type = 'object'
       THEN json_type(value, '$.name') IS NOT 'text' OR json_type(value, '$.type') IS NOT 'text' ELSE 1 END);
 END;
-CREATE TRIGGER workflow_template_definition_secret_bi BEFORE INSERT ON workflow_template WHEN NEW.definition IS NOT NULL AND json_valid(NEW.definition) BEGIN
+CREATE TRIGGER workflow_template_definition_secret_bi BEFORE INSERT ON workflow_template WHEN json_valid(NEW.definition) BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_template|definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
-CREATE TRIGGER workflow_template_definition_secret_bu BEFORE UPDATE OF definition ON workflow_template WHEN NEW.definition IS NOT NULL AND json_valid(NEW.definition) BEGIN
+CREATE TRIGGER workflow_template_definition_secret_bu BEFORE UPDATE OF definition ON workflow_template WHEN json_valid(NEW.definition) BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_template|definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
 -- One row is a process that is to be, is being, or was gone through.
@@ -128,17 +124,13 @@ CREATE TRIGGER orchestration_workflow_workflow_definition_steps_bu BEFORE UPDATE
     SELECT 1 FROM json_each(NEW.workflow_definition, '$.steps') WHERE CASE WHEN type = 'object'
       THEN json_type(value, '$.name') IS NOT 'text' OR json_type(value, '$.type') IS NOT 'text' ELSE 1 END);
 END;
-CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bi BEFORE INSERT ON orchestration_workflow WHEN NEW.workflow_definition IS NOT NULL AND json_valid(NEW.workflow_definition) BEGIN
+CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bi BEFORE INSERT ON orchestration_workflow WHEN json_valid(NEW.workflow_definition) BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
-CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bu BEFORE UPDATE OF workflow_definition ON orchestration_workflow WHEN NEW.workflow_definition IS NOT NULL AND json_valid(NEW.workflow_definition) BEGIN
+CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bu BEFORE UPDATE OF workflow_definition ON orchestration_workflow WHEN json_valid(NEW.workflow_definition) BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
 -- One row is a step of a workflow: what it was given, what came of it, how often it was tried.

@@ -179,29 +179,21 @@ CREATE TRIGGER client_app_override_installation_bu BEFORE UPDATE OF client_id, m
   SELECT RAISE(ABORT, 'EK|client_app_override|installation_id|client|The installation is one of another client or module.')
   FROM module_installation WHERE id = NEW.installation_id AND (client_id IS NOT NEW.client_id OR module_id <> NEW.marketplace_module_id);
 END;
-CREATE TRIGGER client_app_override_override_settings_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
+CREATE TRIGGER client_app_override_override_settings_secret_bi BEFORE INSERT ON client_app_override WHEN json_valid(NEW.override_settings) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
-CREATE TRIGGER client_app_override_override_settings_secret_bu BEFORE UPDATE OF override_settings ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
+CREATE TRIGGER client_app_override_override_settings_secret_bu BEFORE UPDATE OF override_settings ON client_app_override WHEN json_valid(NEW.override_settings) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
-CREATE TRIGGER client_app_override_activation_metadata_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
+CREATE TRIGGER client_app_override_activation_metadata_secret_bi BEFORE INSERT ON client_app_override WHEN json_valid(NEW.activation_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
-CREATE TRIGGER client_app_override_activation_metadata_secret_bu BEFORE UPDATE OF activation_metadata ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
+CREATE TRIGGER client_app_override_activation_metadata_secret_bu BEFORE UPDATE OF activation_metadata ON client_app_override WHEN json_valid(NEW.activation_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
 END;
 
 -- One row is what a client has bought of a module: how many may use it, and until when.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from edgekit.audit.shape import Key, Reference, Table
 
-IS_DIRECT = "(SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL"
+IS_DIRECT = "(SELECT open_gate FROM audit_now) IS NULL"
 """True for a writer outside a change of ours."""
 
 NEVER_DELETED = ("status", "system", "user")

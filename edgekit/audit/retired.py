@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgekit.audit.guards import first_of, refuse
 from edgekit.audit.shape import name_sql
 
 if TYPE_CHECKING:
@@ -41,35 +42,36 @@ def value_tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in rows} - NO_VALUES
 
 
+def given_values(table: str, references: Iterable[Reference], values: set[str]) -> str:
+    """Write what refuses a new row a retired value; nothing if it refers to no reference table."""
+    return first_of(
+        [_case(table, r, f"NEW.{name_sql(r.columns[0])}") for r in _to_values(table, references, values)]
+    )
+
+
 def retired_triggers(table: str, references: Iterable[Reference], values: set[str]) -> list[str]:
-    """Generate the two triggers of one table, none if it refers to no reference table."""
-    columns = [
-        (r.columns[0], r.parent)
+    """Generate the trigger that keeps a row from being changed to a retired value, if there can be one."""
+    found = _to_values(table, references, values)
+    if not found:
+        return []
+    columns = [name_sql(r.columns[0]) for r in found]
+    cases = [_case(table, r, f"nullif(NEW.{c}, OLD.{c})") for r, c in zip(found, columns, strict=True)]
+    head = f"CREATE TRIGGER {name_sql(table + '_value_update')} AFTER UPDATE OF {', '.join(columns)}"
+    return [f"{head} ON {name_sql(table)} BEGIN{first_of(cases)}\nEND"]
+
+
+def _to_values(table: str, references: Iterable[Reference], values: set[str]) -> list[Reference]:
+    return [
+        r
         for r in references
         if r.child == table and r.parent in values and (table, r.columns[0]) not in EXEMPT
     ]
-    if not columns:
-        return []
-    given = "\n    ".join(_case(table, column, parent) for column, parent in columns)
-    changed = "\n    ".join(
-        _case(table, column, parent, f"NEW.{name_sql(column)} IS NOT OLD.{name_sql(column)} AND ")
-        for column, parent in columns
-    )
-    listed = ", ".join(name_sql(column) for column, _ in columns)
-    own = name_sql(table)
-    inserted = f"CREATE TRIGGER {name_sql(table + '_value_insert')} AFTER INSERT ON {own} BEGIN"
-    updated = f"CREATE TRIGGER {name_sql(table + '_value_update')} AFTER UPDATE OF {listed} ON {own} BEGIN"
-    return [
-        f"{head}\n  SELECT CASE\n    {cases} END;\nEND"
-        for head, cases in ((inserted, given), (updated, changed))
-    ]
 
 
-def _case(table: str, column: str, parent: str, condition: str = "") -> str:
+def _case(table: str, reference: Reference, value: str) -> str:
     # Most values are in status 1, which is always active: only for others the status is looked up.
-    retired = (
-        f"EXISTS (SELECT 1 FROM {name_sql(parent)} v WHERE v.id = NEW.{name_sql(column)} AND v.status_id <> 1"
-        " AND (SELECT is_active FROM status WHERE id = v.status_id) = 0)"
-    )
+    parent, column = reference.parent, reference.columns[0]
+    status = f"nullif((SELECT status_id FROM {name_sql(parent)} WHERE id = {value}), 1)"
     sentence = f"This {parent} is retired: rows that have it keep it, no other is given it."
-    return f"WHEN {condition}{retired} THEN RAISE(ABORT, 'EK|{table}|{column}|retired|{sentence}')"
+    refusal = refuse(table, column, "retired", sentence)
+    return f"WHEN (SELECT is_active FROM status WHERE id = {status}) = 0 THEN {refusal}"

@@ -21,6 +21,7 @@ Facts about SQLite 3.40 this rests on, each held by a test:
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,8 @@ from edgekit.audit.guards import (
     replace_first,
     stays_away_from,
 )
-from edgekit.audit.images import any_of, differences, image
-from edgekit.audit.retired import retired_triggers, value_tables
+from edgekit.audit.images import any_of, differences, image, is_plain
+from edgekit.audit.retired import given_values, retired_triggers, value_tables
 from edgekit.audit.shape import all_references, name_sql, ordinary_tables, read_table, text_sql
 from edgekit.audit.typed import typed_triggers
 from edgekit.errors import InvalidError
@@ -66,11 +67,73 @@ APPEND_ONLY = (
 PRUNED = {"integration_log": "created_at", "metric_sample": "sampled_at"}
 """Those of them whose old rows a prune takes out, and the column that says how old they are."""
 
+EDITED = (
+    "alert_rule",
+    "client",
+    "client_app_override",
+    "client_billing_info",
+    "client_customization",
+    "client_deployment",
+    "communication_type_channel",
+    "component_registry",
+    "configuration_type",
+    "consultation_session",
+    "dashboard",
+    "deployment_template",
+    "entity_type",
+    "entity_type_feature",
+    "event_subscription",
+    "feature_dependency",
+    "feature_license",
+    "handover_package",
+    "handover_package_configuration",
+    "handover_package_document",
+    "handover_package_module",
+    "integration",
+    "integration_mapping",
+    "integration_mapping_test",
+    "integration_pipeline_definition",
+    "integration_schedule",
+    "integration_schedule_recipient",
+    "integration_schedule_time",
+    "integration_template",
+    "integration_template_instance",
+    "integration_template_operation",
+    "integration_template_prerequisite",
+    "integration_transformation",
+    "integration_type",
+    "license_file",
+    "license_tier_feature",
+    "map_integration_configuration",
+    "marketplace_module",
+    "model_registry",
+    "module_installation",
+    "module_license",
+    "module_payment",
+    "module_review",
+    "module_submission",
+    "module_validation",
+    "organization",
+    "program",
+    "publishing_pipeline",
+    "questionnaire_submission",
+    "consultation_generation",
+    "sla_target",
+    "sync_peer",
+    "system",
+    "tracked_table",
+    "user",
+    "vendor_key",
+    "workflow_template",
+)
+"""Tables whose rows are set up and changed by hand, one at a time, as those of the reference tables are: what an
+update changed is written there in the form that is the shortest, not the fastest."""
+
 LAST_OWN_ID = 999
 """Ids of `audit_table` up to here are for the tables of the schema; a user's own tables come after."""
 
 _NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
-_TXN = "(SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1)"  # max(id) costs twice as much
+_TXN = "(SELECT id FROM audit_now)"
 # What the prune record of this very change says, if the change is open and has one.
 _PRUNED_BEFORE = (
     "(SELECT note ->> '$.before' FROM audit_seal WHERE kind = 'prune'"
@@ -116,14 +179,15 @@ def schema_sql(connection: sqlite3.Connection, previous_sql: str = "") -> str:
         f"INSERT OR IGNORE INTO audit_table(id, name) VALUES ({number}, {text_sql(name)});"
         for name, number in sorted(ids.items(), key=lambda item: item[1])
     ]
-    triggers = [
-        sql
-        for table in ordinary_tables(connection)
-        if table in ids or table in APPEND_ONLY
-        for sql in _triggers(read_table(connection, table, references=references), ids.get(table))
-    ]
-    triggers += [sql for table in tables for sql in retired_triggers(table, references, values)]
-    triggers += typed_triggers(connection, ids)
+    typed = typed_triggers(connection, ids)
+    triggers = []
+    for name in ordinary_tables(connection):
+        if name in ids or name in APPEND_ONLY:
+            table = read_table(connection, name, references=references)
+            is_edited = name in values or name in EDITED
+            triggers += _triggers(table, ids.get(name), given_values(name, references, values), is_edited)
+    triggers += [sql for name in tables for sql in retired_triggers(name, references, values)]
+    triggers += typed
     triggers += _by_hand(connection, tables)
     return "\n".join([_HEAD, *names, "", *(sql + ";\n" for sql in triggers)])
 
@@ -170,13 +234,14 @@ _HEAD = """\
 """
 
 
-def _triggers(table: Table, table_id: int | None) -> list[str]:
+def _triggers(table: Table, table_id: int | None, inserted: str = "", is_edited: bool = False) -> list[str]:
+    """Write the triggers of one table; `inserted` is what an insert is held to besides, once it is written."""
     if table.name in APPEND_ONLY:
         return _append_only(table)
     assert table_id is not None
-    made = [*_insert_triggers(table, table_id), _kept_trigger(table)]
+    made = [*_insert_triggers(table, table_id, inserted), _kept_trigger(table)]
     if table.columns:
-        made += _update_triggers(table, table_id)
+        made += _update_triggers(table, table_id, is_edited and is_plain(table))
     return [*made, *_delete_triggers(table, table_id)]
 
 
@@ -186,17 +251,13 @@ def _trigger(table: Table, suffix: str, event: str, body: Iterable[str], when: s
     return f"CREATE TRIGGER {name} {event} ON {name_sql(table.name)}{condition} BEGIN{''.join(body)}\nEND"
 
 
-def _insert_triggers(table: Table, table_id: int) -> list[str]:
+def _insert_triggers(table: Table, table_id: int, inserted: str) -> list[str]:
     this = f"NEW.{name_sql(table.key)}"
     # A row may be its own parent: only after the insert can one look it up.
     others = [r for r in table.references if r.parent != table.name]
     own = [r for r in table.references if r.parent == table.name]
     body = [open_direct(table), first_of(check_parents(table, others)), replace_first(table, table_id)]
-    beyond = refuse(table.name, table.key, "range", f"Ids go from 0 to {LAST_ID}.")
-    entry = [
-        f"\n  {_LOG} VALUES (NULL, {_TXN}, {table_id}, {this}, 'I', NULL);",
-        f"\n  SELECT {beyond} WHERE {this} = -1 OR {this} > {LAST_ID};",
-    ]
+    entry = [f"\n  {_LOG} VALUES (NULL, {_TXN}, {table_id}, {this}, 'I', NULL);", inserted]
     made = [
         _trigger(table, "direct_insert", "BEFORE INSERT", body, IS_DIRECT),
         _trigger(table, "audit_insert", "AFTER INSERT", entry),
@@ -228,14 +289,14 @@ def _kept_trigger(table: Table) -> str:
     )
 
 
-def _update_triggers(table: Table, table_id: int) -> list[str]:
+def _update_triggers(table: Table, table_id: int, is_edited: bool) -> list[str]:
     body = [
         open_direct(table, updated=True),
         first_of(check_parents(table, table.references, updated=True)),
         replace_first(table, table_id, updated=True),
     ]
     made = [
-        _audit_update(table, table_id),
+        _edited_update(table, table_id) if is_edited else _audit_update(table, table_id),
         _trigger(table, "direct_update", "BEFORE UPDATE", body, IS_DIRECT),
     ]
     if by_value := [r for r in table.children if r.parent_columns != (table.key,)]:
@@ -254,10 +315,8 @@ def _audit_update(table: Table, table_id: int) -> str:
         same = "NEW.updated_at IS OLD.updated_at"
         rows = [(c, f"iif({same}, {_NOW}, {new})" if c.name == "updated_at" else new) for c, new in rows]
         # The touch below comes back here: the last entry says already what it does.
-        when = f"""{same} OR (
-  SELECT CASE WHEN table_id = {table_id} AND record_key = {this}
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at"""
+        when = f"""{same}
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = {table_id} AND of_key = {this}) IS NOT NEW.updated_at"""
         some = f"max(name <> 'updated_at') >= ({same})"
         touch = f"""
   UPDATE {name_sql(table.name)} SET updated_at = {_NOW}
@@ -267,6 +326,21 @@ def _audit_update(table: Table, table_id: int) -> str:
   {_LOG} VALUES (NULL, {_TXN}, {table_id}, {this}, 'U', (
     {differences(rows, some)}));"""
     return _trigger(table, "audit_update", "AFTER UPDATE", [entry, touch], when)
+
+
+def _edited_update(table: Table, table_id: int) -> str:
+    """Write what changed through `audit_change`, which is short and slow."""
+    this = f"NEW.{name_sql(table.key)}"
+    names = [c.name for c in table.columns if c.name not in (*table.kept, "updated_at")]
+    old, new = (", ".join(f"{row}.{name_sql(name)}" for name in names) for row in ("OLD", "NEW"))
+    columns = text_sql(json.dumps(names, separators=(",", ":")))
+    entry = f"""
+  INSERT INTO audit_change VALUES ({table_id}, {this}, {columns}, json_array({old}), json_array({new}),
+    OLD.updated_at, NEW.updated_at);"""
+    touch = f"""
+  UPDATE {name_sql(table.name)} SET updated_at = touched_at FROM audit_newest
+    WHERE {name_sql(table.key)} = {this} AND of_table = {table_id} AND of_key = {this} AND touched_at <> updated_at;"""
+    return _trigger(table, "audit_update", "AFTER UPDATE", [entry, touch])
 
 
 def _delete_triggers(table: Table, table_id: int) -> list[str]:
