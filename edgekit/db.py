@@ -18,12 +18,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import peewee
-
 from edgekit import rules, sqlite
 from edgekit.errors import (
     ConflictError,
     CorruptError,
+    DeniedError,
     NotFoundError,
     UnavailableError,
 )
@@ -32,58 +31,45 @@ from edgekit.isolation.session import read_session, resolve_actor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from edgekit.binding import File
     from edgekit.isolation.session import Session
     from edgekit.sqlite import Change
 
 _KEEP_SECONDS = 60.0
 """How often a change is followed by a look at the log."""
 
-proxy: peewee.DatabaseProxy = peewee.DatabaseProxy()
-"""What the models are bound to: the opened file."""
-
 moment: object = object()
 """Another object whenever a file is opened or closed, and whenever a change begins or ends, in any thread."""
 
 
-class _File(peewee.SqliteDatabase):
-    """Peewee's database, naming the reference that is missing where SQLite does not."""
+class _Reading:
+    """A plain connection in the place of Peewee's database, for who only reads: one thread, no change."""
 
-    session: Session | None = None
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection: sqlite3.Connection | None = connection
+        self.session: Session | None = None
 
-    def _connect(self) -> Any:
-        connection = super()._connect()  # type: ignore[misc]
-        if self.session is not None:  # of another thread
-            _confine(connection, self.session)
-        return connection
+    def connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise NotFoundError("No file is open.", hint="Open one first: edgekit.open(PATH)")
+        return self._connection
 
-    def rollback(self) -> Any:
-        # A full disk makes SQLite undo everything at once: a second ROLLBACK would hide why.
-        return super().rollback() if self.connection().in_transaction else None
+    def is_closed(self) -> bool:
+        return self._connection is None
 
-    def execute_sql(self, sql: str, params: Any = None) -> Any:
-        if sql.startswith("ROLLBACK TO SAVEPOINT") and not self.connection().in_transaction:
-            return None
-        try:
-            return super().execute_sql(sql, params)
-        except peewee.IntegrityError as error:
-            if "FOREIGN KEY" not in str(error):
-                raise
-            named = rules.explain_statement(self.connection(), sql, params or ())
-            if named is None:
-                raise
-            raise named from error
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
-
-def _confine(connection: sqlite3.Connection, session: Session) -> None:
-    from edgekit.isolation.confined import confine  # most sessions see everything and never need it
-
-    confine(connection, session)
+    def free_models(self) -> None:
+        """They were never bound."""
 
 
 class Database:
     """One opened file. Use it as a context manager."""
 
-    def __init__(self, path: Path, database: _File, actor: str, login: str | None) -> None:
+    def __init__(self, path: Path, database: File | _Reading, actor: str, login: str | None) -> None:
         self.path = path
         self.actor = actor
         self._login = login
@@ -97,7 +83,9 @@ class Database:
         """Who works, and what they may do."""
         self.actor_id: int = self.session.user_id
         if not self.session.sees_all:
-            _confine(self.connection(), self.session)
+            from edgekit.isolation.confined import confine  # most sessions see everything and never need it
+
+            confine(self.connection(), self.session)
             database.session = self.session
         self.keeper: Callable[[sqlite3.Connection, Path], None] | None = None
         self._kept_at = time.monotonic()
@@ -126,7 +114,11 @@ class Database:
         correlation id. Raise RuleError where the file refuses a row, BusyError after ten seconds behind
         another writer. Never make a network call inside.
         """
+        from edgekit.binding import PeeweeException
+
         global moment
+        if isinstance(self._database, _Reading):
+            raise DeniedError(f"{self.path} was opened for reading: nothing can be changed.")
         outer = self.open_change
         try:
             with self._database.atomic():
@@ -134,7 +126,7 @@ class Database:
                     yield outer
                 else:
                     yield from self._outermost(reason, correlation_id)
-        except (peewee.PeeweeException, sqlite3.Error) as error:
+        except (PeeweeException, sqlite3.Error) as error:
             ours = rules.translate(error, self.connection())
             if ours is None:
                 raise
@@ -159,7 +151,7 @@ class Database:
     def _settle(self) -> None:
         """Leave no half-open transaction behind a Ctrl-C between a statement and Peewee's note of it."""
         self._local.change = None
-        while self._database.transaction_depth():
+        while not isinstance(self._database, _Reading) and self._database.transaction_depth():
             self._database.pop_transaction()
         if not self._database.is_closed() and self.connection().in_transaction:
             self.connection().execute("ROLLBACK")
@@ -189,7 +181,7 @@ class Database:
             self._database.close()
         if _current is self:
             _current, moment = None, object()
-            proxy.initialize(None)
+            self._database.free_models()
 
     def __enter__(self) -> Self:
         return self
@@ -210,20 +202,13 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
     else the system user, with the login noted in each change. Raise NotFoundError (no such file or user),
     CorruptError (not one of ours), MigrationNeededError (another schema), ConflictError (another is open).
     """
+    from edgekit.binding import File
+
     global _current, moment
-    if _current is not None:
-        raise ConflictError(
-            f"{_current.path} is already open in this process.", hint="Close it first: one file at a time."
-        )
+    _require_closed()
     path = Path(path)
     sqlite.probe(path)  # says clearly what is wrong with the file before Peewee meets it
-    database = _File(
-        str(path),
-        lock_type="IMMEDIATE",
-        timeout=sqlite.BUSY_SECONDS,
-        pragmas=dict(sqlite.PRAGMAS),
-        factory=sqlite.Connection,
-    )
+    database = File(str(path))
     try:
         database.connect()
         connection = database.connection()
@@ -238,9 +223,38 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
         if ours is None:
             raise
         raise type(ours)(f"{path}: {ours.message}", hint=ours.hint) from error
-    proxy.initialize(database)
+    database.bind_models()
     _current, moment = opened, object()
     return opened
+
+
+def read(path: str | Path, *, actor: str | None = None) -> Database:
+    """Open a file for reading only: without Peewee and the models, in this thread, without a change.
+
+    What it costs is little more than what SQLite takes to read the schema. Raise as `open` does.
+    """
+    global _current, moment
+    _require_closed()
+    connection = sqlite.connect(path, read_only=True)
+    try:
+        sqlite.check_version(connection, Path(path))
+        known, login = resolve_actor(connection, actor)
+        opened = Database(Path(path), _Reading(connection), known, login)
+    except BaseException as error:
+        connection.close()
+        ours = rules.translate(error)
+        if ours is None:
+            raise
+        raise type(ours)(f"{path}: {ours.message}", hint=ours.hint) from error
+    _current, moment = opened, object()
+    return opened
+
+
+def _require_closed() -> None:
+    if _current is not None:
+        raise ConflictError(
+            f"{_current.path} is already open in this process.", hint="Close it first: one file at a time."
+        )
 
 
 def current() -> Database:

@@ -419,6 +419,7 @@ FROM audit_log l
 LEFT JOIN audit_table t ON t.id = l.table_id
 LEFT JOIN audit_transaction x ON x.id = l.txn_id;
 
--- What a setting may not be called: its value would be a secret in the clear. Compared in small letters, without - _ . and spaces.
+-- What a setting may not be called: its value would be a secret in the clear. Compared in small letters, without - _ . and
+-- spaces. Such a setting may be empty, yes or no, or say where the secret is: {"vault": "key"}, with nothing else in it.
 CREATE VIEW secret_name AS VALUES ('password'), ('passwd'), ('apikey'), ('token'), ('accesstoken'), ('refreshtoken'), ('clientsecret'), ('privatekey'),
   ('authorization'), ('bearer'), ('xapikey'), ('secret'), ('secretkey'), ('accesskey'), ('passphrase'), ('pwd');

@@ -190,11 +190,13 @@ END;
 
 CREATE TRIGGER license_tier_feature_secret_bi BEFORE INSERT ON license_tier_feature BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 CREATE TRIGGER license_tier_feature_secret_bu BEFORE UPDATE OF feature_value ON license_tier_feature BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 -- One row is the public key licence files are checked with. The first is given once; each further one is vouched for by the key before it.
@@ -356,15 +358,19 @@ END;
 
 CREATE TRIGGER feature_license_secret_bi BEFORE INSERT ON feature_license BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
   SELECT RAISE(ABORT, 'EK|feature_license|feature_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 CREATE TRIGGER feature_license_secret_bu BEFORE UPDATE OF feature_value, feature_configuration ON feature_license BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
   SELECT RAISE(ABORT, 'EK|feature_license|feature_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 -- One row counts what was used of a feature in a scope, for ever or in one hour, day, month or year.

@@ -111,7 +111,7 @@ def test_a_replace_is_a_delete_and_nothing_else_is(
         ),
         ("REPLACE INTO box(label) VALUES ('c')", r"EK\|box\|id\|referenced\|Rows of item refer to this row."),
         ("UPDATE OR REPLACE box SET number = 3 WHERE id = 1", r"EK\|box\|id\|referenced\|"),
-        ("INSERT INTO box(id, label) VALUES (-1, 'z')", r"EK\|box\|id\|range\|"),
+        ("INSERT INTO box(id, label) VALUES (-1, 'z')", r"EK\|\*\|id\|range\|"),
     ],
 )
 def test_what_fails_leaves_rows_and_log_alone(tool: sqlite3.Connection, sql: str, words: str) -> None:

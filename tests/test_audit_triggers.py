@@ -601,22 +601,22 @@ def test_no_commit_leaves_a_change_open(own):
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE integration_log SET note = 'x'",
-        "DELETE FROM integration_log",
-        "INSERT OR REPLACE INTO integration_log(id, code) VALUES (1, 'new')",
-        "INSERT OR REPLACE INTO integration_log(code) VALUES ('A')",
-        "UPDATE OR REPLACE integration_log SET id = 2",
+        "UPDATE vault_use_log SET note = 'x'",
+        "DELETE FROM vault_use_log",
+        "INSERT OR REPLACE INTO vault_use_log(id, code) VALUES (1, 'new')",
+        "INSERT OR REPLACE INTO vault_use_log(code) VALUES ('A')",
+        "UPDATE OR REPLACE vault_use_log SET id = 2",
     ],
 )
 @pytest.mark.ledger("S1-42")
 def test_append_only_tables_refuse_every_change(tmp_path, sql):
     made = (
-        "CREATE TABLE user (id INTEGER PRIMARY KEY); CREATE TABLE integration_log "
+        "CREATE TABLE user (id INTEGER PRIMARY KEY); CREATE TABLE vault_use_log "
         "(id INTEGER PRIMARY KEY, code TEXT UNIQUE COLLATE NOCASE, note TEXT) STRICT;"
     )
-    connection = make(tmp_path / "log.db", made, ("integration_log",))
-    connection.execute("INSERT INTO integration_log(code) VALUES ('a')")
-    assert refused(connection, sql) == ("integration_log", "*", "append_only")
+    connection = make(tmp_path / "log.db", made, ("vault_use_log",))
+    connection.execute("INSERT INTO vault_use_log(code) VALUES ('a')")
+    assert refused(connection, sql) == ("vault_use_log", "*", "append_only")
     assert not logged(connection)
     connection.close()
 

@@ -15,7 +15,7 @@ import peewee
 import pytest
 
 import edgekit
-from edgekit import db, schema, sqlite
+from edgekit import binding, db, schema, sqlite
 from edgekit.errors import (
     BusyError,
     ConflictError,
@@ -324,7 +324,7 @@ class _Environment(peewee.Model):
     updated_by = peewee.IntegerField(null=True)
 
     class Meta:
-        database = db.proxy
+        database = binding.proxy
         table_name = "environment"
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from edgekit import schema
+from edgekit.file.catalogue import normalise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +30,12 @@ main()
 """
 
 
-def modules_after(*args: str) -> set[str]:
+def modules_after(*args: str, ends_well: bool = True) -> set[str]:
     """Run a command in a process of its own and name what it has imported."""
-    done = subprocess.run([sys.executable, "-c", PROBE, *args], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stderr))
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *args], capture_output=True, text=True, check=ends_well
+    )
+    return set(json.loads(done.stderr.splitlines()[-1]))
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"]])
@@ -53,6 +59,29 @@ def test_the_help_of_a_word_imports_nothing_of_weight(args: list[str]) -> None:
 
 def test_status_reads_the_file_without_the_models(edge_file: Path) -> None:
     assert modules_after("--db", str(edge_file), "status") & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["audit", "log"], ["dead-letters", "list"], ["executions", "list"], ["integrations", "list"],
+        ["integrations", "show", "census"], ["integrations", "templates", "list"], ["producers", "list"],
+        ["programs", "show", "1"], ["schema", "tables"],
+    ],
+)  # fmt: skip
+def test_a_command_that_reads_does_without_the_models(edge_file: Path, args: list[str]) -> None:
+    found = modules_after("--db", str(edge_file), *args, ends_well=False)
+    assert found & (HEAVY | {"asyncio", "decimal", "logging", "urllib"}) == set()
+    assert not [name for name in found if name.startswith("edgekit.models")]
+
+
+def test_sqlite_has_no_more_to_read_for_each_connection_than_was_agreed() -> None:
+    """The text of the schema is parsed whenever a file is opened: what it costs goes by its tokens."""
+    rows = schema.pristine().execute("SELECT type, sql FROM sqlite_schema WHERE sql NOT NULL").fetchall()
+    texts = [re.sub(r"'[^']*'", "''", normalise(sql)) for kind, sql in rows if kind in {"trigger", "view"}]
+    tables = sum(kind == "table" for kind, _ in rows)
+    tokens = sum(len(text.split()) for text in texts)
+    assert tokens / tables < 1040, f"{tokens} tokens of triggers and views for {tables} tables"
 
 
 def test_importing_the_package_costs_nothing() -> None:

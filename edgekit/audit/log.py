@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock
 from edgekit.audit.archives import attached
-from edgekit.audit.shape import name_sql, read_table
+from edgekit.audit.shape import is_secret, name_sql, read_fields, read_table
 from edgekit.errors import CorruptError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from edgekit.audit.shape import Table
+    from edgekit.audit.shape import Fields, Table
 
 _ENTRY = """
 SELECT l.seq, t.name, l.record_key, l.action, CAST(l.changes AS BLOB),
@@ -115,7 +115,7 @@ def entries(
     )
     found = [_entry(row) for row in rows.fetchall()]
     if inserted_values:
-        shapes: dict[str, Table | None] = {}
+        shapes: dict[str, tuple[int, Fields | None]] = {}
         found = [_with_inserted(connection, e, shapes) if e.action == "I" else e for e in found]
     return found
 
@@ -202,18 +202,17 @@ def _undo(
         rows[key].update({column: pair[0] for column, pair in read_changes(text).items()})
 
 
-def _with_inserted(connection: sqlite3.Connection, entry: Entry, shapes: dict[str, Table | None]) -> Entry:
+def _with_inserted(
+    connection: sqlite3.Connection, entry: Entry, shapes: dict[str, tuple[int, Fields | None]]
+) -> Entry:
     """Fill in the row as it was inserted: first old values, and what never changed since."""
     record = entry.record_key
     if record is None:
         return entry
-    name, number = _table_id(connection, entry.table_name)
-    if name not in shapes:
-        try:
-            shapes[name] = read_table(connection, name, references=())
-        except NotFoundError:  # dropped since
-            shapes[name] = None
-    shape = shapes[name]
+    if entry.table_name not in shapes:
+        name, number = _table_id(connection, entry.table_name)
+        shapes[entry.table_name] = number, read_fields(connection, name)
+    number, shape = shapes[entry.table_name]
     first: dict[str, Any] = {}
     rest: dict[str, Any] | None = None
     for later in _later(connection, number, record, after=entry.seq):
@@ -230,9 +229,11 @@ def _with_inserted(connection: sqlite3.Connection, entry: Entry, shapes: dict[st
     return Entry(**{**entry.__dict__, "new_values": {**key, **rest, **first}})
 
 
-def _live(connection: sqlite3.Connection, shape: Table, key: int | None) -> dict[int, dict[str, Any]]:
-    columns = [c.name for c in shape.columns]
-    secret = {c.name for c in shape.columns if c.is_secret}
+def _live(
+    connection: sqlite3.Connection, shape: Table | Fields, key: int | None
+) -> dict[int, dict[str, Any]]:
+    columns = [c if isinstance(c, str) else c.name for c in shape.columns]
+    secret = {name for name in columns if is_secret(name)}
     selected = ", ".join("NULL" if c in secret else name_sql(c) for c in columns)
     sql = f"SELECT {', '.join(filter(None, [name_sql(shape.key), selected]))} FROM {name_sql(shape.name)}"
     if key is None:

@@ -52,7 +52,16 @@ class Column:
     @property
     def is_secret(self) -> bool:
         """Tell whether its values must never be copied."""
-        return self.name.lower().endswith(SECRET_ENDINGS)
+        return is_secret(self.name)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The id of a table and its other stored columns: all that reading a row of it asks."""
+
+    name: str
+    key: str
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,11 @@ class Table:
         )
 
 
+def is_secret(column: str) -> bool:
+    """Tell whether the values of a column must never be copied."""
+    return column.lower().endswith(SECRET_ENDINGS)
+
+
 def name_sql(name: str) -> str:
     """Write a name as SQL, quoted only where it must be."""
     if _WORD.fullmatch(name) and name.lower() not in _KEYWORDS:
@@ -148,6 +162,19 @@ def ordinary_tables(connection: sqlite3.Connection) -> list[str]:
 def all_references(connection: sqlite3.Connection) -> list[Reference]:
     """List every foreign key of the file whose parent exists, in the order of the children's making."""
     return [r for child in ordinary_tables(connection) for r in _references(connection, child)]
+
+
+def read_fields(connection: sqlite3.Connection, table: str) -> Fields | None:
+    """Read the columns of an audited table, quickly; None if it is gone."""
+    rows = connection.execute(
+        "SELECT s.name, x.name, x.pk FROM main.sqlite_schema s JOIN pragma_table_xinfo(s.name) x"
+        " WHERE s.type = 'table' AND s.name = ? COLLATE NOCASE AND x.hidden = 0 ORDER BY x.cid",
+        (table,),
+    ).fetchall()
+    keys = [column for _, column, place in rows if place]
+    if not keys:
+        return None
+    return Fields(rows[0][0], keys[0], tuple(column for _, column, place in rows if not place))
 
 
 def read_table(

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 
 from edgekit.audit.guards import (
     IS_DIRECT,
-    LAST_ID,
     check_parents,
     check_time,
     conflict,
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from edgekit.audit.shape import Table
+    from edgekit.audit.shape import Reference, Table
 
 APPEND_ONLY = (
     "approval",
@@ -126,8 +125,8 @@ EDITED = (
     "vendor_key",
     "workflow_template",
 )
-"""Tables whose rows are set up and changed by hand, one at a time, as those of the reference tables are: what an
-update changed is written there in the form that is the shortest, not the fastest."""
+"""Tables whose rows are set up and changed by hand, one at a time, as those of the reference tables are: what
+an update changed is written there in the form that is the shortest, not the fastest."""
 
 LAST_OWN_ID = 999
 """Ids of `audit_table` up to here are for the tables of the schema; a user's own tables come after."""
@@ -183,9 +182,7 @@ def schema_sql(connection: sqlite3.Connection, previous_sql: str = "") -> str:
     triggers = []
     for name in ordinary_tables(connection):
         if name in ids or name in APPEND_ONLY:
-            table = read_table(connection, name, references=references)
-            is_edited = name in values or name in EDITED
-            triggers += _triggers(table, ids.get(name), given_values(name, references, values), is_edited)
+            triggers += _own_triggers(connection, name, ids.get(name), references, values)
     triggers += [sql for name in tables for sql in retired_triggers(name, references, values)]
     triggers += typed
     triggers += _by_hand(connection, tables)
@@ -212,7 +209,23 @@ def table_triggers(connection: sqlite3.Connection, table: str, table_id: int) ->
     the tables first. Raise NotFoundError without the table, InvalidError if it has no INTEGER PRIMARY KEY. A
     table of `APPEND_ONLY` gets its guards and no audit.
     """
-    return _triggers(read_table(connection, table), table_id)
+    if table_id > LAST_OWN_ID:
+        return _triggers(read_table(connection, table), table_id)
+    references = all_references(connection)
+    return _own_triggers(connection, table, table_id, references, value_tables(connection))
+
+
+def _own_triggers(
+    connection: sqlite3.Connection,
+    name: str,
+    table_id: int | None,
+    references: list[Reference],
+    values: set[str],
+) -> list[str]:
+    """Write the triggers of one table of the schema, which holds rows to what is not retired."""
+    table = read_table(connection, name, references=references)
+    is_edited = name in values or name in EDITED
+    return _triggers(table, table_id, given_values(name, references, values), is_edited)
 
 
 def fingerprint(connection: sqlite3.Connection) -> str:
@@ -235,7 +248,7 @@ _HEAD = """\
 
 
 def _triggers(table: Table, table_id: int | None, inserted: str = "", is_edited: bool = False) -> list[str]:
-    """Write the triggers of one table; `inserted` is what an insert is held to besides, once it is written."""
+    """Write the triggers of one table; `inserted` is what a new row is held to besides, once it is there."""
     if table.name in APPEND_ONLY:
         return _append_only(table)
     assert table_id is not None
@@ -315,8 +328,8 @@ def _audit_update(table: Table, table_id: int) -> str:
         same = "NEW.updated_at IS OLD.updated_at"
         rows = [(c, f"iif({same}, {_NOW}, {new})" if c.name == "updated_at" else new) for c, new in rows]
         # The touch below comes back here: the last entry says already what it does.
-        when = f"""{same}
-  OR (SELECT touched_at FROM audit_newest WHERE of_table = {table_id} AND of_key = {this}) IS NOT NEW.updated_at"""
+        newest = f"SELECT touched_at FROM audit_newest WHERE of_table = {table_id} AND of_key = {this}"
+        when = f"{same}\n  OR ({newest}) IS NOT NEW.updated_at"
         some = f"max(name <> 'updated_at') >= ({same})"
         touch = f"""
   UPDATE {name_sql(table.name)} SET updated_at = {_NOW}
@@ -339,7 +352,8 @@ def _edited_update(table: Table, table_id: int) -> str:
     OLD.updated_at, NEW.updated_at);"""
     touch = f"""
   UPDATE {name_sql(table.name)} SET updated_at = touched_at FROM audit_newest
-    WHERE {name_sql(table.key)} = {this} AND of_table = {table_id} AND of_key = {this} AND touched_at <> updated_at;"""
+    WHERE {name_sql(table.key)} = {this} AND of_table = {table_id} AND of_key = {this}
+      AND touched_at <> updated_at;"""
     return _trigger(table, "audit_update", "AFTER UPDATE", [entry, touch])
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.group import Group, say_stopped
-from edgekit.cli.options import json_option, opened
+from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.progress import Counting
 from edgekit.cli.show import show
 from edgekit.errors import InvalidError
@@ -36,7 +36,7 @@ def integrations() -> None:
 
 @integrations.command("list", example="edgekit integrations list")
 @json_option
-@opened
+@reading
 def list_integrations(as_json: bool) -> None:
     """List the integrations with their target, their health and their last run."""
     from edgekit import integrations as lib
@@ -48,7 +48,7 @@ def list_integrations(as_json: bool) -> None:
 @integrations.command("show", example="edgekit integrations show vehicle-data")
 @click.argument("name")
 @json_option
-@opened
+@reading
 def show_integration(name: str, as_json: bool) -> None:
     """Show an integration whole: settings, mappings, pipeline, and which secrets it has."""
     from edgekit import integrations as lib
@@ -231,7 +231,7 @@ def templates() -> None:
 
 @templates.command("list", example="edgekit integrations templates list")
 @json_option
-@opened
+@reading
 def list_templates(as_json: bool) -> None:
     """List the templates, the newest version of each."""
     from edgekit import integrations as lib
@@ -243,7 +243,7 @@ def list_templates(as_json: bool) -> None:
 @templates.command("show", example="edgekit integrations templates show csv-import")
 @click.argument("code")
 @json_option
-@opened
+@reading
 def show_template(code: str, as_json: bool) -> None:
     """Show a template whole: its connection, mappings and pipeline."""
     from edgekit import integrations as lib

@@ -63,6 +63,20 @@ def opened(body: Body) -> Body:
     return run
 
 
+def reading(body: Body) -> Body:
+    """Open the file of `--db` for reading, as `--actor`, while the command runs: quicker, without models."""
+
+    @wraps(body)
+    @click.pass_obj
+    def run(settings: Settings, /, *args: Any, **kwargs: Any) -> Any:
+        from edgekit import db
+
+        with db.read(settings.db, actor=settings.actor):
+            return body(*args, **kwargs)
+
+    return run
+
+
 def connected(body: Body) -> Body:
     """Give the command a plain connection, for reading as `--actor`, to the file of `--db`."""
 

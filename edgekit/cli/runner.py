@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, limit_option, opened
+from edgekit.cli.options import json_option, limit_option, opened, reading
 from edgekit.cli.show import show
 
 only_integration = click.option("--integration", metavar="NAME", help="Only those of this integration.")
@@ -22,7 +22,7 @@ def executions() -> None:
 @only_integration
 @limit_option(50)
 @json_option
-@opened
+@reading
 def list_executions(integration: str | None, limit: int, as_json: bool) -> None:
     """List runs, the newest first."""
     from edgekit import runner
@@ -41,7 +41,7 @@ def _run_line(row: dict[str, Any]) -> dict[str, Any]:
 @executions.command("show", example="edgekit executions show 12")
 @click.argument("execution_id", metavar="ID", type=int)
 @json_option
-@opened
+@reading
 def show_execution(execution_id: int, as_json: bool) -> None:
     """Show one run with each attempt to reach the other side."""
     from edgekit import runner
@@ -62,7 +62,7 @@ def dead_letters() -> None:
 )  # fmt: skip
 @limit_option(1000)
 @json_option
-@opened
+@reading
 def list_dead_letters(integration: str | None, status: str, limit: int, as_json: bool) -> None:
     """List the records that wait for a decision, the oldest first."""
     from edgekit import runner
@@ -80,7 +80,7 @@ def _letter_line(row: dict[str, Any]) -> dict[str, Any]:
 @dead_letters.command("show", example="edgekit dead-letters show 3")
 @click.argument("letter_id", metavar="ID", type=int)
 @json_option
-@opened
+@reading
 def show_dead_letter(letter_id: int, as_json: bool) -> None:
     """Show a record that was set aside: what came, from where, and why it was not used."""
     from edgekit import runner

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import peewee
 
 from edgekit import clock, db, masking
+from edgekit.binding import proxy
 from edgekit.errors import CorruptError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class Row(peewee.Model):
         def _normalize_data(cls, data: Any, values: dict[str, Any]) -> dict[Any, Any]: ...
 
     class Meta:
-        database = db.proxy
+        database = proxy
         legacy_table_names = False
         only_save_dirty = True
 

@@ -110,6 +110,16 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
 }
 
 FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "an object under a secret name": (
+        "event_subscription",
+        """UPDATE event_subscription SET handler_config = '{"password": {"value": "x"}}' WHERE id = ?1""",
+        "event_subscription.handler_config.secret",
+    ),
+    "more than where the secret is": (
+        "event_subscription",
+        """UPDATE event_subscription SET handler_config = '{"token": {"vault": "a", "b": "x"}}' WHERE id = ?1""",
+        "event_subscription.handler_config.secret",
+    ),
     "a list under a secret name": (
         "event_subscription",
         """UPDATE event_subscription SET handler_config = '{"password": ["k"]}' WHERE id = ?1""",
