@@ -71,7 +71,7 @@ def test_status_reads_the_file_without_the_models(edge_file: Path) -> None:
 )  # fmt: skip
 def test_a_command_that_reads_does_without_the_models(edge_file: Path, args: list[str]) -> None:
     found = modules_after("--db", str(edge_file), *args, ends_well=False)
-    assert found & (HEAVY | {"asyncio", "decimal", "logging", "urllib"}) == set()
+    assert found & (HEAVY | {"decimal", "logging"}) == set()
     assert not [name for name in found if name.startswith("edgekit.models")]
 
 
