@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -89,10 +90,38 @@ def _image(scripts: tuple[tuple[str, str], ...]) -> bytes:
     """Return the bytes of a file made of these scripts: copying them takes a hundredth of making them."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        _run_scripts(connection, scripts)
+        for name, script in scripts:
+            if name.startswith("99"):
+                _write_triggers(connection, script)
+            else:
+                connection.executescript(script)
         return connection.serialize()
     finally:
         connection.close()
+
+
+def _write_triggers(connection: sqlite3.Connection, script: str) -> None:
+    """Put the generated triggers into the catalogue by hand: for each that it makes SQLite reads all of it.
+
+    The connection itself does not see them; whoever opens the file does.
+    """
+    made: dict[str, tuple[str, str, str]] = {}
+    dropped = []
+    for statement in split_statements(script):
+        sql = _HEAD_COMMENT.sub("", statement).removesuffix(";")
+        if match := _TRIGGER.match(sql):
+            made[match[1]] = (match[1], match[2], sql)
+        elif sql.startswith("DROP TRIGGER "):
+            dropped.append((sql.split()[-1],))
+        else:
+            connection.execute(sql)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.executemany("DELETE FROM sqlite_schema WHERE type = 'trigger' AND name = ?", dropped)
+    connection.executemany("INSERT INTO sqlite_schema VALUES ('trigger', ?, ?, 0, ?)", made.values())
+
+
+_HEAD_COMMENT = re.compile(r"\A(?:\s*--[^\n]*\n)*\s*")
+_TRIGGER = re.compile(r'CREATE TRIGGER "?(\w+)"?\s.*?\sON\s+"?(\w+)"?\s', re.DOTALL)
 
 
 def require_sqlite() -> None:

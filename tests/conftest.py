@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import re
+import os
 import shutil
 import sqlite3
+import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 import edgekit
 from edgekit import schema
+from edgekit.audit import generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from edgekit.db import Database
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where no bytecode is to be written into the tree, let the processes tests start keep it elsewhere."""
+    if sys.dont_write_bytecode and "PYTHONPYCACHEPREFIX" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="edgekit-compiled-")
+        config.add_cleanup(folder.cleanup)
+        os.environ["PYTHONPYCACHEPREFIX"] = folder.name
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +91,7 @@ def bare_shell(tmp_path: Path, bare_pattern: Path) -> Iterator[sqlite3.Connectio
 
 def drop_generated(connection: sqlite3.Connection) -> None:
     """Drop the triggers `schema/99_audit.sql` makes."""
-    script = dict(schema.schema_scripts())["99_audit.sql"]
-    names = re.findall(r'^CREATE TRIGGER "?(\w+)"?', script, re.MULTILINE)
-    names = [name for name in names if f"DROP TRIGGER {name};" not in script]  # by hand, and only made anew
+    names = generate.trigger_names(dict(schema.schema_scripts())[generate.NAME])
     assert names
     connection.execute("BEGIN")
     for name in names:

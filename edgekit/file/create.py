@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,13 +58,11 @@ def _build(path: Path, organization: str, environment: str, vendor: Statement | 
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         sqlite.set_pragmas(connection)
+        with closing(schema.pristine()) as whole:
+            whole.backup(connection)
         # The first rows refer to each other (a user makes a status, and has one): checked at the end.
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-        for _, script in schema.schema_scripts():
-            schema.run_script(connection, script)
         connection.executemany(
             "INSERT INTO sqlite_sequence(name, seq) VALUES (?, 0)", [(name,) for name in _BUSIEST]
         )
