@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
     from edgekit.audit.shape import Key, Reference, Table
 
-IS_DIRECT = "(SELECT open_gate FROM audit_now) IS NULL"
+NEWEST = "FROM audit_transaction ORDER BY id DESC LIMIT 1"
+IN_SHORT = "FROM audit_now"
+"""The newest change. The view says it in fewer words and costs a written row 2 %."""
+
+IS_DIRECT = f"(SELECT open_gate {NEWEST}) IS NULL"
 """True for a writer outside a change of ours."""
 
 NEVER_DELETED = ("status", "system", "user")

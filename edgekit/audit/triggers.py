@@ -26,7 +26,9 @@ import re
 from typing import TYPE_CHECKING
 
 from edgekit.audit.guards import (
+    IN_SHORT,
     IS_DIRECT,
+    NEWEST,
     check_parents,
     check_time,
     conflict,
@@ -132,7 +134,7 @@ LAST_OWN_ID = 999
 """Ids of `audit_table` up to here are for the tables of the schema; a user's own tables come after."""
 
 _NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
-_TXN = "(SELECT id FROM audit_now)"
+_TXN = f"(SELECT id {NEWEST})"  # max(id) costs twice as much
 # What the prune record of this very change says, if the change is open and has one.
 _PRUNED_BEFORE = (
     "(SELECT note ->> '$.before' FROM audit_seal WHERE kind = 'prune'"
@@ -225,7 +227,8 @@ def _own_triggers(
     """Write the triggers of one table of the schema, which holds rows to what is not retired."""
     table = read_table(connection, name, references=references)
     is_edited = name in values or name in EDITED
-    return _triggers(table, table_id, given_values(name, references, values), is_edited)
+    made = _triggers(table, table_id, given_values(name, references, values), is_edited)
+    return [sql.replace(NEWEST, IN_SHORT) for sql in made] if is_edited else made
 
 
 def fingerprint(connection: sqlite3.Connection) -> str:
