@@ -134,7 +134,6 @@ END;
 
 CREATE TRIGGER status_audit_insert AFTER INSERT ON status BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON status BEGIN
@@ -143,10 +142,8 @@ CREATE TRIGGER status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|status|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER status_audit_update AFTER UPDATE ON status WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 1 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER status_audit_update AFTER UPDATE ON status WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 1 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
@@ -174,18 +171,10 @@ END;
 
 CREATE TRIGGER status_audit_delete AFTER DELETE ON status BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 1, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_active":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.is_active,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'is_active', OLD.is_active, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER environment_direct_insert BEFORE INSERT ON environment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER environment_direct_insert BEFORE INSERT ON environment WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 2, id, NEW.id, NULL FROM environment
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -195,8 +184,7 @@ CREATE TRIGGER environment_direct_insert BEFORE INSERT ON environment WHEN (SELE
 END;
 
 CREATE TRIGGER environment_audit_insert AFTER INSERT ON environment BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|environment|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 2, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER environment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON environment BEGIN
@@ -205,23 +193,15 @@ CREATE TRIGGER environment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, create
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|environment|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER environment_audit_update AFTER UPDATE ON environment WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 2 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE environment SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER environment_audit_update AFTER UPDATE ON environment BEGIN
+  INSERT INTO audit_change VALUES (2, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE environment SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 2 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER environment_direct_update BEFORE UPDATE ON environment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER environment_direct_update BEFORE UPDATE ON environment WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 2, id, NEW.id, NULL FROM environment
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -230,7 +210,7 @@ CREATE TRIGGER environment_direct_update BEFORE UPDATE ON environment WHEN (SELE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER environment_direct_delete BEFORE DELETE ON environment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 2) BEGIN
+CREATE TRIGGER environment_direct_delete BEFORE DELETE ON environment WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 2) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|environment|id|referenced|Rows of system, integration_credential or client_deployment refer to this row.') WHERE OLD.id IN (SELECT environment_id FROM system)
   OR OLD.id IN (SELECT environment_id FROM integration_credential)
@@ -238,19 +218,11 @@ CREATE TRIGGER environment_direct_delete BEFORE DELETE ON environment WHEN (SELE
 END;
 
 CREATE TRIGGER environment_audit_delete AFTER DELETE ON environment BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 2, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 2, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER system_direct_insert BEFORE INSERT ON system WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER system_direct_insert BEFORE INSERT ON system WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.environment_id NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|system|environment_id|reference|There is no environment with this environment_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 3, id, NEW.id, NULL FROM system
@@ -261,8 +233,8 @@ CREATE TRIGGER system_direct_insert BEFORE INSERT ON system WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER system_audit_insert AFTER INSERT ON system BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|system|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 3, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM environment WHERE id = NEW.environment_id), 1)) = 0 THEN RAISE(ABORT, 'EK|system|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER system_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON system BEGIN
@@ -271,26 +243,15 @@ CREATE TRIGGER system_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|system|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER system_audit_update AFTER UPDATE ON system WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 3 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'environment_id', OLD.environment_id, NEW.environment_id
-    UNION ALL SELECT 'durability', OLD.durability, NEW.durability
-    UNION ALL SELECT 'log_retention_years', OLD.log_retention_years, NEW.log_retention_years
-    UNION ALL SELECT 'clock_at', OLD.clock_at, NEW.clock_at
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE system SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER system_audit_update AFTER UPDATE ON system BEGIN
+  INSERT INTO audit_change VALUES (3, NEW.id, '["uuid","name","environment_id","durability","log_retention_years","clock_at","status_id","updated_by"]', json_array(OLD.uuid, OLD.name, OLD.environment_id, OLD.durability, OLD.log_retention_years, OLD.clock_at, OLD.status_id, OLD.updated_by), json_array(NEW.uuid, NEW.name, NEW.environment_id, NEW.durability, NEW.log_retention_years, NEW.clock_at, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE system SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 3 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER system_direct_update BEFORE UPDATE ON system WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER system_direct_update BEFORE UPDATE ON system WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.environment_id, OLD.environment_id) NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|system|environment_id|reference|There is no environment with this environment_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 3, id, NEW.id, NULL FROM system
@@ -300,24 +261,13 @@ CREATE TRIGGER system_direct_update BEFORE UPDATE ON system WHEN (SELECT open_ga
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER system_direct_delete BEFORE DELETE ON system WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER system_direct_delete BEFORE DELETE ON system WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER system_audit_delete AFTER DELETE ON system BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 3, OLD.id, 'D',
-    format('{"uuid":%s,"name":%s,"environment_id":%s,"durability":%s,"log_retention_years":%s,"clock_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.uuid),
-    json_quote(OLD.name),
-    OLD.environment_id,
-    json_quote(OLD.durability),
-    ifnull(OLD.log_retention_years, 'null'),
-    json_quote(OLD.clock_at),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 3, OLD.id, 'D',
+    json_object('uuid', OLD.uuid, 'name', OLD.name, 'environment_id', OLD.environment_id, 'durability', OLD.durability, 'log_retention_years', OLD.log_retention_years, 'clock_at', OLD.clock_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER schema_migration_direct_insert BEFORE INSERT ON schema_migration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -336,7 +286,7 @@ CREATE TRIGGER schema_migration_kept_delete BEFORE DELETE ON schema_migration BE
   SELECT RAISE(ABORT, 'EK|schema_migration|*|append_only|Rows of schema_migration are only ever added.');
 END;
 
-CREATE TRIGGER tracked_table_direct_insert BEFORE INSERT ON tracked_table WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER tracked_table_direct_insert BEFORE INSERT ON tracked_table WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 4, id, NEW.id, NULL FROM tracked_table
     WHERE id = nullif(NEW.id, -1) OR name COLLATE NOCASE = NEW.name;
@@ -346,8 +296,7 @@ CREATE TRIGGER tracked_table_direct_insert BEFORE INSERT ON tracked_table WHEN (
 END;
 
 CREATE TRIGGER tracked_table_audit_insert AFTER INSERT ON tracked_table BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|tracked_table|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 4, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER tracked_table_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON tracked_table BEGIN
@@ -356,22 +305,15 @@ CREATE TRIGGER tracked_table_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|tracked_table|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER tracked_table_audit_update AFTER UPDATE ON tracked_table WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 4 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'name' AS name, OLD.name COLLATE BINARY AS old, NEW.name AS new
-    UNION ALL SELECT 'create_sql', OLD.create_sql, NEW.create_sql
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE tracked_table SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER tracked_table_audit_update AFTER UPDATE ON tracked_table BEGIN
+  INSERT INTO audit_change VALUES (4, NEW.id, '["name","create_sql","status_id","updated_by"]', json_array(OLD.name, OLD.create_sql, OLD.status_id, OLD.updated_by), json_array(NEW.name, NEW.create_sql, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE tracked_table SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 4 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER tracked_table_direct_update BEFORE UPDATE ON tracked_table WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER tracked_table_direct_update BEFORE UPDATE ON tracked_table WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 4, id, NEW.id, NULL FROM tracked_table
     WHERE (name COLLATE NOCASE = NEW.name) AND id IS NOT OLD.id;
@@ -380,20 +322,13 @@ CREATE TRIGGER tracked_table_direct_update BEFORE UPDATE ON tracked_table WHEN (
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER tracked_table_direct_delete BEFORE DELETE ON tracked_table WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER tracked_table_direct_delete BEFORE DELETE ON tracked_table WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER tracked_table_audit_delete AFTER DELETE ON tracked_table BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 4, OLD.id, 'D',
-    format('{"name":%s,"create_sql":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.name),
-    json_quote(OLD.create_sql),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 4, OLD.id, 'D',
+    json_object('name', OLD.name, 'create_sql', OLD.create_sql, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER validation_message_direct_insert BEFORE INSERT ON validation_message WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -424,7 +359,6 @@ END;
 
 CREATE TRIGGER job_audit_insert AFTER INSERT ON job BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|job|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER job_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON job BEGIN
@@ -433,10 +367,8 @@ CREATE TRIGGER job_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, cr
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|job|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER job_audit_update AFTER UPDATE ON job WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 75 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER job_audit_update AFTER UPDATE ON job WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 75 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
@@ -478,32 +410,10 @@ END;
 
 CREATE TRIGGER job_audit_delete AFTER DELETE ON job BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, OLD.id, 'D',
-    format('{"uuid":%s,"kind":%s,"payload":%s,"job_status":%s,"run_at":%s,"priority":%s,"attempts":%s,"max_attempts":%s,"runner_id":%s,"claimed_at":%s,"lease_ends_at":%s,"ended_at":%s,"dedupe_key":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"result":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.uuid),
-    json_quote(OLD.kind),
-    json_quote(OLD.payload),
-    json_quote(OLD.job_status),
-    json_quote(OLD.run_at),
-    OLD.priority,
-    OLD.attempts,
-    OLD.max_attempts,
-    json_quote(OLD.runner_id),
-    json_quote(OLD.claimed_at),
-    json_quote(OLD.lease_ends_at),
-    json_quote(OLD.ended_at),
-    json_quote(OLD.dedupe_key),
-    json_quote(OLD.correlation_id),
-    json_quote(OLD.error_code),
-    json_quote(OLD.error_message),
-    json_quote(OLD.result),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('uuid', OLD.uuid, 'kind', OLD.kind, 'payload', OLD.payload, 'job_status', OLD.job_status, 'run_at', OLD.run_at, 'priority', OLD.priority, 'attempts', OLD.attempts, 'max_attempts', OLD.max_attempts, 'runner_id', OLD.runner_id, 'claimed_at', OLD.claimed_at, 'lease_ends_at', OLD.lease_ends_at, 'ended_at', OLD.ended_at, 'dedupe_key', OLD.dedupe_key, 'correlation_id', OLD.correlation_id, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'result', OLD.result, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 5, id, NEW.id, NULL FROM role
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -513,8 +423,7 @@ CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate F
 END;
 
 CREATE TRIGGER role_audit_insert AFTER INSERT ON role BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|role|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 5, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER role_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON role BEGIN
@@ -523,23 +432,15 @@ CREATE TRIGGER role_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, c
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|role|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER role_audit_update AFTER UPDATE ON role WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 5 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE role SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER role_audit_update AFTER UPDATE ON role BEGIN
+  INSERT INTO audit_change VALUES (5, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE role SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 5 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER role_direct_update BEFORE UPDATE ON role WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER role_direct_update BEFORE UPDATE ON role WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 5, id, NEW.id, NULL FROM role
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -548,25 +449,17 @@ CREATE TRIGGER role_direct_update BEFORE UPDATE ON role WHEN (SELECT open_gate F
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER role_direct_delete BEFORE DELETE ON role WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 5) BEGIN
+CREATE TRIGGER role_direct_delete BEFORE DELETE ON role WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 5) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|role|id|referenced|Rows of user refer to this row.') WHERE OLD.id IN (SELECT role_id FROM user);
 END;
 
 CREATE TRIGGER role_audit_delete AFTER DELETE ON role BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 5, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 5, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER license_tier_direct_insert BEFORE INSERT ON license_tier WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER license_tier_direct_insert BEFORE INSERT ON license_tier WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 6, id, NEW.id, NULL FROM license_tier
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR tier_rank = NEW.tier_rank;
@@ -576,8 +469,7 @@ CREATE TRIGGER license_tier_direct_insert BEFORE INSERT ON license_tier WHEN (SE
 END;
 
 CREATE TRIGGER license_tier_audit_insert AFTER INSERT ON license_tier BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|license_tier|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 6, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER license_tier_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_tier BEGIN
@@ -586,24 +478,15 @@ CREATE TRIGGER license_tier_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, creat
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|license_tier|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER license_tier_audit_update AFTER UPDATE ON license_tier WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 6 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'tier_rank', OLD.tier_rank, NEW.tier_rank
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE license_tier SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER license_tier_audit_update AFTER UPDATE ON license_tier BEGIN
+  INSERT INTO audit_change VALUES (6, NEW.id, '["code","name","description","tier_rank","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.tier_rank, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.tier_rank, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE license_tier SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 6 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER license_tier_direct_update BEFORE UPDATE ON license_tier WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER license_tier_direct_update BEFORE UPDATE ON license_tier WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 6, id, NEW.id, NULL FROM license_tier
     WHERE (code COLLATE NOCASE = NEW.code OR tier_rank = NEW.tier_rank) AND id IS NOT OLD.id;
@@ -612,7 +495,7 @@ CREATE TRIGGER license_tier_direct_update BEFORE UPDATE ON license_tier WHEN (SE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER license_tier_direct_delete BEFORE DELETE ON license_tier WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 6) BEGIN
+CREATE TRIGGER license_tier_direct_delete BEFORE DELETE ON license_tier WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 6) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|license_tier|id|referenced|Rows of organization, user, feature, license_tier_feature or client_billing_info refer to this row.') WHERE OLD.id IN (SELECT license_tier_id FROM organization)
   OR OLD.id IN (SELECT license_tier_id FROM user)
@@ -622,20 +505,11 @@ CREATE TRIGGER license_tier_direct_delete BEFORE DELETE ON license_tier WHEN (SE
 END;
 
 CREATE TRIGGER license_tier_audit_delete AFTER DELETE ON license_tier BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 6, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"tier_rank":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.tier_rank,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 6, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'tier_rank', OLD.tier_rank, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER relationship_type_direct_insert BEFORE INSERT ON relationship_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER relationship_type_direct_insert BEFORE INSERT ON relationship_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 7, id, NEW.id, NULL FROM relationship_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -645,8 +519,7 @@ CREATE TRIGGER relationship_type_direct_insert BEFORE INSERT ON relationship_typ
 END;
 
 CREATE TRIGGER relationship_type_audit_insert AFTER INSERT ON relationship_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|relationship_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 7, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER relationship_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON relationship_type BEGIN
@@ -655,23 +528,15 @@ CREATE TRIGGER relationship_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|relationship_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER relationship_type_audit_update AFTER UPDATE ON relationship_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 7 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE relationship_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER relationship_type_audit_update AFTER UPDATE ON relationship_type BEGIN
+  INSERT INTO audit_change VALUES (7, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE relationship_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 7 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER relationship_type_direct_update BEFORE UPDATE ON relationship_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER relationship_type_direct_update BEFORE UPDATE ON relationship_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 7, id, NEW.id, NULL FROM relationship_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -680,25 +545,17 @@ CREATE TRIGGER relationship_type_direct_update BEFORE UPDATE ON relationship_typ
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER relationship_type_direct_delete BEFORE DELETE ON relationship_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 7) BEGIN
+CREATE TRIGGER relationship_type_direct_delete BEFORE DELETE ON relationship_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 7) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|relationship_type|id|referenced|Rows of communication_business_context refer to this row.') WHERE OLD.id IN (SELECT relationship_type_id FROM communication_business_context);
 END;
 
 CREATE TRIGGER relationship_type_audit_delete AFTER DELETE ON relationship_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 7, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 7, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER communication_direction_direct_insert BEFORE INSERT ON communication_direction WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_direction_direct_insert BEFORE INSERT ON communication_direction WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 8, id, NEW.id, NULL FROM communication_direction
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -708,8 +565,7 @@ CREATE TRIGGER communication_direction_direct_insert BEFORE INSERT ON communicat
 END;
 
 CREATE TRIGGER communication_direction_audit_insert AFTER INSERT ON communication_direction BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|communication_direction|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 8, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER communication_direction_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_direction BEGIN
@@ -718,23 +574,15 @@ CREATE TRIGGER communication_direction_kept BEFORE UPDATE OF id, rowid, oid, _ro
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_direction|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER communication_direction_audit_update AFTER UPDATE ON communication_direction WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 8 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE communication_direction SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER communication_direction_audit_update AFTER UPDATE ON communication_direction BEGIN
+  INSERT INTO audit_change VALUES (8, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE communication_direction SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 8 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER communication_direction_direct_update BEFORE UPDATE ON communication_direction WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_direction_direct_update BEFORE UPDATE ON communication_direction WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 8, id, NEW.id, NULL FROM communication_direction
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -743,26 +591,18 @@ CREATE TRIGGER communication_direction_direct_update BEFORE UPDATE ON communicat
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER communication_direction_direct_delete BEFORE DELETE ON communication_direction WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 8) BEGIN
+CREATE TRIGGER communication_direction_direct_delete BEFORE DELETE ON communication_direction WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 8) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|communication_direction|id|referenced|Rows of communication or integration_mapping refer to this row.') WHERE OLD.id IN (SELECT direction_id FROM communication)
   OR OLD.id IN (SELECT communication_direction_id FROM integration_mapping);
 END;
 
 CREATE TRIGGER communication_direction_audit_delete AFTER DELETE ON communication_direction BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 8, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 8, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER scope_type_direct_insert BEFORE INSERT ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER scope_type_direct_insert BEFORE INSERT ON scope_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 62, id, NEW.id, NULL FROM scope_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR hierarchy_level = NEW.hierarchy_level;
@@ -772,8 +612,7 @@ CREATE TRIGGER scope_type_direct_insert BEFORE INSERT ON scope_type WHEN (SELECT
 END;
 
 CREATE TRIGGER scope_type_audit_insert AFTER INSERT ON scope_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|scope_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 62, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER scope_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON scope_type BEGIN
@@ -782,25 +621,15 @@ CREATE TRIGGER scope_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|scope_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER scope_type_audit_update AFTER UPDATE ON scope_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 62 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'hierarchy_level', OLD.hierarchy_level, NEW.hierarchy_level
-    UNION ALL SELECT 'table_name', OLD.table_name, NEW.table_name
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE scope_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER scope_type_audit_update AFTER UPDATE ON scope_type BEGIN
+  INSERT INTO audit_change VALUES (62, NEW.id, '["code","name","description","hierarchy_level","table_name","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.hierarchy_level, OLD.table_name, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.hierarchy_level, NEW.table_name, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE scope_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 62 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER scope_type_direct_update BEFORE UPDATE ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER scope_type_direct_update BEFORE UPDATE ON scope_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 62, id, NEW.id, NULL FROM scope_type
     WHERE (code COLLATE NOCASE = NEW.code OR hierarchy_level = NEW.hierarchy_level) AND id IS NOT OLD.id;
@@ -809,7 +638,7 @@ CREATE TRIGGER scope_type_direct_update BEFORE UPDATE ON scope_type WHEN (SELECT
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER scope_type_direct_delete BEFORE DELETE ON scope_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 62) BEGIN
+CREATE TRIGGER scope_type_direct_delete BEFORE DELETE ON scope_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 62) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|scope_type|id|referenced|Rows of feature_license, feature_usage or configuration refer to this row.') WHERE OLD.id IN (SELECT scope_type_id FROM feature_license)
   OR OLD.id IN (SELECT scope_type_id FROM feature_usage)
@@ -817,21 +646,11 @@ CREATE TRIGGER scope_type_direct_delete BEFORE DELETE ON scope_type WHEN (SELECT
 END;
 
 CREATE TRIGGER scope_type_audit_delete AFTER DELETE ON scope_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 62, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"hierarchy_level":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.hierarchy_level,
-    json_quote(OLD.table_name),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 62, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'hierarchy_level', OLD.hierarchy_level, 'table_name', OLD.table_name, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER organization_direct_insert BEFORE INSERT ON organization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER organization_direct_insert BEFORE INSERT ON organization WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.license_tier_id NOT NULL AND NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|organization|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 9, id, NEW.id, NULL FROM organization
@@ -842,11 +661,11 @@ CREATE TRIGGER organization_direct_insert BEFORE INSERT ON organization WHEN (SE
 END;
 
 CREATE TRIGGER organization_audit_insert AFTER INSERT ON organization BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|organization|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 9, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = NEW.license_tier_id), 1)) = 0 THEN RAISE(ABORT, 'EK|organization|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
 END;
 
-CREATE TRIGGER organization_direct_inserted AFTER INSERT ON organization WHEN (NEW.parent_organization_id NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER organization_direct_inserted AFTER INSERT ON organization WHEN (NEW.parent_organization_id NOT NULL) AND (SELECT open_gate FROM audit_now) IS NULL BEGIN
   SELECT CASE WHEN NEW.parent_organization_id NOT NULL AND NEW.parent_organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|reference|There is no organization with this parent_organization_id.') END;
 END;
 
@@ -856,24 +675,15 @@ CREATE TRIGGER organization_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, creat
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|organization|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER organization_audit_update AFTER UPDATE ON organization WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 9 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'parent_organization_id', OLD.parent_organization_id, NEW.parent_organization_id
-    UNION ALL SELECT 'license_tier_id', OLD.license_tier_id, NEW.license_tier_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE organization SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER organization_audit_update AFTER UPDATE ON organization BEGIN
+  INSERT INTO audit_change VALUES (9, NEW.id, '["code","name","parent_organization_id","license_tier_id","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.parent_organization_id, OLD.license_tier_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.parent_organization_id, NEW.license_tier_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE organization SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 9 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER organization_direct_update BEFORE UPDATE ON organization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER organization_direct_update BEFORE UPDATE ON organization WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.parent_organization_id, OLD.parent_organization_id) NOT NULL AND NEW.parent_organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|organization|parent_organization_id|reference|There is no organization with this parent_organization_id.')
     WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT NULL AND NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|organization|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
@@ -884,7 +694,7 @@ CREATE TRIGGER organization_direct_update BEFORE UPDATE ON organization WHEN (SE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 9) BEGIN
+CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 9) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|organization|id|referenced|Rows of other tables refer to this row.') WHERE EXISTS (SELECT 1 FROM organization WHERE parent_organization_id = OLD.id AND id IS NOT OLD.id)
   OR OLD.id IN (SELECT organization_id FROM user)
@@ -920,20 +730,11 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
 END;
 
 CREATE TRIGGER organization_audit_delete AFTER DELETE ON organization BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 9, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"parent_organization_id":%s,"license_tier_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    ifnull(OLD.parent_organization_id, 'null'),
-    ifnull(OLD.license_tier_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 9, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'parent_organization_id', OLD.parent_organization_id, 'license_tier_id', OLD.license_tier_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER user_direct_insert BEFORE INSERT ON user WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER user_direct_insert BEFORE INSERT ON user WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NULL, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|user|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.role_id NOT NULL AND NEW.role_id NOT IN (SELECT id FROM role) THEN RAISE(ABORT, 'EK|user|role_id|reference|There is no role with this role_id.')
@@ -946,11 +747,12 @@ CREATE TRIGGER user_direct_insert BEFORE INSERT ON user WHEN (SELECT open_gate F
 END;
 
 CREATE TRIGGER user_audit_insert AFTER INSERT ON user BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|user|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 10, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM role WHERE id = NEW.role_id), 1)) = 0 THEN RAISE(ABORT, 'EK|user|role_id|retired|This role is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = NEW.license_tier_id), 1)) = 0 THEN RAISE(ABORT, 'EK|user|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
 END;
 
-CREATE TRIGGER user_direct_inserted AFTER INSERT ON user WHEN (NEW.created_by NOT NULL OR NEW.updated_by NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER user_direct_inserted AFTER INSERT ON user WHEN (NEW.created_by NOT NULL OR NEW.updated_by NOT NULL) AND (SELECT open_gate FROM audit_now) IS NULL BEGIN
   SELECT CASE WHEN NEW.created_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|user|created_by|reference|There is no user with this created_by.')
     WHEN NEW.updated_by NOT NULL AND NEW.updated_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|user|updated_by|reference|There is no user with this updated_by.') END;
 END;
@@ -961,11 +763,9 @@ CREATE TRIGGER user_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, c
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|user|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER user_audit_update AFTER UPDATE ON user WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 10 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, NEW.id, 'U', (
+CREATE TRIGGER user_audit_update AFTER UPDATE ON user WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 10 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 10, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('password_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('password_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'username' AS name, OLD.username COLLATE BINARY AS old, NEW.username AS new
     UNION ALL SELECT 'email', OLD.email, NEW.email
@@ -982,7 +782,7 @@ CREATE TRIGGER user_audit_update AFTER UPDATE ON user WHEN NEW.updated_at IS OLD
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER user_direct_update BEFORE UPDATE ON user WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER user_direct_update BEFORE UPDATE ON user WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NULL, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|user|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.role_id, OLD.role_id) NOT NULL AND NEW.role_id NOT IN (SELECT id FROM role) THEN RAISE(ABORT, 'EK|user|role_id|reference|There is no role with this role_id.')
@@ -996,12 +796,12 @@ CREATE TRIGGER user_direct_update BEFORE UPDATE ON user WHEN (SELECT open_gate F
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER user_direct_delete BEFORE DELETE ON user WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER user_audit_delete AFTER DELETE ON user BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 10, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 10, OLD.id, 'D',
     format('{"username":%s,"email":%s,"display_name":%s,"password_hash":%s,"organization_id":%s,"role_id":%s,"license_tier_id":%s,"last_login_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.username),
     json_quote(OLD.email),
@@ -1018,7 +818,7 @@ CREATE TRIGGER user_audit_delete AFTER DELETE ON user BEGIN
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER program_direct_insert BEFORE INSERT ON program WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER program_direct_insert BEFORE INSERT ON program WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|program|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 11, id, NEW.id, NULL FROM program
@@ -1029,8 +829,7 @@ CREATE TRIGGER program_direct_insert BEFORE INSERT ON program WHEN (SELECT open_
 END;
 
 CREATE TRIGGER program_audit_insert AFTER INSERT ON program BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|program|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 11, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER program_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON program BEGIN
@@ -1039,24 +838,15 @@ CREATE TRIGGER program_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|program|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER program_audit_update AFTER UPDATE ON program WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 11 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
-    UNION ALL SELECT 'code', OLD.code COLLATE BINARY, NEW.code
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE program SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER program_audit_update AFTER UPDATE ON program BEGIN
+  INSERT INTO audit_change VALUES (11, NEW.id, '["organization_id","code","name","description","status_id","updated_by"]', json_array(OLD.organization_id, OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.organization_id, NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE program SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 11 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER program_direct_update BEFORE UPDATE ON program WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER program_direct_update BEFORE UPDATE ON program WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|program|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 11, id, NEW.id, NULL FROM program
@@ -1066,7 +856,7 @@ CREATE TRIGGER program_direct_update BEFORE UPDATE ON program WHEN (SELECT open_
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER program_direct_delete BEFORE DELETE ON program WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 11) BEGIN
+CREATE TRIGGER program_direct_delete BEFORE DELETE ON program WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 11) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|program|id|referenced|Rows of producer, quote, policy, entity or map_integration_configuration refer to this row.') WHERE OLD.id IN (SELECT program_id FROM producer)
   OR OLD.id IN (SELECT program_id FROM quote)
@@ -1076,17 +866,8 @@ CREATE TRIGGER program_direct_delete BEFORE DELETE ON program WHEN (SELECT open_
 END;
 
 CREATE TRIGGER program_audit_delete AFTER DELETE ON program BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 11, OLD.id, 'D',
-    format('{"organization_id":%s,"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 11, OLD.id, 'D',
+    json_object('organization_id', OLD.organization_id, 'code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER producer_direct_insert BEFORE INSERT ON producer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1102,7 +883,6 @@ END;
 
 CREATE TRIGGER producer_audit_insert AFTER INSERT ON producer BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|producer|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER producer_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON producer BEGIN
@@ -1111,10 +891,8 @@ CREATE TRIGGER producer_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_a
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|producer|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER producer_audit_update AFTER UPDATE ON producer WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 12 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER producer_audit_update AFTER UPDATE ON producer WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 12 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
@@ -1148,16 +926,7 @@ END;
 
 CREATE TRIGGER producer_audit_delete AFTER DELETE ON producer BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 12, OLD.id, 'D',
-    format('{"organization_id":%s,"code":%s,"name":%s,"program_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    ifnull(OLD.program_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('organization_id', OLD.organization_id, 'code', OLD.code, 'name', OLD.name, 'program_id', OLD.program_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER insured_direct_insert BEFORE INSERT ON insured WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1172,7 +941,6 @@ END;
 
 CREATE TRIGGER insured_audit_insert AFTER INSERT ON insured BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|insured|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER insured_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON insured BEGIN
@@ -1181,10 +949,8 @@ CREATE TRIGGER insured_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|insured|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER insured_audit_update AFTER UPDATE ON insured WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 13 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER insured_audit_update AFTER UPDATE ON insured WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 13 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
@@ -1221,21 +987,7 @@ END;
 
 CREATE TRIGGER insured_audit_delete AFTER DELETE ON insured BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 13, OLD.id, 'D',
-    format('{"organization_id":%s,"customer_number":%s,"name":%s,"email":%s,"phone":%s,"address":%s,"city":%s,"state":%s,"postal_code":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.customer_number),
-    json_quote(OLD.name),
-    json_quote(OLD.email),
-    json_quote(OLD.phone),
-    json_quote(OLD.address),
-    json_quote(OLD.city),
-    json_quote(OLD.state),
-    json_quote(OLD.postal_code),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('organization_id', OLD.organization_id, 'customer_number', OLD.customer_number, 'name', OLD.name, 'email', OLD.email, 'phone', OLD.phone, 'address', OLD.address, 'city', OLD.city, 'state', OLD.state, 'postal_code', OLD.postal_code, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER quote_direct_insert BEFORE INSERT ON quote WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1253,7 +1005,6 @@ END;
 
 CREATE TRIGGER quote_audit_insert AFTER INSERT ON quote BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|quote|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER quote_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote BEGIN
@@ -1262,10 +1013,8 @@ CREATE TRIGGER quote_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|quote|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER quote_audit_update AFTER UPDATE ON quote WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 14 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER quote_audit_update AFTER UPDATE ON quote WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 14 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
@@ -1303,18 +1052,7 @@ END;
 
 CREATE TRIGGER quote_audit_delete AFTER DELETE ON quote BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 14, OLD.id, 'D',
-    format('{"organization_id":%s,"quote_number":%s,"program_id":%s,"producer_id":%s,"insured_id":%s,"quote_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.quote_number),
-    ifnull(OLD.program_id, 'null'),
-    ifnull(OLD.producer_id, 'null'),
-    ifnull(OLD.insured_id, 'null'),
-    json_quote(OLD.quote_state),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('organization_id', OLD.organization_id, 'quote_number', OLD.quote_number, 'program_id', OLD.program_id, 'producer_id', OLD.producer_id, 'insured_id', OLD.insured_id, 'quote_state', OLD.quote_state, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER policy_direct_insert BEFORE INSERT ON policy WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1333,7 +1071,6 @@ END;
 
 CREATE TRIGGER policy_audit_insert AFTER INSERT ON policy BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|policy|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER policy_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy BEGIN
@@ -1342,10 +1079,8 @@ CREATE TRIGGER policy_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|policy|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER policy_audit_update AFTER UPDATE ON policy WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 15 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER policy_audit_update AFTER UPDATE ON policy WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 15 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
@@ -1389,23 +1124,7 @@ END;
 
 CREATE TRIGGER policy_audit_delete AFTER DELETE ON policy BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 15, OLD.id, 'D',
-    format('{"organization_id":%s,"policy_number":%s,"program_id":%s,"producer_id":%s,"quote_id":%s,"insured_id":%s,"effective_date":%s,"expiration_date":%s,"annual_premium":%s,"currency":%s,"policy_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.policy_number),
-    ifnull(OLD.program_id, 'null'),
-    ifnull(OLD.producer_id, 'null'),
-    ifnull(OLD.quote_id, 'null'),
-    ifnull(OLD.insured_id, 'null'),
-    json_quote(OLD.effective_date),
-    json_quote(OLD.expiration_date),
-    ifnull(OLD.annual_premium, 'null'),
-    json_quote(OLD.currency),
-    json_quote(OLD.policy_state),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('organization_id', OLD.organization_id, 'policy_number', OLD.policy_number, 'program_id', OLD.program_id, 'producer_id', OLD.producer_id, 'quote_id', OLD.quote_id, 'insured_id', OLD.insured_id, 'effective_date', OLD.effective_date, 'expiration_date', OLD.expiration_date, 'annual_premium', OLD.annual_premium, 'currency', OLD.currency, 'policy_state', OLD.policy_state, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER driver_direct_insert BEFORE INSERT ON driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1420,7 +1139,6 @@ END;
 
 CREATE TRIGGER driver_audit_insert AFTER INSERT ON driver BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|driver|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON driver BEGIN
@@ -1429,10 +1147,8 @@ CREATE TRIGGER driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|driver|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER driver_audit_update AFTER UPDATE ON driver WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 16 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER driver_audit_update AFTER UPDATE ON driver WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 16 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
@@ -1469,21 +1185,7 @@ END;
 
 CREATE TRIGGER driver_audit_delete AFTER DELETE ON driver BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 16, OLD.id, 'D',
-    format('{"organization_id":%s,"first_name":%s,"last_name":%s,"date_of_birth":%s,"license_number":%s,"license_state":%s,"license_status":%s,"violation_points":%s,"verified_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.first_name),
-    json_quote(OLD.last_name),
-    json_quote(OLD.date_of_birth),
-    json_quote(OLD.license_number),
-    json_quote(OLD.license_state),
-    json_quote(OLD.license_status),
-    ifnull(OLD.violation_points, 'null'),
-    json_quote(OLD.verified_at),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('organization_id', OLD.organization_id, 'first_name', OLD.first_name, 'last_name', OLD.last_name, 'date_of_birth', OLD.date_of_birth, 'license_number', OLD.license_number, 'license_state', OLD.license_state, 'license_status', OLD.license_status, 'violation_points', OLD.violation_points, 'verified_at', OLD.verified_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER vehicle_direct_insert BEFORE INSERT ON vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1498,7 +1200,6 @@ END;
 
 CREATE TRIGGER vehicle_audit_insert AFTER INSERT ON vehicle BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|vehicle|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON vehicle BEGIN
@@ -1507,10 +1208,8 @@ CREATE TRIGGER vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|vehicle|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER vehicle_audit_update AFTER UPDATE ON vehicle WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 17 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER vehicle_audit_update AFTER UPDATE ON vehicle WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 17 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
@@ -1548,22 +1247,7 @@ END;
 
 CREATE TRIGGER vehicle_audit_delete AFTER DELETE ON vehicle BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 17, OLD.id, 'D',
-    format('{"organization_id":%s,"vin":%s,"model_year":%s,"make":%s,"model_name":%s,"trim_name":%s,"body_class":%s,"vehicle_type":%s,"fuel_type":%s,"decode_note":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.vin),
-    ifnull(OLD.model_year, 'null'),
-    json_quote(OLD.make),
-    json_quote(OLD.model_name),
-    json_quote(OLD.trim_name),
-    json_quote(OLD.body_class),
-    json_quote(OLD.vehicle_type),
-    json_quote(OLD.fuel_type),
-    json_quote(OLD.decode_note),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('organization_id', OLD.organization_id, 'vin', OLD.vin, 'model_year', OLD.model_year, 'make', OLD.make, 'model_name', OLD.model_name, 'trim_name', OLD.trim_name, 'body_class', OLD.body_class, 'vehicle_type', OLD.vehicle_type, 'fuel_type', OLD.fuel_type, 'decode_note', OLD.decode_note, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER claim_direct_insert BEFORE INSERT ON claim WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1579,7 +1263,6 @@ END;
 
 CREATE TRIGGER claim_audit_insert AFTER INSERT ON claim BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|claim|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER claim_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON claim BEGIN
@@ -1588,10 +1271,8 @@ CREATE TRIGGER claim_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|claim|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER claim_audit_update AFTER UPDATE ON claim WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 18 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER claim_audit_update AFTER UPDATE ON claim WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 18 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
@@ -1623,17 +1304,7 @@ END;
 
 CREATE TRIGGER claim_audit_delete AFTER DELETE ON claim BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 18, OLD.id, 'D',
-    format('{"organization_id":%s,"claim_number":%s,"policy_id":%s,"loss_date":%s,"claim_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.claim_number),
-    OLD.policy_id,
-    json_quote(OLD.loss_date),
-    json_quote(OLD.claim_state),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('organization_id', OLD.organization_id, 'claim_number', OLD.claim_number, 'policy_id', OLD.policy_id, 'loss_date', OLD.loss_date, 'claim_state', OLD.claim_state, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER policy_driver_direct_insert BEFORE INSERT ON policy_driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1649,7 +1320,6 @@ END;
 
 CREATE TRIGGER policy_driver_audit_insert AFTER INSERT ON policy_driver BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|policy_driver|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER policy_driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy_driver BEGIN
@@ -1658,10 +1328,8 @@ CREATE TRIGGER policy_driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|policy_driver|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER policy_driver_audit_update AFTER UPDATE ON policy_driver WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 19 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER policy_driver_audit_update AFTER UPDATE ON policy_driver WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 19 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'policy_id' AS name, OLD.policy_id AS old, NEW.policy_id AS new
@@ -1691,15 +1359,7 @@ END;
 
 CREATE TRIGGER policy_driver_audit_delete AFTER DELETE ON policy_driver BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 19, OLD.id, 'D',
-    format('{"policy_id":%s,"driver_id":%s,"relationship":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.policy_id,
-    OLD.driver_id,
-    json_quote(OLD.relationship),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('policy_id', OLD.policy_id, 'driver_id', OLD.driver_id, 'relationship', OLD.relationship, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER policy_vehicle_direct_insert BEFORE INSERT ON policy_vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1715,7 +1375,6 @@ END;
 
 CREATE TRIGGER policy_vehicle_audit_insert AFTER INSERT ON policy_vehicle BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|policy_vehicle|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER policy_vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON policy_vehicle BEGIN
@@ -1724,10 +1383,8 @@ CREATE TRIGGER policy_vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cre
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|policy_vehicle|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER policy_vehicle_audit_update AFTER UPDATE ON policy_vehicle WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 20 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER policy_vehicle_audit_update AFTER UPDATE ON policy_vehicle WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 20 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'policy_id' AS name, OLD.policy_id AS old, NEW.policy_id AS new
@@ -1756,14 +1413,7 @@ END;
 
 CREATE TRIGGER policy_vehicle_audit_delete AFTER DELETE ON policy_vehicle BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 20, OLD.id, 'D',
-    format('{"policy_id":%s,"vehicle_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.policy_id,
-    OLD.vehicle_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('policy_id', OLD.policy_id, 'vehicle_id', OLD.vehicle_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER quote_driver_direct_insert BEFORE INSERT ON quote_driver WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1779,7 +1429,6 @@ END;
 
 CREATE TRIGGER quote_driver_audit_insert AFTER INSERT ON quote_driver BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|quote_driver|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER quote_driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote_driver BEGIN
@@ -1788,10 +1437,8 @@ CREATE TRIGGER quote_driver_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, creat
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|quote_driver|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER quote_driver_audit_update AFTER UPDATE ON quote_driver WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 21 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER quote_driver_audit_update AFTER UPDATE ON quote_driver WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 21 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'quote_id' AS name, OLD.quote_id AS old, NEW.quote_id AS new
@@ -1820,14 +1467,7 @@ END;
 
 CREATE TRIGGER quote_driver_audit_delete AFTER DELETE ON quote_driver BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 21, OLD.id, 'D',
-    format('{"quote_id":%s,"driver_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.quote_id,
-    OLD.driver_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('quote_id', OLD.quote_id, 'driver_id', OLD.driver_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER quote_vehicle_direct_insert BEFORE INSERT ON quote_vehicle WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -1843,7 +1483,6 @@ END;
 
 CREATE TRIGGER quote_vehicle_audit_insert AFTER INSERT ON quote_vehicle BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|quote_vehicle|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER quote_vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON quote_vehicle BEGIN
@@ -1852,10 +1491,8 @@ CREATE TRIGGER quote_vehicle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|quote_vehicle|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER quote_vehicle_audit_update AFTER UPDATE ON quote_vehicle WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 22 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER quote_vehicle_audit_update AFTER UPDATE ON quote_vehicle WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 22 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'quote_id' AS name, OLD.quote_id AS old, NEW.quote_id AS new
@@ -1884,17 +1521,10 @@ END;
 
 CREATE TRIGGER quote_vehicle_audit_delete AFTER DELETE ON quote_vehicle BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 22, OLD.id, 'D',
-    format('{"quote_id":%s,"vehicle_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.quote_id,
-    OLD.vehicle_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('quote_id', OLD.quote_id, 'vehicle_id', OLD.vehicle_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER entity_category_direct_insert BEFORE INSERT ON entity_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_category_direct_insert BEFORE INSERT ON entity_category WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 23, id, NEW.id, NULL FROM entity_category
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -1904,8 +1534,7 @@ CREATE TRIGGER entity_category_direct_insert BEFORE INSERT ON entity_category WH
 END;
 
 CREATE TRIGGER entity_category_audit_insert AFTER INSERT ON entity_category BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|entity_category|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 23, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER entity_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_category BEGIN
@@ -1914,24 +1543,15 @@ CREATE TRIGGER entity_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cr
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_category|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER entity_category_audit_update AFTER UPDATE ON entity_category WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 23 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'sort_order', OLD.sort_order, NEW.sort_order
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE entity_category SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER entity_category_audit_update AFTER UPDATE ON entity_category BEGIN
+  INSERT INTO audit_change VALUES (23, NEW.id, '["code","name","description","sort_order","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.sort_order, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.sort_order, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE entity_category SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 23 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER entity_category_direct_update BEFORE UPDATE ON entity_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_category_direct_update BEFORE UPDATE ON entity_category WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 23, id, NEW.id, NULL FROM entity_category
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -1940,26 +1560,17 @@ CREATE TRIGGER entity_category_direct_update BEFORE UPDATE ON entity_category WH
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER entity_category_direct_delete BEFORE DELETE ON entity_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 23) BEGIN
+CREATE TRIGGER entity_category_direct_delete BEFORE DELETE ON entity_category WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 23) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|entity_category|id|referenced|Rows of entity_type refer to this row.') WHERE OLD.id IN (SELECT category_id FROM entity_type);
 END;
 
 CREATE TRIGGER entity_category_audit_delete AFTER DELETE ON entity_category BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 23, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.sort_order,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 23, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'sort_order', OLD.sort_order, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER entity_type_direct_insert BEFORE INSERT ON entity_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_type_direct_insert BEFORE INSERT ON entity_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.category_id NOT IN (SELECT id FROM entity_category) THEN RAISE(ABORT, 'EK|entity_type|category_id|reference|There is no entity_category with this category_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 24, id, NEW.id, NULL FROM entity_type
@@ -1970,8 +1581,8 @@ CREATE TRIGGER entity_type_direct_insert BEFORE INSERT ON entity_type WHEN (SELE
 END;
 
 CREATE TRIGGER entity_type_audit_insert AFTER INSERT ON entity_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|entity_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 24, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_category WHERE id = NEW.category_id), 1)) = 0 THEN RAISE(ABORT, 'EK|entity_type|category_id|retired|This entity_category is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER entity_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_type BEGIN
@@ -1980,28 +1591,15 @@ CREATE TRIGGER entity_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, create
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER entity_type_audit_update AFTER UPDATE ON entity_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 24 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'category_id', OLD.category_id, NEW.category_id
-    UNION ALL SELECT 'metadata_schema', OLD.metadata_schema, NEW.metadata_schema
-    UNION ALL SELECT 'icon', OLD.icon, NEW.icon
-    UNION ALL SELECT 'color', OLD.color, NEW.color
-    UNION ALL SELECT 'ui_component', OLD.ui_component, NEW.ui_component
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE entity_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER entity_type_audit_update AFTER UPDATE ON entity_type BEGIN
+  INSERT INTO audit_change VALUES (24, NEW.id, '["code","name","description","category_id","metadata_schema","icon","color","ui_component","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.category_id, OLD.metadata_schema, OLD.icon, OLD.color, OLD.ui_component, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.category_id, NEW.metadata_schema, NEW.icon, NEW.color, NEW.ui_component, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE entity_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 24 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER entity_type_direct_update BEFORE UPDATE ON entity_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_type_direct_update BEFORE UPDATE ON entity_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.category_id, OLD.category_id) NOT IN (SELECT id FROM entity_category) THEN RAISE(ABORT, 'EK|entity_type|category_id|reference|There is no entity_category with this category_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 24, id, NEW.id, NULL FROM entity_type
@@ -2011,28 +1609,15 @@ CREATE TRIGGER entity_type_direct_update BEFORE UPDATE ON entity_type WHEN (SELE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER entity_type_direct_delete BEFORE DELETE ON entity_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 24) BEGIN
+CREATE TRIGGER entity_type_direct_delete BEFORE DELETE ON entity_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 24) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|entity_type|id|referenced|Rows of entity or entity_type_feature refer to this row.') WHERE OLD.id IN (SELECT entity_type_id FROM entity)
   OR OLD.id IN (SELECT entity_type_id FROM entity_type_feature);
 END;
 
 CREATE TRIGGER entity_type_audit_delete AFTER DELETE ON entity_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 24, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"category_id":%s,"metadata_schema":%s,"icon":%s,"color":%s,"ui_component":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.category_id,
-    json_quote(OLD.metadata_schema),
-    json_quote(OLD.icon),
-    json_quote(OLD.color),
-    json_quote(OLD.ui_component),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 24, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'category_id', OLD.category_id, 'metadata_schema', OLD.metadata_schema, 'icon', OLD.icon, 'color', OLD.color, 'ui_component', OLD.ui_component, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER entity_direct_insert BEFORE INSERT ON entity WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -2050,7 +1635,7 @@ END;
 
 CREATE TRIGGER entity_audit_insert AFTER INSERT ON entity BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|entity|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_type WHERE id = NEW.entity_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|entity|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER entity_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity BEGIN
@@ -2059,10 +1644,8 @@ CREATE TRIGGER entity_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER entity_audit_update AFTER UPDATE ON entity WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 25 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER entity_audit_update AFTER UPDATE ON entity WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 25 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
@@ -2100,22 +1683,10 @@ END;
 
 CREATE TRIGGER entity_audit_delete AFTER DELETE ON entity BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 25, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"entity_type_id":%s,"organization_id":%s,"program_id":%s,"producer_id":%s,"metadata":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    OLD.entity_type_id,
-    ifnull(OLD.organization_id, 'null'),
-    ifnull(OLD.program_id, 'null'),
-    ifnull(OLD.producer_id, 'null'),
-    json_quote(OLD.metadata),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('code', OLD.code, 'name', OLD.name, 'entity_type_id', OLD.entity_type_id, 'organization_id', OLD.organization_id, 'program_id', OLD.program_id, 'producer_id', OLD.producer_id, 'metadata', OLD.metadata, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER entity_reference_type_direct_insert BEFORE INSERT ON entity_reference_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_reference_type_direct_insert BEFORE INSERT ON entity_reference_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 26, id, NEW.id, NULL FROM entity_reference_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -2125,8 +1696,7 @@ CREATE TRIGGER entity_reference_type_direct_insert BEFORE INSERT ON entity_refer
 END;
 
 CREATE TRIGGER entity_reference_type_audit_insert AFTER INSERT ON entity_reference_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|entity_reference_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 26, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER entity_reference_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_reference_type BEGIN
@@ -2135,24 +1705,15 @@ CREATE TRIGGER entity_reference_type_kept BEFORE UPDATE OF id, rowid, oid, _rowi
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_reference_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER entity_reference_type_audit_update AFTER UPDATE ON entity_reference_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 26 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'table_name', OLD.table_name, NEW.table_name
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE entity_reference_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER entity_reference_type_audit_update AFTER UPDATE ON entity_reference_type BEGIN
+  INSERT INTO audit_change VALUES (26, NEW.id, '["code","name","description","table_name","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.table_name, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.table_name, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE entity_reference_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 26 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER entity_reference_type_direct_update BEFORE UPDATE ON entity_reference_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_reference_type_direct_update BEFORE UPDATE ON entity_reference_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 26, id, NEW.id, NULL FROM entity_reference_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -2161,24 +1722,15 @@ CREATE TRIGGER entity_reference_type_direct_update BEFORE UPDATE ON entity_refer
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER entity_reference_type_direct_delete BEFORE DELETE ON entity_reference_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 26) BEGIN
+CREATE TRIGGER entity_reference_type_direct_delete BEFORE DELETE ON entity_reference_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 26) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|entity_reference_type|id|referenced|Rows of communication refer to this row.') WHERE OLD.id IN (SELECT source_type_id FROM communication)
   OR OLD.id IN (SELECT target_type_id FROM communication);
 END;
 
 CREATE TRIGGER entity_reference_type_audit_delete AFTER DELETE ON entity_reference_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 26, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    json_quote(OLD.table_name),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 26, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'table_name', OLD.table_name, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER encryption_key_direct_insert BEFORE INSERT ON encryption_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -2192,7 +1744,6 @@ END;
 
 CREATE TRIGGER encryption_key_audit_insert AFTER INSERT ON encryption_key BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|encryption_key|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER encryption_key_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON encryption_key BEGIN
@@ -2201,10 +1752,8 @@ CREATE TRIGGER encryption_key_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cre
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|encryption_key|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER encryption_key_audit_update AFTER UPDATE ON encryption_key WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 27 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER encryption_key_audit_update AFTER UPDATE ON encryption_key WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 27 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 27, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('wrapped_key_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('wrapped_key_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
@@ -2278,7 +1827,7 @@ CREATE TRIGGER vault_use_log_kept_delete BEFORE DELETE ON vault_use_log BEGIN
   SELECT RAISE(ABORT, 'EK|vault_use_log|*|append_only|Rows of vault_use_log are only ever added.');
 END;
 
-CREATE TRIGGER event_source_direct_insert BEFORE INSERT ON event_source WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER event_source_direct_insert BEFORE INSERT ON event_source WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 28, id, NEW.id, NULL FROM event_source
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -2288,8 +1837,7 @@ CREATE TRIGGER event_source_direct_insert BEFORE INSERT ON event_source WHEN (SE
 END;
 
 CREATE TRIGGER event_source_audit_insert AFTER INSERT ON event_source BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|event_source|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 28, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER event_source_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_source BEGIN
@@ -2298,23 +1846,15 @@ CREATE TRIGGER event_source_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, creat
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|event_source|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER event_source_audit_update AFTER UPDATE ON event_source WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 28 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE event_source SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER event_source_audit_update AFTER UPDATE ON event_source BEGIN
+  INSERT INTO audit_change VALUES (28, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE event_source SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 28 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER event_source_direct_update BEFORE UPDATE ON event_source WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER event_source_direct_update BEFORE UPDATE ON event_source WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 28, id, NEW.id, NULL FROM event_source
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -2323,23 +1863,15 @@ CREATE TRIGGER event_source_direct_update BEFORE UPDATE ON event_source WHEN (SE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER event_source_direct_delete BEFORE DELETE ON event_source WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 28) BEGIN
+CREATE TRIGGER event_source_direct_delete BEFORE DELETE ON event_source WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 28) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|event_source|id|referenced|Rows of integration_event or event_subscription refer to this row.') WHERE OLD.id IN (SELECT event_source_id FROM integration_event)
   OR OLD.id IN (SELECT event_source_id FROM event_subscription);
 END;
 
 CREATE TRIGGER event_source_audit_delete AFTER DELETE ON event_source BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 28, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 28, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_event_direct_insert BEFORE INSERT ON integration_event WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -2355,7 +1887,6 @@ END;
 
 CREATE TRIGGER integration_event_audit_insert AFTER INSERT ON integration_event BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_event|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER integration_event_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_event BEGIN
@@ -2364,10 +1895,8 @@ CREATE TRIGGER integration_event_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_event|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_event_audit_update AFTER UPDATE ON integration_event WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 29 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER integration_event_audit_update AFTER UPDATE ON integration_event WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 29 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
@@ -2407,27 +1936,10 @@ END;
 
 CREATE TRIGGER integration_event_audit_delete AFTER DELETE ON integration_event BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, OLD.id, 'D',
-    format('{"uuid":%s,"event_type":%s,"event_source_id":%s,"event_target":%s,"event_payload":%s,"event_metadata":%s,"processing_status":%s,"processing_error":%s,"processed_at":%s,"correlation_id":%s,"causation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.uuid),
-    json_quote(OLD.event_type),
-    OLD.event_source_id,
-    json_quote(OLD.event_target),
-    json_quote(OLD.event_payload),
-    json_quote(OLD.event_metadata),
-    json_quote(OLD.processing_status),
-    json_quote(OLD.processing_error),
-    json_quote(OLD.processed_at),
-    json_quote(OLD.correlation_id),
-    json_quote(OLD.causation_id),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('uuid', OLD.uuid, 'event_type', OLD.event_type, 'event_source_id', OLD.event_source_id, 'event_target', OLD.event_target, 'event_payload', OLD.event_payload, 'event_metadata', OLD.event_metadata, 'processing_status', OLD.processing_status, 'processing_error', OLD.processing_error, 'processed_at', OLD.processed_at, 'correlation_id', OLD.correlation_id, 'causation_id', OLD.causation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER event_subscription_direct_insert BEFORE INSERT ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER event_subscription_direct_insert BEFORE INSERT ON event_subscription WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.event_source_id NOT NULL AND NEW.event_source_id NOT IN (SELECT id FROM event_source) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|event_subscription|organization_id|reference|There is no organization with this organization_id.') END;
@@ -2439,8 +1951,8 @@ CREATE TRIGGER event_subscription_direct_insert BEFORE INSERT ON event_subscript
 END;
 
 CREATE TRIGGER event_subscription_audit_insert AFTER INSERT ON event_subscription BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|event_subscription|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 76, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM event_source WHERE id = NEW.event_source_id), 1)) = 0 THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|retired|This event_source is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER event_subscription_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_subscription BEGIN
@@ -2449,29 +1961,15 @@ CREATE TRIGGER event_subscription_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|event_subscription|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER event_subscription_audit_update AFTER UPDATE ON event_subscription WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 76 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'event_type', OLD.event_type, NEW.event_type
-    UNION ALL SELECT 'event_source_id', OLD.event_source_id, NEW.event_source_id
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'handler_kind', OLD.handler_kind, NEW.handler_kind
-    UNION ALL SELECT 'handler_config', OLD.handler_config, NEW.handler_config
-    UNION ALL SELECT 'max_attempts', OLD.max_attempts, NEW.max_attempts
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE event_subscription SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER event_subscription_audit_update AFTER UPDATE ON event_subscription BEGIN
+  INSERT INTO audit_change VALUES (76, NEW.id, '["code","name","description","event_type","event_source_id","organization_id","handler_kind","handler_config","max_attempts","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.event_type, OLD.event_source_id, OLD.organization_id, OLD.handler_kind, OLD.handler_config, OLD.max_attempts, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.event_type, NEW.event_source_id, NEW.organization_id, NEW.handler_kind, NEW.handler_config, NEW.max_attempts, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE event_subscription SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 76 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER event_subscription_direct_update BEFORE UPDATE ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER event_subscription_direct_update BEFORE UPDATE ON event_subscription WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.event_source_id, OLD.event_source_id) NOT NULL AND NEW.event_source_id NOT IN (SELECT id FROM event_source) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|reference|There is no event_source with this event_source_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|event_subscription|organization_id|reference|There is no organization with this organization_id.') END;
@@ -2482,28 +1980,14 @@ CREATE TRIGGER event_subscription_direct_update BEFORE UPDATE ON event_subscript
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER event_subscription_direct_delete BEFORE DELETE ON event_subscription WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 76) BEGIN
+CREATE TRIGGER event_subscription_direct_delete BEFORE DELETE ON event_subscription WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 76) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|event_subscription|id|referenced|Rows of event_delivery refer to this row.') WHERE OLD.id IN (SELECT subscription_id FROM event_delivery);
 END;
 
 CREATE TRIGGER event_subscription_audit_delete AFTER DELETE ON event_subscription BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 76, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"event_type":%s,"event_source_id":%s,"organization_id":%s,"handler_kind":%s,"handler_config":%s,"max_attempts":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    json_quote(OLD.event_type),
-    ifnull(OLD.event_source_id, 'null'),
-    ifnull(OLD.organization_id, 'null'),
-    json_quote(OLD.handler_kind),
-    json_quote(OLD.handler_config),
-    ifnull(OLD.max_attempts, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 76, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'event_type', OLD.event_type, 'event_source_id', OLD.event_source_id, 'organization_id', OLD.organization_id, 'handler_kind', OLD.handler_kind, 'handler_config', OLD.handler_config, 'max_attempts', OLD.max_attempts, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER event_delivery_direct_insert BEFORE INSERT ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -2519,7 +2003,6 @@ END;
 
 CREATE TRIGGER event_delivery_audit_insert AFTER INSERT ON event_delivery BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|event_delivery|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER event_delivery_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON event_delivery BEGIN
@@ -2528,10 +2011,8 @@ CREATE TRIGGER event_delivery_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cre
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|event_delivery|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER event_delivery_audit_update AFTER UPDATE ON event_delivery WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 77 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER event_delivery_audit_update AFTER UPDATE ON event_delivery WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 77 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'event_id' AS name, OLD.event_id AS old, NEW.event_id AS new
@@ -2567,24 +2048,10 @@ END;
 
 CREATE TRIGGER event_delivery_audit_delete AFTER DELETE ON event_delivery BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, OLD.id, 'D',
-    format('{"event_id":%s,"subscription_id":%s,"idempotency_key":%s,"delivery_status":%s,"attempts":%s,"next_attempt_at":%s,"settled_at":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.event_id,
-    OLD.subscription_id,
-    json_quote(OLD.idempotency_key),
-    json_quote(OLD.delivery_status),
-    OLD.attempts,
-    json_quote(OLD.next_attempt_at),
-    json_quote(OLD.settled_at),
-    json_quote(OLD.error_code),
-    json_quote(OLD.error_message),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('event_id', OLD.event_id, 'subscription_id', OLD.subscription_id, 'idempotency_key', OLD.idempotency_key, 'delivery_status', OLD.delivery_status, 'attempts', OLD.attempts, 'next_attempt_at', OLD.next_attempt_at, 'settled_at', OLD.settled_at, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER feature_type_direct_insert BEFORE INSERT ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_type_direct_insert BEFORE INSERT ON feature_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 63, id, NEW.id, NULL FROM feature_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -2594,8 +2061,7 @@ CREATE TRIGGER feature_type_direct_insert BEFORE INSERT ON feature_type WHEN (SE
 END;
 
 CREATE TRIGGER feature_type_audit_insert AFTER INSERT ON feature_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|feature_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 63, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER feature_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_type BEGIN
@@ -2604,25 +2070,15 @@ CREATE TRIGGER feature_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, creat
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER feature_type_audit_update AFTER UPDATE ON feature_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 63 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'is_core', OLD.is_core, NEW.is_core
-    UNION ALL SELECT 'sort_order', OLD.sort_order, NEW.sort_order
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE feature_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER feature_type_audit_update AFTER UPDATE ON feature_type BEGIN
+  INSERT INTO audit_change VALUES (63, NEW.id, '["code","name","description","is_core","sort_order","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.is_core, OLD.sort_order, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.is_core, NEW.sort_order, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE feature_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 63 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER feature_type_direct_update BEFORE UPDATE ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_type_direct_update BEFORE UPDATE ON feature_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 63, id, NEW.id, NULL FROM feature_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -2631,27 +2087,17 @@ CREATE TRIGGER feature_type_direct_update BEFORE UPDATE ON feature_type WHEN (SE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER feature_type_direct_delete BEFORE DELETE ON feature_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 63) BEGIN
+CREATE TRIGGER feature_type_direct_delete BEFORE DELETE ON feature_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 63) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|feature_type|id|referenced|Rows of feature refer to this row.') WHERE OLD.id IN (SELECT feature_type_id FROM feature);
 END;
 
 CREATE TRIGGER feature_type_audit_delete AFTER DELETE ON feature_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 63, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_core":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.is_core,
-    OLD.sort_order,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 63, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'is_core', OLD.is_core, 'sort_order', OLD.sort_order, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER feature_direct_insert BEFORE INSERT ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_direct_insert BEFORE INSERT ON feature WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_type_id NOT IN (SELECT id FROM feature_type) THEN RAISE(ABORT, 'EK|feature|feature_type_id|reference|There is no feature_type with this feature_type_id.')
     WHEN NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|feature|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
@@ -2663,8 +2109,9 @@ CREATE TRIGGER feature_direct_insert BEFORE INSERT ON feature WHEN (SELECT open_
 END;
 
 CREATE TRIGGER feature_audit_insert AFTER INSERT ON feature BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|feature|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 64, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature_type WHERE id = NEW.feature_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|feature|feature_type_id|retired|This feature_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = NEW.license_tier_id), 1)) = 0 THEN RAISE(ABORT, 'EK|feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature BEGIN
@@ -2673,30 +2120,15 @@ CREATE TRIGGER feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER feature_audit_update AFTER UPDATE ON feature WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 64 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'feature_key', OLD.feature_key, NEW.feature_key
-    UNION ALL SELECT 'feature_type_id', OLD.feature_type_id, NEW.feature_type_id
-    UNION ALL SELECT 'value_type', OLD.value_type, NEW.value_type
-    UNION ALL SELECT 'default_value', OLD.default_value, NEW.default_value
-    UNION ALL SELECT 'license_tier_id', OLD.license_tier_id, NEW.license_tier_id
-    UNION ALL SELECT 'is_addon', OLD.is_addon, NEW.is_addon
-    UNION ALL SELECT 'configuration_schema', OLD.configuration_schema, NEW.configuration_schema
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE feature SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER feature_audit_update AFTER UPDATE ON feature BEGIN
+  INSERT INTO audit_change VALUES (64, NEW.id, '["code","name","description","feature_key","feature_type_id","value_type","default_value","license_tier_id","is_addon","configuration_schema","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.feature_key, OLD.feature_type_id, OLD.value_type, OLD.default_value, OLD.license_tier_id, OLD.is_addon, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.feature_key, NEW.feature_type_id, NEW.value_type, NEW.default_value, NEW.license_tier_id, NEW.is_addon, NEW.configuration_schema, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE feature SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 64 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER feature_direct_update BEFORE UPDATE ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_direct_update BEFORE UPDATE ON feature WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_type_id, OLD.feature_type_id) NOT IN (SELECT id FROM feature_type) THEN RAISE(ABORT, 'EK|feature|feature_type_id|reference|There is no feature_type with this feature_type_id.')
     WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|feature|license_tier_id|reference|There is no license_tier with this license_tier_id.') END;
@@ -2707,7 +2139,7 @@ CREATE TRIGGER feature_direct_update BEFORE UPDATE ON feature WHEN (SELECT open_
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER feature_direct_delete BEFORE DELETE ON feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 64) BEGIN
+CREATE TRIGGER feature_direct_delete BEFORE DELETE ON feature WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 64) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|feature|id|referenced|Rows of other tables refer to this row.') WHERE OLD.id IN (SELECT feature_id FROM feature_dependency)
   OR OLD.id IN (SELECT depends_on_feature_id FROM feature_dependency)
@@ -2723,26 +2155,11 @@ CREATE TRIGGER feature_direct_delete BEFORE DELETE ON feature WHEN (SELECT open_
 END;
 
 CREATE TRIGGER feature_audit_delete AFTER DELETE ON feature BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 64, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"feature_key":%s,"feature_type_id":%s,"value_type":%s,"default_value":%s,"license_tier_id":%s,"is_addon":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    json_quote(OLD.feature_key),
-    OLD.feature_type_id,
-    json_quote(OLD.value_type),
-    json_quote(OLD.default_value),
-    OLD.license_tier_id,
-    OLD.is_addon,
-    json_quote(OLD.configuration_schema),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 64, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'feature_key', OLD.feature_key, 'feature_type_id', OLD.feature_type_id, 'value_type', OLD.value_type, 'default_value', OLD.default_value, 'license_tier_id', OLD.license_tier_id, 'is_addon', OLD.is_addon, 'configuration_schema', OLD.configuration_schema, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER feature_dependency_direct_insert BEFORE INSERT ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_dependency_direct_insert BEFORE INSERT ON feature_dependency WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|reference|There is no feature with this feature_id.')
     WHEN NEW.depends_on_feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|reference|There is no feature with this depends_on_feature_id.') END;
@@ -2754,8 +2171,9 @@ CREATE TRIGGER feature_dependency_direct_insert BEFORE INSERT ON feature_depende
 END;
 
 CREATE TRIGGER feature_dependency_audit_insert AFTER INSERT ON feature_dependency BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|feature_dependency|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 65, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.depends_on_feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_dependency_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_dependency BEGIN
@@ -2764,22 +2182,15 @@ CREATE TRIGGER feature_dependency_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature_dependency|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER feature_dependency_audit_update AFTER UPDATE ON feature_dependency WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 65 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'feature_id' AS name, OLD.feature_id AS old, NEW.feature_id AS new
-    UNION ALL SELECT 'depends_on_feature_id', OLD.depends_on_feature_id, NEW.depends_on_feature_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE feature_dependency SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER feature_dependency_audit_update AFTER UPDATE ON feature_dependency BEGIN
+  INSERT INTO audit_change VALUES (65, NEW.id, '["feature_id","depends_on_feature_id","status_id","updated_by"]', json_array(OLD.feature_id, OLD.depends_on_feature_id, OLD.status_id, OLD.updated_by), json_array(NEW.feature_id, NEW.depends_on_feature_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE feature_dependency SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 65 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER feature_dependency_direct_update BEFORE UPDATE ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_dependency_direct_update BEFORE UPDATE ON feature_dependency WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|reference|There is no feature with this feature_id.')
     WHEN nullif(NEW.depends_on_feature_id, OLD.depends_on_feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|reference|There is no feature with this depends_on_feature_id.') END;
@@ -2790,23 +2201,16 @@ CREATE TRIGGER feature_dependency_direct_update BEFORE UPDATE ON feature_depende
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER feature_dependency_direct_delete BEFORE DELETE ON feature_dependency WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_dependency_direct_delete BEFORE DELETE ON feature_dependency WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER feature_dependency_audit_delete AFTER DELETE ON feature_dependency BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 65, OLD.id, 'D',
-    format('{"feature_id":%s,"depends_on_feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.feature_id,
-    OLD.depends_on_feature_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 65, OLD.id, 'D',
+    json_object('feature_id', OLD.feature_id, 'depends_on_feature_id', OLD.depends_on_feature_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER license_tier_feature_direct_insert BEFORE INSERT ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER license_tier_feature_direct_insert BEFORE INSERT ON license_tier_feature WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|reference|There is no license_tier with this license_tier_id.')
     WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|reference|There is no feature with this feature_id.') END;
@@ -2818,8 +2222,9 @@ CREATE TRIGGER license_tier_feature_direct_insert BEFORE INSERT ON license_tier_
 END;
 
 CREATE TRIGGER license_tier_feature_audit_insert AFTER INSERT ON license_tier_feature BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|license_tier_feature|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 66, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = NEW.license_tier_id), 1)) = 0 THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER license_tier_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_tier_feature BEGIN
@@ -2828,23 +2233,15 @@ CREATE TRIGGER license_tier_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|license_tier_feature|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER license_tier_feature_audit_update AFTER UPDATE ON license_tier_feature WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 66 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'license_tier_id' AS name, OLD.license_tier_id AS old, NEW.license_tier_id AS new
-    UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
-    UNION ALL SELECT 'feature_value', OLD.feature_value, NEW.feature_value
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE license_tier_feature SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER license_tier_feature_audit_update AFTER UPDATE ON license_tier_feature BEGIN
+  INSERT INTO audit_change VALUES (66, NEW.id, '["license_tier_id","feature_id","feature_value","status_id","updated_by"]', json_array(OLD.license_tier_id, OLD.feature_id, OLD.feature_value, OLD.status_id, OLD.updated_by), json_array(NEW.license_tier_id, NEW.feature_id, NEW.feature_value, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE license_tier_feature SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 66 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER license_tier_feature_direct_update BEFORE UPDATE ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER license_tier_feature_direct_update BEFORE UPDATE ON license_tier_feature WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|reference|There is no license_tier with this license_tier_id.')
     WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|reference|There is no feature with this feature_id.') END;
@@ -2855,24 +2252,16 @@ CREATE TRIGGER license_tier_feature_direct_update BEFORE UPDATE ON license_tier_
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER license_tier_feature_direct_delete BEFORE DELETE ON license_tier_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER license_tier_feature_direct_delete BEFORE DELETE ON license_tier_feature WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER license_tier_feature_audit_delete AFTER DELETE ON license_tier_feature BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 66, OLD.id, 'D',
-    format('{"license_tier_id":%s,"feature_id":%s,"feature_value":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.license_tier_id,
-    OLD.feature_id,
-    json_quote(OLD.feature_value),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 66, OLD.id, 'D',
+    json_object('license_tier_id', OLD.license_tier_id, 'feature_id', OLD.feature_id, 'feature_value', OLD.feature_value, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER vendor_key_direct_insert BEFORE INSERT ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER vendor_key_direct_insert BEFORE INSERT ON vendor_key WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 67, id, NEW.id, NULL FROM vendor_key
     WHERE id = nullif(NEW.id, -1) OR public_key = NEW.public_key OR previous_vendor_key_id = NEW.previous_vendor_key_id;
@@ -2882,11 +2271,10 @@ CREATE TRIGGER vendor_key_direct_insert BEFORE INSERT ON vendor_key WHEN (SELECT
 END;
 
 CREATE TRIGGER vendor_key_audit_insert AFTER INSERT ON vendor_key BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|vendor_key|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 67, NEW.id, 'I', NULL);
 END;
 
-CREATE TRIGGER vendor_key_direct_inserted AFTER INSERT ON vendor_key WHEN (NEW.previous_vendor_key_id NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER vendor_key_direct_inserted AFTER INSERT ON vendor_key WHEN (NEW.previous_vendor_key_id NOT NULL) AND (SELECT open_gate FROM audit_now) IS NULL BEGIN
   SELECT CASE WHEN NEW.previous_vendor_key_id NOT NULL AND NEW.previous_vendor_key_id NOT IN (SELECT id FROM vendor_key) THEN RAISE(ABORT, 'EK|vendor_key|previous_vendor_key_id|reference|There is no vendor_key with this previous_vendor_key_id.') END;
 END;
 
@@ -2896,25 +2284,15 @@ CREATE TRIGGER vendor_key_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|vendor_key|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER vendor_key_audit_update AFTER UPDATE ON vendor_key WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 67 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'vendor_name' AS name, OLD.vendor_name AS old, NEW.vendor_name AS new
-    UNION ALL SELECT 'public_key', OLD.public_key, NEW.public_key
-    UNION ALL SELECT 'previous_vendor_key_id', OLD.previous_vendor_key_id, NEW.previous_vendor_key_id
-    UNION ALL SELECT 'statement', OLD.statement, NEW.statement
-    UNION ALL SELECT 'statement_signature', OLD.statement_signature, NEW.statement_signature
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE vendor_key SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER vendor_key_audit_update AFTER UPDATE ON vendor_key BEGIN
+  INSERT INTO audit_change VALUES (67, NEW.id, '["vendor_name","public_key","previous_vendor_key_id","statement","statement_signature","status_id","updated_by"]', json_array(OLD.vendor_name, OLD.public_key, OLD.previous_vendor_key_id, OLD.statement, OLD.statement_signature, OLD.status_id, OLD.updated_by), json_array(NEW.vendor_name, NEW.public_key, NEW.previous_vendor_key_id, NEW.statement, NEW.statement_signature, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE vendor_key SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 67 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER vendor_key_direct_update BEFORE UPDATE ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER vendor_key_direct_update BEFORE UPDATE ON vendor_key WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.previous_vendor_key_id, OLD.previous_vendor_key_id) NOT NULL AND NEW.previous_vendor_key_id NOT IN (SELECT id FROM vendor_key) THEN RAISE(ABORT, 'EK|vendor_key|previous_vendor_key_id|reference|There is no vendor_key with this previous_vendor_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 67, id, NEW.id, NULL FROM vendor_key
@@ -2924,28 +2302,18 @@ CREATE TRIGGER vendor_key_direct_update BEFORE UPDATE ON vendor_key WHEN (SELECT
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER vendor_key_direct_delete BEFORE DELETE ON vendor_key WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 67) BEGIN
+CREATE TRIGGER vendor_key_direct_delete BEFORE DELETE ON vendor_key WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 67) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|vendor_key|id|referenced|Rows of vendor_key or license_file refer to this row.') WHERE EXISTS (SELECT 1 FROM vendor_key WHERE previous_vendor_key_id = OLD.id AND id IS NOT OLD.id)
   OR OLD.id IN (SELECT vendor_key_id FROM license_file);
 END;
 
 CREATE TRIGGER vendor_key_audit_delete AFTER DELETE ON vendor_key BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 67, OLD.id, 'D',
-    format('{"vendor_name":%s,"public_key":%s,"previous_vendor_key_id":%s,"statement":%s,"statement_signature":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.vendor_name),
-    json_quote(OLD.public_key),
-    ifnull(OLD.previous_vendor_key_id, 'null'),
-    json_quote(OLD.statement),
-    json_quote(OLD.statement_signature),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 67, OLD.id, 'D',
+    json_object('vendor_name', OLD.vendor_name, 'public_key', OLD.public_key, 'previous_vendor_key_id', OLD.previous_vendor_key_id, 'statement', OLD.statement, 'statement_signature', OLD.statement_signature, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER license_file_direct_insert BEFORE INSERT ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER license_file_direct_insert BEFORE INSERT ON license_file WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.vendor_key_id NOT IN (SELECT id FROM vendor_key) THEN RAISE(ABORT, 'EK|license_file|vendor_key_id|reference|There is no vendor_key with this vendor_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 68, id, NEW.id, NULL FROM license_file
@@ -2956,8 +2324,7 @@ CREATE TRIGGER license_file_direct_insert BEFORE INSERT ON license_file WHEN (SE
 END;
 
 CREATE TRIGGER license_file_audit_insert AFTER INSERT ON license_file BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|license_file|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 68, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER license_file_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON license_file BEGIN
@@ -2966,31 +2333,15 @@ CREATE TRIGGER license_file_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, creat
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|license_file|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER license_file_audit_update AFTER UPDATE ON license_file WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 68 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'serial' AS name, OLD.serial AS old, NEW.serial AS new
-    UNION ALL SELECT 'vendor_key_id', OLD.vendor_key_id, NEW.vendor_key_id
-    UNION ALL SELECT 'document', OLD.document, NEW.document
-    UNION ALL SELECT 'signature', OLD.signature, NEW.signature
-    UNION ALL SELECT 'license_mode', OLD.license_mode, NEW.license_mode
-    UNION ALL SELECT 'starts_at', OLD.starts_at, NEW.starts_at
-    UNION ALL SELECT 'expires_at', OLD.expires_at, NEW.expires_at
-    UNION ALL SELECT 'grace_days', OLD.grace_days, NEW.grace_days
-    UNION ALL SELECT 'installed_at', OLD.installed_at, NEW.installed_at
-    UNION ALL SELECT 'revoked_at', OLD.revoked_at, NEW.revoked_at
-    UNION ALL SELECT 'revocation_reason', OLD.revocation_reason, NEW.revocation_reason
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE license_file SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER license_file_audit_update AFTER UPDATE ON license_file BEGIN
+  INSERT INTO audit_change VALUES (68, NEW.id, '["serial","vendor_key_id","document","signature","license_mode","starts_at","expires_at","grace_days","installed_at","revoked_at","revocation_reason","status_id","updated_by"]', json_array(OLD.serial, OLD.vendor_key_id, OLD.document, OLD.signature, OLD.license_mode, OLD.starts_at, OLD.expires_at, OLD.grace_days, OLD.installed_at, OLD.revoked_at, OLD.revocation_reason, OLD.status_id, OLD.updated_by), json_array(NEW.serial, NEW.vendor_key_id, NEW.document, NEW.signature, NEW.license_mode, NEW.starts_at, NEW.expires_at, NEW.grace_days, NEW.installed_at, NEW.revoked_at, NEW.revocation_reason, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE license_file SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 68 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER license_file_direct_update BEFORE UPDATE ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER license_file_direct_update BEFORE UPDATE ON license_file WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.vendor_key_id, OLD.vendor_key_id) NOT IN (SELECT id FROM vendor_key) THEN RAISE(ABORT, 'EK|license_file|vendor_key_id|reference|There is no vendor_key with this vendor_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 68, id, NEW.id, NULL FROM license_file
@@ -3000,33 +2351,17 @@ CREATE TRIGGER license_file_direct_update BEFORE UPDATE ON license_file WHEN (SE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER license_file_direct_delete BEFORE DELETE ON license_file WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 68) BEGIN
+CREATE TRIGGER license_file_direct_delete BEFORE DELETE ON license_file WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 68) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|license_file|id|referenced|Rows of feature_license refer to this row.') WHERE OLD.id IN (SELECT license_file_id FROM feature_license);
 END;
 
 CREATE TRIGGER license_file_audit_delete AFTER DELETE ON license_file BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 68, OLD.id, 'D',
-    format('{"serial":%s,"vendor_key_id":%s,"document":%s,"signature":%s,"license_mode":%s,"starts_at":%s,"expires_at":%s,"grace_days":%s,"installed_at":%s,"revoked_at":%s,"revocation_reason":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.serial),
-    OLD.vendor_key_id,
-    json_quote(OLD.document),
-    json_quote(OLD.signature),
-    json_quote(OLD.license_mode),
-    json_quote(OLD.starts_at),
-    json_quote(OLD.expires_at),
-    OLD.grace_days,
-    json_quote(OLD.installed_at),
-    json_quote(OLD.revoked_at),
-    json_quote(OLD.revocation_reason),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 68, OLD.id, 'D',
+    json_object('serial', OLD.serial, 'vendor_key_id', OLD.vendor_key_id, 'document', OLD.document, 'signature', OLD.signature, 'license_mode', OLD.license_mode, 'starts_at', OLD.starts_at, 'expires_at', OLD.expires_at, 'grace_days', OLD.grace_days, 'installed_at', OLD.installed_at, 'revoked_at', OLD.revoked_at, 'revocation_reason', OLD.revocation_reason, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER feature_license_direct_insert BEFORE INSERT ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_license_direct_insert BEFORE INSERT ON feature_license WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_license|feature_id|reference|There is no feature with this feature_id.')
     WHEN NEW.scope_type_id NOT IN (SELECT id FROM scope_type) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|reference|There is no scope_type with this scope_type_id.')
@@ -3041,8 +2376,9 @@ CREATE TRIGGER feature_license_direct_insert BEFORE INSERT ON feature_license WH
 END;
 
 CREATE TRIGGER feature_license_audit_insert AFTER INSERT ON feature_license BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|feature_license|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 69, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_license|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM scope_type WHERE id = NEW.scope_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_license BEGIN
@@ -3051,11 +2387,9 @@ CREATE TRIGGER feature_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cr
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature_license|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER feature_license_audit_update AFTER UPDATE ON feature_license WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 69 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, NEW.id, 'U', (
+CREATE TRIGGER feature_license_audit_update AFTER UPDATE ON feature_license WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 69 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 69, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
@@ -3077,7 +2411,7 @@ CREATE TRIGGER feature_license_audit_update AFTER UPDATE ON feature_license WHEN
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER feature_license_direct_update BEFORE UPDATE ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_license_direct_update BEFORE UPDATE ON feature_license WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|feature_license|feature_id|reference|There is no feature with this feature_id.')
     WHEN nullif(NEW.scope_type_id, OLD.scope_type_id) NOT IN (SELECT id FROM scope_type) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|reference|There is no scope_type with this scope_type_id.')
@@ -3091,12 +2425,12 @@ CREATE TRIGGER feature_license_direct_update BEFORE UPDATE ON feature_license WH
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER feature_license_direct_delete BEFORE DELETE ON feature_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER feature_license_direct_delete BEFORE DELETE ON feature_license WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER feature_license_audit_delete AFTER DELETE ON feature_license BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 69, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 69, OLD.id, 'D',
     format('{"uuid":%s,"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"feature_value":%s,"feature_configuration":%s,"licensed_quantity":%s,"license_expires_at":%s,"license_file_id":%s,"license_key_ciphertext":%s,"license_key_hash":%s,"encryption_key_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.feature_id,
@@ -3132,7 +2466,7 @@ END;
 
 CREATE TRIGGER feature_usage_audit_insert AFTER INSERT ON feature_usage BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|feature_usage|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM scope_type WHERE id = NEW.scope_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_usage_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON feature_usage BEGIN
@@ -3141,10 +2475,8 @@ CREATE TRIGGER feature_usage_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|feature_usage|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER feature_usage_audit_update AFTER UPDATE ON feature_usage WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 70 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER feature_usage_audit_update AFTER UPDATE ON feature_usage WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 70 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'feature_id' AS name, OLD.feature_id AS old, NEW.feature_id AS new
@@ -3179,22 +2511,10 @@ END;
 
 CREATE TRIGGER feature_usage_audit_delete AFTER DELETE ON feature_usage BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 70, OLD.id, 'D',
-    format('{"feature_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"usage_period":%s,"period_starts_at":%s,"used_quantity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.feature_id,
-    OLD.scope_type_id,
-    ifnull(OLD.scope_id, 'null'),
-    ifnull(OLD.organization_id, 'null'),
-    json_quote(OLD.usage_period),
-    json_quote(OLD.period_starts_at),
-    OLD.used_quantity,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('feature_id', OLD.feature_id, 'scope_type_id', OLD.scope_type_id, 'scope_id', OLD.scope_id, 'organization_id', OLD.organization_id, 'usage_period', OLD.usage_period, 'period_starts_at', OLD.period_starts_at, 'used_quantity', OLD.used_quantity, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER entity_type_feature_direct_insert BEFORE INSERT ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_type_feature_direct_insert BEFORE INSERT ON entity_type_feature WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.entity_type_id NOT IN (SELECT id FROM entity_type) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|reference|There is no entity_type with this entity_type_id.')
     WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|reference|There is no feature with this feature_id.') END;
@@ -3206,8 +2526,9 @@ CREATE TRIGGER entity_type_feature_direct_insert BEFORE INSERT ON entity_type_fe
 END;
 
 CREATE TRIGGER entity_type_feature_audit_insert AFTER INSERT ON entity_type_feature BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|entity_type_feature|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 71, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_type WHERE id = NEW.entity_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER entity_type_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_type_feature BEGIN
@@ -3216,24 +2537,15 @@ CREATE TRIGGER entity_type_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_type_feature|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER entity_type_feature_audit_update AFTER UPDATE ON entity_type_feature WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 71 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'entity_type_id' AS name, OLD.entity_type_id AS old, NEW.entity_type_id AS new
-    UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
-    UNION ALL SELECT 'is_required', OLD.is_required, NEW.is_required
-    UNION ALL SELECT 'configuration_schema', OLD.configuration_schema, NEW.configuration_schema
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE entity_type_feature SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER entity_type_feature_audit_update AFTER UPDATE ON entity_type_feature BEGIN
+  INSERT INTO audit_change VALUES (71, NEW.id, '["entity_type_id","feature_id","is_required","configuration_schema","status_id","updated_by"]', json_array(OLD.entity_type_id, OLD.feature_id, OLD.is_required, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.entity_type_id, NEW.feature_id, NEW.is_required, NEW.configuration_schema, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE entity_type_feature SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 71 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER entity_type_feature_direct_update BEFORE UPDATE ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_type_feature_direct_update BEFORE UPDATE ON entity_type_feature WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.entity_type_id, OLD.entity_type_id) NOT IN (SELECT id FROM entity_type) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|reference|There is no entity_type with this entity_type_id.')
     WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|reference|There is no feature with this feature_id.') END;
@@ -3244,22 +2556,13 @@ CREATE TRIGGER entity_type_feature_direct_update BEFORE UPDATE ON entity_type_fe
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER entity_type_feature_direct_delete BEFORE DELETE ON entity_type_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER entity_type_feature_direct_delete BEFORE DELETE ON entity_type_feature WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER entity_type_feature_audit_delete AFTER DELETE ON entity_type_feature BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 71, OLD.id, 'D',
-    format('{"entity_type_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.entity_type_id,
-    OLD.feature_id,
-    OLD.is_required,
-    json_quote(OLD.configuration_schema),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 71, OLD.id, 'D',
+    json_object('entity_type_id', OLD.entity_type_id, 'feature_id', OLD.feature_id, 'is_required', OLD.is_required, 'configuration_schema', OLD.configuration_schema, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER entity_feature_direct_insert BEFORE INSERT ON entity_feature WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -3275,7 +2578,7 @@ END;
 
 CREATE TRIGGER entity_feature_audit_insert AFTER INSERT ON entity_feature BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|entity_feature|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|entity_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER entity_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON entity_feature BEGIN
@@ -3284,10 +2587,8 @@ CREATE TRIGGER entity_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cre
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|entity_feature|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER entity_feature_audit_update AFTER UPDATE ON entity_feature WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 72 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER entity_feature_audit_update AFTER UPDATE ON entity_feature WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 72 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'entity_id' AS name, OLD.entity_id AS old, NEW.entity_id AS new
@@ -3318,19 +2619,10 @@ END;
 
 CREATE TRIGGER entity_feature_audit_delete AFTER DELETE ON entity_feature BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 72, OLD.id, 'D',
-    format('{"entity_id":%s,"feature_id":%s,"is_required":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.entity_id,
-    OLD.feature_id,
-    OLD.is_required,
-    json_quote(OLD.configuration_schema),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('entity_id', OLD.entity_id, 'feature_id', OLD.feature_id, 'is_required', OLD.is_required, 'configuration_schema', OLD.configuration_schema, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER model_registry_direct_insert BEFORE INSERT ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER model_registry_direct_insert BEFORE INSERT ON model_registry WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|model_registry|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 73, id, NEW.id, NULL FROM model_registry
@@ -3341,8 +2633,8 @@ CREATE TRIGGER model_registry_direct_insert BEFORE INSERT ON model_registry WHEN
 END;
 
 CREATE TRIGGER model_registry_audit_insert AFTER INSERT ON model_registry BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|model_registry|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 73, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|model_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER model_registry_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON model_registry BEGIN
@@ -3351,24 +2643,15 @@ CREATE TRIGGER model_registry_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cre
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|model_registry|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER model_registry_audit_update AFTER UPDATE ON model_registry WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 73 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'provider' AS name, OLD.provider COLLATE BINARY AS old, NEW.provider AS new
-    UNION ALL SELECT 'model_id', OLD.model_id, NEW.model_id
-    UNION ALL SELECT 'model_name', OLD.model_name, NEW.model_name
-    UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE model_registry SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER model_registry_audit_update AFTER UPDATE ON model_registry BEGIN
+  INSERT INTO audit_change VALUES (73, NEW.id, '["provider","model_id","model_name","feature_id","status_id","updated_by"]', json_array(OLD.provider, OLD.model_id, OLD.model_name, OLD.feature_id, OLD.status_id, OLD.updated_by), json_array(NEW.provider, NEW.model_id, NEW.model_name, NEW.feature_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE model_registry SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 73 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER model_registry_direct_update BEFORE UPDATE ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER model_registry_direct_update BEFORE UPDATE ON model_registry WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|model_registry|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 73, id, NEW.id, NULL FROM model_registry
@@ -3378,26 +2661,17 @@ CREATE TRIGGER model_registry_direct_update BEFORE UPDATE ON model_registry WHEN
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER model_registry_direct_delete BEFORE DELETE ON model_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 73) BEGIN
+CREATE TRIGGER model_registry_direct_delete BEFORE DELETE ON model_registry WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 73) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|model_registry|id|referenced|Rows of consultation_generation refer to this row.') WHERE OLD.id IN (SELECT model_registry_id FROM consultation_generation);
 END;
 
 CREATE TRIGGER model_registry_audit_delete AFTER DELETE ON model_registry BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 73, OLD.id, 'D',
-    format('{"provider":%s,"model_id":%s,"model_name":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.provider),
-    json_quote(OLD.model_id),
-    json_quote(OLD.model_name),
-    OLD.feature_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 73, OLD.id, 'D',
+    json_object('provider', OLD.provider, 'model_id', OLD.model_id, 'model_name', OLD.model_name, 'feature_id', OLD.feature_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER component_registry_direct_insert BEFORE INSERT ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER component_registry_direct_insert BEFORE INSERT ON component_registry WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|component_registry|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 74, id, NEW.id, NULL FROM component_registry
@@ -3408,8 +2682,8 @@ CREATE TRIGGER component_registry_direct_insert BEFORE INSERT ON component_regis
 END;
 
 CREATE TRIGGER component_registry_audit_insert AFTER INSERT ON component_registry BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|component_registry|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 74, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|component_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER component_registry_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON component_registry BEGIN
@@ -3418,24 +2692,15 @@ CREATE TRIGGER component_registry_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|component_registry|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER component_registry_audit_update AFTER UPDATE ON component_registry WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 74 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE component_registry SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER component_registry_audit_update AFTER UPDATE ON component_registry BEGIN
+  INSERT INTO audit_change VALUES (74, NEW.id, '["code","name","description","feature_id","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.feature_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.feature_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE component_registry SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 74 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER component_registry_direct_update BEFORE UPDATE ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER component_registry_direct_update BEFORE UPDATE ON component_registry WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|component_registry|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 74, id, NEW.id, NULL FROM component_registry
@@ -3445,25 +2710,16 @@ CREATE TRIGGER component_registry_direct_update BEFORE UPDATE ON component_regis
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER component_registry_direct_delete BEFORE DELETE ON component_registry WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER component_registry_direct_delete BEFORE DELETE ON component_registry WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER component_registry_audit_delete AFTER DELETE ON component_registry BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 74, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.feature_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 74, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'feature_id', OLD.feature_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER configuration_type_direct_insert BEFORE INSERT ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER configuration_type_direct_insert BEFORE INSERT ON configuration_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 78, id, NEW.id, NULL FROM configuration_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code OR (is_default = 1) AND (ifnull(NEW.is_default, 0) = 1) AND is_default = ifnull(NEW.is_default, 0);
@@ -3473,8 +2729,7 @@ CREATE TRIGGER configuration_type_direct_insert BEFORE INSERT ON configuration_t
 END;
 
 CREATE TRIGGER configuration_type_audit_insert AFTER INSERT ON configuration_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|configuration_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 78, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER configuration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON configuration_type BEGIN
@@ -3483,30 +2738,15 @@ CREATE TRIGGER configuration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|configuration_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER configuration_type_audit_update AFTER UPDATE ON configuration_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 78 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'schema_definition', OLD.schema_definition, NEW.schema_definition
-    UNION ALL SELECT 'applies_to_system', OLD.applies_to_system, NEW.applies_to_system
-    UNION ALL SELECT 'applies_to_program', OLD.applies_to_program, NEW.applies_to_program
-    UNION ALL SELECT 'applies_to_producer', OLD.applies_to_producer, NEW.applies_to_producer
-    UNION ALL SELECT 'applies_to_entity', OLD.applies_to_entity, NEW.applies_to_entity
-    UNION ALL SELECT 'applies_to_user', OLD.applies_to_user, NEW.applies_to_user
-    UNION ALL SELECT 'is_default', OLD.is_default, NEW.is_default
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE configuration_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER configuration_type_audit_update AFTER UPDATE ON configuration_type BEGIN
+  INSERT INTO audit_change VALUES (78, NEW.id, '["code","name","description","schema_definition","applies_to_system","applies_to_program","applies_to_producer","applies_to_entity","applies_to_user","is_default","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.schema_definition, OLD.applies_to_system, OLD.applies_to_program, OLD.applies_to_producer, OLD.applies_to_entity, OLD.applies_to_user, OLD.is_default, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.schema_definition, NEW.applies_to_system, NEW.applies_to_program, NEW.applies_to_producer, NEW.applies_to_entity, NEW.applies_to_user, NEW.is_default, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE configuration_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 78 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER configuration_type_direct_update BEFORE UPDATE ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER configuration_type_direct_update BEFORE UPDATE ON configuration_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 78, id, NEW.id, NULL FROM configuration_type
     WHERE (code COLLATE NOCASE = NEW.code OR (is_default = 1) AND (ifnull(NEW.is_default, 0) = 1) AND is_default = ifnull(NEW.is_default, 0)) AND id IS NOT OLD.id;
@@ -3515,29 +2755,14 @@ CREATE TRIGGER configuration_type_direct_update BEFORE UPDATE ON configuration_t
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER configuration_type_direct_delete BEFORE DELETE ON configuration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 78) BEGIN
+CREATE TRIGGER configuration_type_direct_delete BEFORE DELETE ON configuration_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 78) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|configuration_type|id|referenced|Rows of configuration refer to this row.') WHERE OLD.id IN (SELECT configuration_type_id FROM configuration);
 END;
 
 CREATE TRIGGER configuration_type_audit_delete AFTER DELETE ON configuration_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 78, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"schema_definition":%s,"applies_to_system":%s,"applies_to_program":%s,"applies_to_producer":%s,"applies_to_entity":%s,"applies_to_user":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    json_quote(OLD.schema_definition),
-    OLD.applies_to_system,
-    OLD.applies_to_program,
-    OLD.applies_to_producer,
-    OLD.applies_to_entity,
-    OLD.applies_to_user,
-    OLD.is_default,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 78, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'schema_definition', OLD.schema_definition, 'applies_to_system', OLD.applies_to_system, 'applies_to_program', OLD.applies_to_program, 'applies_to_producer', OLD.applies_to_producer, 'applies_to_entity', OLD.applies_to_entity, 'applies_to_user', OLD.applies_to_user, 'is_default', OLD.is_default, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER configuration_direct_insert BEFORE INSERT ON configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -3554,7 +2779,8 @@ END;
 
 CREATE TRIGGER configuration_audit_insert AFTER INSERT ON configuration BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|configuration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM configuration_type WHERE id = NEW.configuration_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|retired|This configuration_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM scope_type WHERE id = NEW.scope_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|configuration|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON configuration BEGIN
@@ -3563,10 +2789,8 @@ CREATE TRIGGER configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|configuration|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER configuration_audit_update AFTER UPDATE ON configuration WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 79 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER configuration_audit_update AFTER UPDATE ON configuration WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 79 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'configuration_type_id' AS name, OLD.configuration_type_id AS old, NEW.configuration_type_id AS new
@@ -3604,22 +2828,10 @@ END;
 
 CREATE TRIGGER configuration_audit_delete AFTER DELETE ON configuration BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 79, OLD.id, 'D',
-    format('{"configuration_type_id":%s,"scope_type_id":%s,"scope_id":%s,"organization_id":%s,"config_data":%s,"config_metadata":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.configuration_type_id,
-    OLD.scope_type_id,
-    ifnull(OLD.scope_id, 'null'),
-    ifnull(OLD.organization_id, 'null'),
-    json_quote(OLD.config_data),
-    json_quote(OLD.config_metadata),
-    OLD.version,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('configuration_type_id', OLD.configuration_type_id, 'scope_type_id', OLD.scope_type_id, 'scope_id', OLD.scope_id, 'organization_id', OLD.organization_id, 'config_data', OLD.config_data, 'config_metadata', OLD.config_metadata, 'version', OLD.version, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER communication_channel_direct_insert BEFORE INSERT ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_channel_direct_insert BEFORE INSERT ON communication_channel WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 51, id, NEW.id, NULL FROM communication_channel
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -3629,8 +2841,7 @@ CREATE TRIGGER communication_channel_direct_insert BEFORE INSERT ON communicatio
 END;
 
 CREATE TRIGGER communication_channel_audit_insert AFTER INSERT ON communication_channel BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|communication_channel|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 51, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER communication_channel_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_channel BEGIN
@@ -3639,25 +2850,15 @@ CREATE TRIGGER communication_channel_kept BEFORE UPDATE OF id, rowid, oid, _rowi
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_channel|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER communication_channel_audit_update AFTER UPDATE ON communication_channel WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 51 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'is_real_time', OLD.is_real_time, NEW.is_real_time
-    UNION ALL SELECT 'requires_authentication', OLD.requires_authentication, NEW.requires_authentication
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE communication_channel SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER communication_channel_audit_update AFTER UPDATE ON communication_channel BEGIN
+  INSERT INTO audit_change VALUES (51, NEW.id, '["code","name","description","is_real_time","requires_authentication","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.is_real_time, OLD.requires_authentication, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.is_real_time, NEW.requires_authentication, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE communication_channel SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 51 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER communication_channel_direct_update BEFORE UPDATE ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_channel_direct_update BEFORE UPDATE ON communication_channel WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 51, id, NEW.id, NULL FROM communication_channel
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -3666,28 +2867,18 @@ CREATE TRIGGER communication_channel_direct_update BEFORE UPDATE ON communicatio
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER communication_channel_direct_delete BEFORE DELETE ON communication_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 51) BEGIN
+CREATE TRIGGER communication_channel_direct_delete BEFORE DELETE ON communication_channel WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 51) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|communication_channel|id|referenced|Rows of communication_type_channel or communication refer to this row.') WHERE OLD.id IN (SELECT channel_id FROM communication_type_channel)
   OR OLD.id IN (SELECT channel_id FROM communication);
 END;
 
 CREATE TRIGGER communication_channel_audit_delete AFTER DELETE ON communication_channel BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 51, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_real_time":%s,"requires_authentication":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.is_real_time,
-    OLD.requires_authentication,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 51, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'is_real_time', OLD.is_real_time, 'requires_authentication', OLD.requires_authentication, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER communication_status_direct_insert BEFORE INSERT ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_status_direct_insert BEFORE INSERT ON communication_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 52, id, NEW.id, NULL FROM communication_status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -3697,8 +2888,7 @@ CREATE TRIGGER communication_status_direct_insert BEFORE INSERT ON communication
 END;
 
 CREATE TRIGGER communication_status_audit_insert AFTER INSERT ON communication_status BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|communication_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 52, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER communication_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_status BEGIN
@@ -3707,25 +2897,15 @@ CREATE TRIGGER communication_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_status|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER communication_status_audit_update AFTER UPDATE ON communication_status WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 52 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'is_final_state', OLD.is_final_state, NEW.is_final_state
-    UNION ALL SELECT 'is_error_state', OLD.is_error_state, NEW.is_error_state
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE communication_status SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER communication_status_audit_update AFTER UPDATE ON communication_status BEGIN
+  INSERT INTO audit_change VALUES (52, NEW.id, '["code","name","description","is_final_state","is_error_state","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.is_final_state, OLD.is_error_state, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.is_final_state, NEW.is_error_state, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE communication_status SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 52 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER communication_status_direct_update BEFORE UPDATE ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_status_direct_update BEFORE UPDATE ON communication_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 52, id, NEW.id, NULL FROM communication_status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -3734,27 +2914,17 @@ CREATE TRIGGER communication_status_direct_update BEFORE UPDATE ON communication
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER communication_status_direct_delete BEFORE DELETE ON communication_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 52) BEGIN
+CREATE TRIGGER communication_status_direct_delete BEFORE DELETE ON communication_status WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 52) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|communication_status|id|referenced|Rows of communication refer to this row.') WHERE OLD.id IN (SELECT communication_status_id FROM communication);
 END;
 
 CREATE TRIGGER communication_status_audit_delete AFTER DELETE ON communication_status BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 52, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"is_error_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.is_final_state,
-    OLD.is_error_state,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 52, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'is_final_state', OLD.is_final_state, 'is_error_state', OLD.is_error_state, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER business_context_type_direct_insert BEFORE INSERT ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER business_context_type_direct_insert BEFORE INSERT ON business_context_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 53, id, NEW.id, NULL FROM business_context_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -3764,8 +2934,7 @@ CREATE TRIGGER business_context_type_direct_insert BEFORE INSERT ON business_con
 END;
 
 CREATE TRIGGER business_context_type_audit_insert AFTER INSERT ON business_context_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|business_context_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 53, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER business_context_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON business_context_type BEGIN
@@ -3774,24 +2943,15 @@ CREATE TRIGGER business_context_type_kept BEFORE UPDATE OF id, rowid, oid, _rowi
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|business_context_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER business_context_type_audit_update AFTER UPDATE ON business_context_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 53 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'table_name', OLD.table_name, NEW.table_name
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE business_context_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER business_context_type_audit_update AFTER UPDATE ON business_context_type BEGIN
+  INSERT INTO audit_change VALUES (53, NEW.id, '["code","name","description","table_name","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.table_name, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.table_name, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE business_context_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 53 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER business_context_type_direct_update BEFORE UPDATE ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER business_context_type_direct_update BEFORE UPDATE ON business_context_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 53, id, NEW.id, NULL FROM business_context_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -3800,27 +2960,18 @@ CREATE TRIGGER business_context_type_direct_update BEFORE UPDATE ON business_con
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER business_context_type_direct_delete BEFORE DELETE ON business_context_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 53) BEGIN
+CREATE TRIGGER business_context_type_direct_delete BEFORE DELETE ON business_context_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 53) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|business_context_type|id|referenced|Rows of communication or communication_business_context refer to this row.') WHERE OLD.id IN (SELECT business_context_type_id FROM communication)
   OR OLD.id IN (SELECT context_type_id FROM communication_business_context);
 END;
 
 CREATE TRIGGER business_context_type_audit_delete AFTER DELETE ON business_context_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 53, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"table_name":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    json_quote(OLD.table_name),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 53, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'table_name', OLD.table_name, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER communication_type_direct_insert BEFORE INSERT ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_type_direct_insert BEFORE INSERT ON communication_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 54, id, NEW.id, NULL FROM communication_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -3830,8 +2981,7 @@ CREATE TRIGGER communication_type_direct_insert BEFORE INSERT ON communication_t
 END;
 
 CREATE TRIGGER communication_type_audit_insert AFTER INSERT ON communication_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|communication_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 54, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER communication_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_type BEGIN
@@ -3840,26 +2990,15 @@ CREATE TRIGGER communication_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER communication_type_audit_update AFTER UPDATE ON communication_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 54 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'request_schema', OLD.request_schema, NEW.request_schema
-    UNION ALL SELECT 'response_schema', OLD.response_schema, NEW.response_schema
-    UNION ALL SELECT 'metadata_schema', OLD.metadata_schema, NEW.metadata_schema
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE communication_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER communication_type_audit_update AFTER UPDATE ON communication_type BEGIN
+  INSERT INTO audit_change VALUES (54, NEW.id, '["code","name","description","request_schema","response_schema","metadata_schema","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.request_schema, OLD.response_schema, OLD.metadata_schema, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.request_schema, NEW.response_schema, NEW.metadata_schema, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE communication_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 54 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER communication_type_direct_update BEFORE UPDATE ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_type_direct_update BEFORE UPDATE ON communication_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 54, id, NEW.id, NULL FROM communication_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -3868,29 +3007,18 @@ CREATE TRIGGER communication_type_direct_update BEFORE UPDATE ON communication_t
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER communication_type_direct_delete BEFORE DELETE ON communication_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 54) BEGIN
+CREATE TRIGGER communication_type_direct_delete BEFORE DELETE ON communication_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 54) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|communication_type|id|referenced|Rows of communication_type_channel or communication refer to this row.') WHERE OLD.id IN (SELECT communication_type_id FROM communication_type_channel)
   OR OLD.id IN (SELECT communication_type_id FROM communication);
 END;
 
 CREATE TRIGGER communication_type_audit_delete AFTER DELETE ON communication_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 54, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"request_schema":%s,"response_schema":%s,"metadata_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    json_quote(OLD.request_schema),
-    json_quote(OLD.response_schema),
-    json_quote(OLD.metadata_schema),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 54, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'request_schema', OLD.request_schema, 'response_schema', OLD.response_schema, 'metadata_schema', OLD.metadata_schema, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER communication_type_channel_direct_insert BEFORE INSERT ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_type_channel_direct_insert BEFORE INSERT ON communication_type_channel WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.communication_type_id NOT IN (SELECT id FROM communication_type) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|reference|There is no communication_type with this communication_type_id.')
     WHEN NEW.channel_id NOT IN (SELECT id FROM communication_channel) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|reference|There is no communication_channel with this channel_id.') END;
@@ -3902,8 +3030,9 @@ CREATE TRIGGER communication_type_channel_direct_insert BEFORE INSERT ON communi
 END;
 
 CREATE TRIGGER communication_type_channel_audit_insert AFTER INSERT ON communication_type_channel BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|communication_type_channel|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 55, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_type WHERE id = NEW.communication_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_channel WHERE id = NEW.channel_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER communication_type_channel_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_type_channel BEGIN
@@ -3912,24 +3041,15 @@ CREATE TRIGGER communication_type_channel_kept BEFORE UPDATE OF id, rowid, oid, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_type_channel|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER communication_type_channel_audit_update AFTER UPDATE ON communication_type_channel WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 55 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'communication_type_id' AS name, OLD.communication_type_id AS old, NEW.communication_type_id AS new
-    UNION ALL SELECT 'channel_id', OLD.channel_id, NEW.channel_id
-    UNION ALL SELECT 'is_default', OLD.is_default, NEW.is_default
-    UNION ALL SELECT 'configuration_schema', OLD.configuration_schema, NEW.configuration_schema
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE communication_type_channel SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER communication_type_channel_audit_update AFTER UPDATE ON communication_type_channel BEGIN
+  INSERT INTO audit_change VALUES (55, NEW.id, '["communication_type_id","channel_id","is_default","configuration_schema","status_id","updated_by"]', json_array(OLD.communication_type_id, OLD.channel_id, OLD.is_default, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.communication_type_id, NEW.channel_id, NEW.is_default, NEW.configuration_schema, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE communication_type_channel SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 55 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER communication_type_channel_direct_update BEFORE UPDATE ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_type_channel_direct_update BEFORE UPDATE ON communication_type_channel WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.communication_type_id, OLD.communication_type_id) NOT IN (SELECT id FROM communication_type) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|reference|There is no communication_type with this communication_type_id.')
     WHEN nullif(NEW.channel_id, OLD.channel_id) NOT IN (SELECT id FROM communication_channel) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|reference|There is no communication_channel with this channel_id.') END;
@@ -3940,22 +3060,13 @@ CREATE TRIGGER communication_type_channel_direct_update BEFORE UPDATE ON communi
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER communication_type_channel_direct_delete BEFORE DELETE ON communication_type_channel WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER communication_type_channel_direct_delete BEFORE DELETE ON communication_type_channel WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER communication_type_channel_audit_delete AFTER DELETE ON communication_type_channel BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 55, OLD.id, 'D',
-    format('{"communication_type_id":%s,"channel_id":%s,"is_default":%s,"configuration_schema":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.communication_type_id,
-    OLD.channel_id,
-    OLD.is_default,
-    json_quote(OLD.configuration_schema),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 55, OLD.id, 'D',
+    json_object('communication_type_id', OLD.communication_type_id, 'channel_id', OLD.channel_id, 'is_default', OLD.is_default, 'configuration_schema', OLD.configuration_schema, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER communication_direct_insert BEFORE INSERT ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -3977,7 +3088,13 @@ END;
 
 CREATE TRIGGER communication_audit_insert AFTER INSERT ON communication BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|communication|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_type WHERE id = NEW.communication_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_reference_type WHERE id = NEW.source_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|source_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_reference_type WHERE id = NEW.target_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|target_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_channel WHERE id = NEW.channel_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_direction WHERE id = NEW.direction_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM business_context_type WHERE id = NEW.business_context_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|business_context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_status WHERE id = NEW.communication_status_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|communication_status_id|retired|This communication_status is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER communication_direct_inserted AFTER INSERT ON communication WHEN (NEW.parent_communication_id NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -3990,10 +3107,8 @@ CREATE TRIGGER communication_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER communication_audit_update AFTER UPDATE ON communication WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 56 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER communication_audit_update AFTER UPDATE ON communication WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 56 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
@@ -4055,35 +3170,7 @@ END;
 
 CREATE TRIGGER communication_audit_delete AFTER DELETE ON communication BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 56, OLD.id, 'D',
-    format('{"uuid":%s,"organization_id":%s,"communication_type_id":%s,"source_type_id":%s,"source_id":%s,"target_type_id":%s,"target_id":%s,"channel_id":%s,"direction_id":%s,"business_context_type_id":%s,"business_context_id":%s,"request_data":%s,"response_data":%s,"metadata":%s,"communication_status_id":%s,"error_message":%s,"retry_count":%s,"scheduled_at":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"idempotency_key":%s,"parent_communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.uuid),
-    OLD.organization_id,
-    OLD.communication_type_id,
-    OLD.source_type_id,
-    OLD.source_id,
-    OLD.target_type_id,
-    OLD.target_id,
-    OLD.channel_id,
-    OLD.direction_id,
-    ifnull(OLD.business_context_type_id, 'null'),
-    ifnull(OLD.business_context_id, 'null'),
-    json_quote(OLD.request_data),
-    json_quote(OLD.response_data),
-    json_quote(OLD.metadata),
-    OLD.communication_status_id,
-    json_quote(OLD.error_message),
-    OLD.retry_count,
-    json_quote(OLD.scheduled_at),
-    json_quote(OLD.started_at),
-    json_quote(OLD.completed_at),
-    json_quote(OLD.correlation_id),
-    json_quote(OLD.idempotency_key),
-    ifnull(OLD.parent_communication_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('uuid', OLD.uuid, 'organization_id', OLD.organization_id, 'communication_type_id', OLD.communication_type_id, 'source_type_id', OLD.source_type_id, 'source_id', OLD.source_id, 'target_type_id', OLD.target_type_id, 'target_id', OLD.target_id, 'channel_id', OLD.channel_id, 'direction_id', OLD.direction_id, 'business_context_type_id', OLD.business_context_type_id, 'business_context_id', OLD.business_context_id, 'request_data', OLD.request_data, 'response_data', OLD.response_data, 'metadata', OLD.metadata, 'communication_status_id', OLD.communication_status_id, 'error_message', OLD.error_message, 'retry_count', OLD.retry_count, 'scheduled_at', OLD.scheduled_at, 'started_at', OLD.started_at, 'completed_at', OLD.completed_at, 'correlation_id', OLD.correlation_id, 'idempotency_key', OLD.idempotency_key, 'parent_communication_id', OLD.parent_communication_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER communication_business_context_direct_insert BEFORE INSERT ON communication_business_context WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -4100,7 +3187,8 @@ END;
 
 CREATE TRIGGER communication_business_context_audit_insert AFTER INSERT ON communication_business_context BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|communication_business_context|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM business_context_type WHERE id = NEW.context_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM relationship_type WHERE id = NEW.relationship_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|retired|This relationship_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER communication_business_context_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON communication_business_context BEGIN
@@ -4109,10 +3197,8 @@ CREATE TRIGGER communication_business_context_kept BEFORE UPDATE OF id, rowid, o
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|communication_business_context|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER communication_business_context_audit_update AFTER UPDATE ON communication_business_context WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 57 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER communication_business_context_audit_update AFTER UPDATE ON communication_business_context WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 57 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'communication_id' AS name, OLD.communication_id AS old, NEW.communication_id AS new
@@ -4144,19 +3230,10 @@ END;
 
 CREATE TRIGGER communication_business_context_audit_delete AFTER DELETE ON communication_business_context BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 57, OLD.id, 'D',
-    format('{"communication_id":%s,"context_type_id":%s,"context_id":%s,"relationship_type_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.communication_id,
-    OLD.context_type_id,
-    OLD.context_id,
-    OLD.relationship_type_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('communication_id', OLD.communication_id, 'context_type_id', OLD.context_type_id, 'context_id', OLD.context_id, 'relationship_type_id', OLD.relationship_type_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_type_direct_insert BEFORE INSERT ON integration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_type_direct_insert BEFORE INSERT ON integration_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.feature_id NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|integration_type|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 30, id, NEW.id, NULL FROM integration_type
@@ -4167,8 +3244,8 @@ CREATE TRIGGER integration_type_direct_insert BEFORE INSERT ON integration_type 
 END;
 
 CREATE TRIGGER integration_type_audit_insert AFTER INSERT ON integration_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 30, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_type|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_type BEGIN
@@ -4177,25 +3254,15 @@ CREATE TRIGGER integration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, c
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_type_audit_update AFTER UPDATE ON integration_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 30 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
-    UNION ALL SELECT 'is_default', OLD.is_default, NEW.is_default
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_type_audit_update AFTER UPDATE ON integration_type BEGIN
+  INSERT INTO audit_change VALUES (30, NEW.id, '["code","name","description","feature_id","is_default","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.feature_id, OLD.is_default, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.feature_id, NEW.is_default, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 30 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_type_direct_update BEFORE UPDATE ON integration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_type_direct_update BEFORE UPDATE ON integration_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.feature_id, OLD.feature_id) NOT IN (SELECT id FROM feature) THEN RAISE(ABORT, 'EK|integration_type|feature_id|reference|There is no feature with this feature_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 30, id, NEW.id, NULL FROM integration_type
@@ -4205,7 +3272,7 @@ CREATE TRIGGER integration_type_direct_update BEFORE UPDATE ON integration_type 
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_type_direct_delete BEFORE DELETE ON integration_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 30) BEGIN
+CREATE TRIGGER integration_type_direct_delete BEFORE DELETE ON integration_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 30) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|integration_type|id|referenced|Rows of map_integration_configuration, integration or integration_template refer to this row.') WHERE OLD.id IN (SELECT integration_type_id FROM map_integration_configuration)
   OR OLD.id IN (SELECT integration_type_id FROM integration)
@@ -4213,21 +3280,11 @@ CREATE TRIGGER integration_type_direct_delete BEFORE DELETE ON integration_type 
 END;
 
 CREATE TRIGGER integration_type_audit_delete AFTER DELETE ON integration_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 30, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"feature_id":%s,"is_default":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.feature_id,
-    OLD.is_default,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 30, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'feature_id', OLD.feature_id, 'is_default', OLD.is_default, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER map_integration_configuration_direct_insert BEFORE INSERT ON map_integration_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER map_integration_configuration_direct_insert BEFORE INSERT ON map_integration_configuration WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.program_id NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|map_integration_configuration|program_id|reference|There is no program with this program_id.')
     WHEN NEW.integration_type_id NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
@@ -4240,8 +3297,8 @@ CREATE TRIGGER map_integration_configuration_direct_insert BEFORE INSERT ON map_
 END;
 
 CREATE TRIGGER map_integration_configuration_audit_insert AFTER INSERT ON map_integration_configuration BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|map_integration_configuration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 97, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM integration_type WHERE id = NEW.integration_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER map_integration_configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON map_integration_configuration BEGIN
@@ -4250,23 +3307,15 @@ CREATE TRIGGER map_integration_configuration_kept BEFORE UPDATE OF id, rowid, oi
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|map_integration_configuration|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER map_integration_configuration_audit_update AFTER UPDATE ON map_integration_configuration WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 97 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'program_id' AS name, OLD.program_id AS old, NEW.program_id AS new
-    UNION ALL SELECT 'integration_type_id', OLD.integration_type_id, NEW.integration_type_id
-    UNION ALL SELECT 'configuration_id', OLD.configuration_id, NEW.configuration_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE map_integration_configuration SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER map_integration_configuration_audit_update AFTER UPDATE ON map_integration_configuration BEGIN
+  INSERT INTO audit_change VALUES (97, NEW.id, '["program_id","integration_type_id","configuration_id","status_id","updated_by"]', json_array(OLD.program_id, OLD.integration_type_id, OLD.configuration_id, OLD.status_id, OLD.updated_by), json_array(NEW.program_id, NEW.integration_type_id, NEW.configuration_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE map_integration_configuration SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 97 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER map_integration_configuration_direct_update BEFORE UPDATE ON map_integration_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER map_integration_configuration_direct_update BEFORE UPDATE ON map_integration_configuration WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.program_id, OLD.program_id) NOT IN (SELECT id FROM program) THEN RAISE(ABORT, 'EK|map_integration_configuration|program_id|reference|There is no program with this program_id.')
     WHEN nullif(NEW.integration_type_id, OLD.integration_type_id) NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
@@ -4278,24 +3327,16 @@ CREATE TRIGGER map_integration_configuration_direct_update BEFORE UPDATE ON map_
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER map_integration_configuration_direct_delete BEFORE DELETE ON map_integration_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER map_integration_configuration_direct_delete BEFORE DELETE ON map_integration_configuration WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER map_integration_configuration_audit_delete AFTER DELETE ON map_integration_configuration BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 97, OLD.id, 'D',
-    format('{"program_id":%s,"integration_type_id":%s,"configuration_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.program_id,
-    OLD.integration_type_id,
-    OLD.configuration_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 97, OLD.id, 'D',
+    json_object('program_id', OLD.program_id, 'integration_type_id', OLD.integration_type_id, 'configuration_id', OLD.configuration_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER template_category_direct_insert BEFORE INSERT ON template_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER template_category_direct_insert BEFORE INSERT ON template_category WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 31, id, NEW.id, NULL FROM template_category
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -4305,8 +3346,7 @@ CREATE TRIGGER template_category_direct_insert BEFORE INSERT ON template_categor
 END;
 
 CREATE TRIGGER template_category_audit_insert AFTER INSERT ON template_category BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|template_category|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 31, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER template_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON template_category BEGIN
@@ -4315,23 +3355,15 @@ CREATE TRIGGER template_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|template_category|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER template_category_audit_update AFTER UPDATE ON template_category WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 31 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE template_category SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER template_category_audit_update AFTER UPDATE ON template_category BEGIN
+  INSERT INTO audit_change VALUES (31, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE template_category SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 31 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER template_category_direct_update BEFORE UPDATE ON template_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER template_category_direct_update BEFORE UPDATE ON template_category WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 31, id, NEW.id, NULL FROM template_category
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -4340,25 +3372,17 @@ CREATE TRIGGER template_category_direct_update BEFORE UPDATE ON template_categor
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER template_category_direct_delete BEFORE DELETE ON template_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 31) BEGIN
+CREATE TRIGGER template_category_direct_delete BEFORE DELETE ON template_category WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 31) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|template_category|id|referenced|Rows of integration_template refer to this row.') WHERE OLD.id IN (SELECT template_category_id FROM integration_template);
 END;
 
 CREATE TRIGGER template_category_audit_delete AFTER DELETE ON template_category BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 31, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 31, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_direct_insert BEFORE INSERT ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_direct_insert BEFORE INSERT ON integration WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_type_id NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|integration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration|organization_id|reference|There is no organization with this organization_id.')
@@ -4371,8 +3395,8 @@ CREATE TRIGGER integration_direct_insert BEFORE INSERT ON integration WHEN (SELE
 END;
 
 CREATE TRIGGER integration_audit_insert AFTER INSERT ON integration BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 32, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM integration_type WHERE id = NEW.integration_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|integration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration BEGIN
@@ -4381,28 +3405,15 @@ CREATE TRIGGER integration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, create
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_audit_update AFTER UPDATE ON integration WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 32 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'integration_name' AS name, OLD.integration_name COLLATE BINARY AS old, NEW.integration_name AS new
-    UNION ALL SELECT 'integration_type_id', OLD.integration_type_id, NEW.integration_type_id
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'entity_id', OLD.entity_id, NEW.entity_id
-    UNION ALL SELECT 'connection_config', OLD.connection_config, NEW.connection_config
-    UNION ALL SELECT 'health_status', OLD.health_status, NEW.health_status
-    UNION ALL SELECT 'last_health_check_at', OLD.last_health_check_at, NEW.last_health_check_at
-    UNION ALL SELECT 'version', OLD.version, NEW.version
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_audit_update AFTER UPDATE ON integration BEGIN
+  INSERT INTO audit_change VALUES (32, NEW.id, '["integration_name","integration_type_id","organization_id","entity_id","connection_config","health_status","last_health_check_at","version","status_id","updated_by"]', json_array(OLD.integration_name, OLD.integration_type_id, OLD.organization_id, OLD.entity_id, OLD.connection_config, OLD.health_status, OLD.last_health_check_at, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.integration_name, NEW.integration_type_id, NEW.organization_id, NEW.entity_id, NEW.connection_config, NEW.health_status, NEW.last_health_check_at, NEW.version, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 32 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_direct_update BEFORE UPDATE ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_direct_update BEFORE UPDATE ON integration WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_type_id, OLD.integration_type_id) NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|integration|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration|organization_id|reference|There is no organization with this organization_id.')
@@ -4414,7 +3425,7 @@ CREATE TRIGGER integration_direct_update BEFORE UPDATE ON integration WHEN (SELE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 32) BEGIN
+CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 32) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|integration|id|referenced|Rows of other tables refer to this row.') WHERE OLD.id IN (SELECT integration_id FROM integration_credential)
   OR OLD.id IN (SELECT integration_id FROM integration_pipeline_definition)
@@ -4431,21 +3442,8 @@ CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELE
 END;
 
 CREATE TRIGGER integration_audit_delete AFTER DELETE ON integration BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 32, OLD.id, 'D',
-    format('{"integration_name":%s,"integration_type_id":%s,"organization_id":%s,"entity_id":%s,"connection_config":%s,"health_status":%s,"last_health_check_at":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.integration_name),
-    OLD.integration_type_id,
-    ifnull(OLD.organization_id, 'null'),
-    ifnull(OLD.entity_id, 'null'),
-    json_quote(OLD.connection_config),
-    json_quote(OLD.health_status),
-    json_quote(OLD.last_health_check_at),
-    OLD.version,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 32, OLD.id, 'D',
+    json_object('integration_name', OLD.integration_name, 'integration_type_id', OLD.integration_type_id, 'organization_id', OLD.organization_id, 'entity_id', OLD.entity_id, 'connection_config', OLD.connection_config, 'health_status', OLD.health_status, 'last_health_check_at', OLD.last_health_check_at, 'version', OLD.version, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_credential_direct_insert BEFORE INSERT ON integration_credential WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -4462,7 +3460,7 @@ END;
 
 CREATE TRIGGER integration_credential_audit_insert AFTER INSERT ON integration_credential BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 33, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_credential|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM environment WHERE id = NEW.environment_id), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_credential|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_credential_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_credential BEGIN
@@ -4471,10 +3469,8 @@ CREATE TRIGGER integration_credential_kept BEFORE UPDATE OF id, rowid, oid, _row
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_credential|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_credential_audit_update AFTER UPDATE ON integration_credential WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 33 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER integration_credential_audit_update AFTER UPDATE ON integration_credential WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 33 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 33, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('value_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('value_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
@@ -4526,7 +3522,7 @@ CREATE TRIGGER integration_credential_audit_delete AFTER DELETE ON integration_c
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_mapping WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_mapping|integration_id|reference|There is no integration with this integration_id.')
     WHEN ifnull(NEW.communication_direction_id, 1) NOT IN (SELECT id FROM communication_direction) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|reference|There is no communication_direction with this communication_direction_id.')
@@ -4539,8 +3535,8 @@ CREATE TRIGGER integration_mapping_direct_insert BEFORE INSERT ON integration_ma
 END;
 
 CREATE TRIGGER integration_mapping_audit_insert AFTER INSERT ON integration_mapping BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_mapping|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 34, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_direction WHERE id = NEW.communication_direction_id), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_mapping_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_mapping BEGIN
@@ -4549,11 +3545,9 @@ CREATE TRIGGER integration_mapping_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_mapping|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapping WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 34 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, NEW.id, 'U', (
+CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapping WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 34 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 34, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
     UNION ALL SELECT 'mapping_name', OLD.mapping_name, NEW.mapping_name
@@ -4580,7 +3574,7 @@ CREATE TRIGGER integration_mapping_audit_update AFTER UPDATE ON integration_mapp
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER integration_mapping_direct_update BEFORE UPDATE ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_mapping_direct_update BEFORE UPDATE ON integration_mapping WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_mapping|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.communication_direction_id, OLD.communication_direction_id) NOT IN (SELECT id FROM communication_direction) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|reference|There is no communication_direction with this communication_direction_id.')
@@ -4592,14 +3586,14 @@ CREATE TRIGGER integration_mapping_direct_update BEFORE UPDATE ON integration_ma
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_mapping_direct_delete BEFORE DELETE ON integration_mapping WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 34) BEGIN
+CREATE TRIGGER integration_mapping_direct_delete BEFORE DELETE ON integration_mapping WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 34) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|integration_mapping|id|referenced|Rows of approval refer to this row.') WHERE OLD.id IN (SELECT mapping_id FROM approval);
   DELETE FROM integration_mapping_test WHERE mapping_id = OLD.id;
 END;
 
 CREATE TRIGGER integration_mapping_audit_delete AFTER DELETE ON integration_mapping BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 34, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 34, OLD.id, 'D',
     format('{"integration_id":%s,"mapping_name":%s,"mapping_type":%s,"source_path":%s,"target_path":%s,"source_data_type":%s,"target_data_type":%s,"is_required":%s,"default_value":%s,"transformation_rules":%s,"validation_rules":%s,"communication_direction_id":%s,"error_handling":%s,"mapping_notes":%s,"change_reason":%s,"test_coverage":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.integration_id,
     json_quote(OLD.mapping_name),
@@ -4626,7 +3620,7 @@ CREATE TRIGGER integration_mapping_audit_delete AFTER DELETE ON integration_mapp
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER integration_mapping_test_direct_insert BEFORE INSERT ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_mapping_test_direct_insert BEFORE INSERT ON integration_mapping_test WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.mapping_id NOT IN (SELECT id FROM integration_mapping) THEN RAISE(ABORT, 'EK|integration_mapping_test|mapping_id|reference|There is no integration_mapping with this mapping_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_mapping_test|organization_id|reference|There is no organization with this organization_id.') END;
@@ -4638,8 +3632,7 @@ CREATE TRIGGER integration_mapping_test_direct_insert BEFORE INSERT ON integrati
 END;
 
 CREATE TRIGGER integration_mapping_test_audit_insert AFTER INSERT ON integration_mapping_test BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_mapping_test|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 80, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_mapping_test_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_mapping_test BEGIN
@@ -4648,31 +3641,15 @@ CREATE TRIGGER integration_mapping_test_kept BEFORE UPDATE OF id, rowid, oid, _r
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_mapping_test|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_mapping_test_audit_update AFTER UPDATE ON integration_mapping_test WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 80 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'mapping_id' AS name, OLD.mapping_id AS old, NEW.mapping_id AS new
-    UNION ALL SELECT 'test_name', OLD.test_name, NEW.test_name
-    UNION ALL SELECT 'test_type', OLD.test_type, NEW.test_type
-    UNION ALL SELECT 'input_data', OLD.input_data, NEW.input_data
-    UNION ALL SELECT 'expected_output', OLD.expected_output, NEW.expected_output
-    UNION ALL SELECT 'test_status', OLD.test_status, NEW.test_status
-    UNION ALL SELECT 'actual_output', OLD.actual_output, NEW.actual_output
-    UNION ALL SELECT 'execution_time_ms', OLD.execution_time_ms, NEW.execution_time_ms
-    UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
-    UNION ALL SELECT 'last_run_at', OLD.last_run_at, NEW.last_run_at
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_mapping_test SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_mapping_test_audit_update AFTER UPDATE ON integration_mapping_test BEGIN
+  INSERT INTO audit_change VALUES (80, NEW.id, '["mapping_id","test_name","test_type","input_data","expected_output","test_status","actual_output","execution_time_ms","error_message","last_run_at","organization_id","status_id","updated_by"]', json_array(OLD.mapping_id, OLD.test_name, OLD.test_type, OLD.input_data, OLD.expected_output, OLD.test_status, OLD.actual_output, OLD.execution_time_ms, OLD.error_message, OLD.last_run_at, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.mapping_id, NEW.test_name, NEW.test_type, NEW.input_data, NEW.expected_output, NEW.test_status, NEW.actual_output, NEW.execution_time_ms, NEW.error_message, NEW.last_run_at, NEW.organization_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_mapping_test SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 80 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_mapping_test_direct_update BEFORE UPDATE ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_mapping_test_direct_update BEFORE UPDATE ON integration_mapping_test WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.mapping_id, OLD.mapping_id) NOT IN (SELECT id FROM integration_mapping) THEN RAISE(ABORT, 'EK|integration_mapping_test|mapping_id|reference|There is no integration_mapping with this mapping_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_mapping_test|organization_id|reference|There is no organization with this organization_id.') END;
@@ -4683,32 +3660,16 @@ CREATE TRIGGER integration_mapping_test_direct_update BEFORE UPDATE ON integrati
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_mapping_test_direct_delete BEFORE DELETE ON integration_mapping_test WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_mapping_test_direct_delete BEFORE DELETE ON integration_mapping_test WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER integration_mapping_test_audit_delete AFTER DELETE ON integration_mapping_test BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 80, OLD.id, 'D',
-    format('{"mapping_id":%s,"test_name":%s,"test_type":%s,"input_data":%s,"expected_output":%s,"test_status":%s,"actual_output":%s,"execution_time_ms":%s,"error_message":%s,"last_run_at":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.mapping_id,
-    json_quote(OLD.test_name),
-    json_quote(OLD.test_type),
-    json_quote(OLD.input_data),
-    json_quote(OLD.expected_output),
-    json_quote(OLD.test_status),
-    json_quote(OLD.actual_output),
-    ifnull(OLD.execution_time_ms, 'null'),
-    json_quote(OLD.error_message),
-    json_quote(OLD.last_run_at),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 80, OLD.id, 'D',
+    json_object('mapping_id', OLD.mapping_id, 'test_name', OLD.test_name, 'test_type', OLD.test_type, 'input_data', OLD.input_data, 'expected_output', OLD.expected_output, 'test_status', OLD.test_status, 'actual_output', OLD.actual_output, 'execution_time_ms', OLD.execution_time_ms, 'error_message', OLD.error_message, 'last_run_at', OLD.last_run_at, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|organization_id|reference|There is no organization with this organization_id.') END;
@@ -4720,8 +3681,7 @@ CREATE TRIGGER integration_pipeline_definition_direct_insert BEFORE INSERT ON in
 END;
 
 CREATE TRIGGER integration_pipeline_definition_audit_insert AFTER INSERT ON integration_pipeline_definition BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 35, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_pipeline_definition_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_pipeline_definition BEGIN
@@ -4730,31 +3690,15 @@ CREATE TRIGGER integration_pipeline_definition_kept BEFORE UPDATE OF id, rowid, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_pipeline_definition|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON integration_pipeline_definition WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 35 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'pipeline_name' AS name, OLD.pipeline_name AS old, NEW.pipeline_name AS new
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'integration_id', OLD.integration_id, NEW.integration_id
-    UNION ALL SELECT 'pipeline_type', OLD.pipeline_type, NEW.pipeline_type
-    UNION ALL SELECT 'pipeline_steps', OLD.pipeline_steps, NEW.pipeline_steps
-    UNION ALL SELECT 'error_handling_strategy', OLD.error_handling_strategy, NEW.error_handling_strategy
-    UNION ALL SELECT 'dead_letter_config', OLD.dead_letter_config, NEW.dead_letter_config
-    UNION ALL SELECT 'performance_config', OLD.performance_config, NEW.performance_config
-    UNION ALL SELECT 'monitoring_config', OLD.monitoring_config, NEW.monitoring_config
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'version', OLD.version, NEW.version
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_pipeline_definition SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON integration_pipeline_definition BEGIN
+  INSERT INTO audit_change VALUES (35, NEW.id, '["pipeline_name","description","integration_id","pipeline_type","pipeline_steps","error_handling_strategy","dead_letter_config","performance_config","monitoring_config","organization_id","version","status_id","updated_by"]', json_array(OLD.pipeline_name, OLD.description, OLD.integration_id, OLD.pipeline_type, OLD.pipeline_steps, OLD.error_handling_strategy, OLD.dead_letter_config, OLD.performance_config, OLD.monitoring_config, OLD.organization_id, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.pipeline_name, NEW.description, NEW.integration_id, NEW.pipeline_type, NEW.pipeline_steps, NEW.error_handling_strategy, NEW.dead_letter_config, NEW.performance_config, NEW.monitoring_config, NEW.organization_id, NEW.version, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_pipeline_definition SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 35 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_pipeline_definition_direct_update BEFORE UPDATE ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_pipeline_definition_direct_update BEFORE UPDATE ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_pipeline_definition|organization_id|reference|There is no organization with this organization_id.') END;
@@ -4765,33 +3709,17 @@ CREATE TRIGGER integration_pipeline_definition_direct_update BEFORE UPDATE ON in
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_pipeline_definition_direct_delete BEFORE DELETE ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 35) BEGIN
+CREATE TRIGGER integration_pipeline_definition_direct_delete BEFORE DELETE ON integration_pipeline_definition WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 35) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|integration_pipeline_definition|id|referenced|Rows of integration_execution refer to this row.') WHERE OLD.id IN (SELECT pipeline_id FROM integration_execution);
 END;
 
 CREATE TRIGGER integration_pipeline_definition_audit_delete AFTER DELETE ON integration_pipeline_definition BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 35, OLD.id, 'D',
-    format('{"pipeline_name":%s,"description":%s,"integration_id":%s,"pipeline_type":%s,"pipeline_steps":%s,"error_handling_strategy":%s,"dead_letter_config":%s,"performance_config":%s,"monitoring_config":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.pipeline_name),
-    json_quote(OLD.description),
-    OLD.integration_id,
-    json_quote(OLD.pipeline_type),
-    json_quote(OLD.pipeline_steps),
-    json_quote(OLD.error_handling_strategy),
-    json_quote(OLD.dead_letter_config),
-    json_quote(OLD.performance_config),
-    json_quote(OLD.monitoring_config),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.version,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 35, OLD.id, 'D',
+    json_object('pipeline_name', OLD.pipeline_name, 'description', OLD.description, 'integration_id', OLD.integration_id, 'pipeline_type', OLD.pipeline_type, 'pipeline_steps', OLD.pipeline_steps, 'error_handling_strategy', OLD.error_handling_strategy, 'dead_letter_config', OLD.dead_letter_config, 'performance_config', OLD.performance_config, 'monitoring_config', OLD.monitoring_config, 'organization_id', OLD.organization_id, 'version', OLD.version, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_transformation_direct_insert BEFORE INSERT ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_transformation_direct_insert BEFORE INSERT ON integration_transformation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_transformation|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 81, id, NEW.id, NULL FROM integration_transformation
@@ -4802,8 +3730,7 @@ CREATE TRIGGER integration_transformation_direct_insert BEFORE INSERT ON integra
 END;
 
 CREATE TRIGGER integration_transformation_audit_insert AFTER INSERT ON integration_transformation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_transformation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 81, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_transformation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_transformation BEGIN
@@ -4812,34 +3739,15 @@ CREATE TRIGGER integration_transformation_kept BEFORE UPDATE OF id, rowid, oid, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_transformation|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_transformation_audit_update AFTER UPDATE ON integration_transformation WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 81 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'transformation_name' AS name, OLD.transformation_name COLLATE BINARY AS old, NEW.transformation_name AS new
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'transformation_type', OLD.transformation_type, NEW.transformation_type
-    UNION ALL SELECT 'input_schema', OLD.input_schema, NEW.input_schema
-    UNION ALL SELECT 'output_schema', OLD.output_schema, NEW.output_schema
-    UNION ALL SELECT 'transformation_logic', OLD.transformation_logic, NEW.transformation_logic
-    UNION ALL SELECT 'language', OLD.language, NEW.language
-    UNION ALL SELECT 'is_reusable', OLD.is_reusable, NEW.is_reusable
-    UNION ALL SELECT 'performance_tier', OLD.performance_tier, NEW.performance_tier
-    UNION ALL SELECT 'timeout_seconds', OLD.timeout_seconds, NEW.timeout_seconds
-    UNION ALL SELECT 'error_output_schema', OLD.error_output_schema, NEW.error_output_schema
-    UNION ALL SELECT 'test_cases', OLD.test_cases, NEW.test_cases
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'version', OLD.version, NEW.version
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_transformation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_transformation_audit_update AFTER UPDATE ON integration_transformation BEGIN
+  INSERT INTO audit_change VALUES (81, NEW.id, '["transformation_name","description","transformation_type","input_schema","output_schema","transformation_logic","language","is_reusable","performance_tier","timeout_seconds","error_output_schema","test_cases","organization_id","version","status_id","updated_by"]', json_array(OLD.transformation_name, OLD.description, OLD.transformation_type, OLD.input_schema, OLD.output_schema, OLD.transformation_logic, OLD.language, OLD.is_reusable, OLD.performance_tier, OLD.timeout_seconds, OLD.error_output_schema, OLD.test_cases, OLD.organization_id, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.transformation_name, NEW.description, NEW.transformation_type, NEW.input_schema, NEW.output_schema, NEW.transformation_logic, NEW.language, NEW.is_reusable, NEW.performance_tier, NEW.timeout_seconds, NEW.error_output_schema, NEW.test_cases, NEW.organization_id, NEW.version, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_transformation SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 81 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_transformation_direct_update BEFORE UPDATE ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_transformation_direct_update BEFORE UPDATE ON integration_transformation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_transformation|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 81, id, NEW.id, NULL FROM integration_transformation
@@ -4849,33 +3757,14 @@ CREATE TRIGGER integration_transformation_direct_update BEFORE UPDATE ON integra
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_transformation_direct_delete BEFORE DELETE ON integration_transformation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 81) BEGIN
+CREATE TRIGGER integration_transformation_direct_delete BEFORE DELETE ON integration_transformation WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 81) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|integration_transformation|id|referenced|Rows of integration_transformation_run refer to this row.') WHERE OLD.id IN (SELECT transformation_id FROM integration_transformation_run);
 END;
 
 CREATE TRIGGER integration_transformation_audit_delete AFTER DELETE ON integration_transformation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 81, OLD.id, 'D',
-    format('{"transformation_name":%s,"description":%s,"transformation_type":%s,"input_schema":%s,"output_schema":%s,"transformation_logic":%s,"language":%s,"is_reusable":%s,"performance_tier":%s,"timeout_seconds":%s,"error_output_schema":%s,"test_cases":%s,"organization_id":%s,"version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.transformation_name),
-    json_quote(OLD.description),
-    json_quote(OLD.transformation_type),
-    json_quote(OLD.input_schema),
-    json_quote(OLD.output_schema),
-    json_quote(OLD.transformation_logic),
-    json_quote(OLD.language),
-    OLD.is_reusable,
-    json_quote(OLD.performance_tier),
-    OLD.timeout_seconds,
-    json_quote(OLD.error_output_schema),
-    json_quote(OLD.test_cases),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.version,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 81, OLD.id, 'D',
+    json_object('transformation_name', OLD.transformation_name, 'description', OLD.description, 'transformation_type', OLD.transformation_type, 'input_schema', OLD.input_schema, 'output_schema', OLD.output_schema, 'transformation_logic', OLD.transformation_logic, 'language', OLD.language, 'is_reusable', OLD.is_reusable, 'performance_tier', OLD.performance_tier, 'timeout_seconds', OLD.timeout_seconds, 'error_output_schema', OLD.error_output_schema, 'test_cases', OLD.test_cases, 'organization_id', OLD.organization_id, 'version', OLD.version, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_transformation_run_direct_insert BEFORE INSERT ON integration_transformation_run WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -4897,7 +3786,7 @@ CREATE TRIGGER integration_transformation_run_kept_delete BEFORE DELETE ON integ
   SELECT RAISE(ABORT, 'EK|integration_transformation_run|*|append_only|Rows of integration_transformation_run are only ever added.');
 END;
 
-CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_template WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_type_id NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN NEW.template_category_id NOT IN (SELECT id FROM template_category) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|reference|There is no template_category with this template_category_id.')
@@ -4911,8 +3800,9 @@ CREATE TRIGGER integration_template_direct_insert BEFORE INSERT ON integration_t
 END;
 
 CREATE TRIGGER integration_template_audit_insert AFTER INSERT ON integration_template BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_template|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 36, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM integration_type WHERE id = NEW.integration_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM template_category WHERE id = NEW.template_category_id), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_template|template_category_id|retired|This template_category is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template BEGIN
@@ -4921,37 +3811,15 @@ CREATE TRIGGER integration_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_template|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_template WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 36 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'template_name', OLD.template_name, NEW.template_name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'integration_type_id', OLD.integration_type_id, NEW.integration_type_id
-    UNION ALL SELECT 'template_category_id', OLD.template_category_id, NEW.template_category_id
-    UNION ALL SELECT 'version', OLD.version, NEW.version
-    UNION ALL SELECT 'is_certified', OLD.is_certified, NEW.is_certified
-    UNION ALL SELECT 'certification_date', OLD.certification_date, NEW.certification_date
-    UNION ALL SELECT 'certified_by', OLD.certified_by, NEW.certified_by
-    UNION ALL SELECT 'connection_template', OLD.connection_template, NEW.connection_template
-    UNION ALL SELECT 'mapping_templates', OLD.mapping_templates, NEW.mapping_templates
-    UNION ALL SELECT 'pipeline_template', OLD.pipeline_template, NEW.pipeline_template
-    UNION ALL SELECT 'transformation_library', OLD.transformation_library, NEW.transformation_library
-    UNION ALL SELECT 'test_suite', OLD.test_suite, NEW.test_suite
-    UNION ALL SELECT 'rate_limits', OLD.rate_limits, NEW.rate_limits
-    UNION ALL SELECT 'documentation_url', OLD.documentation_url, NEW.documentation_url
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_template SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_template BEGIN
+  INSERT INTO audit_change VALUES (36, NEW.id, '["code","template_name","description","integration_type_id","template_category_id","version","is_certified","certification_date","certified_by","connection_template","mapping_templates","pipeline_template","transformation_library","test_suite","rate_limits","documentation_url","organization_id","status_id","updated_by"]', json_array(OLD.code, OLD.template_name, OLD.description, OLD.integration_type_id, OLD.template_category_id, OLD.version, OLD.is_certified, OLD.certification_date, OLD.certified_by, OLD.connection_template, OLD.mapping_templates, OLD.pipeline_template, OLD.transformation_library, OLD.test_suite, OLD.rate_limits, OLD.documentation_url, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.template_name, NEW.description, NEW.integration_type_id, NEW.template_category_id, NEW.version, NEW.is_certified, NEW.certification_date, NEW.certified_by, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.rate_limits, NEW.documentation_url, NEW.organization_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_template SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 36 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_template_direct_update BEFORE UPDATE ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_direct_update BEFORE UPDATE ON integration_template WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_type_id, OLD.integration_type_id) NOT IN (SELECT id FROM integration_type) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|reference|There is no integration_type with this integration_type_id.')
     WHEN nullif(NEW.template_category_id, OLD.template_category_id) NOT IN (SELECT id FROM template_category) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|reference|There is no template_category with this template_category_id.')
@@ -4964,7 +3832,7 @@ CREATE TRIGGER integration_template_direct_update BEFORE UPDATE ON integration_t
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_template_direct_delete BEFORE DELETE ON integration_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 36) BEGIN
+CREATE TRIGGER integration_template_direct_delete BEFORE DELETE ON integration_template WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 36) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|integration_template|id|referenced|Rows of integration_template_prerequisite, integration_template_operation, approval, integration_template_instance or marketplace_module refer to this row.') WHERE OLD.id IN (SELECT template_id FROM integration_template_prerequisite)
   OR OLD.id IN (SELECT template_id FROM integration_template_operation)
@@ -4974,33 +3842,11 @@ CREATE TRIGGER integration_template_direct_delete BEFORE DELETE ON integration_t
 END;
 
 CREATE TRIGGER integration_template_audit_delete AFTER DELETE ON integration_template BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 36, OLD.id, 'D',
-    format('{"code":%s,"template_name":%s,"description":%s,"integration_type_id":%s,"template_category_id":%s,"version":%s,"is_certified":%s,"certification_date":%s,"certified_by":%s,"connection_template":%s,"mapping_templates":%s,"pipeline_template":%s,"transformation_library":%s,"test_suite":%s,"rate_limits":%s,"documentation_url":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.template_name),
-    json_quote(OLD.description),
-    OLD.integration_type_id,
-    OLD.template_category_id,
-    json_quote(OLD.version),
-    OLD.is_certified,
-    json_quote(OLD.certification_date),
-    ifnull(OLD.certified_by, 'null'),
-    json_quote(OLD.connection_template),
-    json_quote(OLD.mapping_templates),
-    json_quote(OLD.pipeline_template),
-    json_quote(OLD.transformation_library),
-    json_quote(OLD.test_suite),
-    json_quote(OLD.rate_limits),
-    json_quote(OLD.documentation_url),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 36, OLD.id, 'D',
+    json_object('code', OLD.code, 'template_name', OLD.template_name, 'description', OLD.description, 'integration_type_id', OLD.integration_type_id, 'template_category_id', OLD.template_category_id, 'version', OLD.version, 'is_certified', OLD.is_certified, 'certification_date', OLD.certification_date, 'certified_by', OLD.certified_by, 'connection_template', OLD.connection_template, 'mapping_templates', OLD.mapping_templates, 'pipeline_template', OLD.pipeline_template, 'transformation_library', OLD.transformation_library, 'test_suite', OLD.test_suite, 'rate_limits', OLD.rate_limits, 'documentation_url', OLD.documentation_url, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_template_prerequisite_direct_insert BEFORE INSERT ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_prerequisite_direct_insert BEFORE INSERT ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|template_id|reference|There is no integration_template with this template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 82, id, NEW.id, NULL FROM integration_template_prerequisite
@@ -5011,8 +3857,7 @@ CREATE TRIGGER integration_template_prerequisite_direct_insert BEFORE INSERT ON 
 END;
 
 CREATE TRIGGER integration_template_prerequisite_audit_insert AFTER INSERT ON integration_template_prerequisite BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_template_prerequisite|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 82, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_template_prerequisite_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_prerequisite BEGIN
@@ -5021,23 +3866,15 @@ CREATE TRIGGER integration_template_prerequisite_kept BEFORE UPDATE OF id, rowid
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_template_prerequisite|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_template_prerequisite_audit_update AFTER UPDATE ON integration_template_prerequisite WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 82 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'template_id' AS name, OLD.template_id AS old, NEW.template_id AS new
-    UNION ALL SELECT 'prerequisite', OLD.prerequisite, NEW.prerequisite
-    UNION ALL SELECT 'sort_order', OLD.sort_order, NEW.sort_order
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_template_prerequisite SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_template_prerequisite_audit_update AFTER UPDATE ON integration_template_prerequisite BEGIN
+  INSERT INTO audit_change VALUES (82, NEW.id, '["template_id","prerequisite","sort_order","status_id","updated_by"]', json_array(OLD.template_id, OLD.prerequisite, OLD.sort_order, OLD.status_id, OLD.updated_by), json_array(NEW.template_id, NEW.prerequisite, NEW.sort_order, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_template_prerequisite SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 82 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_template_prerequisite_direct_update BEFORE UPDATE ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_prerequisite_direct_update BEFORE UPDATE ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.template_id, OLD.template_id) NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_prerequisite|template_id|reference|There is no integration_template with this template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 82, id, NEW.id, NULL FROM integration_template_prerequisite
@@ -5047,24 +3884,16 @@ CREATE TRIGGER integration_template_prerequisite_direct_update BEFORE UPDATE ON 
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_template_prerequisite_direct_delete BEFORE DELETE ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_prerequisite_direct_delete BEFORE DELETE ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER integration_template_prerequisite_audit_delete AFTER DELETE ON integration_template_prerequisite BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 82, OLD.id, 'D',
-    format('{"template_id":%s,"prerequisite":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.template_id,
-    json_quote(OLD.prerequisite),
-    OLD.sort_order,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 82, OLD.id, 'D',
+    json_object('template_id', OLD.template_id, 'prerequisite', OLD.prerequisite, 'sort_order', OLD.sort_order, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_template_operation_direct_insert BEFORE INSERT ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_operation_direct_insert BEFORE INSERT ON integration_template_operation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_operation|template_id|reference|There is no integration_template with this template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 83, id, NEW.id, NULL FROM integration_template_operation
@@ -5075,8 +3904,7 @@ CREATE TRIGGER integration_template_operation_direct_insert BEFORE INSERT ON int
 END;
 
 CREATE TRIGGER integration_template_operation_audit_insert AFTER INSERT ON integration_template_operation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_template_operation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 83, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_template_operation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_operation BEGIN
@@ -5085,22 +3913,15 @@ CREATE TRIGGER integration_template_operation_kept BEFORE UPDATE OF id, rowid, o
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_template_operation|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_template_operation_audit_update AFTER UPDATE ON integration_template_operation WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 83 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'template_id' AS name, OLD.template_id AS old, NEW.template_id AS new
-    UNION ALL SELECT 'operation', OLD.operation, NEW.operation
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_template_operation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_template_operation_audit_update AFTER UPDATE ON integration_template_operation BEGIN
+  INSERT INTO audit_change VALUES (83, NEW.id, '["template_id","operation","status_id","updated_by"]', json_array(OLD.template_id, OLD.operation, OLD.status_id, OLD.updated_by), json_array(NEW.template_id, NEW.operation, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_template_operation SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 83 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_template_operation_direct_update BEFORE UPDATE ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_operation_direct_update BEFORE UPDATE ON integration_template_operation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.template_id, OLD.template_id) NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_operation|template_id|reference|There is no integration_template with this template_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 83, id, NEW.id, NULL FROM integration_template_operation
@@ -5110,20 +3931,13 @@ CREATE TRIGGER integration_template_operation_direct_update BEFORE UPDATE ON int
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_template_operation_direct_delete BEFORE DELETE ON integration_template_operation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_operation_direct_delete BEFORE DELETE ON integration_template_operation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER integration_template_operation_audit_delete AFTER DELETE ON integration_template_operation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 83, OLD.id, 'D',
-    format('{"template_id":%s,"operation":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.template_id,
-    json_quote(OLD.operation),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 83, OLD.id, 'D',
+    json_object('template_id', OLD.template_id, 'operation', OLD.operation, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER approval_direct_insert BEFORE INSERT ON approval WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5145,7 +3959,7 @@ CREATE TRIGGER approval_kept_delete BEFORE DELETE ON approval BEGIN
   SELECT RAISE(ABORT, 'EK|approval|*|append_only|Rows of approval are only ever added.');
 END;
 
-CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON integration_template_instance WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON integration_template_instance WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_instance|template_id|reference|There is no integration_template with this template_id.')
     WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_template_instance|integration_id|reference|There is no integration with this integration_id.')
@@ -5159,8 +3973,7 @@ CREATE TRIGGER integration_template_instance_direct_insert BEFORE INSERT ON inte
 END;
 
 CREATE TRIGGER integration_template_instance_audit_insert AFTER INSERT ON integration_template_instance BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_template_instance|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 37, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_template_instance_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_template_instance BEGIN
@@ -5169,28 +3982,15 @@ CREATE TRIGGER integration_template_instance_kept BEFORE UPDATE OF id, rowid, oi
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_template_instance|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integration_template_instance WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 37 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'template_id' AS name, OLD.template_id AS old, NEW.template_id AS new
-    UNION ALL SELECT 'integration_id', OLD.integration_id, NEW.integration_id
-    UNION ALL SELECT 'instance_name', OLD.instance_name, NEW.instance_name
-    UNION ALL SELECT 'customizations', OLD.customizations, NEW.customizations
-    UNION ALL SELECT 'deployment_status', OLD.deployment_status, NEW.deployment_status
-    UNION ALL SELECT 'deployed_at', OLD.deployed_at, NEW.deployed_at
-    UNION ALL SELECT 'deployed_by', OLD.deployed_by, NEW.deployed_by
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_template_instance SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integration_template_instance BEGIN
+  INSERT INTO audit_change VALUES (37, NEW.id, '["template_id","integration_id","instance_name","customizations","deployment_status","deployed_at","deployed_by","organization_id","status_id","updated_by"]', json_array(OLD.template_id, OLD.integration_id, OLD.instance_name, OLD.customizations, OLD.deployment_status, OLD.deployed_at, OLD.deployed_by, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.template_id, NEW.integration_id, NEW.instance_name, NEW.customizations, NEW.deployment_status, NEW.deployed_at, NEW.deployed_by, NEW.organization_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_template_instance SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 37 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_template_instance_direct_update BEFORE UPDATE ON integration_template_instance WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_instance_direct_update BEFORE UPDATE ON integration_template_instance WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.template_id, OLD.template_id) NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|integration_template_instance|template_id|reference|There is no integration_template with this template_id.')
     WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_template_instance|integration_id|reference|There is no integration with this integration_id.')
@@ -5203,29 +4003,16 @@ CREATE TRIGGER integration_template_instance_direct_update BEFORE UPDATE ON inte
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_template_instance_direct_delete BEFORE DELETE ON integration_template_instance WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_template_instance_direct_delete BEFORE DELETE ON integration_template_instance WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER integration_template_instance_audit_delete AFTER DELETE ON integration_template_instance BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 37, OLD.id, 'D',
-    format('{"template_id":%s,"integration_id":%s,"instance_name":%s,"customizations":%s,"deployment_status":%s,"deployed_at":%s,"deployed_by":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.template_id,
-    OLD.integration_id,
-    json_quote(OLD.instance_name),
-    json_quote(OLD.customizations),
-    json_quote(OLD.deployment_status),
-    json_quote(OLD.deployed_at),
-    ifnull(OLD.deployed_by, 'null'),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 37, OLD.id, 'D',
+    json_object('template_id', OLD.template_id, 'integration_id', OLD.integration_id, 'instance_name', OLD.instance_name, 'customizations', OLD.customizations, 'deployment_status', OLD.deployment_status, 'deployed_at', OLD.deployed_at, 'deployed_by', OLD.deployed_by, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_schedule_direct_insert BEFORE INSERT ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_schedule_direct_insert BEFORE INSERT ON integration_schedule WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_schedule|integration_id|reference|There is no integration with this integration_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_schedule|organization_id|reference|There is no organization with this organization_id.') END;
@@ -5237,8 +4024,7 @@ CREATE TRIGGER integration_schedule_direct_insert BEFORE INSERT ON integration_s
 END;
 
 CREATE TRIGGER integration_schedule_audit_insert AFTER INSERT ON integration_schedule BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_schedule|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 84, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_schedule_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule BEGIN
@@ -5247,38 +4033,15 @@ CREATE TRIGGER integration_schedule_kept BEFORE UPDATE OF id, rowid, oid, _rowid
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_schedule|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_schedule_audit_update AFTER UPDATE ON integration_schedule WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 84 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'schedule_name' AS name, OLD.schedule_name COLLATE BINARY AS old, NEW.schedule_name AS new
-    UNION ALL SELECT 'integration_id', OLD.integration_id, NEW.integration_id
-    UNION ALL SELECT 'schedule_type', OLD.schedule_type, NEW.schedule_type
-    UNION ALL SELECT 'cron_expression', OLD.cron_expression, NEW.cron_expression
-    UNION ALL SELECT 'interval_minutes', OLD.interval_minutes, NEW.interval_minutes
-    UNION ALL SELECT 'event_type', OLD.event_type, NEW.event_type
-    UNION ALL SELECT 'timezone', OLD.timezone, NEW.timezone
-    UNION ALL SELECT 'start_date', OLD.start_date, NEW.start_date
-    UNION ALL SELECT 'end_date', OLD.end_date, NEW.end_date
-    UNION ALL SELECT 'next_run_at', OLD.next_run_at, NEW.next_run_at
-    UNION ALL SELECT 'last_run_at', OLD.last_run_at, NEW.last_run_at
-    UNION ALL SELECT 'retry_policy', OLD.retry_policy, NEW.retry_policy
-    UNION ALL SELECT 'execution_timeout_seconds', OLD.execution_timeout_seconds, NEW.execution_timeout_seconds
-    UNION ALL SELECT 'overlap_policy', OLD.overlap_policy, NEW.overlap_policy
-    UNION ALL SELECT 'missed_execution_policy', OLD.missed_execution_policy, NEW.missed_execution_policy
-    UNION ALL SELECT 'is_failure_notified', OLD.is_failure_notified, NEW.is_failure_notified
-    UNION ALL SELECT 'execution_parameters', OLD.execution_parameters, NEW.execution_parameters
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_schedule SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_schedule_audit_update AFTER UPDATE ON integration_schedule BEGIN
+  INSERT INTO audit_change VALUES (84, NEW.id, '["schedule_name","integration_id","schedule_type","cron_expression","interval_minutes","event_type","timezone","start_date","end_date","next_run_at","last_run_at","retry_policy","execution_timeout_seconds","overlap_policy","missed_execution_policy","is_failure_notified","execution_parameters","organization_id","status_id","updated_by"]', json_array(OLD.schedule_name, OLD.integration_id, OLD.schedule_type, OLD.cron_expression, OLD.interval_minutes, OLD.event_type, OLD.timezone, OLD.start_date, OLD.end_date, OLD.next_run_at, OLD.last_run_at, OLD.retry_policy, OLD.execution_timeout_seconds, OLD.overlap_policy, OLD.missed_execution_policy, OLD.is_failure_notified, OLD.execution_parameters, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.schedule_name, NEW.integration_id, NEW.schedule_type, NEW.cron_expression, NEW.interval_minutes, NEW.event_type, NEW.timezone, NEW.start_date, NEW.end_date, NEW.next_run_at, NEW.last_run_at, NEW.retry_policy, NEW.execution_timeout_seconds, NEW.overlap_policy, NEW.missed_execution_policy, NEW.is_failure_notified, NEW.execution_parameters, NEW.organization_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_schedule SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 84 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_schedule_direct_update BEFORE UPDATE ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_schedule_direct_update BEFORE UPDATE ON integration_schedule WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_schedule|integration_id|reference|There is no integration with this integration_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_schedule|organization_id|reference|There is no organization with this organization_id.') END;
@@ -5289,7 +4052,7 @@ CREATE TRIGGER integration_schedule_direct_update BEFORE UPDATE ON integration_s
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_schedule_direct_delete BEFORE DELETE ON integration_schedule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 84) BEGIN
+CREATE TRIGGER integration_schedule_direct_delete BEFORE DELETE ON integration_schedule WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 84) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   DELETE FROM integration_schedule_time WHERE schedule_id = OLD.id;
   DELETE FROM integration_schedule_recipient WHERE schedule_id = OLD.id;
@@ -5297,34 +4060,11 @@ CREATE TRIGGER integration_schedule_direct_delete BEFORE DELETE ON integration_s
 END;
 
 CREATE TRIGGER integration_schedule_audit_delete AFTER DELETE ON integration_schedule BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 84, OLD.id, 'D',
-    format('{"schedule_name":%s,"integration_id":%s,"schedule_type":%s,"cron_expression":%s,"interval_minutes":%s,"event_type":%s,"timezone":%s,"start_date":%s,"end_date":%s,"next_run_at":%s,"last_run_at":%s,"retry_policy":%s,"execution_timeout_seconds":%s,"overlap_policy":%s,"missed_execution_policy":%s,"is_failure_notified":%s,"execution_parameters":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.schedule_name),
-    OLD.integration_id,
-    json_quote(OLD.schedule_type),
-    json_quote(OLD.cron_expression),
-    ifnull(OLD.interval_minutes, 'null'),
-    json_quote(OLD.event_type),
-    json_quote(OLD.timezone),
-    json_quote(OLD.start_date),
-    json_quote(OLD.end_date),
-    json_quote(OLD.next_run_at),
-    json_quote(OLD.last_run_at),
-    json_quote(OLD.retry_policy),
-    OLD.execution_timeout_seconds,
-    json_quote(OLD.overlap_policy),
-    json_quote(OLD.missed_execution_policy),
-    OLD.is_failure_notified,
-    json_quote(OLD.execution_parameters),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 84, OLD.id, 'D',
+    json_object('schedule_name', OLD.schedule_name, 'integration_id', OLD.integration_id, 'schedule_type', OLD.schedule_type, 'cron_expression', OLD.cron_expression, 'interval_minutes', OLD.interval_minutes, 'event_type', OLD.event_type, 'timezone', OLD.timezone, 'start_date', OLD.start_date, 'end_date', OLD.end_date, 'next_run_at', OLD.next_run_at, 'last_run_at', OLD.last_run_at, 'retry_policy', OLD.retry_policy, 'execution_timeout_seconds', OLD.execution_timeout_seconds, 'overlap_policy', OLD.overlap_policy, 'missed_execution_policy', OLD.missed_execution_policy, 'is_failure_notified', OLD.is_failure_notified, 'execution_parameters', OLD.execution_parameters, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_schedule_time_direct_insert BEFORE INSERT ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_schedule_time_direct_insert BEFORE INSERT ON integration_schedule_time WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.schedule_id NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|reference|There is no integration_schedule with this schedule_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 85, id, NEW.id, NULL FROM integration_schedule_time
@@ -5335,8 +4075,7 @@ CREATE TRIGGER integration_schedule_time_direct_insert BEFORE INSERT ON integrat
 END;
 
 CREATE TRIGGER integration_schedule_time_audit_insert AFTER INSERT ON integration_schedule_time BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_schedule_time|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 85, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_schedule_time_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_time BEGIN
@@ -5345,22 +4084,15 @@ CREATE TRIGGER integration_schedule_time_kept BEFORE UPDATE OF id, rowid, oid, _
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_schedule_time|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_schedule_time_audit_update AFTER UPDATE ON integration_schedule_time WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 85 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'schedule_id' AS name, OLD.schedule_id AS old, NEW.schedule_id AS new
-    UNION ALL SELECT 'time_of_day', OLD.time_of_day, NEW.time_of_day
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_schedule_time SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_schedule_time_audit_update AFTER UPDATE ON integration_schedule_time BEGIN
+  INSERT INTO audit_change VALUES (85, NEW.id, '["schedule_id","time_of_day","status_id","updated_by"]', json_array(OLD.schedule_id, OLD.time_of_day, OLD.status_id, OLD.updated_by), json_array(NEW.schedule_id, NEW.time_of_day, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_schedule_time SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 85 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_schedule_time_direct_update BEFORE UPDATE ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_schedule_time_direct_update BEFORE UPDATE ON integration_schedule_time WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.schedule_id, OLD.schedule_id) NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_time|schedule_id|reference|There is no integration_schedule with this schedule_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 85, id, NEW.id, NULL FROM integration_schedule_time
@@ -5370,23 +4102,16 @@ CREATE TRIGGER integration_schedule_time_direct_update BEFORE UPDATE ON integrat
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_schedule_time_direct_delete BEFORE DELETE ON integration_schedule_time WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_schedule_time_direct_delete BEFORE DELETE ON integration_schedule_time WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER integration_schedule_time_audit_delete AFTER DELETE ON integration_schedule_time BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 85, OLD.id, 'D',
-    format('{"schedule_id":%s,"time_of_day":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.schedule_id,
-    json_quote(OLD.time_of_day),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 85, OLD.id, 'D',
+    json_object('schedule_id', OLD.schedule_id, 'time_of_day', OLD.time_of_day, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER integration_schedule_recipient_direct_insert BEFORE INSERT ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_schedule_recipient_direct_insert BEFORE INSERT ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.schedule_id NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|schedule_id|reference|There is no integration_schedule with this schedule_id.')
     WHEN NEW.user_id NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|user_id|reference|There is no user with this user_id.') END;
@@ -5398,8 +4123,7 @@ CREATE TRIGGER integration_schedule_recipient_direct_insert BEFORE INSERT ON int
 END;
 
 CREATE TRIGGER integration_schedule_recipient_audit_insert AFTER INSERT ON integration_schedule_recipient BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_schedule_recipient|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 86, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER integration_schedule_recipient_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_recipient BEGIN
@@ -5408,22 +4132,15 @@ CREATE TRIGGER integration_schedule_recipient_kept BEFORE UPDATE OF id, rowid, o
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_schedule_recipient|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_schedule_recipient_audit_update AFTER UPDATE ON integration_schedule_recipient WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 86 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'schedule_id' AS name, OLD.schedule_id AS old, NEW.schedule_id AS new
-    UNION ALL SELECT 'user_id', OLD.user_id, NEW.user_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE integration_schedule_recipient SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER integration_schedule_recipient_audit_update AFTER UPDATE ON integration_schedule_recipient BEGIN
+  INSERT INTO audit_change VALUES (86, NEW.id, '["schedule_id","user_id","status_id","updated_by"]', json_array(OLD.schedule_id, OLD.user_id, OLD.status_id, OLD.updated_by), json_array(NEW.schedule_id, NEW.user_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE integration_schedule_recipient SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 86 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER integration_schedule_recipient_direct_update BEFORE UPDATE ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_schedule_recipient_direct_update BEFORE UPDATE ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.schedule_id, OLD.schedule_id) NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|schedule_id|reference|There is no integration_schedule with this schedule_id.')
     WHEN nullif(NEW.user_id, OLD.user_id) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|integration_schedule_recipient|user_id|reference|There is no user with this user_id.') END;
@@ -5434,20 +4151,13 @@ CREATE TRIGGER integration_schedule_recipient_direct_update BEFORE UPDATE ON int
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER integration_schedule_recipient_direct_delete BEFORE DELETE ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER integration_schedule_recipient_direct_delete BEFORE DELETE ON integration_schedule_recipient WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER integration_schedule_recipient_audit_delete AFTER DELETE ON integration_schedule_recipient BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 86, OLD.id, 'D',
-    format('{"schedule_id":%s,"user_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.schedule_id,
-    OLD.user_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 86, OLD.id, 'D',
+    json_object('schedule_id', OLD.schedule_id, 'user_id', OLD.user_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5464,7 +4174,6 @@ END;
 
 CREATE TRIGGER integration_execution_audit_insert AFTER INSERT ON integration_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_execution|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER integration_execution_direct_inserted AFTER INSERT ON integration_execution WHEN (NEW.resumed_from_id NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5477,10 +4186,8 @@ CREATE TRIGGER integration_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowi
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_execution|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_execution WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 38 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_execution WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 38 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
@@ -5535,32 +4242,7 @@ END;
 
 CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, OLD.id, 'D',
-    format('{"uuid":%s,"integration_id":%s,"pipeline_id":%s,"trigger_kind":%s,"execution_status":%s,"runner_id":%s,"source_digest":%s,"resumed_from_id":%s,"started_at":%s,"ended_at":%s,"records_read":%s,"records_written":%s,"records_changed":%s,"records_failed":%s,"retry_count":%s,"error_code":%s,"error_message":%s,"error_data":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.uuid),
-    OLD.integration_id,
-    ifnull(OLD.pipeline_id, 'null'),
-    json_quote(OLD.trigger_kind),
-    json_quote(OLD.execution_status),
-    json_quote(OLD.runner_id),
-    json_quote(OLD.source_digest),
-    ifnull(OLD.resumed_from_id, 'null'),
-    json_quote(OLD.started_at),
-    json_quote(OLD.ended_at),
-    OLD.records_read,
-    OLD.records_written,
-    OLD.records_changed,
-    OLD.records_failed,
-    OLD.retry_count,
-    json_quote(OLD.error_code),
-    json_quote(OLD.error_message),
-    json_quote(OLD.error_data),
-    json_quote(OLD.correlation_id),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('uuid', OLD.uuid, 'integration_id', OLD.integration_id, 'pipeline_id', OLD.pipeline_id, 'trigger_kind', OLD.trigger_kind, 'execution_status', OLD.execution_status, 'runner_id', OLD.runner_id, 'source_digest', OLD.source_digest, 'resumed_from_id', OLD.resumed_from_id, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'records_read', OLD.records_read, 'records_written', OLD.records_written, 'records_changed', OLD.records_changed, 'records_failed', OLD.records_failed, 'retry_count', OLD.retry_count, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'error_data', OLD.error_data, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_schedule_execution_direct_insert BEFORE INSERT ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5577,7 +4259,6 @@ END;
 
 CREATE TRIGGER integration_schedule_execution_audit_insert AFTER INSERT ON integration_schedule_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_schedule_execution|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER integration_schedule_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_schedule_execution BEGIN
@@ -5586,10 +4267,8 @@ CREATE TRIGGER integration_schedule_execution_kept BEFORE UPDATE OF id, rowid, o
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_schedule_execution|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_schedule_execution_audit_update AFTER UPDATE ON integration_schedule_execution WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 87 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER integration_schedule_execution_audit_update AFTER UPDATE ON integration_schedule_execution WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 87 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'schedule_id' AS name, OLD.schedule_id AS old, NEW.schedule_id AS new
@@ -5632,27 +4311,7 @@ END;
 
 CREATE TRIGGER integration_schedule_execution_audit_delete AFTER DELETE ON integration_schedule_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, OLD.id, 'D',
-    format('{"schedule_id":%s,"execution_id":%s,"scheduled_at":%s,"span_ended_at":%s,"slot_count":%s,"started_at":%s,"ended_at":%s,"execution_status":%s,"reason":%s,"records_processed":%s,"error_count":%s,"warning_count":%s,"execution_notes":%s,"correlation_id":%s,"organization_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.schedule_id,
-    ifnull(OLD.execution_id, 'null'),
-    json_quote(OLD.scheduled_at),
-    json_quote(OLD.span_ended_at),
-    OLD.slot_count,
-    json_quote(OLD.started_at),
-    json_quote(OLD.ended_at),
-    json_quote(OLD.execution_status),
-    json_quote(OLD.reason),
-    OLD.records_processed,
-    OLD.error_count,
-    OLD.warning_count,
-    json_quote(OLD.execution_notes),
-    json_quote(OLD.correlation_id),
-    ifnull(OLD.organization_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('schedule_id', OLD.schedule_id, 'execution_id', OLD.execution_id, 'scheduled_at', OLD.scheduled_at, 'span_ended_at', OLD.span_ended_at, 'slot_count', OLD.slot_count, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'execution_status', OLD.execution_status, 'reason', OLD.reason, 'records_processed', OLD.records_processed, 'error_count', OLD.error_count, 'warning_count', OLD.warning_count, 'execution_notes', OLD.execution_notes, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_execution_communication_direct_insert BEFORE INSERT ON integration_execution_communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5668,7 +4327,6 @@ END;
 
 CREATE TRIGGER integration_execution_communication_audit_insert AFTER INSERT ON integration_execution_communication BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_execution_communication|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER integration_execution_communication_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_execution_communication BEGIN
@@ -5677,10 +4335,8 @@ CREATE TRIGGER integration_execution_communication_kept BEFORE UPDATE OF id, row
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_execution_communication|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_execution_communication_audit_update AFTER UPDATE ON integration_execution_communication WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 98 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER integration_execution_communication_audit_update AFTER UPDATE ON integration_execution_communication WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 98 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'execution_id' AS name, OLD.execution_id AS old, NEW.execution_id AS new
@@ -5709,14 +4365,7 @@ END;
 
 CREATE TRIGGER integration_execution_communication_audit_delete AFTER DELETE ON integration_execution_communication BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 98, OLD.id, 'D',
-    format('{"execution_id":%s,"communication_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.execution_id,
-    OLD.communication_id,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('execution_id', OLD.execution_id, 'communication_id', OLD.communication_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_checkpoint_direct_insert BEFORE INSERT ON integration_checkpoint WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5732,7 +4381,6 @@ END;
 
 CREATE TRIGGER integration_checkpoint_audit_insert AFTER INSERT ON integration_checkpoint BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|integration_checkpoint|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER integration_checkpoint_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_checkpoint BEGIN
@@ -5741,10 +4389,8 @@ CREATE TRIGGER integration_checkpoint_kept BEFORE UPDATE OF id, rowid, oid, _row
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_checkpoint|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER integration_checkpoint_audit_update AFTER UPDATE ON integration_checkpoint WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 39 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER integration_checkpoint_audit_update AFTER UPDATE ON integration_checkpoint WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 39 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
@@ -5774,15 +4420,7 @@ END;
 
 CREATE TRIGGER integration_checkpoint_audit_delete AFTER DELETE ON integration_checkpoint BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 39, OLD.id, 'D',
-    format('{"integration_id":%s,"state":%s,"execution_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.integration_id,
-    json_quote(OLD.state),
-    ifnull(OLD.execution_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('integration_id', OLD.integration_id, 'state', OLD.state, 'execution_id', OLD.execution_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_log_direct_insert BEFORE INSERT ON integration_log WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5820,7 +4458,6 @@ END;
 
 CREATE TRIGGER dead_letter_audit_insert AFTER INSERT ON dead_letter BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|dead_letter|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER dead_letter_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON dead_letter BEGIN
@@ -5829,10 +4466,8 @@ CREATE TRIGGER dead_letter_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, create
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|dead_letter|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER dead_letter_audit_update AFTER UPDATE ON dead_letter WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 40 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER dead_letter_audit_update AFTER UPDATE ON dead_letter WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 40 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
@@ -5872,25 +4507,7 @@ END;
 
 CREATE TRIGGER dead_letter_audit_delete AFTER DELETE ON dead_letter BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, OLD.id, 'D',
-    format('{"integration_id":%s,"execution_id":%s,"record":%s,"record_digest":%s,"source_position":%s,"step":%s,"error_code":%s,"error_field":%s,"error_message":%s,"attempts":%s,"replay_status":%s,"settled_at":%s,"correlation_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.integration_id,
-    OLD.execution_id,
-    json_quote(OLD.record),
-    json_quote(OLD.record_digest),
-    json_quote(OLD.source_position),
-    json_quote(OLD.step),
-    json_quote(OLD.error_code),
-    json_quote(OLD.error_field),
-    json_quote(OLD.error_message),
-    OLD.attempts,
-    json_quote(OLD.replay_status),
-    json_quote(OLD.settled_at),
-    json_quote(OLD.correlation_id),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('integration_id', OLD.integration_id, 'execution_id', OLD.execution_id, 'record', OLD.record, 'record_digest', OLD.record_digest, 'source_position', OLD.source_position, 'step', OLD.step, 'error_code', OLD.error_code, 'error_field', OLD.error_field, 'error_message', OLD.error_message, 'attempts', OLD.attempts, 'replay_status', OLD.replay_status, 'settled_at', OLD.settled_at, 'correlation_id', OLD.correlation_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER circuit_breaker_direct_insert BEFORE INSERT ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5905,7 +4522,6 @@ END;
 
 CREATE TRIGGER circuit_breaker_audit_insert AFTER INSERT ON circuit_breaker BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|circuit_breaker|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER circuit_breaker_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON circuit_breaker BEGIN
@@ -5914,10 +4530,8 @@ CREATE TRIGGER circuit_breaker_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cr
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|circuit_breaker|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER circuit_breaker_audit_update AFTER UPDATE ON circuit_breaker WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 88 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER circuit_breaker_audit_update AFTER UPDATE ON circuit_breaker WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 88 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
@@ -5949,18 +4563,7 @@ END;
 
 CREATE TRIGGER circuit_breaker_audit_delete AFTER DELETE ON circuit_breaker BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 88, OLD.id, 'D',
-    format('{"integration_id":%s,"target":%s,"breaker_status":%s,"failure_count":%s,"opened_at":%s,"retry_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.integration_id,
-    json_quote(OLD.target),
-    json_quote(OLD.breaker_status),
-    OLD.failure_count,
-    json_quote(OLD.opened_at),
-    json_quote(OLD.retry_at),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('integration_id', OLD.integration_id, 'target', OLD.target, 'breaker_status', OLD.breaker_status, 'failure_count', OLD.failure_count, 'opened_at', OLD.opened_at, 'retry_at', OLD.retry_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER rate_limit_window_direct_insert BEFORE INSERT ON rate_limit_window WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -5974,7 +4577,6 @@ END;
 
 CREATE TRIGGER rate_limit_window_audit_insert AFTER INSERT ON rate_limit_window BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|rate_limit_window|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER rate_limit_window_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON rate_limit_window BEGIN
@@ -5983,10 +4585,8 @@ CREATE TRIGGER rate_limit_window_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|rate_limit_window|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER rate_limit_window_audit_update AFTER UPDATE ON rate_limit_window WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 89 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER rate_limit_window_audit_update AFTER UPDATE ON rate_limit_window WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 89 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'limiter_key' AS name, OLD.limiter_key AS old, NEW.limiter_key AS new
@@ -6015,19 +4615,10 @@ END;
 
 CREATE TRIGGER rate_limit_window_audit_delete AFTER DELETE ON rate_limit_window BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, OLD.id, 'D',
-    format('{"limiter_key":%s,"window_seconds":%s,"window_started_at":%s,"used_count":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.limiter_key),
-    OLD.window_seconds,
-    json_quote(OLD.window_started_at),
-    OLD.used_count,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('limiter_key', OLD.limiter_key, 'window_seconds', OLD.window_seconds, 'window_started_at', OLD.window_started_at, 'used_count', OLD.used_count, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER client_status_direct_insert BEFORE INSERT ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_status_direct_insert BEFORE INSERT ON client_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 41, id, NEW.id, NULL FROM client_status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -6037,8 +4628,7 @@ CREATE TRIGGER client_status_direct_insert BEFORE INSERT ON client_status WHEN (
 END;
 
 CREATE TRIGGER client_status_audit_insert AFTER INSERT ON client_status BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|client_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 41, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER client_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_status BEGIN
@@ -6047,24 +4637,15 @@ CREATE TRIGGER client_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_status|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER client_status_audit_update AFTER UPDATE ON client_status WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 41 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'is_final_state', OLD.is_final_state, NEW.is_final_state
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE client_status SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER client_status_audit_update AFTER UPDATE ON client_status BEGIN
+  INSERT INTO audit_change VALUES (41, NEW.id, '["code","name","description","is_final_state","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.is_final_state, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.is_final_state, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE client_status SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 41 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER client_status_direct_update BEFORE UPDATE ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_status_direct_update BEFORE UPDATE ON client_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 41, id, NEW.id, NULL FROM client_status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -6073,26 +4654,17 @@ CREATE TRIGGER client_status_direct_update BEFORE UPDATE ON client_status WHEN (
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER client_status_direct_delete BEFORE DELETE ON client_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 41) BEGIN
+CREATE TRIGGER client_status_direct_delete BEFORE DELETE ON client_status WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 41) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|client_status|id|referenced|Rows of client refer to this row.') WHERE OLD.id IN (SELECT client_status_id FROM client);
 END;
 
 CREATE TRIGGER client_status_audit_delete AFTER DELETE ON client_status BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 41, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_final_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.is_final_state,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 41, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'is_final_state', OLD.is_final_state, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER subscription_status_direct_insert BEFORE INSERT ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER subscription_status_direct_insert BEFORE INSERT ON subscription_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 42, id, NEW.id, NULL FROM subscription_status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -6102,8 +4674,7 @@ CREATE TRIGGER subscription_status_direct_insert BEFORE INSERT ON subscription_s
 END;
 
 CREATE TRIGGER subscription_status_audit_insert AFTER INSERT ON subscription_status BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|subscription_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 42, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER subscription_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON subscription_status BEGIN
@@ -6112,24 +4683,15 @@ CREATE TRIGGER subscription_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|subscription_status|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER subscription_status_audit_update AFTER UPDATE ON subscription_status WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 42 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'is_entitled', OLD.is_entitled, NEW.is_entitled
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE subscription_status SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER subscription_status_audit_update AFTER UPDATE ON subscription_status BEGIN
+  INSERT INTO audit_change VALUES (42, NEW.id, '["code","name","description","is_entitled","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.is_entitled, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.is_entitled, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE subscription_status SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 42 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER subscription_status_direct_update BEFORE UPDATE ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER subscription_status_direct_update BEFORE UPDATE ON subscription_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 42, id, NEW.id, NULL FROM subscription_status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -6138,26 +4700,17 @@ CREATE TRIGGER subscription_status_direct_update BEFORE UPDATE ON subscription_s
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER subscription_status_direct_delete BEFORE DELETE ON subscription_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 42) BEGIN
+CREATE TRIGGER subscription_status_direct_delete BEFORE DELETE ON subscription_status WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 42) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|subscription_status|id|referenced|Rows of client_billing_info refer to this row.') WHERE OLD.id IN (SELECT subscription_status_id FROM client_billing_info);
 END;
 
 CREATE TRIGGER subscription_status_audit_delete AFTER DELETE ON subscription_status BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 42, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_entitled":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.is_entitled,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 42, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'is_entitled', OLD.is_entitled, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER client_direct_insert BEFORE INSERT ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_direct_insert BEFORE INSERT ON client WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|client|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.client_status_id NOT IN (SELECT id FROM client_status) THEN RAISE(ABORT, 'EK|client|client_status_id|reference|There is no client_status with this client_status_id.')
@@ -6170,8 +4723,8 @@ CREATE TRIGGER client_direct_insert BEFORE INSERT ON client WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER client_audit_insert AFTER INSERT ON client BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|client|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 43, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM client_status WHERE id = NEW.client_status_id), 1)) = 0 THEN RAISE(ABORT, 'EK|client|client_status_id|retired|This client_status is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER client_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client BEGIN
@@ -6180,32 +4733,15 @@ CREATE TRIGGER client_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER client_audit_update AFTER UPDATE ON client WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 43 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
-    UNION ALL SELECT 'client_name', OLD.client_name, NEW.client_name
-    UNION ALL SELECT 'company_name', OLD.company_name, NEW.company_name
-    UNION ALL SELECT 'contact_name', OLD.contact_name, NEW.contact_name
-    UNION ALL SELECT 'email', OLD.email, NEW.email
-    UNION ALL SELECT 'phone', OLD.phone, NEW.phone
-    UNION ALL SELECT 'address', OLD.address, NEW.address
-    UNION ALL SELECT 'city', OLD.city, NEW.city
-    UNION ALL SELECT 'state', OLD.state, NEW.state
-    UNION ALL SELECT 'postal_code', OLD.postal_code, NEW.postal_code
-    UNION ALL SELECT 'client_status_id', OLD.client_status_id, NEW.client_status_id
-    UNION ALL SELECT 'assigned_manager_id', OLD.assigned_manager_id, NEW.assigned_manager_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE client SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER client_audit_update AFTER UPDATE ON client BEGIN
+  INSERT INTO audit_change VALUES (43, NEW.id, '["organization_id","client_name","company_name","contact_name","email","phone","address","city","state","postal_code","client_status_id","assigned_manager_id","status_id","updated_by"]', json_array(OLD.organization_id, OLD.client_name, OLD.company_name, OLD.contact_name, OLD.email, OLD.phone, OLD.address, OLD.city, OLD.state, OLD.postal_code, OLD.client_status_id, OLD.assigned_manager_id, OLD.status_id, OLD.updated_by), json_array(NEW.organization_id, NEW.client_name, NEW.company_name, NEW.contact_name, NEW.email, NEW.phone, NEW.address, NEW.city, NEW.state, NEW.postal_code, NEW.client_status_id, NEW.assigned_manager_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE client SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 43 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER client_direct_update BEFORE UPDATE ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_direct_update BEFORE UPDATE ON client WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|client|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.client_status_id, OLD.client_status_id) NOT IN (SELECT id FROM client_status) THEN RAISE(ABORT, 'EK|client|client_status_id|reference|There is no client_status with this client_status_id.')
@@ -6217,7 +4753,7 @@ CREATE TRIGGER client_direct_update BEFORE UPDATE ON client WHEN (SELECT open_ga
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 43) BEGIN
+CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 43) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|client|id|referenced|Rows of other tables refer to this row.') WHERE OLD.id IN (SELECT client_id FROM client_billing_info)
   OR OLD.id IN (SELECT client_id FROM client_deployment)
@@ -6234,28 +4770,11 @@ CREATE TRIGGER client_direct_delete BEFORE DELETE ON client WHEN (SELECT open_ga
 END;
 
 CREATE TRIGGER client_audit_delete AFTER DELETE ON client BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 43, OLD.id, 'D',
-    format('{"organization_id":%s,"client_name":%s,"company_name":%s,"contact_name":%s,"email":%s,"phone":%s,"address":%s,"city":%s,"state":%s,"postal_code":%s,"client_status_id":%s,"assigned_manager_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    json_quote(OLD.client_name),
-    json_quote(OLD.company_name),
-    json_quote(OLD.contact_name),
-    json_quote(OLD.email),
-    json_quote(OLD.phone),
-    json_quote(OLD.address),
-    json_quote(OLD.city),
-    json_quote(OLD.state),
-    json_quote(OLD.postal_code),
-    OLD.client_status_id,
-    ifnull(OLD.assigned_manager_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 43, OLD.id, 'D',
+    json_object('organization_id', OLD.organization_id, 'client_name', OLD.client_name, 'company_name', OLD.company_name, 'contact_name', OLD.contact_name, 'email', OLD.email, 'phone', OLD.phone, 'address', OLD.address, 'city', OLD.city, 'state', OLD.state, 'postal_code', OLD.postal_code, 'client_status_id', OLD.client_status_id, 'assigned_manager_id', OLD.assigned_manager_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER client_billing_info_direct_insert BEFORE INSERT ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_billing_info_direct_insert BEFORE INSERT ON client_billing_info WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_billing_info|client_id|reference|There is no client with this client_id.')
     WHEN NEW.license_tier_id NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|reference|There is no license_tier with this license_tier_id.')
@@ -6269,8 +4788,9 @@ CREATE TRIGGER client_billing_info_direct_insert BEFORE INSERT ON client_billing
 END;
 
 CREATE TRIGGER client_billing_info_audit_insert AFTER INSERT ON client_billing_info BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|client_billing_info|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 44, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = NEW.license_tier_id), 1)) = 0 THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM subscription_status WHERE id = NEW.subscription_status_id), 1)) = 0 THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|retired|This subscription_status is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER client_billing_info_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_billing_info BEGIN
@@ -6279,11 +4799,9 @@ CREATE TRIGGER client_billing_info_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_billing_info|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER client_billing_info_audit_update AFTER UPDATE ON client_billing_info WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 44 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, NEW.id, 'U', (
+CREATE TRIGGER client_billing_info_audit_update AFTER UPDATE ON client_billing_info WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 44 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 44, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
@@ -6303,7 +4821,7 @@ CREATE TRIGGER client_billing_info_audit_update AFTER UPDATE ON client_billing_i
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER client_billing_info_direct_update BEFORE UPDATE ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_billing_info_direct_update BEFORE UPDATE ON client_billing_info WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_billing_info|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.license_tier_id, OLD.license_tier_id) NOT IN (SELECT id FROM license_tier) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|reference|There is no license_tier with this license_tier_id.')
@@ -6316,12 +4834,12 @@ CREATE TRIGGER client_billing_info_direct_update BEFORE UPDATE ON client_billing
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER client_billing_info_direct_delete BEFORE DELETE ON client_billing_info WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_billing_info_direct_delete BEFORE DELETE ON client_billing_info WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER client_billing_info_audit_delete AFTER DELETE ON client_billing_info BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 44, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 44, OLD.id, 'D',
     format('{"uuid":%s,"client_id":%s,"license_tier_id":%s,"subscription_status_id":%s,"billing_name":%s,"billing_email":%s,"billing_address":%s,"payment_method_ciphertext":%s,"encryption_key_id":%s,"period_start_date":%s,"period_end_date":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.client_id,
@@ -6341,7 +4859,7 @@ CREATE TRIGGER client_billing_info_audit_delete AFTER DELETE ON client_billing_i
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER deployment_template_direct_insert BEFORE INSERT ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER deployment_template_direct_insert BEFORE INSERT ON deployment_template WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 45, id, NEW.id, NULL FROM deployment_template
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code AND version = NEW.version;
@@ -6351,8 +4869,7 @@ CREATE TRIGGER deployment_template_direct_insert BEFORE INSERT ON deployment_tem
 END;
 
 CREATE TRIGGER deployment_template_audit_insert AFTER INSERT ON deployment_template BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|deployment_template|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 45, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER deployment_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON deployment_template BEGIN
@@ -6361,25 +4878,15 @@ CREATE TRIGGER deployment_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|deployment_template|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER deployment_template_audit_update AFTER UPDATE ON deployment_template WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 45 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'version', OLD.version, NEW.version
-    UNION ALL SELECT 'template_data', OLD.template_data, NEW.template_data
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE deployment_template SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER deployment_template_audit_update AFTER UPDATE ON deployment_template BEGIN
+  INSERT INTO audit_change VALUES (45, NEW.id, '["code","name","description","version","template_data","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.version, OLD.template_data, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.version, NEW.template_data, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE deployment_template SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 45 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER deployment_template_direct_update BEFORE UPDATE ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER deployment_template_direct_update BEFORE UPDATE ON deployment_template WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 45, id, NEW.id, NULL FROM deployment_template
     WHERE (code COLLATE NOCASE = NEW.code AND version = NEW.version) AND id IS NOT OLD.id;
@@ -6388,7 +4895,7 @@ CREATE TRIGGER deployment_template_direct_update BEFORE UPDATE ON deployment_tem
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER deployment_template_direct_delete BEFORE DELETE ON deployment_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 45) BEGIN
+CREATE TRIGGER deployment_template_direct_delete BEFORE DELETE ON deployment_template WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 45) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|deployment_template|id|referenced|Rows of client_deployment, client_customization or marketplace_module refer to this row.') WHERE OLD.id IN (SELECT deployment_template_id FROM client_deployment)
   OR OLD.id IN (SELECT deployment_template_id FROM client_customization)
@@ -6396,21 +4903,11 @@ CREATE TRIGGER deployment_template_direct_delete BEFORE DELETE ON deployment_tem
 END;
 
 CREATE TRIGGER deployment_template_audit_delete AFTER DELETE ON deployment_template BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 45, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"version":%s,"template_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    json_quote(OLD.version),
-    json_quote(OLD.template_data),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 45, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'version', OLD.version, 'template_data', OLD.template_data, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER client_deployment_direct_insert BEFORE INSERT ON client_deployment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_deployment_direct_insert BEFORE INSERT ON client_deployment WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_deployment|client_id|reference|There is no client with this client_id.')
     WHEN NEW.environment_id NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|reference|There is no environment with this environment_id.')
@@ -6424,8 +4921,8 @@ CREATE TRIGGER client_deployment_direct_insert BEFORE INSERT ON client_deploymen
 END;
 
 CREATE TRIGGER client_deployment_audit_insert AFTER INSERT ON client_deployment BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|client_deployment|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 46, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM environment WHERE id = NEW.environment_id), 1)) = 0 THEN RAISE(ABORT, 'EK|client_deployment|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER client_deployment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_deployment BEGIN
@@ -6434,30 +4931,15 @@ CREATE TRIGGER client_deployment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_deployment|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER client_deployment_audit_update AFTER UPDATE ON client_deployment WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 46 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
-    UNION ALL SELECT 'environment_id', OLD.environment_id, NEW.environment_id
-    UNION ALL SELECT 'deployment_template_id', OLD.deployment_template_id, NEW.deployment_template_id
-    UNION ALL SELECT 'configuration_id', OLD.configuration_id, NEW.configuration_id
-    UNION ALL SELECT 'version', OLD.version, NEW.version
-    UNION ALL SELECT 'deployment_status', OLD.deployment_status, NEW.deployment_status
-    UNION ALL SELECT 'url', OLD.url, NEW.url
-    UNION ALL SELECT 'started_at', OLD.started_at, NEW.started_at
-    UNION ALL SELECT 'completed_at', OLD.completed_at, NEW.completed_at
-    UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE client_deployment SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER client_deployment_audit_update AFTER UPDATE ON client_deployment BEGIN
+  INSERT INTO audit_change VALUES (46, NEW.id, '["client_id","environment_id","deployment_template_id","configuration_id","version","deployment_status","url","started_at","completed_at","error_message","status_id","updated_by"]', json_array(OLD.client_id, OLD.environment_id, OLD.deployment_template_id, OLD.configuration_id, OLD.version, OLD.deployment_status, OLD.url, OLD.started_at, OLD.completed_at, OLD.error_message, OLD.status_id, OLD.updated_by), json_array(NEW.client_id, NEW.environment_id, NEW.deployment_template_id, NEW.configuration_id, NEW.version, NEW.deployment_status, NEW.url, NEW.started_at, NEW.completed_at, NEW.error_message, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE client_deployment SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 46 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER client_deployment_direct_update BEFORE UPDATE ON client_deployment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_deployment_direct_update BEFORE UPDATE ON client_deployment WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_deployment|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.environment_id, OLD.environment_id) NOT IN (SELECT id FROM environment) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|reference|There is no environment with this environment_id.')
@@ -6465,31 +4947,16 @@ CREATE TRIGGER client_deployment_direct_update BEFORE UPDATE ON client_deploymen
     WHEN nullif(NEW.configuration_id, OLD.configuration_id) NOT NULL AND NEW.configuration_id NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|client_deployment|configuration_id|reference|There is no configuration with this configuration_id.') END;
 END;
 
-CREATE TRIGGER client_deployment_direct_delete BEFORE DELETE ON client_deployment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_deployment_direct_delete BEFORE DELETE ON client_deployment WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER client_deployment_audit_delete AFTER DELETE ON client_deployment BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 46, OLD.id, 'D',
-    format('{"client_id":%s,"environment_id":%s,"deployment_template_id":%s,"configuration_id":%s,"version":%s,"deployment_status":%s,"url":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.client_id,
-    OLD.environment_id,
-    ifnull(OLD.deployment_template_id, 'null'),
-    ifnull(OLD.configuration_id, 'null'),
-    json_quote(OLD.version),
-    json_quote(OLD.deployment_status),
-    json_quote(OLD.url),
-    json_quote(OLD.started_at),
-    json_quote(OLD.completed_at),
-    json_quote(OLD.error_message),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 46, OLD.id, 'D',
+    json_object('client_id', OLD.client_id, 'environment_id', OLD.environment_id, 'deployment_template_id', OLD.deployment_template_id, 'configuration_id', OLD.configuration_id, 'version', OLD.version, 'deployment_status', OLD.deployment_status, 'url', OLD.url, 'started_at', OLD.started_at, 'completed_at', OLD.completed_at, 'error_message', OLD.error_message, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER client_customization_direct_insert BEFORE INSERT ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_customization_direct_insert BEFORE INSERT ON client_customization WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_customization|client_id|reference|There is no client with this client_id.')
     WHEN NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|client_customization|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.') END;
@@ -6501,8 +4968,7 @@ CREATE TRIGGER client_customization_direct_insert BEFORE INSERT ON client_custom
 END;
 
 CREATE TRIGGER client_customization_audit_insert AFTER INSERT ON client_customization BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|client_customization|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 47, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER client_customization_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_customization BEGIN
@@ -6511,23 +4977,15 @@ CREATE TRIGGER client_customization_kept BEFORE UPDATE OF id, rowid, oid, _rowid
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_customization|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER client_customization_audit_update AFTER UPDATE ON client_customization WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 47 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
-    UNION ALL SELECT 'deployment_template_id', OLD.deployment_template_id, NEW.deployment_template_id
-    UNION ALL SELECT 'customization_data', OLD.customization_data, NEW.customization_data
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE client_customization SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER client_customization_audit_update AFTER UPDATE ON client_customization BEGIN
+  INSERT INTO audit_change VALUES (47, NEW.id, '["client_id","deployment_template_id","customization_data","status_id","updated_by"]', json_array(OLD.client_id, OLD.deployment_template_id, OLD.customization_data, OLD.status_id, OLD.updated_by), json_array(NEW.client_id, NEW.deployment_template_id, NEW.customization_data, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE client_customization SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 47 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER client_customization_direct_update BEFORE UPDATE ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_customization_direct_update BEFORE UPDATE ON client_customization WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_customization|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.deployment_template_id, OLD.deployment_template_id) NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|client_customization|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.') END;
@@ -6538,24 +4996,16 @@ CREATE TRIGGER client_customization_direct_update BEFORE UPDATE ON client_custom
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER client_customization_direct_delete BEFORE DELETE ON client_customization WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_customization_direct_delete BEFORE DELETE ON client_customization WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER client_customization_audit_delete AFTER DELETE ON client_customization BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 47, OLD.id, 'D',
-    format('{"client_id":%s,"deployment_template_id":%s,"customization_data":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.client_id,
-    OLD.deployment_template_id,
-    json_quote(OLD.customization_data),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 47, OLD.id, 'D',
+    json_object('client_id', OLD.client_id, 'deployment_template_id', OLD.deployment_template_id, 'customization_data', OLD.customization_data, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER consultation_session_direct_insert BEFORE INSERT ON consultation_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER consultation_session_direct_insert BEFORE INSERT ON consultation_session WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|consultation_session|organization_id|reference|There is no organization with this organization_id.')
     WHEN NEW.client_id NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|consultation_session|client_id|reference|There is no client with this client_id.') END;
@@ -6567,8 +5017,7 @@ CREATE TRIGGER consultation_session_direct_insert BEFORE INSERT ON consultation_
 END;
 
 CREATE TRIGGER consultation_session_audit_insert AFTER INSERT ON consultation_session BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|consultation_session|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 48, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER consultation_session_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON consultation_session BEGIN
@@ -6577,35 +5026,21 @@ CREATE TRIGGER consultation_session_kept BEFORE UPDATE OF id, rowid, oid, _rowid
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|consultation_session|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER consultation_session_audit_update AFTER UPDATE ON consultation_session WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 48 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'organization_id' AS name, OLD.organization_id AS old, NEW.organization_id AS new
-    UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
-    UNION ALL SELECT 'lead_name', OLD.lead_name, NEW.lead_name
-    UNION ALL SELECT 'lead_email', OLD.lead_email, NEW.lead_email
-    UNION ALL SELECT 'lead_phone', OLD.lead_phone, NEW.lead_phone
-    UNION ALL SELECT 'lead_company', OLD.lead_company, NEW.lead_company
-    UNION ALL SELECT 'session_status', OLD.session_status, NEW.session_status
-    UNION ALL SELECT 'started_at', OLD.started_at, NEW.started_at
-    UNION ALL SELECT 'completed_at', OLD.completed_at, NEW.completed_at
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE consultation_session SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER consultation_session_audit_update AFTER UPDATE ON consultation_session BEGIN
+  INSERT INTO audit_change VALUES (48, NEW.id, '["organization_id","client_id","lead_name","lead_email","lead_phone","lead_company","session_status","started_at","completed_at","status_id","updated_by"]', json_array(OLD.organization_id, OLD.client_id, OLD.lead_name, OLD.lead_email, OLD.lead_phone, OLD.lead_company, OLD.session_status, OLD.started_at, OLD.completed_at, OLD.status_id, OLD.updated_by), json_array(NEW.organization_id, NEW.client_id, NEW.lead_name, NEW.lead_email, NEW.lead_phone, NEW.lead_company, NEW.session_status, NEW.started_at, NEW.completed_at, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE consultation_session SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 48 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER consultation_session_direct_update BEFORE UPDATE ON consultation_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER consultation_session_direct_update BEFORE UPDATE ON consultation_session WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|consultation_session|organization_id|reference|There is no organization with this organization_id.')
     WHEN nullif(NEW.client_id, OLD.client_id) NOT NULL AND NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|consultation_session|client_id|reference|There is no client with this client_id.') END;
 END;
 
-CREATE TRIGGER consultation_session_direct_delete BEFORE DELETE ON consultation_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 48) BEGIN
+CREATE TRIGGER consultation_session_direct_delete BEFORE DELETE ON consultation_session WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 48) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|consultation_session|id|referenced|Rows of questionnaire_submission, consultation_generation or consultation_analytics refer to this row.') WHERE OLD.id IN (SELECT consultation_session_id FROM questionnaire_submission)
   OR OLD.id IN (SELECT consultation_session_id FROM consultation_generation)
@@ -6613,25 +5048,11 @@ CREATE TRIGGER consultation_session_direct_delete BEFORE DELETE ON consultation_
 END;
 
 CREATE TRIGGER consultation_session_audit_delete AFTER DELETE ON consultation_session BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 48, OLD.id, 'D',
-    format('{"organization_id":%s,"client_id":%s,"lead_name":%s,"lead_email":%s,"lead_phone":%s,"lead_company":%s,"session_status":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.organization_id,
-    ifnull(OLD.client_id, 'null'),
-    json_quote(OLD.lead_name),
-    json_quote(OLD.lead_email),
-    json_quote(OLD.lead_phone),
-    json_quote(OLD.lead_company),
-    json_quote(OLD.session_status),
-    json_quote(OLD.started_at),
-    json_quote(OLD.completed_at),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 48, OLD.id, 'D',
+    json_object('organization_id', OLD.organization_id, 'client_id', OLD.client_id, 'lead_name', OLD.lead_name, 'lead_email', OLD.lead_email, 'lead_phone', OLD.lead_phone, 'lead_company', OLD.lead_company, 'session_status', OLD.session_status, 'started_at', OLD.started_at, 'completed_at', OLD.completed_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER questionnaire_submission_direct_insert BEFORE INSERT ON questionnaire_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER questionnaire_submission_direct_insert BEFORE INSERT ON questionnaire_submission WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.consultation_session_id NOT IN (SELECT id FROM consultation_session) THEN RAISE(ABORT, 'EK|questionnaire_submission|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 49, id, NEW.id, NULL FROM questionnaire_submission
@@ -6642,8 +5063,7 @@ CREATE TRIGGER questionnaire_submission_direct_insert BEFORE INSERT ON questionn
 END;
 
 CREATE TRIGGER questionnaire_submission_audit_insert AFTER INSERT ON questionnaire_submission BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|questionnaire_submission|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 49, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER questionnaire_submission_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON questionnaire_submission BEGIN
@@ -6652,50 +5072,30 @@ CREATE TRIGGER questionnaire_submission_kept BEFORE UPDATE OF id, rowid, oid, _r
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|questionnaire_submission|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER questionnaire_submission_audit_update AFTER UPDATE ON questionnaire_submission WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 49 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'consultation_session_id' AS name, OLD.consultation_session_id AS old, NEW.consultation_session_id AS new
-    UNION ALL SELECT 'questionnaire_code', OLD.questionnaire_code, NEW.questionnaire_code
-    UNION ALL SELECT 'questionnaire_version', OLD.questionnaire_version, NEW.questionnaire_version
-    UNION ALL SELECT 'answers', OLD.answers, NEW.answers
-    UNION ALL SELECT 'submitted_at', OLD.submitted_at, NEW.submitted_at
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE questionnaire_submission SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER questionnaire_submission_audit_update AFTER UPDATE ON questionnaire_submission BEGIN
+  INSERT INTO audit_change VALUES (49, NEW.id, '["consultation_session_id","questionnaire_code","questionnaire_version","answers","submitted_at","status_id","updated_by"]', json_array(OLD.consultation_session_id, OLD.questionnaire_code, OLD.questionnaire_version, OLD.answers, OLD.submitted_at, OLD.status_id, OLD.updated_by), json_array(NEW.consultation_session_id, NEW.questionnaire_code, NEW.questionnaire_version, NEW.answers, NEW.submitted_at, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE questionnaire_submission SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 49 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER questionnaire_submission_direct_update BEFORE UPDATE ON questionnaire_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER questionnaire_submission_direct_update BEFORE UPDATE ON questionnaire_submission WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.consultation_session_id, OLD.consultation_session_id) NOT IN (SELECT id FROM consultation_session) THEN RAISE(ABORT, 'EK|questionnaire_submission|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.') END;
 END;
 
-CREATE TRIGGER questionnaire_submission_direct_delete BEFORE DELETE ON questionnaire_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 49) BEGIN
+CREATE TRIGGER questionnaire_submission_direct_delete BEFORE DELETE ON questionnaire_submission WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 49) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|questionnaire_submission|id|referenced|Rows of consultation_generation refer to this row.') WHERE OLD.id IN (SELECT questionnaire_submission_id FROM consultation_generation);
 END;
 
 CREATE TRIGGER questionnaire_submission_audit_delete AFTER DELETE ON questionnaire_submission BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 49, OLD.id, 'D',
-    format('{"consultation_session_id":%s,"questionnaire_code":%s,"questionnaire_version":%s,"answers":%s,"submitted_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.consultation_session_id,
-    json_quote(OLD.questionnaire_code),
-    json_quote(OLD.questionnaire_version),
-    json_quote(OLD.answers),
-    json_quote(OLD.submitted_at),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 49, OLD.id, 'D',
+    json_object('consultation_session_id', OLD.consultation_session_id, 'questionnaire_code', OLD.questionnaire_code, 'questionnaire_version', OLD.questionnaire_version, 'answers', OLD.answers, 'submitted_at', OLD.submitted_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER consultation_generation_direct_insert BEFORE INSERT ON consultation_generation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER consultation_generation_direct_insert BEFORE INSERT ON consultation_generation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.consultation_session_id NOT IN (SELECT id FROM consultation_session) THEN RAISE(ABORT, 'EK|consultation_generation|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
     WHEN NEW.questionnaire_submission_id NOT NULL AND NEW.questionnaire_submission_id NOT IN (SELECT id FROM questionnaire_submission) THEN RAISE(ABORT, 'EK|consultation_generation|questionnaire_submission_id|reference|There is no questionnaire_submission with this questionnaire_submission_id.')
@@ -6708,8 +5108,7 @@ CREATE TRIGGER consultation_generation_direct_insert BEFORE INSERT ON consultati
 END;
 
 CREATE TRIGGER consultation_generation_audit_insert AFTER INSERT ON consultation_generation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|consultation_generation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 50, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER consultation_generation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON consultation_generation BEGIN
@@ -6718,56 +5117,28 @@ CREATE TRIGGER consultation_generation_kept BEFORE UPDATE OF id, rowid, oid, _ro
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|consultation_generation|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER consultation_generation_audit_update AFTER UPDATE ON consultation_generation WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 50 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'consultation_session_id' AS name, OLD.consultation_session_id AS old, NEW.consultation_session_id AS new
-    UNION ALL SELECT 'questionnaire_submission_id', OLD.questionnaire_submission_id, NEW.questionnaire_submission_id
-    UNION ALL SELECT 'model_registry_id', OLD.model_registry_id, NEW.model_registry_id
-    UNION ALL SELECT 'prompt', OLD.prompt, NEW.prompt
-    UNION ALL SELECT 'result', OLD.result, NEW.result
-    UNION ALL SELECT 'generation_status', OLD.generation_status, NEW.generation_status
-    UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
-    UNION ALL SELECT 'started_at', OLD.started_at, NEW.started_at
-    UNION ALL SELECT 'completed_at', OLD.completed_at, NEW.completed_at
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE consultation_generation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER consultation_generation_audit_update AFTER UPDATE ON consultation_generation BEGIN
+  INSERT INTO audit_change VALUES (50, NEW.id, '["consultation_session_id","questionnaire_submission_id","model_registry_id","prompt","result","generation_status","error_message","started_at","completed_at","status_id","updated_by"]', json_array(OLD.consultation_session_id, OLD.questionnaire_submission_id, OLD.model_registry_id, OLD.prompt, OLD.result, OLD.generation_status, OLD.error_message, OLD.started_at, OLD.completed_at, OLD.status_id, OLD.updated_by), json_array(NEW.consultation_session_id, NEW.questionnaire_submission_id, NEW.model_registry_id, NEW.prompt, NEW.result, NEW.generation_status, NEW.error_message, NEW.started_at, NEW.completed_at, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE consultation_generation SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 50 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER consultation_generation_direct_update BEFORE UPDATE ON consultation_generation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER consultation_generation_direct_update BEFORE UPDATE ON consultation_generation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.consultation_session_id, OLD.consultation_session_id) NOT IN (SELECT id FROM consultation_session) THEN RAISE(ABORT, 'EK|consultation_generation|consultation_session_id|reference|There is no consultation_session with this consultation_session_id.')
     WHEN nullif(NEW.questionnaire_submission_id, OLD.questionnaire_submission_id) NOT NULL AND NEW.questionnaire_submission_id NOT IN (SELECT id FROM questionnaire_submission) THEN RAISE(ABORT, 'EK|consultation_generation|questionnaire_submission_id|reference|There is no questionnaire_submission with this questionnaire_submission_id.')
     WHEN nullif(NEW.model_registry_id, OLD.model_registry_id) NOT IN (SELECT id FROM model_registry) THEN RAISE(ABORT, 'EK|consultation_generation|model_registry_id|reference|There is no model_registry with this model_registry_id.') END;
 END;
 
-CREATE TRIGGER consultation_generation_direct_delete BEFORE DELETE ON consultation_generation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER consultation_generation_direct_delete BEFORE DELETE ON consultation_generation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER consultation_generation_audit_delete AFTER DELETE ON consultation_generation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 50, OLD.id, 'D',
-    format('{"consultation_session_id":%s,"questionnaire_submission_id":%s,"model_registry_id":%s,"prompt":%s,"result":%s,"generation_status":%s,"error_message":%s,"started_at":%s,"completed_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.consultation_session_id,
-    ifnull(OLD.questionnaire_submission_id, 'null'),
-    OLD.model_registry_id,
-    json_quote(OLD.prompt),
-    json_quote(OLD.result),
-    json_quote(OLD.generation_status),
-    json_quote(OLD.error_message),
-    json_quote(OLD.started_at),
-    json_quote(OLD.completed_at),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 50, OLD.id, 'D',
+    json_object('consultation_session_id', OLD.consultation_session_id, 'questionnaire_submission_id', OLD.questionnaire_submission_id, 'model_registry_id', OLD.model_registry_id, 'prompt', OLD.prompt, 'result', OLD.result, 'generation_status', OLD.generation_status, 'error_message', OLD.error_message, 'started_at', OLD.started_at, 'completed_at', OLD.completed_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER consultation_analytics_direct_insert BEFORE INSERT ON consultation_analytics WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -6787,7 +5158,7 @@ CREATE TRIGGER consultation_analytics_kept_delete BEFORE DELETE ON consultation_
   SELECT RAISE(ABORT, 'EK|consultation_analytics|*|append_only|Rows of consultation_analytics are only ever added.');
 END;
 
-CREATE TRIGGER workflow_type_direct_insert BEFORE INSERT ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER workflow_type_direct_insert BEFORE INSERT ON workflow_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 58, id, NEW.id, NULL FROM workflow_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -6797,8 +5168,7 @@ CREATE TRIGGER workflow_type_direct_insert BEFORE INSERT ON workflow_type WHEN (
 END;
 
 CREATE TRIGGER workflow_type_audit_insert AFTER INSERT ON workflow_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|workflow_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 58, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER workflow_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_type BEGIN
@@ -6807,23 +5177,15 @@ CREATE TRIGGER workflow_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|workflow_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER workflow_type_audit_update AFTER UPDATE ON workflow_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 58 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE workflow_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER workflow_type_audit_update AFTER UPDATE ON workflow_type BEGIN
+  INSERT INTO audit_change VALUES (58, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE workflow_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 58 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER workflow_type_direct_update BEFORE UPDATE ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER workflow_type_direct_update BEFORE UPDATE ON workflow_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 58, id, NEW.id, NULL FROM workflow_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -6832,26 +5194,18 @@ CREATE TRIGGER workflow_type_direct_update BEFORE UPDATE ON workflow_type WHEN (
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER workflow_type_direct_delete BEFORE DELETE ON workflow_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 58) BEGIN
+CREATE TRIGGER workflow_type_direct_delete BEFORE DELETE ON workflow_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 58) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|workflow_type|id|referenced|Rows of workflow_template or orchestration_workflow refer to this row.') WHERE OLD.id IN (SELECT workflow_type_id FROM workflow_template)
   OR OLD.id IN (SELECT workflow_type_id FROM orchestration_workflow);
 END;
 
 CREATE TRIGGER workflow_type_audit_delete AFTER DELETE ON workflow_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 58, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 58, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER workflow_template_direct_insert BEFORE INSERT ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER workflow_template_direct_insert BEFORE INSERT ON workflow_template WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.workflow_type_id NOT IN (SELECT id FROM workflow_type) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 59, id, NEW.id, NULL FROM workflow_template
@@ -6862,8 +5216,8 @@ CREATE TRIGGER workflow_template_direct_insert BEFORE INSERT ON workflow_templat
 END;
 
 CREATE TRIGGER workflow_template_audit_insert AFTER INSERT ON workflow_template BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|workflow_template|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 59, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM workflow_type WHERE id = NEW.workflow_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER workflow_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_template BEGIN
@@ -6872,26 +5226,15 @@ CREATE TRIGGER workflow_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|workflow_template|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER workflow_template_audit_update AFTER UPDATE ON workflow_template WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 59 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'workflow_type_id', OLD.workflow_type_id, NEW.workflow_type_id
-    UNION ALL SELECT 'version', OLD.version, NEW.version
-    UNION ALL SELECT 'definition', OLD.definition, NEW.definition
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE workflow_template SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER workflow_template_audit_update AFTER UPDATE ON workflow_template BEGIN
+  INSERT INTO audit_change VALUES (59, NEW.id, '["code","name","description","workflow_type_id","version","definition","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.workflow_type_id, OLD.version, OLD.definition, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.workflow_type_id, NEW.version, NEW.definition, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE workflow_template SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 59 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER workflow_template_direct_update BEFORE UPDATE ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER workflow_template_direct_update BEFORE UPDATE ON workflow_template WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.workflow_type_id, OLD.workflow_type_id) NOT IN (SELECT id FROM workflow_type) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|reference|There is no workflow_type with this workflow_type_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 59, id, NEW.id, NULL FROM workflow_template
@@ -6901,25 +5244,14 @@ CREATE TRIGGER workflow_template_direct_update BEFORE UPDATE ON workflow_templat
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER workflow_template_direct_delete BEFORE DELETE ON workflow_template WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 59) BEGIN
+CREATE TRIGGER workflow_template_direct_delete BEFORE DELETE ON workflow_template WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 59) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|workflow_template|id|referenced|Rows of orchestration_workflow refer to this row.') WHERE OLD.id IN (SELECT workflow_template_id FROM orchestration_workflow);
 END;
 
 CREATE TRIGGER workflow_template_audit_delete AFTER DELETE ON workflow_template BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 59, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"workflow_type_id":%s,"version":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.workflow_type_id,
-    json_quote(OLD.version),
-    json_quote(OLD.definition),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 59, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'workflow_type_id', OLD.workflow_type_id, 'version', OLD.version, 'definition', OLD.definition, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER orchestration_workflow_direct_insert BEFORE INSERT ON orchestration_workflow WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -6936,7 +5268,7 @@ END;
 
 CREATE TRIGGER orchestration_workflow_audit_insert AFTER INSERT ON orchestration_workflow BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|orchestration_workflow|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM workflow_type WHERE id = NEW.workflow_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER orchestration_workflow_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON orchestration_workflow BEGIN
@@ -6945,10 +5277,8 @@ CREATE TRIGGER orchestration_workflow_kept BEFORE UPDATE OF id, rowid, oid, _row
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|orchestration_workflow|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER orchestration_workflow_audit_update AFTER UPDATE ON orchestration_workflow WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 60 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER orchestration_workflow_audit_update AFTER UPDATE ON orchestration_workflow WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 60 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
@@ -6992,25 +5322,7 @@ END;
 
 CREATE TRIGGER orchestration_workflow_audit_delete AFTER DELETE ON orchestration_workflow BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 60, OLD.id, 'D',
-    format('{"uuid":%s,"workflow_name":%s,"workflow_type_id":%s,"workflow_template_id":%s,"client_id":%s,"workflow_definition":%s,"workflow_status":%s,"metadata":%s,"started_at":%s,"completed_at":%s,"correlation_id":%s,"error_code":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.uuid),
-    json_quote(OLD.workflow_name),
-    OLD.workflow_type_id,
-    ifnull(OLD.workflow_template_id, 'null'),
-    ifnull(OLD.client_id, 'null'),
-    json_quote(OLD.workflow_definition),
-    json_quote(OLD.workflow_status),
-    json_quote(OLD.metadata),
-    json_quote(OLD.started_at),
-    json_quote(OLD.completed_at),
-    json_quote(OLD.correlation_id),
-    json_quote(OLD.error_code),
-    json_quote(OLD.error_message),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('uuid', OLD.uuid, 'workflow_name', OLD.workflow_name, 'workflow_type_id', OLD.workflow_type_id, 'workflow_template_id', OLD.workflow_template_id, 'client_id', OLD.client_id, 'workflow_definition', OLD.workflow_definition, 'workflow_status', OLD.workflow_status, 'metadata', OLD.metadata, 'started_at', OLD.started_at, 'completed_at', OLD.completed_at, 'correlation_id', OLD.correlation_id, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER workflow_execution_direct_insert BEFORE INSERT ON workflow_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -7025,7 +5337,6 @@ END;
 
 CREATE TRIGGER workflow_execution_audit_insert AFTER INSERT ON workflow_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|workflow_execution|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER workflow_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON workflow_execution BEGIN
@@ -7034,10 +5345,8 @@ CREATE TRIGGER workflow_execution_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|workflow_execution|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER workflow_execution_audit_update AFTER UPDATE ON workflow_execution WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 61 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER workflow_execution_audit_update AFTER UPDATE ON workflow_execution WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 61 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'workflow_id' AS name, OLD.workflow_id AS old, NEW.workflow_id AS new
@@ -7076,28 +5385,10 @@ END;
 
 CREATE TRIGGER workflow_execution_audit_delete AFTER DELETE ON workflow_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 61, OLD.id, 'D',
-    format('{"workflow_id":%s,"step_name":%s,"step_type":%s,"execution_order":%s,"execution_status":%s,"input_data":%s,"output_data":%s,"error_data":%s,"execution_time_ms":%s,"started_at":%s,"completed_at":%s,"retry_count":%s,"max_retries":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.workflow_id,
-    json_quote(OLD.step_name),
-    json_quote(OLD.step_type),
-    OLD.execution_order,
-    json_quote(OLD.execution_status),
-    json_quote(OLD.input_data),
-    json_quote(OLD.output_data),
-    json_quote(OLD.error_data),
-    ifnull(OLD.execution_time_ms, 'null'),
-    json_quote(OLD.started_at),
-    json_quote(OLD.completed_at),
-    OLD.retry_count,
-    OLD.max_retries,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+    json_object('workflow_id', OLD.workflow_id, 'step_name', OLD.step_name, 'step_type', OLD.step_type, 'execution_order', OLD.execution_order, 'execution_status', OLD.execution_status, 'input_data', OLD.input_data, 'output_data', OLD.output_data, 'error_data', OLD.error_data, 'execution_time_ms', OLD.execution_time_ms, 'started_at', OLD.started_at, 'completed_at', OLD.completed_at, 'retry_count', OLD.retry_count, 'max_retries', OLD.max_retries, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER marketplace_category_direct_insert BEFORE INSERT ON marketplace_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER marketplace_category_direct_insert BEFORE INSERT ON marketplace_category WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 99, id, NEW.id, NULL FROM marketplace_category
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -7107,11 +5398,11 @@ CREATE TRIGGER marketplace_category_direct_insert BEFORE INSERT ON marketplace_c
 END;
 
 CREATE TRIGGER marketplace_category_audit_insert AFTER INSERT ON marketplace_category BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|marketplace_category|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 99, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_category WHERE id = NEW.parent_marketplace_category_id), 1)) = 0 THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.') END;
 END;
 
-CREATE TRIGGER marketplace_category_direct_inserted AFTER INSERT ON marketplace_category WHEN (NEW.parent_marketplace_category_id NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER marketplace_category_direct_inserted AFTER INSERT ON marketplace_category WHEN (NEW.parent_marketplace_category_id NOT NULL) AND (SELECT open_gate FROM audit_now) IS NULL BEGIN
   SELECT CASE WHEN NEW.parent_marketplace_category_id NOT NULL AND NEW.parent_marketplace_category_id NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|reference|There is no marketplace_category with this parent_marketplace_category_id.') END;
 END;
 
@@ -7121,25 +5412,15 @@ CREATE TRIGGER marketplace_category_kept BEFORE UPDATE OF id, rowid, oid, _rowid
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|marketplace_category|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER marketplace_category_audit_update AFTER UPDATE ON marketplace_category WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 99 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'parent_marketplace_category_id', OLD.parent_marketplace_category_id, NEW.parent_marketplace_category_id
-    UNION ALL SELECT 'sort_order', OLD.sort_order, NEW.sort_order
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE marketplace_category SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER marketplace_category_audit_update AFTER UPDATE ON marketplace_category BEGIN
+  INSERT INTO audit_change VALUES (99, NEW.id, '["code","name","description","parent_marketplace_category_id","sort_order","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.parent_marketplace_category_id, OLD.sort_order, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.parent_marketplace_category_id, NEW.sort_order, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE marketplace_category SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 99 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER marketplace_category_direct_update BEFORE UPDATE ON marketplace_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER marketplace_category_direct_update BEFORE UPDATE ON marketplace_category WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.parent_marketplace_category_id, OLD.parent_marketplace_category_id) NOT NULL AND NEW.parent_marketplace_category_id NOT IN (SELECT id FROM marketplace_category) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|reference|There is no marketplace_category with this parent_marketplace_category_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 99, id, NEW.id, NULL FROM marketplace_category
@@ -7149,28 +5430,18 @@ CREATE TRIGGER marketplace_category_direct_update BEFORE UPDATE ON marketplace_c
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER marketplace_category_direct_delete BEFORE DELETE ON marketplace_category WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 99) BEGIN
+CREATE TRIGGER marketplace_category_direct_delete BEFORE DELETE ON marketplace_category WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 99) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|marketplace_category|id|referenced|Rows of marketplace_category or marketplace_module refer to this row.') WHERE EXISTS (SELECT 1 FROM marketplace_category WHERE parent_marketplace_category_id = OLD.id AND id IS NOT OLD.id)
   OR OLD.id IN (SELECT category_id FROM marketplace_module);
 END;
 
 CREATE TRIGGER marketplace_category_audit_delete AFTER DELETE ON marketplace_category BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 99, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"parent_marketplace_category_id":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    ifnull(OLD.parent_marketplace_category_id, 'null'),
-    OLD.sort_order,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 99, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'parent_marketplace_category_id', OLD.parent_marketplace_category_id, 'sort_order', OLD.sort_order, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER pricing_model_direct_insert BEFORE INSERT ON pricing_model WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER pricing_model_direct_insert BEFORE INSERT ON pricing_model WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 100, id, NEW.id, NULL FROM pricing_model
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -7180,8 +5451,7 @@ CREATE TRIGGER pricing_model_direct_insert BEFORE INSERT ON pricing_model WHEN (
 END;
 
 CREATE TRIGGER pricing_model_audit_insert AFTER INSERT ON pricing_model BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|pricing_model|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 100, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER pricing_model_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON pricing_model BEGIN
@@ -7190,24 +5460,15 @@ CREATE TRIGGER pricing_model_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|pricing_model|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER pricing_model_audit_update AFTER UPDATE ON pricing_model WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 100 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'is_recurring', OLD.is_recurring, NEW.is_recurring
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE pricing_model SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER pricing_model_audit_update AFTER UPDATE ON pricing_model BEGIN
+  INSERT INTO audit_change VALUES (100, NEW.id, '["code","name","description","is_recurring","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.is_recurring, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.is_recurring, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE pricing_model SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 100 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER pricing_model_direct_update BEFORE UPDATE ON pricing_model WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER pricing_model_direct_update BEFORE UPDATE ON pricing_model WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 100, id, NEW.id, NULL FROM pricing_model
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -7216,26 +5477,17 @@ CREATE TRIGGER pricing_model_direct_update BEFORE UPDATE ON pricing_model WHEN (
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER pricing_model_direct_delete BEFORE DELETE ON pricing_model WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 100) BEGIN
+CREATE TRIGGER pricing_model_direct_delete BEFORE DELETE ON pricing_model WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 100) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|pricing_model|id|referenced|Rows of marketplace_module refer to this row.') WHERE OLD.id IN (SELECT pricing_model_id FROM marketplace_module);
 END;
 
 CREATE TRIGGER pricing_model_audit_delete AFTER DELETE ON pricing_model BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 100, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_recurring":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.is_recurring,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 100, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'is_recurring', OLD.is_recurring, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER payment_status_direct_insert BEFORE INSERT ON payment_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER payment_status_direct_insert BEFORE INSERT ON payment_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 101, id, NEW.id, NULL FROM payment_status
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -7245,8 +5497,7 @@ CREATE TRIGGER payment_status_direct_insert BEFORE INSERT ON payment_status WHEN
 END;
 
 CREATE TRIGGER payment_status_audit_insert AFTER INSERT ON payment_status BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|payment_status|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 101, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER payment_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON payment_status BEGIN
@@ -7255,26 +5506,15 @@ CREATE TRIGGER payment_status_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cre
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|payment_status|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER payment_status_audit_update AFTER UPDATE ON payment_status WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 101 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'is_paid', OLD.is_paid, NEW.is_paid
-    UNION ALL SELECT 'is_final_state', OLD.is_final_state, NEW.is_final_state
-    UNION ALL SELECT 'is_error_state', OLD.is_error_state, NEW.is_error_state
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE payment_status SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER payment_status_audit_update AFTER UPDATE ON payment_status BEGIN
+  INSERT INTO audit_change VALUES (101, NEW.id, '["code","name","description","is_paid","is_final_state","is_error_state","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.is_paid, OLD.is_final_state, OLD.is_error_state, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.is_paid, NEW.is_final_state, NEW.is_error_state, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE payment_status SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 101 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER payment_status_direct_update BEFORE UPDATE ON payment_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER payment_status_direct_update BEFORE UPDATE ON payment_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 101, id, NEW.id, NULL FROM payment_status
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -7283,28 +5523,17 @@ CREATE TRIGGER payment_status_direct_update BEFORE UPDATE ON payment_status WHEN
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER payment_status_direct_delete BEFORE DELETE ON payment_status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 101) BEGIN
+CREATE TRIGGER payment_status_direct_delete BEFORE DELETE ON payment_status WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 101) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|payment_status|id|referenced|Rows of module_payment refer to this row.') WHERE OLD.id IN (SELECT payment_status_id FROM module_payment);
 END;
 
 CREATE TRIGGER payment_status_audit_delete AFTER DELETE ON payment_status BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 101, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"is_paid":%s,"is_final_state":%s,"is_error_state":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.is_paid,
-    OLD.is_final_state,
-    OLD.is_error_state,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 101, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'is_paid', OLD.is_paid, 'is_final_state', OLD.is_final_state, 'is_error_state', OLD.is_error_state, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER marketplace_module_direct_insert BEFORE INSERT ON marketplace_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER marketplace_module_direct_insert BEFORE INSERT ON marketplace_module WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_template_id NOT NULL AND NEW.integration_template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|marketplace_module|integration_template_id|reference|There is no integration_template with this integration_template_id.')
     WHEN NEW.deployment_template_id NOT NULL AND NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|marketplace_module|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
@@ -7320,8 +5549,10 @@ CREATE TRIGGER marketplace_module_direct_insert BEFORE INSERT ON marketplace_mod
 END;
 
 CREATE TRIGGER marketplace_module_audit_insert AFTER INSERT ON marketplace_module BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|marketplace_module|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 102, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_category WHERE id = NEW.category_id), 1)) = 0 THEN RAISE(ABORT, 'EK|marketplace_module|category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM pricing_model WHERE id = NEW.pricing_model_id), 1)) = 0 THEN RAISE(ABORT, 'EK|marketplace_module|pricing_model_id|retired|This pricing_model is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = NEW.feature_id), 1)) = 0 THEN RAISE(ABORT, 'EK|marketplace_module|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER marketplace_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON marketplace_module BEGIN
@@ -7330,33 +5561,15 @@ CREATE TRIGGER marketplace_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|marketplace_module|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER marketplace_module_audit_update AFTER UPDATE ON marketplace_module WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 102 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'version', OLD.version, NEW.version
-    UNION ALL SELECT 'module_kind', OLD.module_kind, NEW.module_kind
-    UNION ALL SELECT 'integration_template_id', OLD.integration_template_id, NEW.integration_template_id
-    UNION ALL SELECT 'deployment_template_id', OLD.deployment_template_id, NEW.deployment_template_id
-    UNION ALL SELECT 'category_id', OLD.category_id, NEW.category_id
-    UNION ALL SELECT 'developer_id', OLD.developer_id, NEW.developer_id
-    UNION ALL SELECT 'pricing_model_id', OLD.pricing_model_id, NEW.pricing_model_id
-    UNION ALL SELECT 'price', OLD.price, NEW.price
-    UNION ALL SELECT 'currency', OLD.currency, NEW.currency
-    UNION ALL SELECT 'feature_id', OLD.feature_id, NEW.feature_id
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE marketplace_module SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER marketplace_module_audit_update AFTER UPDATE ON marketplace_module BEGIN
+  INSERT INTO audit_change VALUES (102, NEW.id, '["code","name","description","version","module_kind","integration_template_id","deployment_template_id","category_id","developer_id","pricing_model_id","price","currency","feature_id","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.version, OLD.module_kind, OLD.integration_template_id, OLD.deployment_template_id, OLD.category_id, OLD.developer_id, OLD.pricing_model_id, OLD.price, OLD.currency, OLD.feature_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.version, NEW.module_kind, NEW.integration_template_id, NEW.deployment_template_id, NEW.category_id, NEW.developer_id, NEW.pricing_model_id, NEW.price, NEW.currency, NEW.feature_id, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE marketplace_module SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 102 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER marketplace_module_direct_update BEFORE UPDATE ON marketplace_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER marketplace_module_direct_update BEFORE UPDATE ON marketplace_module WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_template_id, OLD.integration_template_id) NOT NULL AND NEW.integration_template_id NOT IN (SELECT id FROM integration_template) THEN RAISE(ABORT, 'EK|marketplace_module|integration_template_id|reference|There is no integration_template with this integration_template_id.')
     WHEN nullif(NEW.deployment_template_id, OLD.deployment_template_id) NOT NULL AND NEW.deployment_template_id NOT IN (SELECT id FROM deployment_template) THEN RAISE(ABORT, 'EK|marketplace_module|deployment_template_id|reference|There is no deployment_template with this deployment_template_id.')
@@ -7371,7 +5584,7 @@ CREATE TRIGGER marketplace_module_direct_update BEFORE UPDATE ON marketplace_mod
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER marketplace_module_direct_delete BEFORE DELETE ON marketplace_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 102) BEGIN
+CREATE TRIGGER marketplace_module_direct_delete BEFORE DELETE ON marketplace_module WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 102) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|marketplace_module|id|referenced|Rows of module_installation, module_license, module_review, module_payment or module_submission refer to this row.') WHERE OLD.id IN (SELECT module_id FROM module_installation)
   OR OLD.id IN (SELECT module_id FROM module_license)
@@ -7382,29 +5595,11 @@ CREATE TRIGGER marketplace_module_direct_delete BEFORE DELETE ON marketplace_mod
 END;
 
 CREATE TRIGGER marketplace_module_audit_delete AFTER DELETE ON marketplace_module BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 102, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"version":%s,"module_kind":%s,"integration_template_id":%s,"deployment_template_id":%s,"category_id":%s,"developer_id":%s,"pricing_model_id":%s,"price":%s,"currency":%s,"feature_id":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    json_quote(OLD.version),
-    json_quote(OLD.module_kind),
-    ifnull(OLD.integration_template_id, 'null'),
-    ifnull(OLD.deployment_template_id, 'null'),
-    OLD.category_id,
-    OLD.developer_id,
-    OLD.pricing_model_id,
-    OLD.price,
-    json_quote(OLD.currency),
-    ifnull(OLD.feature_id, 'null'),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 102, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'version', OLD.version, 'module_kind', OLD.module_kind, 'integration_template_id', OLD.integration_template_id, 'deployment_template_id', OLD.deployment_template_id, 'category_id', OLD.category_id, 'developer_id', OLD.developer_id, 'pricing_model_id', OLD.pricing_model_id, 'price', OLD.price, 'currency', OLD.currency, 'feature_id', OLD.feature_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER module_installation_direct_insert BEFORE INSERT ON module_installation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_installation_direct_insert BEFORE INSERT ON module_installation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_installation|client_id|reference|There is no client with this client_id.')
     WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_installation|module_id|reference|There is no marketplace_module with this module_id.') END;
@@ -7416,8 +5611,8 @@ CREATE TRIGGER module_installation_direct_insert BEFORE INSERT ON module_install
 END;
 
 CREATE TRIGGER module_installation_audit_insert AFTER INSERT ON module_installation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|module_installation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 103, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_module WHERE id = NEW.module_id), 1)) = 0 THEN RAISE(ABORT, 'EK|module_installation|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER module_installation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_installation BEGIN
@@ -7426,27 +5621,15 @@ CREATE TRIGGER module_installation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_installation|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER module_installation_audit_update AFTER UPDATE ON module_installation WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 103 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
-    UNION ALL SELECT 'module_id', OLD.module_id, NEW.module_id
-    UNION ALL SELECT 'installed_version', OLD.installed_version, NEW.installed_version
-    UNION ALL SELECT 'installation_status', OLD.installation_status, NEW.installation_status
-    UNION ALL SELECT 'installed_at', OLD.installed_at, NEW.installed_at
-    UNION ALL SELECT 'uninstalled_at', OLD.uninstalled_at, NEW.uninstalled_at
-    UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE module_installation SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER module_installation_audit_update AFTER UPDATE ON module_installation BEGIN
+  INSERT INTO audit_change VALUES (103, NEW.id, '["client_id","module_id","installed_version","installation_status","installed_at","uninstalled_at","error_message","status_id","updated_by"]', json_array(OLD.client_id, OLD.module_id, OLD.installed_version, OLD.installation_status, OLD.installed_at, OLD.uninstalled_at, OLD.error_message, OLD.status_id, OLD.updated_by), json_array(NEW.client_id, NEW.module_id, NEW.installed_version, NEW.installation_status, NEW.installed_at, NEW.uninstalled_at, NEW.error_message, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE module_installation SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 103 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER module_installation_direct_update BEFORE UPDATE ON module_installation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_installation_direct_update BEFORE UPDATE ON module_installation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_installation|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_installation|module_id|reference|There is no marketplace_module with this module_id.') END;
@@ -7457,30 +5640,18 @@ CREATE TRIGGER module_installation_direct_update BEFORE UPDATE ON module_install
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER module_installation_direct_delete BEFORE DELETE ON module_installation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 103) BEGIN
+CREATE TRIGGER module_installation_direct_delete BEFORE DELETE ON module_installation WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 103) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|module_installation|id|referenced|Rows of handover_package_module refer to this row.') WHERE OLD.id IN (SELECT installation_id FROM handover_package_module);
   DELETE FROM client_app_override WHERE installation_id = OLD.id;
 END;
 
 CREATE TRIGGER module_installation_audit_delete AFTER DELETE ON module_installation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 103, OLD.id, 'D',
-    format('{"client_id":%s,"module_id":%s,"installed_version":%s,"installation_status":%s,"installed_at":%s,"uninstalled_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.client_id,
-    OLD.module_id,
-    json_quote(OLD.installed_version),
-    json_quote(OLD.installation_status),
-    json_quote(OLD.installed_at),
-    json_quote(OLD.uninstalled_at),
-    json_quote(OLD.error_message),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 103, OLD.id, 'D',
+    json_object('client_id', OLD.client_id, 'module_id', OLD.module_id, 'installed_version', OLD.installed_version, 'installation_status', OLD.installation_status, 'installed_at', OLD.installed_at, 'uninstalled_at', OLD.uninstalled_at, 'error_message', OLD.error_message, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER client_app_override_direct_insert BEFORE INSERT ON client_app_override WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_app_override_direct_insert BEFORE INSERT ON client_app_override WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_app_override|client_id|reference|There is no client with this client_id.')
     WHEN NEW.marketplace_module_id NOT NULL AND NEW.marketplace_module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|reference|There is no marketplace_module with this marketplace_module_id.')
@@ -7493,8 +5664,8 @@ CREATE TRIGGER client_app_override_direct_insert BEFORE INSERT ON client_app_ove
 END;
 
 CREATE TRIGGER client_app_override_audit_insert AFTER INSERT ON client_app_override BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|client_app_override|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 104, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_module WHERE id = NEW.marketplace_module_id), 1)) = 0 THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER client_app_override_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON client_app_override BEGIN
@@ -7503,27 +5674,15 @@ CREATE TRIGGER client_app_override_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|client_app_override|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER client_app_override_audit_update AFTER UPDATE ON client_app_override WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 104 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'client_id' AS name, OLD.client_id AS old, NEW.client_id AS new
-    UNION ALL SELECT 'app_code', OLD.app_code COLLATE BINARY, NEW.app_code
-    UNION ALL SELECT 'override_settings', OLD.override_settings, NEW.override_settings
-    UNION ALL SELECT 'marketplace_module_id', OLD.marketplace_module_id, NEW.marketplace_module_id
-    UNION ALL SELECT 'installation_id', OLD.installation_id, NEW.installation_id
-    UNION ALL SELECT 'activation_status', OLD.activation_status, NEW.activation_status
-    UNION ALL SELECT 'activation_metadata', OLD.activation_metadata, NEW.activation_metadata
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE client_app_override SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER client_app_override_audit_update AFTER UPDATE ON client_app_override BEGIN
+  INSERT INTO audit_change VALUES (104, NEW.id, '["client_id","app_code","override_settings","marketplace_module_id","installation_id","activation_status","activation_metadata","status_id","updated_by"]', json_array(OLD.client_id, OLD.app_code, OLD.override_settings, OLD.marketplace_module_id, OLD.installation_id, OLD.activation_status, OLD.activation_metadata, OLD.status_id, OLD.updated_by), json_array(NEW.client_id, NEW.app_code, NEW.override_settings, NEW.marketplace_module_id, NEW.installation_id, NEW.activation_status, NEW.activation_metadata, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE client_app_override SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 104 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER client_app_override_direct_update BEFORE UPDATE ON client_app_override WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_app_override_direct_update BEFORE UPDATE ON client_app_override WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|client_app_override|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.marketplace_module_id, OLD.marketplace_module_id) NOT NULL AND NEW.marketplace_module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|reference|There is no marketplace_module with this marketplace_module_id.')
@@ -7535,28 +5694,16 @@ CREATE TRIGGER client_app_override_direct_update BEFORE UPDATE ON client_app_ove
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER client_app_override_direct_delete BEFORE DELETE ON client_app_override WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER client_app_override_direct_delete BEFORE DELETE ON client_app_override WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER client_app_override_audit_delete AFTER DELETE ON client_app_override BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 104, OLD.id, 'D',
-    format('{"client_id":%s,"app_code":%s,"override_settings":%s,"marketplace_module_id":%s,"installation_id":%s,"activation_status":%s,"activation_metadata":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.client_id,
-    json_quote(OLD.app_code),
-    json_quote(OLD.override_settings),
-    ifnull(OLD.marketplace_module_id, 'null'),
-    ifnull(OLD.installation_id, 'null'),
-    json_quote(OLD.activation_status),
-    json_quote(OLD.activation_metadata),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 104, OLD.id, 'D',
+    json_object('client_id', OLD.client_id, 'app_code', OLD.app_code, 'override_settings', OLD.override_settings, 'marketplace_module_id', OLD.marketplace_module_id, 'installation_id', OLD.installation_id, 'activation_status', OLD.activation_status, 'activation_metadata', OLD.activation_metadata, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER module_license_direct_insert BEFORE INSERT ON module_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_license_direct_insert BEFORE INSERT ON module_license WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_license|client_id|reference|There is no client with this client_id.')
     WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_license|module_id|reference|There is no marketplace_module with this module_id.')
@@ -7569,8 +5716,8 @@ CREATE TRIGGER module_license_direct_insert BEFORE INSERT ON module_license WHEN
 END;
 
 CREATE TRIGGER module_license_audit_insert AFTER INSERT ON module_license BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|module_license|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 105, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_module WHERE id = NEW.module_id), 1)) = 0 THEN RAISE(ABORT, 'EK|module_license|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER module_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_license BEGIN
@@ -7579,11 +5726,9 @@ CREATE TRIGGER module_license_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cre
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_license|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER module_license_audit_update AFTER UPDATE ON module_license WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 105 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, NEW.id, 'U', (
+CREATE TRIGGER module_license_audit_update AFTER UPDATE ON module_license WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 105 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 105, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('license_key_ciphertext', 'license_key_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
@@ -7600,7 +5745,7 @@ CREATE TRIGGER module_license_audit_update AFTER UPDATE ON module_license WHEN N
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER module_license_direct_update BEFORE UPDATE ON module_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_license_direct_update BEFORE UPDATE ON module_license WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_license|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_license|module_id|reference|There is no marketplace_module with this module_id.')
@@ -7612,13 +5757,13 @@ CREATE TRIGGER module_license_direct_update BEFORE UPDATE ON module_license WHEN
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER module_license_direct_delete BEFORE DELETE ON module_license WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 105) BEGIN
+CREATE TRIGGER module_license_direct_delete BEFORE DELETE ON module_license WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 105) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|module_license|id|referenced|Rows of module_payment refer to this row.') WHERE OLD.id IN (SELECT license_id FROM module_payment);
 END;
 
 CREATE TRIGGER module_license_audit_delete AFTER DELETE ON module_license BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 105, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 105, OLD.id, 'D',
     format('{"uuid":%s,"client_id":%s,"module_id":%s,"license_key_ciphertext":%s,"license_key_hash":%s,"encryption_key_id":%s,"seats":%s,"expires_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.client_id,
@@ -7635,7 +5780,7 @@ CREATE TRIGGER module_license_audit_delete AFTER DELETE ON module_license BEGIN
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER module_review_direct_insert BEFORE INSERT ON module_review WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_review_direct_insert BEFORE INSERT ON module_review WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_review|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN NEW.reviewed_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_review|reviewed_by|reference|There is no user with this reviewed_by.')
@@ -7648,8 +5793,8 @@ CREATE TRIGGER module_review_direct_insert BEFORE INSERT ON module_review WHEN (
 END;
 
 CREATE TRIGGER module_review_audit_insert AFTER INSERT ON module_review BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|module_review|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 106, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_module WHERE id = NEW.module_id), 1)) = 0 THEN RAISE(ABORT, 'EK|module_review|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER module_review_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_review BEGIN
@@ -7658,26 +5803,15 @@ CREATE TRIGGER module_review_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, crea
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_review|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER module_review_audit_update AFTER UPDATE ON module_review WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 106 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'module_id' AS name, OLD.module_id AS old, NEW.module_id AS new
-    UNION ALL SELECT 'reviewed_by', OLD.reviewed_by, NEW.reviewed_by
-    UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
-    UNION ALL SELECT 'rating', OLD.rating, NEW.rating
-    UNION ALL SELECT 'review_text', OLD.review_text, NEW.review_text
-    UNION ALL SELECT 'moderation_status', OLD.moderation_status, NEW.moderation_status
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE module_review SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER module_review_audit_update AFTER UPDATE ON module_review BEGIN
+  INSERT INTO audit_change VALUES (106, NEW.id, '["module_id","reviewed_by","client_id","rating","review_text","moderation_status","status_id","updated_by"]', json_array(OLD.module_id, OLD.reviewed_by, OLD.client_id, OLD.rating, OLD.review_text, OLD.moderation_status, OLD.status_id, OLD.updated_by), json_array(NEW.module_id, NEW.reviewed_by, NEW.client_id, NEW.rating, NEW.review_text, NEW.moderation_status, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE module_review SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 106 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER module_review_direct_update BEFORE UPDATE ON module_review WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_review_direct_update BEFORE UPDATE ON module_review WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_review|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN nullif(NEW.reviewed_by, OLD.reviewed_by) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_review|reviewed_by|reference|There is no user with this reviewed_by.')
@@ -7689,27 +5823,16 @@ CREATE TRIGGER module_review_direct_update BEFORE UPDATE ON module_review WHEN (
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER module_review_direct_delete BEFORE DELETE ON module_review WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_review_direct_delete BEFORE DELETE ON module_review WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER module_review_audit_delete AFTER DELETE ON module_review BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 106, OLD.id, 'D',
-    format('{"module_id":%s,"reviewed_by":%s,"client_id":%s,"rating":%s,"review_text":%s,"moderation_status":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.module_id,
-    OLD.reviewed_by,
-    ifnull(OLD.client_id, 'null'),
-    OLD.rating,
-    json_quote(OLD.review_text),
-    json_quote(OLD.moderation_status),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 106, OLD.id, 'D',
+    json_object('module_id', OLD.module_id, 'reviewed_by', OLD.reviewed_by, 'client_id', OLD.client_id, 'rating', OLD.rating, 'review_text', OLD.review_text, 'moderation_status', OLD.moderation_status, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER module_payment_direct_insert BEFORE INSERT ON module_payment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_payment_direct_insert BEFORE INSERT ON module_payment WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_payment|client_id|reference|There is no client with this client_id.')
     WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_payment|module_id|reference|There is no marketplace_module with this module_id.')
@@ -7724,8 +5847,8 @@ CREATE TRIGGER module_payment_direct_insert BEFORE INSERT ON module_payment WHEN
 END;
 
 CREATE TRIGGER module_payment_audit_insert AFTER INSERT ON module_payment BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|module_payment|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 107, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM payment_status WHERE id = NEW.payment_status_id), 1)) = 0 THEN RAISE(ABORT, 'EK|module_payment|payment_status_id|retired|This payment_status is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER module_payment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_payment BEGIN
@@ -7734,11 +5857,9 @@ CREATE TRIGGER module_payment_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cre
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_payment|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER module_payment_audit_update AFTER UPDATE ON module_payment WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 107 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, NEW.id, 'U', (
+CREATE TRIGGER module_payment_audit_update AFTER UPDATE ON module_payment WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 107 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 107, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('payment_method_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
@@ -7759,7 +5880,7 @@ CREATE TRIGGER module_payment_audit_update AFTER UPDATE ON module_payment WHEN N
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER module_payment_direct_update BEFORE UPDATE ON module_payment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_payment_direct_update BEFORE UPDATE ON module_payment WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|module_payment|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_payment|module_id|reference|There is no marketplace_module with this module_id.')
@@ -7773,12 +5894,12 @@ CREATE TRIGGER module_payment_direct_update BEFORE UPDATE ON module_payment WHEN
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER module_payment_direct_delete BEFORE DELETE ON module_payment WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_payment_direct_delete BEFORE DELETE ON module_payment WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER module_payment_audit_delete AFTER DELETE ON module_payment BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 107, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 107, OLD.id, 'D',
     format('{"uuid":%s,"client_id":%s,"module_id":%s,"license_id":%s,"amount":%s,"fee":%s,"currency":%s,"payment_status_id":%s,"payment_method_ciphertext":%s,"encryption_key_id":%s,"provider_reference":%s,"paid_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.client_id,
@@ -7799,7 +5920,7 @@ CREATE TRIGGER module_payment_audit_delete AFTER DELETE ON module_payment BEGIN
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER module_submission_direct_insert BEFORE INSERT ON module_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_submission_direct_insert BEFORE INSERT ON module_submission WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.module_id NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_submission|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN NEW.submitted_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_submission|submitted_by|reference|There is no user with this submitted_by.') END;
@@ -7811,8 +5932,7 @@ CREATE TRIGGER module_submission_direct_insert BEFORE INSERT ON module_submissio
 END;
 
 CREATE TRIGGER module_submission_audit_insert AFTER INSERT ON module_submission BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|module_submission|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 108, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER module_submission_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_submission BEGIN
@@ -7821,26 +5941,15 @@ CREATE TRIGGER module_submission_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_submission|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER module_submission_audit_update AFTER UPDATE ON module_submission WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 108 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'module_id' AS name, OLD.module_id AS old, NEW.module_id AS new
-    UNION ALL SELECT 'submitted_version', OLD.submitted_version, NEW.submitted_version
-    UNION ALL SELECT 'submitted_by', OLD.submitted_by, NEW.submitted_by
-    UNION ALL SELECT 'submission_status', OLD.submission_status, NEW.submission_status
-    UNION ALL SELECT 'submitted_at', OLD.submitted_at, NEW.submitted_at
-    UNION ALL SELECT 'decided_at', OLD.decided_at, NEW.decided_at
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE module_submission SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER module_submission_audit_update AFTER UPDATE ON module_submission BEGIN
+  INSERT INTO audit_change VALUES (108, NEW.id, '["module_id","submitted_version","submitted_by","submission_status","submitted_at","decided_at","status_id","updated_by"]', json_array(OLD.module_id, OLD.submitted_version, OLD.submitted_by, OLD.submission_status, OLD.submitted_at, OLD.decided_at, OLD.status_id, OLD.updated_by), json_array(NEW.module_id, NEW.submitted_version, NEW.submitted_by, NEW.submission_status, NEW.submitted_at, NEW.decided_at, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE module_submission SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 108 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER module_submission_direct_update BEFORE UPDATE ON module_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_submission_direct_update BEFORE UPDATE ON module_submission WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.module_id, OLD.module_id) NOT IN (SELECT id FROM marketplace_module) THEN RAISE(ABORT, 'EK|module_submission|module_id|reference|There is no marketplace_module with this module_id.')
     WHEN nullif(NEW.submitted_by, OLD.submitted_by) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|module_submission|submitted_by|reference|There is no user with this submitted_by.') END;
@@ -7851,7 +5960,7 @@ CREATE TRIGGER module_submission_direct_update BEFORE UPDATE ON module_submissio
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER module_submission_direct_delete BEFORE DELETE ON module_submission WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 108) BEGIN
+CREATE TRIGGER module_submission_direct_delete BEFORE DELETE ON module_submission WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 108) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|module_submission|id|referenced|Rows of module_validation, moderation_action or publishing_pipeline refer to this row.') WHERE OLD.id IN (SELECT submission_id FROM module_validation)
   OR OLD.id IN (SELECT submission_id FROM moderation_action)
@@ -7859,22 +5968,11 @@ CREATE TRIGGER module_submission_direct_delete BEFORE DELETE ON module_submissio
 END;
 
 CREATE TRIGGER module_submission_audit_delete AFTER DELETE ON module_submission BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 108, OLD.id, 'D',
-    format('{"module_id":%s,"submitted_version":%s,"submitted_by":%s,"submission_status":%s,"submitted_at":%s,"decided_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.module_id,
-    json_quote(OLD.submitted_version),
-    OLD.submitted_by,
-    json_quote(OLD.submission_status),
-    json_quote(OLD.submitted_at),
-    json_quote(OLD.decided_at),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 108, OLD.id, 'D',
+    json_object('module_id', OLD.module_id, 'submitted_version', OLD.submitted_version, 'submitted_by', OLD.submitted_by, 'submission_status', OLD.submission_status, 'submitted_at', OLD.submitted_at, 'decided_at', OLD.decided_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER module_validation_direct_insert BEFORE INSERT ON module_validation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_validation_direct_insert BEFORE INSERT ON module_validation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.submission_id NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|module_validation|submission_id|reference|There is no module_submission with this submission_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 109, id, NEW.id, NULL FROM module_validation
@@ -7885,8 +5983,7 @@ CREATE TRIGGER module_validation_direct_insert BEFORE INSERT ON module_validatio
 END;
 
 CREATE TRIGGER module_validation_audit_insert AFTER INSERT ON module_validation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|module_validation|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 109, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER module_validation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON module_validation BEGIN
@@ -7895,11 +5992,9 @@ CREATE TRIGGER module_validation_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|module_validation|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER module_validation_audit_update AFTER UPDATE ON module_validation WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 109 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, NEW.id, 'U', (
+CREATE TRIGGER module_validation_audit_update AFTER UPDATE ON module_validation WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 109 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 109, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'submission_id' AS name, OLD.submission_id AS old, NEW.submission_id AS new
     UNION ALL SELECT 'check_name', OLD.check_name, NEW.check_name
@@ -7914,7 +6009,7 @@ CREATE TRIGGER module_validation_audit_update AFTER UPDATE ON module_validation 
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER module_validation_direct_update BEFORE UPDATE ON module_validation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_validation_direct_update BEFORE UPDATE ON module_validation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.submission_id, OLD.submission_id) NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|module_validation|submission_id|reference|There is no module_submission with this submission_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 109, id, NEW.id, NULL FROM module_validation
@@ -7924,12 +6019,12 @@ CREATE TRIGGER module_validation_direct_update BEFORE UPDATE ON module_validatio
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER module_validation_direct_delete BEFORE DELETE ON module_validation WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER module_validation_direct_delete BEFORE DELETE ON module_validation WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER module_validation_audit_delete AFTER DELETE ON module_validation BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 109, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 109, OLD.id, 'D',
     format('{"submission_id":%s,"check_name":%s,"validation_status":%s,"details":%s,"score":%s,"validated_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.submission_id,
     json_quote(OLD.check_name),
@@ -7962,7 +6057,7 @@ CREATE TRIGGER moderation_action_kept_delete BEFORE DELETE ON moderation_action 
   SELECT RAISE(ABORT, 'EK|moderation_action|*|append_only|Rows of moderation_action are only ever added.');
 END;
 
-CREATE TRIGGER publishing_pipeline_direct_insert BEFORE INSERT ON publishing_pipeline WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER publishing_pipeline_direct_insert BEFORE INSERT ON publishing_pipeline WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.submission_id NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|publishing_pipeline|submission_id|reference|There is no module_submission with this submission_id.')
     WHEN NEW.workflow_id NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|publishing_pipeline|workflow_id|reference|There is no orchestration_workflow with this workflow_id.') END;
@@ -7974,8 +6069,7 @@ CREATE TRIGGER publishing_pipeline_direct_insert BEFORE INSERT ON publishing_pip
 END;
 
 CREATE TRIGGER publishing_pipeline_audit_insert AFTER INSERT ON publishing_pipeline BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|publishing_pipeline|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 110, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER publishing_pipeline_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON publishing_pipeline BEGIN
@@ -7984,26 +6078,15 @@ CREATE TRIGGER publishing_pipeline_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|publishing_pipeline|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER publishing_pipeline_audit_update AFTER UPDATE ON publishing_pipeline WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 110 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'submission_id' AS name, OLD.submission_id AS old, NEW.submission_id AS new
-    UNION ALL SELECT 'workflow_id', OLD.workflow_id, NEW.workflow_id
-    UNION ALL SELECT 'publishing_status', OLD.publishing_status, NEW.publishing_status
-    UNION ALL SELECT 'started_at', OLD.started_at, NEW.started_at
-    UNION ALL SELECT 'completed_at', OLD.completed_at, NEW.completed_at
-    UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE publishing_pipeline SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER publishing_pipeline_audit_update AFTER UPDATE ON publishing_pipeline BEGIN
+  INSERT INTO audit_change VALUES (110, NEW.id, '["submission_id","workflow_id","publishing_status","started_at","completed_at","error_message","status_id","updated_by"]', json_array(OLD.submission_id, OLD.workflow_id, OLD.publishing_status, OLD.started_at, OLD.completed_at, OLD.error_message, OLD.status_id, OLD.updated_by), json_array(NEW.submission_id, NEW.workflow_id, NEW.publishing_status, NEW.started_at, NEW.completed_at, NEW.error_message, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE publishing_pipeline SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 110 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER publishing_pipeline_direct_update BEFORE UPDATE ON publishing_pipeline WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER publishing_pipeline_direct_update BEFORE UPDATE ON publishing_pipeline WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.submission_id, OLD.submission_id) NOT IN (SELECT id FROM module_submission) THEN RAISE(ABORT, 'EK|publishing_pipeline|submission_id|reference|There is no module_submission with this submission_id.')
     WHEN nullif(NEW.workflow_id, OLD.workflow_id) NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|publishing_pipeline|workflow_id|reference|There is no orchestration_workflow with this workflow_id.') END;
@@ -8014,27 +6097,16 @@ CREATE TRIGGER publishing_pipeline_direct_update BEFORE UPDATE ON publishing_pip
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER publishing_pipeline_direct_delete BEFORE DELETE ON publishing_pipeline WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER publishing_pipeline_direct_delete BEFORE DELETE ON publishing_pipeline WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER publishing_pipeline_audit_delete AFTER DELETE ON publishing_pipeline BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 110, OLD.id, 'D',
-    format('{"submission_id":%s,"workflow_id":%s,"publishing_status":%s,"started_at":%s,"completed_at":%s,"error_message":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.submission_id,
-    ifnull(OLD.workflow_id, 'null'),
-    json_quote(OLD.publishing_status),
-    json_quote(OLD.started_at),
-    json_quote(OLD.completed_at),
-    json_quote(OLD.error_message),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 110, OLD.id, 'D',
+    json_object('submission_id', OLD.submission_id, 'workflow_id', OLD.workflow_id, 'publishing_status', OLD.publishing_status, 'started_at', OLD.started_at, 'completed_at', OLD.completed_at, 'error_message', OLD.error_message, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER package_type_direct_insert BEFORE INSERT ON package_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER package_type_direct_insert BEFORE INSERT ON package_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 111, id, NEW.id, NULL FROM package_type
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -8044,8 +6116,7 @@ CREATE TRIGGER package_type_direct_insert BEFORE INSERT ON package_type WHEN (SE
 END;
 
 CREATE TRIGGER package_type_audit_insert AFTER INSERT ON package_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|package_type|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 111, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER package_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON package_type BEGIN
@@ -8054,23 +6125,15 @@ CREATE TRIGGER package_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, creat
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|package_type|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER package_type_audit_update AFTER UPDATE ON package_type WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 111 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE package_type SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER package_type_audit_update AFTER UPDATE ON package_type BEGIN
+  INSERT INTO audit_change VALUES (111, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE package_type SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 111 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER package_type_direct_update BEFORE UPDATE ON package_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER package_type_direct_update BEFORE UPDATE ON package_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 111, id, NEW.id, NULL FROM package_type
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -8079,25 +6142,17 @@ CREATE TRIGGER package_type_direct_update BEFORE UPDATE ON package_type WHEN (SE
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER package_type_direct_delete BEFORE DELETE ON package_type WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 111) BEGIN
+CREATE TRIGGER package_type_direct_delete BEFORE DELETE ON package_type WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 111) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|package_type|id|referenced|Rows of handover_package refer to this row.') WHERE OLD.id IN (SELECT package_type_id FROM handover_package);
 END;
 
 CREATE TRIGGER package_type_audit_delete AFTER DELETE ON package_type BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 111, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 111, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER delivery_method_direct_insert BEFORE INSERT ON delivery_method WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER delivery_method_direct_insert BEFORE INSERT ON delivery_method WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   INSERT OR IGNORE INTO audit_replaced SELECT 112, id, NEW.id, NULL FROM delivery_method
     WHERE id = nullif(NEW.id, -1) OR code COLLATE NOCASE = NEW.code;
@@ -8107,8 +6162,7 @@ CREATE TRIGGER delivery_method_direct_insert BEFORE INSERT ON delivery_method WH
 END;
 
 CREATE TRIGGER delivery_method_audit_insert AFTER INSERT ON delivery_method BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|delivery_method|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 112, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER delivery_method_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON delivery_method BEGIN
@@ -8117,23 +6171,15 @@ CREATE TRIGGER delivery_method_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cr
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|delivery_method|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER delivery_method_audit_update AFTER UPDATE ON delivery_method WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 112 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE delivery_method SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER delivery_method_audit_update AFTER UPDATE ON delivery_method BEGIN
+  INSERT INTO audit_change VALUES (112, NEW.id, '["code","name","description","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE delivery_method SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 112 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER delivery_method_direct_update BEFORE UPDATE ON delivery_method WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER delivery_method_direct_update BEFORE UPDATE ON delivery_method WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   INSERT OR IGNORE INTO audit_replaced SELECT 112, id, NEW.id, NULL FROM delivery_method
     WHERE (code COLLATE NOCASE = NEW.code) AND id IS NOT OLD.id;
@@ -8142,25 +6188,17 @@ CREATE TRIGGER delivery_method_direct_update BEFORE UPDATE ON delivery_method WH
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER delivery_method_direct_delete BEFORE DELETE ON delivery_method WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 112) BEGIN
+CREATE TRIGGER delivery_method_direct_delete BEFORE DELETE ON delivery_method WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 112) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|delivery_method|id|referenced|Rows of handover_package refer to this row.') WHERE OLD.id IN (SELECT delivery_method_id FROM handover_package);
 END;
 
 CREATE TRIGGER delivery_method_audit_delete AFTER DELETE ON delivery_method BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 112, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 112, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER handover_package_direct_insert BEFORE INSERT ON handover_package WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_direct_insert BEFORE INSERT ON handover_package WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.client_id NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|handover_package|client_id|reference|There is no client with this client_id.')
     WHEN NEW.workflow_id NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|handover_package|workflow_id|reference|There is no orchestration_workflow with this workflow_id.')
@@ -8175,8 +6213,9 @@ CREATE TRIGGER handover_package_direct_insert BEFORE INSERT ON handover_package 
 END;
 
 CREATE TRIGGER handover_package_audit_insert AFTER INSERT ON handover_package BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|handover_package|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 113, NEW.id, 'I', NULL);
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM package_type WHERE id = NEW.package_type_id), 1)) = 0 THEN RAISE(ABORT, 'EK|handover_package|package_type_id|retired|This package_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM delivery_method WHERE id = NEW.delivery_method_id), 1)) = 0 THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|retired|This delivery_method is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER handover_package_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package BEGIN
@@ -8185,11 +6224,9 @@ CREATE TRIGGER handover_package_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, c
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER handover_package_audit_update AFTER UPDATE ON handover_package WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 113 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, NEW.id, 'U', (
+CREATE TRIGGER handover_package_audit_update AFTER UPDATE ON handover_package WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 113 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 113, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('admin_credentials_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('admin_credentials_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
     UNION ALL SELECT 'client_id', OLD.client_id, NEW.client_id
@@ -8210,7 +6247,7 @@ CREATE TRIGGER handover_package_audit_update AFTER UPDATE ON handover_package WH
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER handover_package_direct_update BEFORE UPDATE ON handover_package WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_direct_update BEFORE UPDATE ON handover_package WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.client_id, OLD.client_id) NOT IN (SELECT id FROM client) THEN RAISE(ABORT, 'EK|handover_package|client_id|reference|There is no client with this client_id.')
     WHEN nullif(NEW.workflow_id, OLD.workflow_id) NOT NULL AND NEW.workflow_id NOT IN (SELECT id FROM orchestration_workflow) THEN RAISE(ABORT, 'EK|handover_package|workflow_id|reference|There is no orchestration_workflow with this workflow_id.')
@@ -8224,7 +6261,7 @@ CREATE TRIGGER handover_package_direct_update BEFORE UPDATE ON handover_package 
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER handover_package_direct_delete BEFORE DELETE ON handover_package WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 113) BEGIN
+CREATE TRIGGER handover_package_direct_delete BEFORE DELETE ON handover_package WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 113) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   DELETE FROM handover_package_module WHERE package_id = OLD.id;
   DELETE FROM handover_package_configuration WHERE package_id = OLD.id;
@@ -8232,7 +6269,7 @@ CREATE TRIGGER handover_package_direct_delete BEFORE DELETE ON handover_package 
 END;
 
 CREATE TRIGGER handover_package_audit_delete AFTER DELETE ON handover_package BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 113, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 113, OLD.id, 'D',
     format('{"uuid":%s,"client_id":%s,"workflow_id":%s,"package_name":%s,"package_type_id":%s,"admin_credentials_ciphertext":%s,"encryption_key_id":%s,"delivery_status":%s,"delivery_method_id":%s,"delivered_at":%s,"delivery_confirmation":%s,"package_metadata":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.client_id,
@@ -8253,7 +6290,7 @@ CREATE TRIGGER handover_package_audit_delete AFTER DELETE ON handover_package BE
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER handover_package_module_direct_insert BEFORE INSERT ON handover_package_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_module_direct_insert BEFORE INSERT ON handover_package_module WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_module|package_id|reference|There is no handover_package with this package_id.')
     WHEN NEW.installation_id NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|handover_package_module|installation_id|reference|There is no module_installation with this installation_id.') END;
@@ -8265,8 +6302,7 @@ CREATE TRIGGER handover_package_module_direct_insert BEFORE INSERT ON handover_p
 END;
 
 CREATE TRIGGER handover_package_module_audit_insert AFTER INSERT ON handover_package_module BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|handover_package_module|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 114, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER handover_package_module_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_module BEGIN
@@ -8275,23 +6311,15 @@ CREATE TRIGGER handover_package_module_kept BEFORE UPDATE OF id, rowid, oid, _ro
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_module|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER handover_package_module_audit_update AFTER UPDATE ON handover_package_module WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 114 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
-    UNION ALL SELECT 'installation_id', OLD.installation_id, NEW.installation_id
-    UNION ALL SELECT 'module_configuration', OLD.module_configuration, NEW.module_configuration
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE handover_package_module SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER handover_package_module_audit_update AFTER UPDATE ON handover_package_module BEGIN
+  INSERT INTO audit_change VALUES (114, NEW.id, '["package_id","installation_id","module_configuration","status_id","updated_by"]', json_array(OLD.package_id, OLD.installation_id, OLD.module_configuration, OLD.status_id, OLD.updated_by), json_array(NEW.package_id, NEW.installation_id, NEW.module_configuration, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE handover_package_module SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 114 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER handover_package_module_direct_update BEFORE UPDATE ON handover_package_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_module_direct_update BEFORE UPDATE ON handover_package_module WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_module|package_id|reference|There is no handover_package with this package_id.')
     WHEN nullif(NEW.installation_id, OLD.installation_id) NOT IN (SELECT id FROM module_installation) THEN RAISE(ABORT, 'EK|handover_package_module|installation_id|reference|There is no module_installation with this installation_id.') END;
@@ -8302,24 +6330,16 @@ CREATE TRIGGER handover_package_module_direct_update BEFORE UPDATE ON handover_p
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER handover_package_module_direct_delete BEFORE DELETE ON handover_package_module WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_module_direct_delete BEFORE DELETE ON handover_package_module WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER handover_package_module_audit_delete AFTER DELETE ON handover_package_module BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 114, OLD.id, 'D',
-    format('{"package_id":%s,"installation_id":%s,"module_configuration":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.package_id,
-    OLD.installation_id,
-    json_quote(OLD.module_configuration),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 114, OLD.id, 'D',
+    json_object('package_id', OLD.package_id, 'installation_id', OLD.installation_id, 'module_configuration', OLD.module_configuration, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER handover_package_configuration_direct_insert BEFORE INSERT ON handover_package_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_configuration_direct_insert BEFORE INSERT ON handover_package_configuration WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_configuration|package_id|reference|There is no handover_package with this package_id.')
     WHEN NEW.configuration_id NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|handover_package_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
@@ -8331,8 +6351,7 @@ CREATE TRIGGER handover_package_configuration_direct_insert BEFORE INSERT ON han
 END;
 
 CREATE TRIGGER handover_package_configuration_audit_insert AFTER INSERT ON handover_package_configuration BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|handover_package_configuration|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 115, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER handover_package_configuration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_configuration BEGIN
@@ -8341,23 +6360,15 @@ CREATE TRIGGER handover_package_configuration_kept BEFORE UPDATE OF id, rowid, o
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_configuration|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER handover_package_configuration_audit_update AFTER UPDATE ON handover_package_configuration WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 115 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
-    UNION ALL SELECT 'configuration_id', OLD.configuration_id, NEW.configuration_id
-    UNION ALL SELECT 'configuration_version', OLD.configuration_version, NEW.configuration_version
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE handover_package_configuration SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER handover_package_configuration_audit_update AFTER UPDATE ON handover_package_configuration BEGIN
+  INSERT INTO audit_change VALUES (115, NEW.id, '["package_id","configuration_id","configuration_version","status_id","updated_by"]', json_array(OLD.package_id, OLD.configuration_id, OLD.configuration_version, OLD.status_id, OLD.updated_by), json_array(NEW.package_id, NEW.configuration_id, NEW.configuration_version, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE handover_package_configuration SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 115 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER handover_package_configuration_direct_update BEFORE UPDATE ON handover_package_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_configuration_direct_update BEFORE UPDATE ON handover_package_configuration WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_configuration|package_id|reference|There is no handover_package with this package_id.')
     WHEN nullif(NEW.configuration_id, OLD.configuration_id) NOT IN (SELECT id FROM configuration) THEN RAISE(ABORT, 'EK|handover_package_configuration|configuration_id|reference|There is no configuration with this configuration_id.') END;
@@ -8368,24 +6379,16 @@ CREATE TRIGGER handover_package_configuration_direct_update BEFORE UPDATE ON han
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER handover_package_configuration_direct_delete BEFORE DELETE ON handover_package_configuration WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_configuration_direct_delete BEFORE DELETE ON handover_package_configuration WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER handover_package_configuration_audit_delete AFTER DELETE ON handover_package_configuration BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 115, OLD.id, 'D',
-    format('{"package_id":%s,"configuration_id":%s,"configuration_version":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.package_id,
-    OLD.configuration_id,
-    OLD.configuration_version,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 115, OLD.id, 'D',
+    json_object('package_id', OLD.package_id, 'configuration_id', OLD.configuration_id, 'configuration_version', OLD.configuration_version, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
-CREATE TRIGGER handover_package_document_direct_insert BEFORE INSERT ON handover_package_document WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_document_direct_insert BEFORE INSERT ON handover_package_document WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.package_id NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_document|package_id|reference|There is no handover_package with this package_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 116, id, NEW.id, NULL FROM handover_package_document
@@ -8396,8 +6399,7 @@ CREATE TRIGGER handover_package_document_direct_insert BEFORE INSERT ON handover
 END;
 
 CREATE TRIGGER handover_package_document_audit_insert AFTER INSERT ON handover_package_document BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|handover_package_document|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 116, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER handover_package_document_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON handover_package_document BEGIN
@@ -8406,26 +6408,15 @@ CREATE TRIGGER handover_package_document_kept BEFORE UPDATE OF id, rowid, oid, _
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|handover_package_document|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER handover_package_document_audit_update AFTER UPDATE ON handover_package_document WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 116 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'package_id' AS name, OLD.package_id AS old, NEW.package_id AS new
-    UNION ALL SELECT 'document_type', OLD.document_type, NEW.document_type
-    UNION ALL SELECT 'title', OLD.title, NEW.title
-    UNION ALL SELECT 'url', OLD.url, NEW.url
-    UNION ALL SELECT 'content_digest', OLD.content_digest, NEW.content_digest
-    UNION ALL SELECT 'sort_order', OLD.sort_order, NEW.sort_order
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE handover_package_document SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER handover_package_document_audit_update AFTER UPDATE ON handover_package_document BEGIN
+  INSERT INTO audit_change VALUES (116, NEW.id, '["package_id","document_type","title","url","content_digest","sort_order","status_id","updated_by"]', json_array(OLD.package_id, OLD.document_type, OLD.title, OLD.url, OLD.content_digest, OLD.sort_order, OLD.status_id, OLD.updated_by), json_array(NEW.package_id, NEW.document_type, NEW.title, NEW.url, NEW.content_digest, NEW.sort_order, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE handover_package_document SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 116 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER handover_package_document_direct_update BEFORE UPDATE ON handover_package_document WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_document_direct_update BEFORE UPDATE ON handover_package_document WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.package_id, OLD.package_id) NOT IN (SELECT id FROM handover_package) THEN RAISE(ABORT, 'EK|handover_package_document|package_id|reference|There is no handover_package with this package_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 116, id, NEW.id, NULL FROM handover_package_document
@@ -8435,24 +6426,13 @@ CREATE TRIGGER handover_package_document_direct_update BEFORE UPDATE ON handover
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER handover_package_document_direct_delete BEFORE DELETE ON handover_package_document WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER handover_package_document_direct_delete BEFORE DELETE ON handover_package_document WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER handover_package_document_audit_delete AFTER DELETE ON handover_package_document BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 116, OLD.id, 'D',
-    format('{"package_id":%s,"document_type":%s,"title":%s,"url":%s,"content_digest":%s,"sort_order":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.package_id,
-    json_quote(OLD.document_type),
-    json_quote(OLD.title),
-    json_quote(OLD.url),
-    json_quote(OLD.content_digest),
-    OLD.sort_order,
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 116, OLD.id, 'D',
+    json_object('package_id', OLD.package_id, 'document_type', OLD.document_type, 'title', OLD.title, 'url', OLD.url, 'content_digest', OLD.content_digest, 'sort_order', OLD.sort_order, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER metric_sample_direct_insert BEFORE INSERT ON metric_sample WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -8471,7 +6451,7 @@ CREATE TRIGGER metric_sample_kept_delete BEFORE DELETE ON metric_sample WHEN (OL
   SELECT RAISE(ABORT, 'EK|metric_sample|*|append_only|Rows of metric_sample are only ever added.');
 END;
 
-CREATE TRIGGER alert_rule_direct_insert BEFORE INSERT ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER alert_rule_direct_insert BEFORE INSERT ON alert_rule WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT NULL AND NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|alert_rule|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 90, id, NEW.id, NULL FROM alert_rule
@@ -8482,8 +6462,7 @@ CREATE TRIGGER alert_rule_direct_insert BEFORE INSERT ON alert_rule WHEN (SELECT
 END;
 
 CREATE TRIGGER alert_rule_audit_insert AFTER INSERT ON alert_rule BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|alert_rule|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 90, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER alert_rule_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON alert_rule BEGIN
@@ -8492,11 +6471,9 @@ CREATE TRIGGER alert_rule_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|alert_rule|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER alert_rule_audit_update AFTER UPDATE ON alert_rule WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 90 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, NEW.id, 'U', (
+CREATE TRIGGER alert_rule_audit_update AFTER UPDATE ON alert_rule WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 90 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 90, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -8516,7 +6493,7 @@ CREATE TRIGGER alert_rule_audit_update AFTER UPDATE ON alert_rule WHEN NEW.updat
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER alert_rule_direct_update BEFORE UPDATE ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER alert_rule_direct_update BEFORE UPDATE ON alert_rule WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT NULL AND NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|alert_rule|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 90, id, NEW.id, NULL FROM alert_rule
@@ -8526,13 +6503,13 @@ CREATE TRIGGER alert_rule_direct_update BEFORE UPDATE ON alert_rule WHEN (SELECT
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER alert_rule_direct_delete BEFORE DELETE ON alert_rule WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 90) BEGIN
+CREATE TRIGGER alert_rule_direct_delete BEFORE DELETE ON alert_rule WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 90) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|alert_rule|id|referenced|Rows of alert refer to this row.') WHERE OLD.id IN (SELECT alert_rule_id FROM alert);
 END;
 
 CREATE TRIGGER alert_rule_audit_delete AFTER DELETE ON alert_rule BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 90, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 90, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"metric":%s,"integration_id":%s,"labels":%s,"aggregation":%s,"comparison":%s,"threshold":%s,"window_seconds":%s,"severity":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -8552,7 +6529,7 @@ CREATE TRIGGER alert_rule_audit_delete AFTER DELETE ON alert_rule BEGIN
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER sla_target_direct_insert BEFORE INSERT ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER sla_target_direct_insert BEFORE INSERT ON sla_target WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|sla_target|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 91, id, NEW.id, NULL FROM sla_target
@@ -8563,8 +6540,7 @@ CREATE TRIGGER sla_target_direct_insert BEFORE INSERT ON sla_target WHEN (SELECT
 END;
 
 CREATE TRIGGER sla_target_audit_insert AFTER INSERT ON sla_target BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|sla_target|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 91, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER sla_target_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sla_target BEGIN
@@ -8573,11 +6549,9 @@ CREATE TRIGGER sla_target_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|sla_target|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER sla_target_audit_update AFTER UPDATE ON sla_target WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 91 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, NEW.id, 'U', (
+CREATE TRIGGER sla_target_audit_update AFTER UPDATE ON sla_target WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 91 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 91, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
     UNION ALL SELECT 'metric', OLD.metric, NEW.metric
@@ -8592,7 +6566,7 @@ CREATE TRIGGER sla_target_audit_update AFTER UPDATE ON sla_target WHEN NEW.updat
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER sla_target_direct_update BEFORE UPDATE ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER sla_target_direct_update BEFORE UPDATE ON sla_target WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|sla_target|integration_id|reference|There is no integration with this integration_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 91, id, NEW.id, NULL FROM sla_target
@@ -8602,13 +6576,13 @@ CREATE TRIGGER sla_target_direct_update BEFORE UPDATE ON sla_target WHEN (SELECT
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER sla_target_direct_delete BEFORE DELETE ON sla_target WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 91) BEGIN
+CREATE TRIGGER sla_target_direct_delete BEFORE DELETE ON sla_target WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 91) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|sla_target|id|referenced|Rows of alert refer to this row.') WHERE OLD.id IN (SELECT sla_target_id FROM alert);
 END;
 
 CREATE TRIGGER sla_target_audit_delete AFTER DELETE ON sla_target BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 91, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 91, OLD.id, 'D',
     format('{"integration_id":%s,"metric":%s,"aggregation":%s,"comparison":%s,"target":%s,"window_seconds":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     OLD.integration_id,
     json_quote(OLD.metric),
@@ -8638,7 +6612,6 @@ END;
 
 CREATE TRIGGER alert_audit_insert AFTER INSERT ON alert BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|alert|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER alert_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON alert BEGIN
@@ -8647,10 +6620,8 @@ CREATE TRIGGER alert_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, 
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|alert|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER alert_audit_update AFTER UPDATE ON alert WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 92 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER alert_audit_update AFTER UPDATE ON alert WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 92 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 92, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN typeof(old) = 'real' THEN CASE WHEN abs(old) > 1.7976931348623157e308 THEN iif(old > 0, '9e999', '-9e999') ELSE format(iif(abs(old) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), old) END ELSE json_quote(old) END || ',' || CASE WHEN typeof(new) = 'real' THEN CASE WHEN abs(new) > 1.7976931348623157e308 THEN iif(new > 0, '9e999', '-9e999') ELSE format(iif(abs(new) BETWEEN 1e-100 AND 1e100, '%!.17g', '%!.20e'), new) END ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'alert_rule_id' AS name, OLD.alert_rule_id AS old, NEW.alert_rule_id AS new
@@ -8711,7 +6682,7 @@ CREATE TRIGGER alert_audit_delete AFTER DELETE ON alert BEGIN
     json_quote(OLD.updated_at)));
 END;
 
-CREATE TRIGGER dashboard_direct_insert BEFORE INSERT ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER dashboard_direct_insert BEFORE INSERT ON dashboard WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|dashboard|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 93, id, NEW.id, NULL FROM dashboard
@@ -8722,8 +6693,7 @@ CREATE TRIGGER dashboard_direct_insert BEFORE INSERT ON dashboard WHEN (SELECT o
 END;
 
 CREATE TRIGGER dashboard_audit_insert AFTER INSERT ON dashboard BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|dashboard|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 93, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER dashboard_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON dashboard BEGIN
@@ -8732,25 +6702,15 @@ CREATE TRIGGER dashboard_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|dashboard|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER dashboard_audit_update AFTER UPDATE ON dashboard WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 93 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, NEW.id, 'U', (
-    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
-    SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
-    UNION ALL SELECT 'name', OLD.name, NEW.name
-    UNION ALL SELECT 'description', OLD.description, NEW.description
-    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
-    UNION ALL SELECT 'definition', OLD.definition, NEW.definition
-    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
-    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
-    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
-  UPDATE dashboard SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+CREATE TRIGGER dashboard_audit_update AFTER UPDATE ON dashboard BEGIN
+  INSERT INTO audit_change VALUES (93, NEW.id, '["code","name","description","organization_id","definition","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.organization_id, OLD.definition, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.organization_id, NEW.definition, NEW.status_id, NEW.updated_by),
+    OLD.updated_at, NEW.updated_at);
+  UPDATE dashboard SET updated_at = touched_at FROM audit_newest
+    WHERE id = NEW.id AND of_table = 93 AND of_key = NEW.id
+      AND touched_at <> updated_at;
 END;
 
-CREATE TRIGGER dashboard_direct_update BEFORE UPDATE ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER dashboard_direct_update BEFORE UPDATE ON dashboard WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|dashboard|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 93, id, NEW.id, NULL FROM dashboard
@@ -8760,23 +6720,13 @@ CREATE TRIGGER dashboard_direct_update BEFORE UPDATE ON dashboard WHEN (SELECT o
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER dashboard_direct_delete BEFORE DELETE ON dashboard WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER dashboard_direct_delete BEFORE DELETE ON dashboard WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
 END;
 
 CREATE TRIGGER dashboard_audit_delete AFTER DELETE ON dashboard BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 93, OLD.id, 'D',
-    format('{"code":%s,"name":%s,"description":%s,"organization_id":%s,"definition":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    json_quote(OLD.code),
-    json_quote(OLD.name),
-    json_quote(OLD.description),
-    ifnull(OLD.organization_id, 'null'),
-    json_quote(OLD.definition),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 93, OLD.id, 'D',
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'organization_id', OLD.organization_id, 'definition', OLD.definition, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER client_summary_direct_insert BEFORE INSERT ON client_summary WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -8791,7 +6741,6 @@ END;
 
 CREATE TRIGGER client_summary_audit_insert AFTER INSERT ON client_summary BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 117, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|client_summary|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER client_summary_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON client_summary BEGIN
@@ -8848,7 +6797,7 @@ CREATE TRIGGER client_summary_audit_delete AFTER DELETE ON client_summary BEGIN
     json_quote(OLD.changed_at)));
 END;
 
-CREATE TRIGGER sync_peer_direct_insert BEFORE INSERT ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER sync_peer_direct_insert BEFORE INSERT ON sync_peer WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.encryption_key_id NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 94, id, NEW.id, NULL FROM sync_peer
@@ -8859,8 +6808,7 @@ CREATE TRIGGER sync_peer_direct_insert BEFORE INSERT ON sync_peer WHEN (SELECT o
 END;
 
 CREATE TRIGGER sync_peer_audit_insert AFTER INSERT ON sync_peer BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|sync_peer|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 94, NEW.id, 'I', NULL);
 END;
 
 CREATE TRIGGER sync_peer_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sync_peer BEGIN
@@ -8869,11 +6817,9 @@ CREATE TRIGGER sync_peer_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|sync_peer|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER sync_peer_audit_update AFTER UPDATE ON sync_peer WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 94 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, NEW.id, 'U', (
+CREATE TRIGGER sync_peer_audit_update AFTER UPDATE ON sync_peer WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 94 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 94, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('secret_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('secret_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'code' AS name, OLD.code COLLATE BINARY AS old, NEW.code AS new
     UNION ALL SELECT 'name', OLD.name, NEW.name
@@ -8898,7 +6844,7 @@ CREATE TRIGGER sync_peer_audit_update AFTER UPDATE ON sync_peer WHEN NEW.updated
     WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
 END;
 
-CREATE TRIGGER sync_peer_direct_update BEFORE UPDATE ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER sync_peer_direct_update BEFORE UPDATE ON sync_peer WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.encryption_key_id, OLD.encryption_key_id) NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|sync_peer|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 94, id, NEW.id, NULL FROM sync_peer
@@ -8908,13 +6854,13 @@ CREATE TRIGGER sync_peer_direct_update BEFORE UPDATE ON sync_peer WHEN (SELECT o
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER sync_peer_direct_delete BEFORE DELETE ON sync_peer WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 94) BEGIN
+CREATE TRIGGER sync_peer_direct_delete BEFORE DELETE ON sync_peer WHEN (SELECT open_gate FROM audit_now) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 94) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|sync_peer|id|referenced|Rows of sync_bundle refer to this row.') WHERE OLD.id IN (SELECT peer_id FROM sync_bundle);
 END;
 
 CREATE TRIGGER sync_peer_audit_delete AFTER DELETE ON sync_peer BEGIN
-  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 94, OLD.id, 'D',
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 94, OLD.id, 'D',
     format('{"code":%s,"name":%s,"description":%s,"uuid":%s,"peer_kind":%s,"address":%s,"secret_ciphertext":%s,"encryption_key_id":%s,"public_key":%s,"site_uuid":%s,"direction":%s,"epoch":%s,"last_pushed_seq":%s,"last_pulled_seq":%s,"last_pushed_at":%s,"last_pulled_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.code),
     json_quote(OLD.name),
@@ -8951,7 +6897,6 @@ END;
 
 CREATE TRIGGER sync_bundle_audit_insert AFTER INSERT ON sync_bundle BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|sync_bundle|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER sync_bundle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON sync_bundle BEGIN
@@ -8960,10 +6905,8 @@ CREATE TRIGGER sync_bundle_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, create
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|sync_bundle|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER sync_bundle_audit_update AFTER UPDATE ON sync_bundle WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 95 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER sync_bundle_audit_update AFTER UPDATE ON sync_bundle WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 95 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 95, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('chain_hash') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('chain_hash') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
     SELECT 'peer_id' AS name, OLD.peer_id AS old, NEW.peer_id AS new
@@ -9040,7 +6983,6 @@ END;
 
 CREATE TRIGGER sync_quarantine_audit_insert AFTER INSERT ON sync_quarantine BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, NEW.id, 'I', NULL);
-  SELECT RAISE(ABORT, 'EK|sync_quarantine|id|range|Ids go from 0 to 9007199254740991.') WHERE NEW.id = -1 OR NEW.id > 9007199254740991;
 END;
 
 CREATE TRIGGER sync_quarantine_direct_inserted AFTER INSERT ON sync_quarantine WHEN (NEW.parent_sync_quarantine_id NOT NULL) AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -9053,10 +6995,8 @@ CREATE TRIGGER sync_quarantine_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, cr
     WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|sync_quarantine|created_by|immutable|Who made a row never changes.') END;
 END;
 
-CREATE TRIGGER sync_quarantine_audit_update AFTER UPDATE ON sync_quarantine WHEN NEW.updated_at IS OLD.updated_at OR (
-  SELECT CASE WHEN table_id = 96 AND record_key = NEW.id
-    THEN json_extract(changes, '$.updated_at[1]') END
-  FROM audit_log ORDER BY seq DESC LIMIT 1) IS NOT NEW.updated_at BEGIN
+CREATE TRIGGER sync_quarantine_audit_update AFTER UPDATE ON sync_quarantine WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 96 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'bundle_id' AS name, OLD.bundle_id AS old, NEW.bundle_id AS new
@@ -9094,442 +7034,179 @@ END;
 
 CREATE TRIGGER sync_quarantine_audit_delete AFTER DELETE ON sync_quarantine BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 96, OLD.id, 'D',
-    format('{"bundle_id":%s,"site_uuid":%s,"table_name":%s,"record_key":%s,"record":%s,"reason_code":%s,"reason":%s,"parent_sync_quarantine_id":%s,"quarantine_status":%s,"resolved_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
-    OLD.bundle_id,
-    json_quote(OLD.site_uuid),
-    json_quote(OLD.table_name),
-    json_quote(OLD.record_key),
-    json_quote(OLD.record),
-    json_quote(OLD.reason_code),
-    json_quote(OLD.reason),
-    ifnull(OLD.parent_sync_quarantine_id, 'null'),
-    json_quote(OLD.quarantine_status),
-    json_quote(OLD.resolved_at),
-    OLD.status_id,
-    OLD.created_by,
-    ifnull(OLD.updated_by, 'null'),
-    json_quote(OLD.created_at),
-    json_quote(OLD.updated_at)));
-END;
-
-CREATE TRIGGER system_value_insert AFTER INSERT ON system BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|system|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+    json_object('bundle_id', OLD.bundle_id, 'site_uuid', OLD.site_uuid, 'table_name', OLD.table_name, 'record_key', OLD.record_key, 'record', OLD.record, 'reason_code', OLD.reason_code, 'reason', OLD.reason, 'parent_sync_quarantine_id', OLD.parent_sync_quarantine_id, 'quarantine_status', OLD.quarantine_status, 'resolved_at', OLD.resolved_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER system_value_update AFTER UPDATE OF environment_id ON system BEGIN
-  SELECT CASE
-    WHEN NEW.environment_id IS NOT OLD.environment_id AND EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|system|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER organization_value_insert AFTER INSERT ON organization BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|organization|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM environment WHERE id = nullif(NEW.environment_id, OLD.environment_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|system|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER organization_value_update AFTER UPDATE OF license_tier_id ON organization BEGIN
-  SELECT CASE
-    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|organization|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER user_value_insert AFTER INSERT ON user BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM role v WHERE v.id = NEW.role_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|user|role_id|retired|This role is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|user|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = nullif(NEW.license_tier_id, OLD.license_tier_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|organization|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER user_value_update AFTER UPDATE OF role_id, license_tier_id ON user BEGIN
-  SELECT CASE
-    WHEN NEW.role_id IS NOT OLD.role_id AND EXISTS (SELECT 1 FROM role v WHERE v.id = NEW.role_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|user|role_id|retired|This role is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|user|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER entity_type_value_insert AFTER INSERT ON entity_type BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM entity_category v WHERE v.id = NEW.category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type|category_id|retired|This entity_category is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM role WHERE id = nullif(NEW.role_id, OLD.role_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|user|role_id|retired|This role is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = nullif(NEW.license_tier_id, OLD.license_tier_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|user|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER entity_type_value_update AFTER UPDATE OF category_id ON entity_type BEGIN
-  SELECT CASE
-    WHEN NEW.category_id IS NOT OLD.category_id AND EXISTS (SELECT 1 FROM entity_category v WHERE v.id = NEW.category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type|category_id|retired|This entity_category is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER entity_value_insert AFTER INSERT ON entity BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM entity_type v WHERE v.id = NEW.entity_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_category WHERE id = nullif(NEW.category_id, OLD.category_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|entity_type|category_id|retired|This entity_category is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER entity_value_update AFTER UPDATE OF entity_type_id ON entity BEGIN
-  SELECT CASE
-    WHEN NEW.entity_type_id IS NOT OLD.entity_type_id AND EXISTS (SELECT 1 FROM entity_type v WHERE v.id = NEW.entity_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER event_subscription_value_insert AFTER INSERT ON event_subscription BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM event_source v WHERE v.id = NEW.event_source_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|retired|This event_source is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_type WHERE id = nullif(NEW.entity_type_id, OLD.entity_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|entity|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER event_subscription_value_update AFTER UPDATE OF event_source_id ON event_subscription BEGIN
-  SELECT CASE
-    WHEN NEW.event_source_id IS NOT OLD.event_source_id AND EXISTS (SELECT 1 FROM event_source v WHERE v.id = NEW.event_source_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|retired|This event_source is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER feature_value_insert AFTER INSERT ON feature BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM feature_type v WHERE v.id = NEW.feature_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature|feature_type_id|retired|This feature_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM event_source WHERE id = nullif(NEW.event_source_id, OLD.event_source_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|event_subscription|event_source_id|retired|This event_source is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_value_update AFTER UPDATE OF feature_type_id, license_tier_id ON feature BEGIN
-  SELECT CASE
-    WHEN NEW.feature_type_id IS NOT OLD.feature_type_id AND EXISTS (SELECT 1 FROM feature_type v WHERE v.id = NEW.feature_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature|feature_type_id|retired|This feature_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER feature_dependency_value_insert AFTER INSERT ON feature_dependency BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.depends_on_feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature_type WHERE id = nullif(NEW.feature_type_id, OLD.feature_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|feature|feature_type_id|retired|This feature_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = nullif(NEW.license_tier_id, OLD.license_tier_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_dependency_value_update AFTER UPDATE OF feature_id, depends_on_feature_id ON feature_dependency BEGIN
-  SELECT CASE
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.depends_on_feature_id IS NOT OLD.depends_on_feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.depends_on_feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER license_tier_feature_value_insert AFTER INSERT ON license_tier_feature BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_dependency|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.depends_on_feature_id, OLD.depends_on_feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_dependency|depends_on_feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER license_tier_feature_value_update AFTER UPDATE OF license_tier_id, feature_id ON license_tier_feature BEGIN
-  SELECT CASE
-    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER feature_license_value_insert AFTER INSERT ON feature_license BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_license|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = nullif(NEW.license_tier_id, OLD.license_tier_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|license_tier_feature|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|license_tier_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_license_value_update AFTER UPDATE OF feature_id, scope_type_id ON feature_license BEGIN
-  SELECT CASE
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_license|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER feature_usage_value_insert AFTER INSERT ON feature_usage BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_license|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM scope_type WHERE id = nullif(NEW.scope_type_id, OLD.scope_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_license|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_usage_value_update AFTER UPDATE OF scope_type_id ON feature_usage BEGIN
-  SELECT CASE
-    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER entity_type_feature_value_insert AFTER INSERT ON entity_type_feature BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM entity_type v WHERE v.id = NEW.entity_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM scope_type WHERE id = nullif(NEW.scope_type_id, OLD.scope_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|feature_usage|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER entity_type_feature_value_update AFTER UPDATE OF entity_type_id, feature_id ON entity_type_feature BEGIN
-  SELECT CASE
-    WHEN NEW.entity_type_id IS NOT OLD.entity_type_id AND EXISTS (SELECT 1 FROM entity_type v WHERE v.id = NEW.entity_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER entity_feature_value_insert AFTER INSERT ON entity_feature BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_type WHERE id = nullif(NEW.entity_type_id, OLD.entity_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|entity_type_feature|entity_type_id|retired|This entity_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|entity_type_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER entity_feature_value_update AFTER UPDATE OF feature_id ON entity_feature BEGIN
-  SELECT CASE
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|entity_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER model_registry_value_insert AFTER INSERT ON model_registry BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|model_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|entity_feature|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER model_registry_value_update AFTER UPDATE OF feature_id ON model_registry BEGIN
-  SELECT CASE
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|model_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER component_registry_value_insert AFTER INSERT ON component_registry BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|component_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|model_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER component_registry_value_update AFTER UPDATE OF feature_id ON component_registry BEGIN
-  SELECT CASE
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|component_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER configuration_value_insert AFTER INSERT ON configuration BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM configuration_type v WHERE v.id = NEW.configuration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|retired|This configuration_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|configuration|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|component_registry|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER configuration_value_update AFTER UPDATE OF configuration_type_id, scope_type_id ON configuration BEGIN
-  SELECT CASE
-    WHEN NEW.configuration_type_id IS NOT OLD.configuration_type_id AND EXISTS (SELECT 1 FROM configuration_type v WHERE v.id = NEW.configuration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|retired|This configuration_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.scope_type_id IS NOT OLD.scope_type_id AND EXISTS (SELECT 1 FROM scope_type v WHERE v.id = NEW.scope_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|configuration|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER communication_type_channel_value_insert AFTER INSERT ON communication_type_channel BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM communication_type v WHERE v.id = NEW.communication_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM communication_channel v WHERE v.id = NEW.channel_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM configuration_type WHERE id = nullif(NEW.configuration_type_id, OLD.configuration_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|configuration|configuration_type_id|retired|This configuration_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM scope_type WHERE id = nullif(NEW.scope_type_id, OLD.scope_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|configuration|scope_type_id|retired|This scope_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER communication_type_channel_value_update AFTER UPDATE OF communication_type_id, channel_id ON communication_type_channel BEGIN
-  SELECT CASE
-    WHEN NEW.communication_type_id IS NOT OLD.communication_type_id AND EXISTS (SELECT 1 FROM communication_type v WHERE v.id = NEW.communication_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.channel_id IS NOT OLD.channel_id AND EXISTS (SELECT 1 FROM communication_channel v WHERE v.id = NEW.channel_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER communication_value_insert AFTER INSERT ON communication BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM communication_type v WHERE v.id = NEW.communication_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM entity_reference_type v WHERE v.id = NEW.source_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|source_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM entity_reference_type v WHERE v.id = NEW.target_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|target_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM communication_channel v WHERE v.id = NEW.channel_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM communication_direction v WHERE v.id = NEW.direction_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM business_context_type v WHERE v.id = NEW.business_context_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|business_context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM communication_status v WHERE v.id = NEW.communication_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|communication_status_id|retired|This communication_status is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_type WHERE id = nullif(NEW.communication_type_id, OLD.communication_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication_type_channel|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_channel WHERE id = nullif(NEW.channel_id, OLD.channel_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication_type_channel|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER communication_value_update AFTER UPDATE OF communication_type_id, source_type_id, target_type_id, channel_id, direction_id, business_context_type_id, communication_status_id ON communication BEGIN
-  SELECT CASE
-    WHEN NEW.communication_type_id IS NOT OLD.communication_type_id AND EXISTS (SELECT 1 FROM communication_type v WHERE v.id = NEW.communication_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.source_type_id IS NOT OLD.source_type_id AND EXISTS (SELECT 1 FROM entity_reference_type v WHERE v.id = NEW.source_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|source_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.target_type_id IS NOT OLD.target_type_id AND EXISTS (SELECT 1 FROM entity_reference_type v WHERE v.id = NEW.target_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|target_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.channel_id IS NOT OLD.channel_id AND EXISTS (SELECT 1 FROM communication_channel v WHERE v.id = NEW.channel_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.direction_id IS NOT OLD.direction_id AND EXISTS (SELECT 1 FROM communication_direction v WHERE v.id = NEW.direction_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.business_context_type_id IS NOT OLD.business_context_type_id AND EXISTS (SELECT 1 FROM business_context_type v WHERE v.id = NEW.business_context_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|business_context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.communication_status_id IS NOT OLD.communication_status_id AND EXISTS (SELECT 1 FROM communication_status v WHERE v.id = NEW.communication_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication|communication_status_id|retired|This communication_status is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER communication_business_context_value_insert AFTER INSERT ON communication_business_context BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM business_context_type v WHERE v.id = NEW.context_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM relationship_type v WHERE v.id = NEW.relationship_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|retired|This relationship_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_type WHERE id = nullif(NEW.communication_type_id, OLD.communication_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|communication_type_id|retired|This communication_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_reference_type WHERE id = nullif(NEW.source_type_id, OLD.source_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|source_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM entity_reference_type WHERE id = nullif(NEW.target_type_id, OLD.target_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|target_type_id|retired|This entity_reference_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_channel WHERE id = nullif(NEW.channel_id, OLD.channel_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|channel_id|retired|This communication_channel is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_direction WHERE id = nullif(NEW.direction_id, OLD.direction_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM business_context_type WHERE id = nullif(NEW.business_context_type_id, OLD.business_context_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|business_context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_status WHERE id = nullif(NEW.communication_status_id, OLD.communication_status_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication|communication_status_id|retired|This communication_status is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER communication_business_context_value_update AFTER UPDATE OF context_type_id, relationship_type_id ON communication_business_context BEGIN
-  SELECT CASE
-    WHEN NEW.context_type_id IS NOT OLD.context_type_id AND EXISTS (SELECT 1 FROM business_context_type v WHERE v.id = NEW.context_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.relationship_type_id IS NOT OLD.relationship_type_id AND EXISTS (SELECT 1 FROM relationship_type v WHERE v.id = NEW.relationship_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|retired|This relationship_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER integration_type_value_insert AFTER INSERT ON integration_type BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_type|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM business_context_type WHERE id = nullif(NEW.context_type_id, OLD.context_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication_business_context|context_type_id|retired|This business_context_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM relationship_type WHERE id = nullif(NEW.relationship_type_id, OLD.relationship_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|communication_business_context|relationship_type_id|retired|This relationship_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_type_value_update AFTER UPDATE OF feature_id ON integration_type BEGIN
-  SELECT CASE
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_type|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER map_integration_configuration_value_insert AFTER INSERT ON map_integration_configuration BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_type|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER map_integration_configuration_value_update AFTER UPDATE OF integration_type_id ON map_integration_configuration BEGIN
-  SELECT CASE
-    WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER integration_value_insert AFTER INSERT ON integration BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM integration_type WHERE id = nullif(NEW.integration_type_id, OLD.integration_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|map_integration_configuration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_value_update AFTER UPDATE OF integration_type_id ON integration BEGIN
-  SELECT CASE
-    WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER integration_credential_value_insert AFTER INSERT ON integration_credential BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM integration_type WHERE id = nullif(NEW.integration_type_id, OLD.integration_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|integration|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_credential_value_update AFTER UPDATE OF environment_id ON integration_credential BEGIN
-  SELECT CASE
-    WHEN NEW.environment_id IS NOT OLD.environment_id AND EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_credential|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER integration_mapping_value_insert AFTER INSERT ON integration_mapping BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM communication_direction v WHERE v.id = NEW.communication_direction_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM environment WHERE id = nullif(NEW.environment_id, OLD.environment_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_credential|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_mapping_value_update AFTER UPDATE OF communication_direction_id ON integration_mapping BEGIN
-  SELECT CASE
-    WHEN NEW.communication_direction_id IS NOT OLD.communication_direction_id AND EXISTS (SELECT 1 FROM communication_direction v WHERE v.id = NEW.communication_direction_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER integration_template_value_insert AFTER INSERT ON integration_template BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM template_category v WHERE v.id = NEW.template_category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|retired|This template_category is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM communication_direction WHERE id = nullif(NEW.communication_direction_id, OLD.communication_direction_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_mapping|communication_direction_id|retired|This communication_direction is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER integration_template_value_update AFTER UPDATE OF integration_type_id, template_category_id ON integration_template BEGIN
-  SELECT CASE
-    WHEN NEW.integration_type_id IS NOT OLD.integration_type_id AND EXISTS (SELECT 1 FROM integration_type v WHERE v.id = NEW.integration_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.template_category_id IS NOT OLD.template_category_id AND EXISTS (SELECT 1 FROM template_category v WHERE v.id = NEW.template_category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|integration_template|template_category_id|retired|This template_category is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER client_value_insert AFTER INSERT ON client BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM client_status v WHERE v.id = NEW.client_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client|client_status_id|retired|This client_status is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM integration_type WHERE id = nullif(NEW.integration_type_id, OLD.integration_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_template|integration_type_id|retired|This integration_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM template_category WHERE id = nullif(NEW.template_category_id, OLD.template_category_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|integration_template|template_category_id|retired|This template_category is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER client_value_update AFTER UPDATE OF client_status_id ON client BEGIN
-  SELECT CASE
-    WHEN NEW.client_status_id IS NOT OLD.client_status_id AND EXISTS (SELECT 1 FROM client_status v WHERE v.id = NEW.client_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client|client_status_id|retired|This client_status is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER client_billing_info_value_insert AFTER INSERT ON client_billing_info BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM subscription_status v WHERE v.id = NEW.subscription_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|retired|This subscription_status is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM client_status WHERE id = nullif(NEW.client_status_id, OLD.client_status_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|client|client_status_id|retired|This client_status is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER client_billing_info_value_update AFTER UPDATE OF license_tier_id, subscription_status_id ON client_billing_info BEGIN
-  SELECT CASE
-    WHEN NEW.license_tier_id IS NOT OLD.license_tier_id AND EXISTS (SELECT 1 FROM license_tier v WHERE v.id = NEW.license_tier_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.subscription_status_id IS NOT OLD.subscription_status_id AND EXISTS (SELECT 1 FROM subscription_status v WHERE v.id = NEW.subscription_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|retired|This subscription_status is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER client_deployment_value_insert AFTER INSERT ON client_deployment BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM license_tier WHERE id = nullif(NEW.license_tier_id, OLD.license_tier_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|client_billing_info|license_tier_id|retired|This license_tier is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM subscription_status WHERE id = nullif(NEW.subscription_status_id, OLD.subscription_status_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|client_billing_info|subscription_status_id|retired|This subscription_status is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER client_deployment_value_update AFTER UPDATE OF environment_id ON client_deployment BEGIN
-  SELECT CASE
-    WHEN NEW.environment_id IS NOT OLD.environment_id AND EXISTS (SELECT 1 FROM environment v WHERE v.id = NEW.environment_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_deployment|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER workflow_template_value_insert AFTER INSERT ON workflow_template BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM environment WHERE id = nullif(NEW.environment_id, OLD.environment_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|client_deployment|environment_id|retired|This environment is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER workflow_template_value_update AFTER UPDATE OF workflow_type_id ON workflow_template BEGIN
-  SELECT CASE
-    WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER orchestration_workflow_value_insert AFTER INSERT ON orchestration_workflow BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM workflow_type WHERE id = nullif(NEW.workflow_type_id, OLD.workflow_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|workflow_template|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER orchestration_workflow_value_update AFTER UPDATE OF workflow_type_id ON orchestration_workflow BEGIN
-  SELECT CASE
-    WHEN NEW.workflow_type_id IS NOT OLD.workflow_type_id AND EXISTS (SELECT 1 FROM workflow_type v WHERE v.id = NEW.workflow_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER marketplace_category_value_insert AFTER INSERT ON marketplace_category BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM marketplace_category v WHERE v.id = NEW.parent_marketplace_category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM workflow_type WHERE id = nullif(NEW.workflow_type_id, OLD.workflow_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|orchestration_workflow|workflow_type_id|retired|This workflow_type is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER marketplace_category_value_update AFTER UPDATE OF parent_marketplace_category_id ON marketplace_category BEGIN
-  SELECT CASE
-    WHEN NEW.parent_marketplace_category_id IS NOT OLD.parent_marketplace_category_id AND EXISTS (SELECT 1 FROM marketplace_category v WHERE v.id = NEW.parent_marketplace_category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER marketplace_module_value_insert AFTER INSERT ON marketplace_module BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM marketplace_category v WHERE v.id = NEW.category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM pricing_model v WHERE v.id = NEW.pricing_model_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|pricing_model_id|retired|This pricing_model is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_category WHERE id = nullif(NEW.parent_marketplace_category_id, OLD.parent_marketplace_category_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|marketplace_category|parent_marketplace_category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER marketplace_module_value_update AFTER UPDATE OF category_id, pricing_model_id, feature_id ON marketplace_module BEGIN
-  SELECT CASE
-    WHEN NEW.category_id IS NOT OLD.category_id AND EXISTS (SELECT 1 FROM marketplace_category v WHERE v.id = NEW.category_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.pricing_model_id IS NOT OLD.pricing_model_id AND EXISTS (SELECT 1 FROM pricing_model v WHERE v.id = NEW.pricing_model_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|pricing_model_id|retired|This pricing_model is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.feature_id IS NOT OLD.feature_id AND EXISTS (SELECT 1 FROM feature v WHERE v.id = NEW.feature_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|marketplace_module|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER module_installation_value_insert AFTER INSERT ON module_installation BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_installation|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_category WHERE id = nullif(NEW.category_id, OLD.category_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|marketplace_module|category_id|retired|This marketplace_category is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM pricing_model WHERE id = nullif(NEW.pricing_model_id, OLD.pricing_model_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|marketplace_module|pricing_model_id|retired|This pricing_model is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM feature WHERE id = nullif(NEW.feature_id, OLD.feature_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|marketplace_module|feature_id|retired|This feature is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER module_installation_value_update AFTER UPDATE OF module_id ON module_installation BEGIN
-  SELECT CASE
-    WHEN NEW.module_id IS NOT OLD.module_id AND EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_installation|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER client_app_override_value_insert AFTER INSERT ON client_app_override BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.marketplace_module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_module WHERE id = nullif(NEW.module_id, OLD.module_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|module_installation|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER client_app_override_value_update AFTER UPDATE OF marketplace_module_id ON client_app_override BEGIN
-  SELECT CASE
-    WHEN NEW.marketplace_module_id IS NOT OLD.marketplace_module_id AND EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.marketplace_module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER module_license_value_insert AFTER INSERT ON module_license BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_license|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_module WHERE id = nullif(NEW.marketplace_module_id, OLD.marketplace_module_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|client_app_override|marketplace_module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER module_license_value_update AFTER UPDATE OF module_id ON module_license BEGIN
-  SELECT CASE
-    WHEN NEW.module_id IS NOT OLD.module_id AND EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_license|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER module_review_value_insert AFTER INSERT ON module_review BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_review|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_module WHERE id = nullif(NEW.module_id, OLD.module_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|module_license|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER module_review_value_update AFTER UPDATE OF module_id ON module_review BEGIN
-  SELECT CASE
-    WHEN NEW.module_id IS NOT OLD.module_id AND EXISTS (SELECT 1 FROM marketplace_module v WHERE v.id = NEW.module_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_review|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER module_payment_value_insert AFTER INSERT ON module_payment BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM payment_status v WHERE v.id = NEW.payment_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_payment|payment_status_id|retired|This payment_status is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM marketplace_module WHERE id = nullif(NEW.module_id, OLD.module_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|module_review|module_id|retired|This marketplace_module is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER module_payment_value_update AFTER UPDATE OF payment_status_id ON module_payment BEGIN
-  SELECT CASE
-    WHEN NEW.payment_status_id IS NOT OLD.payment_status_id AND EXISTS (SELECT 1 FROM payment_status v WHERE v.id = NEW.payment_status_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|module_payment|payment_status_id|retired|This payment_status is retired: rows that have it keep it, no other is given it.') END;
-END;
-
-CREATE TRIGGER handover_package_value_insert AFTER INSERT ON handover_package BEGIN
-  SELECT CASE
-    WHEN EXISTS (SELECT 1 FROM package_type v WHERE v.id = NEW.package_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|package_type_id|retired|This package_type is retired: rows that have it keep it, no other is given it.')
-    WHEN EXISTS (SELECT 1 FROM delivery_method v WHERE v.id = NEW.delivery_method_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|retired|This delivery_method is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM payment_status WHERE id = nullif(NEW.payment_status_id, OLD.payment_status_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|module_payment|payment_status_id|retired|This payment_status is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER handover_package_value_update AFTER UPDATE OF package_type_id, delivery_method_id ON handover_package BEGIN
-  SELECT CASE
-    WHEN NEW.package_type_id IS NOT OLD.package_type_id AND EXISTS (SELECT 1 FROM package_type v WHERE v.id = NEW.package_type_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|package_type_id|retired|This package_type is retired: rows that have it keep it, no other is given it.')
-    WHEN NEW.delivery_method_id IS NOT OLD.delivery_method_id AND EXISTS (SELECT 1 FROM delivery_method v WHERE v.id = NEW.delivery_method_id AND v.status_id <> 1 AND (SELECT is_active FROM status WHERE id = v.status_id) = 0) THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|retired|This delivery_method is retired: rows that have it keep it, no other is given it.') END;
+  SELECT CASE WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM package_type WHERE id = nullif(NEW.package_type_id, OLD.package_type_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|handover_package|package_type_id|retired|This package_type is retired: rows that have it keep it, no other is given it.')
+    WHEN (SELECT is_active FROM status WHERE id = nullif((SELECT status_id FROM delivery_method WHERE id = nullif(NEW.delivery_method_id, OLD.delivery_method_id)), 1)) = 0 THEN RAISE(ABORT, 'EK|handover_package|delivery_method_id|retired|This delivery_method is retired: rows that have it keep it, no other is given it.') END;
 END;
 
 CREATE TRIGGER feature_license_typed_insert AFTER INSERT ON feature_license BEGIN
@@ -9818,7 +7495,7 @@ CREATE TRIGGER system_uuid_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FROM
 END;
 
 DROP TRIGGER system_uuid_bu;
-CREATE TRIGGER system_uuid_bu BEFORE UPDATE OF uuid ON system WHEN NEW.uuid IS NOT OLD.uuid AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER system_uuid_bu BEFORE UPDATE OF uuid ON system WHEN NEW.uuid IS NOT OLD.uuid AND (SELECT open_gate FROM audit_now) IS NULL BEGIN
   SELECT RAISE(ABORT, 'EK|system|uuid|protected|The uuid of this file stays: others know the file by it.');
 END;
 
@@ -9828,7 +7505,7 @@ CREATE TRIGGER system_clock_bi BEFORE INSERT ON system WHEN EXISTS (SELECT 1 FRO
 END;
 
 DROP TRIGGER system_clock_bu;
-CREATE TRIGGER system_clock_bu BEFORE UPDATE OF clock_at ON system WHEN OLD.clock_at IS NOT NULL AND ifnull(NEW.clock_at, '') < OLD.clock_at AND (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER system_clock_bu BEFORE UPDATE OF clock_at ON system WHEN OLD.clock_at IS NOT NULL AND ifnull(NEW.clock_at, '') < OLD.clock_at AND (SELECT open_gate FROM audit_now) IS NULL BEGIN
   SELECT RAISE(ABORT, 'EK|system|clock_at|protected|The clock of this file only goes on: licences are judged by it.');
 END;
 
@@ -9967,19 +7644,17 @@ WHEN OLD.processing_status <> ifnull(NEW.processing_status, 'pending') AND instr
 END;
 
 DROP TRIGGER event_subscription_handler_config_secret_bi;
-CREATE TRIGGER event_subscription_handler_config_secret_bi BEFORE INSERT ON event_subscription WHEN NEW.handler_config IS NOT NULL AND json_valid(NEW.handler_config) BEGIN
+CREATE TRIGGER event_subscription_handler_config_secret_bi BEFORE INSERT ON event_subscription WHEN json_valid(NEW.handler_config) BEGIN
   SELECT RAISE(ABORT, 'EK|event_subscription|handler_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER event_subscription_handler_config_secret_bu;
-CREATE TRIGGER event_subscription_handler_config_secret_bu BEFORE UPDATE OF handler_config ON event_subscription WHEN NEW.handler_config IS NOT NULL AND json_valid(NEW.handler_config) BEGIN
+CREATE TRIGGER event_subscription_handler_config_secret_bu BEFORE UPDATE OF handler_config ON event_subscription WHEN json_valid(NEW.handler_config) BEGIN
   SELECT RAISE(ABORT, 'EK|event_subscription|handler_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.handler_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER event_delivery_identity_bi;
@@ -10155,17 +7830,15 @@ END;
 DROP TRIGGER license_tier_feature_secret_bi;
 CREATE TRIGGER license_tier_feature_secret_bi BEFORE INSERT ON license_tier_feature BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER license_tier_feature_secret_bu;
 CREATE TRIGGER license_tier_feature_secret_bu BEFORE UPDATE OF feature_value ON license_tier_feature BEGIN
   SELECT RAISE(ABORT, 'EK|license_tier_feature|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER vendor_key_chain_bi;
@@ -10282,25 +7955,21 @@ END;
 DROP TRIGGER feature_license_secret_bi;
 CREATE TRIGGER feature_license_secret_bi BEFORE INSERT ON feature_license BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
   SELECT RAISE(ABORT, 'EK|feature_license|feature_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER feature_license_secret_bu;
 CREATE TRIGGER feature_license_secret_bu BEFORE UPDATE OF feature_value, feature_configuration ON feature_license BEGIN
   SELECT RAISE(ABORT, 'EK|feature_license|feature_value|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_value) THEN NEW.feature_value ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
   SELECT RAISE(ABORT, 'EK|feature_license|feature_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.feature_configuration) THEN NEW.feature_configuration ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER component_registry_gate_bi;
@@ -10414,13 +8083,11 @@ CREATE TRIGGER configuration_data_bi BEFORE INSERT ON configuration BEGIN
   SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
   WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
   SELECT RAISE(ABORT, 'EK|configuration|config_metadata|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER configuration_data_bu;
@@ -10428,13 +8095,11 @@ CREATE TRIGGER configuration_data_bu BEFORE UPDATE OF config_data, config_metada
   SELECT RAISE(ABORT, 'EK|configuration|config_data|unique|A key stands twice in this document.')
   WHERE EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE typeof(key) = 'text' GROUP BY key HAVING count(*) > 1);
   SELECT RAISE(ABORT, 'EK|configuration|config_data|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.config_data) THEN NEW.config_data ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
   SELECT RAISE(ABORT, 'EK|configuration|config_metadata|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(CASE WHEN json_valid(NEW.config_metadata) THEN NEW.config_metadata ELSE '{}' END) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER communication_route_bi;
@@ -10601,20 +8266,18 @@ CREATE TRIGGER integration_version_bu BEFORE UPDATE OF version ON integration WH
 END;
 
 DROP TRIGGER integration_connection_config_secret_bi;
-CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
+CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integration WHEN json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array')
+  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
     AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_connection_config_secret_bu;
-CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connection_config ON integration WHEN NEW.connection_config IS NOT NULL AND json_valid(NEW.connection_config) BEGIN
+CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connection_config ON integration WHEN json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array')
+  FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
     AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
@@ -10735,20 +8398,18 @@ CREATE TRIGGER integration_transformation_version_bu BEFORE UPDATE OF version ON
 END;
 
 DROP TRIGGER integration_template_connection_template_secret_bi;
-CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
+CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT ON integration_template WHEN json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array')
+  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
     AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_template_connection_template_secret_bu;
-CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE OF connection_template ON integration_template WHEN NEW.connection_template IS NOT NULL AND json_valid(NEW.connection_template) BEGIN
+CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE OF connection_template ON integration_template WHEN json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array')
+  FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
     AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
@@ -10823,19 +8484,17 @@ CREATE TRIGGER integration_schedule_organization_bu BEFORE UPDATE OF integration
 END;
 
 DROP TRIGGER integration_schedule_execution_parameters_secret_bi;
-CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
+CREATE TRIGGER integration_schedule_execution_parameters_secret_bi BEFORE INSERT ON integration_schedule WHEN json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER integration_schedule_execution_parameters_secret_bu;
-CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE OF execution_parameters ON integration_schedule WHEN NEW.execution_parameters IS NOT NULL AND json_valid(NEW.execution_parameters) BEGIN
+CREATE TRIGGER integration_schedule_execution_parameters_secret_bu BEFORE UPDATE OF execution_parameters ON integration_schedule WHEN json_valid(NEW.execution_parameters) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_schedule|execution_parameters|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
-  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.execution_parameters) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER integration_schedule_next_run_at_bu;
@@ -11016,19 +8675,17 @@ CREATE TRIGGER client_billing_info_uuid_bu BEFORE UPDATE OF uuid ON client_billi
 END;
 
 DROP TRIGGER deployment_template_template_data_secret_bi;
-CREATE TRIGGER deployment_template_template_data_secret_bi BEFORE INSERT ON deployment_template WHEN NEW.template_data IS NOT NULL AND json_valid(NEW.template_data) BEGIN
+CREATE TRIGGER deployment_template_template_data_secret_bi BEFORE INSERT ON deployment_template WHEN json_valid(NEW.template_data) BEGIN
   SELECT RAISE(ABORT, 'EK|deployment_template|template_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER deployment_template_template_data_secret_bu;
-CREATE TRIGGER deployment_template_template_data_secret_bu BEFORE UPDATE OF template_data ON deployment_template WHEN NEW.template_data IS NOT NULL AND json_valid(NEW.template_data) BEGIN
+CREATE TRIGGER deployment_template_template_data_secret_bu BEFORE UPDATE OF template_data ON deployment_template WHEN json_valid(NEW.template_data) BEGIN
   SELECT RAISE(ABORT, 'EK|deployment_template|template_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.template_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER client_deployment_configuration_bi;
@@ -11072,19 +8729,17 @@ WHEN OLD.deployment_status IS NOT ifnull(NEW.deployment_status, 'pending') AND O
 END;
 
 DROP TRIGGER client_customization_customization_data_secret_bi;
-CREATE TRIGGER client_customization_customization_data_secret_bi BEFORE INSERT ON client_customization WHEN NEW.customization_data IS NOT NULL AND json_valid(NEW.customization_data) BEGIN
+CREATE TRIGGER client_customization_customization_data_secret_bi BEFORE INSERT ON client_customization WHEN json_valid(NEW.customization_data) BEGIN
   SELECT RAISE(ABORT, 'EK|client_customization|customization_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER client_customization_customization_data_secret_bu;
-CREATE TRIGGER client_customization_customization_data_secret_bu BEFORE UPDATE OF customization_data ON client_customization WHEN NEW.customization_data IS NOT NULL AND json_valid(NEW.customization_data) BEGIN
+CREATE TRIGGER client_customization_customization_data_secret_bu BEFORE UPDATE OF customization_data ON client_customization WHEN json_valid(NEW.customization_data) BEGIN
   SELECT RAISE(ABORT, 'EK|client_customization|customization_data|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.customization_data) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER consultation_session_session_status_bi;
@@ -11151,19 +8806,17 @@ CREATE TRIGGER workflow_template_definition_steps_bu BEFORE UPDATE OF definition
 END;
 
 DROP TRIGGER workflow_template_definition_secret_bi;
-CREATE TRIGGER workflow_template_definition_secret_bi BEFORE INSERT ON workflow_template WHEN NEW.definition IS NOT NULL AND json_valid(NEW.definition) BEGIN
+CREATE TRIGGER workflow_template_definition_secret_bi BEFORE INSERT ON workflow_template WHEN json_valid(NEW.definition) BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_template|definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER workflow_template_definition_secret_bu;
-CREATE TRIGGER workflow_template_definition_secret_bu BEFORE UPDATE OF definition ON workflow_template WHEN NEW.definition IS NOT NULL AND json_valid(NEW.definition) BEGIN
+CREATE TRIGGER workflow_template_definition_secret_bu BEFORE UPDATE OF definition ON workflow_template WHEN json_valid(NEW.definition) BEGIN
   SELECT RAISE(ABORT, 'EK|workflow_template|definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER orchestration_workflow_uuid_bu;
@@ -11212,19 +8865,17 @@ CREATE TRIGGER orchestration_workflow_workflow_definition_steps_bu BEFORE UPDATE
 END;
 
 DROP TRIGGER orchestration_workflow_workflow_definition_secret_bi;
-CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bi BEFORE INSERT ON orchestration_workflow WHEN NEW.workflow_definition IS NOT NULL AND json_valid(NEW.workflow_definition) BEGIN
+CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bi BEFORE INSERT ON orchestration_workflow WHEN json_valid(NEW.workflow_definition) BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER orchestration_workflow_workflow_definition_secret_bu;
-CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bu BEFORE UPDATE OF workflow_definition ON orchestration_workflow WHEN NEW.workflow_definition IS NOT NULL AND json_valid(NEW.workflow_definition) BEGIN
+CREATE TRIGGER orchestration_workflow_workflow_definition_secret_bu BEFORE UPDATE OF workflow_definition ON orchestration_workflow WHEN json_valid(NEW.workflow_definition) BEGIN
   SELECT RAISE(ABORT, 'EK|orchestration_workflow|workflow_definition|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.workflow_definition) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER workflow_execution_execution_status_bi;
@@ -11305,35 +8956,31 @@ CREATE TRIGGER client_app_override_installation_bu BEFORE UPDATE OF client_id, m
 END;
 
 DROP TRIGGER client_app_override_override_settings_secret_bi;
-CREATE TRIGGER client_app_override_override_settings_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
+CREATE TRIGGER client_app_override_override_settings_secret_bi BEFORE INSERT ON client_app_override WHEN json_valid(NEW.override_settings) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER client_app_override_override_settings_secret_bu;
-CREATE TRIGGER client_app_override_override_settings_secret_bu BEFORE UPDATE OF override_settings ON client_app_override WHEN NEW.override_settings IS NOT NULL AND json_valid(NEW.override_settings) BEGIN
+CREATE TRIGGER client_app_override_override_settings_secret_bu BEFORE UPDATE OF override_settings ON client_app_override WHEN json_valid(NEW.override_settings) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|override_settings|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.override_settings) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER client_app_override_activation_metadata_secret_bi;
-CREATE TRIGGER client_app_override_activation_metadata_secret_bi BEFORE INSERT ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
+CREATE TRIGGER client_app_override_activation_metadata_secret_bi BEFORE INSERT ON client_app_override WHEN json_valid(NEW.activation_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER client_app_override_activation_metadata_secret_bu;
-CREATE TRIGGER client_app_override_activation_metadata_secret_bu BEFORE UPDATE OF activation_metadata ON client_app_override WHEN NEW.activation_metadata IS NOT NULL AND json_valid(NEW.activation_metadata) BEGIN
+CREATE TRIGGER client_app_override_activation_metadata_secret_bu BEFORE UPDATE OF activation_metadata ON client_app_override WHEN json_valid(NEW.activation_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|client_app_override|activation_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.activation_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER module_license_uuid_bi;
@@ -11487,35 +9134,31 @@ CREATE TRIGGER orchestration_workflow_package_bu BEFORE UPDATE OF client_id ON o
 END;
 
 DROP TRIGGER handover_package_delivery_confirmation_secret_bi;
-CREATE TRIGGER handover_package_delivery_confirmation_secret_bi BEFORE INSERT ON handover_package WHEN NEW.delivery_confirmation IS NOT NULL AND json_valid(NEW.delivery_confirmation) BEGIN
+CREATE TRIGGER handover_package_delivery_confirmation_secret_bi BEFORE INSERT ON handover_package WHEN json_valid(NEW.delivery_confirmation) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|delivery_confirmation|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER handover_package_delivery_confirmation_secret_bu;
-CREATE TRIGGER handover_package_delivery_confirmation_secret_bu BEFORE UPDATE OF delivery_confirmation ON handover_package WHEN NEW.delivery_confirmation IS NOT NULL AND json_valid(NEW.delivery_confirmation) BEGIN
+CREATE TRIGGER handover_package_delivery_confirmation_secret_bu BEFORE UPDATE OF delivery_confirmation ON handover_package WHEN json_valid(NEW.delivery_confirmation) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|delivery_confirmation|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.delivery_confirmation) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER handover_package_package_metadata_secret_bi;
-CREATE TRIGGER handover_package_package_metadata_secret_bi BEFORE INSERT ON handover_package WHEN NEW.package_metadata IS NOT NULL AND json_valid(NEW.package_metadata) BEGIN
+CREATE TRIGGER handover_package_package_metadata_secret_bi BEFORE INSERT ON handover_package WHEN json_valid(NEW.package_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|package_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER handover_package_package_metadata_secret_bu;
-CREATE TRIGGER handover_package_package_metadata_secret_bu BEFORE UPDATE OF package_metadata ON handover_package WHEN NEW.package_metadata IS NOT NULL AND json_valid(NEW.package_metadata) BEGIN
+CREATE TRIGGER handover_package_package_metadata_secret_bu BEFORE UPDATE OF package_metadata ON handover_package WHEN json_valid(NEW.package_metadata) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package|package_metadata|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.package_metadata) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER handover_package_module_client_bi;
@@ -11531,19 +9174,17 @@ CREATE TRIGGER handover_package_module_client_bu BEFORE UPDATE OF package_id, in
 END;
 
 DROP TRIGGER handover_package_module_module_configuration_secret_bi;
-CREATE TRIGGER handover_package_module_module_configuration_secret_bi BEFORE INSERT ON handover_package_module WHEN NEW.module_configuration IS NOT NULL AND json_valid(NEW.module_configuration) BEGIN
+CREATE TRIGGER handover_package_module_module_configuration_secret_bi BEFORE INSERT ON handover_package_module WHEN json_valid(NEW.module_configuration) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package_module|module_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER handover_package_module_module_configuration_secret_bu;
-CREATE TRIGGER handover_package_module_module_configuration_secret_bu BEFORE UPDATE OF module_configuration ON handover_package_module WHEN NEW.module_configuration IS NOT NULL AND json_valid(NEW.module_configuration) BEGIN
+CREATE TRIGGER handover_package_module_module_configuration_secret_bu BEFORE UPDATE OF module_configuration ON handover_package_module WHEN json_valid(NEW.module_configuration) BEGIN
   SELECT RAISE(ABORT, 'EK|handover_package_module|module_configuration|secret|A setting is named like a secret. Secrets belong in the vault.')
-  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN
-    ('password', 'passwd', 'apikey', 'token', 'accesstoken', 'refreshtoken', 'clientsecret', 'privatekey', 'authorization', 'bearer', 'xapikey', 'secret', 'secretkey', 'accesskey', 'passphrase', 'pwd')
-    AND type IN ('text', 'integer', 'real', 'array');
+  FROM json_tree(NEW.module_configuration) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
+    AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*');
 END;
 
 DROP TRIGGER handover_package_configuration_client_bi;

@@ -141,7 +141,10 @@ def cell(value: Any) -> str:
         import json
 
         value = json.dumps(value, ensure_ascii=False, separators=(", ", ": ")) if value else ""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def width(text: str) -> int:
