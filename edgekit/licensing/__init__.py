@@ -26,7 +26,10 @@ if TYPE_CHECKING:
         requirements,
     )
     from edgekit.licensing.granting import assign_tier, grant, unset, withhold
+    from edgekit.licensing.installing import install, revoke
+    from edgekit.licensing.standing import list_files
     from edgekit.licensing.tiers import list_tiers
+    from edgekit.licensing.trusting import rotate_key, trust
     from edgekit.licensing.using import release, usage, use
 
 __all__ = [
@@ -39,7 +42,9 @@ __all__ = [
     "explain",
     "gates",
     "grant",
+    "install",
     "list_features",
+    "list_files",
     "list_tiers",
     "mode",
     "release",
@@ -48,6 +53,9 @@ __all__ = [
     "require_entity",
     "require_model",
     "requirements",
+    "revoke",
+    "rotate_key",
+    "trust",
     "unset",
     "usage",
     "use",
@@ -64,7 +72,9 @@ _HOMES = {
     "explain": "checking",
     "gates": "gating",
     "grant": "granting",
+    "install": "installing",
     "list_features": "checking",
+    "list_files": "standing",
     "list_tiers": "tiers",
     "mode": "checking",
     "release": "using",
@@ -73,6 +83,9 @@ _HOMES = {
     "require_entity": "gating",
     "require_model": "gating",
     "requirements": "gating",
+    "revoke": "installing",
+    "rotate_key": "trusting",
+    "trust": "trusting",
     "unset": "granting",
     "usage": "using",
     "use": "using",

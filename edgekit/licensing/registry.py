@@ -178,7 +178,7 @@ def _signed_tier(user: int | None, organizations: tuple[int, ...], now: datetime
                 .fetchone()
             )
             entered = _entered_tier(None, (organization,))
-            code = standing.tier_of(db.connection(), name, entered, now)
+            code = standing.tier_of(db.connection(), name, entered, now, files=standing_of(now))
     return code
 
 

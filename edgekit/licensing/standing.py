@@ -82,8 +82,9 @@ def read(connection: sqlite3.Connection, now: datetime | None = None) -> Standin
         " FROM license_file f JOIN vendor_key k ON k.id = f.vendor_key_id ORDER BY f.id"
     ).fetchall()
     gone = {serial for row in rows for serial in _replaced(row[2])}
+    at = clock.to_text(reading.effective)
     found = tuple(
-        _licence(row[:-2], None if row[-2] in lost else row[-1], site, gone, reading.effective)
+        _at(_licence(row[:-2], None if row[-2] in lost else row[-1], site, row[1] in gone), at)
         for row in rows
     )
     return Standing(found, _mode(found), reading)
@@ -128,30 +129,33 @@ def _mode(licences: tuple[Licence, ...]) -> str:
 
 
 def tier_of(
-    connection: sqlite3.Connection, organization: str, entered: str | None, now: datetime | None = None
-) -> str | None:
+    connection: sqlite3.Connection, organization: str, entered: str | None, now: datetime | None = None, *,
+    files: Standing | None = None,
+) -> str | None:  # fmt: skip
     """Return the code of the tier an organization has, given the one that is entered for it.
 
     Where licences name a tier for it, the highest of those that hold counts. Where they named the one that is
-    entered and hold no more, there is none. Else what is entered counts.
+    entered and hold no more, there is none. Else what is entered counts. `files` is what `read` gave.
     """
     said = [
         one
-        for one in read(connection, now).licences
+        for one in (files or read(connection, now)).licences
         if one.tier and (one.organization is None or one.organization.upper() == organization.upper())
     ]
-    ranks = dict(connection.execute("SELECT upper(code), tier_rank FROM license_tier").fetchall())
     held = [one.tier.upper() for one in said if one.holds and one.tier]
     if held:
+        ranks = dict(connection.execute("SELECT upper(code), tier_rank FROM license_tier").fetchall())
         return max(held, key=lambda code: ranks.get(code, -1))
     if entered is not None and entered.upper() in {(one.tier or "").upper() for one in said}:
         return None
     return entered
 
 
+@lru_cache(maxsize=256)
 def _licence(
-    row: tuple[Any, ...], public_key: str | None, site: str, gone: set[str], at: datetime
-) -> Licence:
+    row: tuple[Any, ...], public_key: str | None, site: str, is_replaced: bool
+) -> dict[State, Licence]:
+    """Return a stored licence as it stands, or as it stands at each time."""
     number, serial, text, signature, mode, starts, expires, grace, installed, revoked, why, vendor = row
     said = _said(public_key, text, signature) if public_key else None
     columns = (serial, mode, starts, expires, grace)
@@ -162,19 +166,30 @@ def _licence(
     ends = expires
     if is_whole and expires is not None:
         ends = clock.to_text(clock.from_text(expires) + timedelta(days=grace))
-    is_foreign = known.site is not None and known.site != site
+    states: tuple[State, ...] = ("not_yet_valid", "valid", "grace", "expired")
     if said is None or (isinstance(said, Terms) and not is_whole) or (said == serial and revoked is None):
-        state: State = "tampered"
+        states = ("tampered",)
     elif revoked is not None:
-        state = "replaced" if serial in gone else "revoked"
-    else:
-        state = "wrong_site" if is_foreign else _time_state(starts, expires, ends, clock.to_text(at))
-    return Licence(
-        id=number, serial=serial, state=state, vendor=vendor, customer=known.customer, mode=mode,
-        tier=known.tier, organization=known.organization, features=known.features, site=known.site,
-        starts_at=starts, expires_at=expires, grace_days=grace, ends_at=ends, installed_at=installed,
-        revoked_at=revoked, revocation_reason=why, replaces=known.replaces,
-    )  # fmt: skip
+        states = ("replaced" if is_replaced else "revoked",)
+    elif known.site is not None and known.site != site:
+        states = ("wrong_site",)
+    return {
+        state: Licence(
+            id=number, serial=serial, state=state, vendor=vendor, customer=known.customer, mode=mode,
+            tier=known.tier, organization=known.organization, features=known.features, site=known.site,
+            starts_at=starts, expires_at=expires, grace_days=grace, ends_at=ends, installed_at=installed,
+            revoked_at=revoked, revocation_reason=why, replaces=known.replaces,
+        )
+        for state in states
+    }  # fmt: skip
+
+
+def _at(found: dict[State, Licence], at: str) -> Licence:
+    """Return the licence as it stands at a time."""
+    first = next(iter(found.values()))
+    return (
+        found[_time_state(first.starts_at, first.expires_at, first.ends_at, at)] if len(found) > 1 else first
+    )
 
 
 def _time_state(starts: str, expires: str | None, ends: str | None, at: str) -> State:
