@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         unset_credential,
     )
     from edgekit.integrations.instances import create, retire
-    from edgekit.integrations.plan import Plan, prepare
-    from edgekit.integrations.reading import find, list_integrations, show
+    from edgekit.integrations.plan import Plan, prepare, prepare_pipeline
+    from edgekit.integrations.reading import find, find_pipeline, list_integrations, list_pipelines, show
     from edgekit.integrations.templates import list_templates, show_template
     from edgekit.integrations.using import Use, disable, enable, require_usable, usable
 
@@ -33,12 +33,15 @@ __all__ = [
     "disable",
     "enable",
     "find",
+    "find_pipeline",
     "get_credential",
     "list_credentials",
     "list_integrations",
+    "list_pipelines",
     "list_templates",
     "map_configurations",
     "prepare",
+    "prepare_pipeline",
     "require_usable",
     "retire",
     "rotate_credentials",
@@ -56,12 +59,15 @@ _HOMES = {
     "disable": "using",
     "enable": "using",
     "find": "reading",
+    "find_pipeline": "reading",
     "get_credential": "credentials",
     "list_credentials": "credentials",
     "list_integrations": "reading",
+    "list_pipelines": "reading",
     "list_templates": "templates",
     "map_configurations": "configurations",
     "prepare": "plan",
+    "prepare_pipeline": "plan",
     "require_usable": "using",
     "retire": "instances",
     "rotate_credentials": "credentials",

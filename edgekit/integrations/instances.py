@@ -95,6 +95,7 @@ def create(
             )
         IntegrationPipelineDefinition.create(
             integration_id=made.id, organization_id=made.organization_id, pipeline_name=name,
+            pipeline_type=pipeline.get("pipeline_type", "linear"),
             pipeline_steps=_steps(pipeline.get("steps")),
             error_handling_strategy=pipeline.get("error_handling_strategy", "dead_letter"),
             dead_letter_config=pipeline.get("dead_letters"), performance_config=pipeline.get("performance"),

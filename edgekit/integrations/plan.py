@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgekit import bulk, codec, connectors, db, licensing, validate
+from edgekit import bulk, codec, connectors, db, jsonpath, licensing, validate
 from edgekit.errors import InvalidError
 from edgekit.integrations import instances, reading
 from edgekit.integrations.credentials import Secrets
@@ -59,6 +59,20 @@ class Thresholds:
     max_percent: float | None = 50.0
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a pipeline: `map`, or a `validate` with what it checks and the records it is for."""
+
+    name: str
+    kind: str
+    validator: validate.Validator | None = None
+    condition: jsonpath.Path | None = None
+
+    def concerns(self, document: Any) -> bool:
+        """Tell whether the step is for a document: all of them where it has no condition."""
+        return self.condition is None or bool(self.condition.find([document]))
+
+
 @dataclass(slots=True)
 class Plan:
     """One run of an integration, ready to go."""
@@ -77,8 +91,7 @@ class Plan:
     fields: list[FieldMapping]
     strategy: str
     thresholds: Thresholds
-    validate_in: validate.Validator | None
-    validate_out: validate.Validator | None
+    steps: tuple[Step, ...]
     secrets: Mapping[str, str]
     mapping: CompiledMapping | None = None
 
@@ -104,6 +117,23 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
     row = reading.find(name)
     if row["entity_id"] is not None:
         licensing.require_entity(row["entity_id"])
+    return _prepare(row, None, input, overrides)
+
+
+def prepare_pipeline(pipeline_id: int) -> Plan:
+    """Read an integration with one of its pipelines, be it the active one or not, as `prepare` does.
+
+    Raise NotFoundError where there is no such pipeline, or its integration is retired.
+    """
+    return _prepare(reading.find_by_pipeline(pipeline_id), pipeline_id, None, None)
+
+
+def _prepare(
+    row: dict[str, Any],
+    pipeline_id: int | None,
+    input: str | None,  # noqa: A002
+    overrides: Mapping[str, Any] | None,
+) -> Plan:
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
     config = instances.connector_config(settings)
@@ -117,16 +147,15 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
             raise InvalidError(
                 f"{row['integration_name']} reads no file and is not driven by rows: --input has no use."
             )
-    pipeline = reading.pipeline_of(row["id"])
+    pipeline = reading.pipeline_of(row["id"], pipeline_id)
     if "batch_size" in connector.config_schema.get("properties", {}):
         config.setdefault("batch_size", pipeline["performance"].get("batch_size", DEFAULT_BATCH))
     connectors.check_config(connector, config)
-    schemas = _schemas(pipeline["steps"])
     plan = Plan(
         integration_id=row["id"],
         name=row["integration_name"],
         organization_id=row["organization_id"],
-        pipeline_id=reading.pipeline_id_of(row["id"]),
+        pipeline_id=pipeline["id"],
         connector=connector,
         config=config,
         inputs=inputs,
@@ -137,8 +166,7 @@ def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any]
         fields=_fields(row["id"]),
         strategy=pipeline["error_handling_strategy"],
         thresholds=_thresholds(pipeline["dead_letters"]),
-        validate_in=schemas.get("in"),
-        validate_out=schemas.get("out"),
+        steps=_steps(row["integration_name"], pipeline),
         secrets=Secrets(row["id"], row["integration_name"]),
     )
     if plan.fields:
@@ -253,21 +281,64 @@ def _fields(integration_id: int) -> list[FieldMapping]:
     ]
 
 
-def _schemas(steps: list[dict[str, Any]]) -> dict[str, validate.Validator]:
-    """Read the steps: an optional validation, the mapping, an optional validation."""
-    found: dict[str, validate.Validator] = {}
-    mapped = False
+def _steps(name: str, pipeline: Mapping[str, Any]) -> tuple[Step, ...]:
+    """Read the steps in their order: validations of records, the mapping, validations of what it made.
+
+    Raise InvalidError naming the step, or the type of pipeline, that cannot be run.
+    """
+    kind, steps = pipeline["pipeline_type"], pipeline["steps"]
+    if kind not in {"linear", "conditional"}:
+        raise InvalidError(
+            f"The pipeline of {name} is of type {kind}, which cannot be run.",
+            hint="linear pipelines can, and conditional ones.",
+        )
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
         raise InvalidError('The steps of the pipeline are a list of objects: [{"type": "map"}].')
-    for step in steps:
-        kind = step.get("type")
-        if kind == "map" and not mapped:
-            mapped = True
-        elif kind == "validate" and ("out" if mapped else "in") not in found:
-            found["out" if mapped else "in"] = validate.compile(step.get("schema", {}))
-        else:
-            raise InvalidError(
-                f"The pipeline step {step.get('name', kind)!r} cannot be run here: steps are"
-                " validate, map, validate."
-            )
-    return found
+    found = [_step(step, kind) for _, step in sorted(enumerate(steps, 1), key=_place)]
+    mappings = sum(step.kind == "map" for step in found)
+    if mappings > 1:
+        raise InvalidError(f"The pipeline of {name} maps twice; a record is mapped once.")
+    return tuple(found if mappings else [*found, Step("map", "map")])
+
+
+def _place(numbered: tuple[int, dict[str, Any]]) -> int:
+    """Say where a step stands: by its `order`, else by its place in the list."""
+    number, step = numbered
+    order = step.get("order", number)
+    if not isinstance(order, int):
+        raise InvalidError(f"The pipeline step {_label(step)}: order is a whole number.")
+    return order
+
+
+def _step(step: Mapping[str, Any], pipeline_type: str) -> Step:
+    kind, condition = step.get("type"), step.get("condition")
+    if kind not in {"map", "validate"}:
+        raise InvalidError(
+            f"The pipeline step {_label(step)} cannot be run here: steps are validate, map, validate."
+        )
+    if condition is not None and (pipeline_type != "conditional" or kind == "map"):
+        why = "its records are all mapped" if kind == "map" else "its pipeline is linear, not conditional"
+        raise InvalidError(f"The pipeline step {_label(step)} has a condition, but {why}.")
+    name = str(step.get("name") or kind)
+    if kind == "map":
+        return Step(name, kind)
+    return Step(name, kind, validate.compile(step.get("schema", {})), _condition(step))
+
+
+def _condition(step: Mapping[str, Any]) -> jsonpath.Path | None:
+    """Read what a record must be like, as a filter of JSONPath says it: `@.state == 'TX'`."""
+    text = step.get("condition")
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise InvalidError(f"The pipeline step {_label(step)}: condition is text, such as @.state == 'TX'.")
+    try:
+        return jsonpath.compile(f"$[?{text}]")
+    except InvalidError as error:
+        raise InvalidError(
+            f"The pipeline step {_label(step)} has a bad condition: {error.message}", hint=error.hint
+        ) from None
+
+
+def _label(step: Mapping[str, Any]) -> str:
+    return repr(str(step.get("name", step.get("type"))))

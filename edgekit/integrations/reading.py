@@ -88,17 +88,21 @@ def show(name: str) -> dict[str, Any]:
     }
 
 
-def pipeline_of(integration_id: int) -> dict[str, Any]:
-    """Return the active pipeline of an integration: steps, strategy, thresholds, performance."""
+def pipeline_of(integration_id: int, pipeline_id: int | None = None) -> dict[str, Any]:
+    """Return the active pipeline of an integration, or the one of the id: type, steps, strategy, limits."""
     rows = db.query(
-        "SELECT pipeline_steps, error_handling_strategy, dead_letter_config, performance_config"
-        " FROM integration_pipeline_definition WHERE integration_id = ? AND status_id = 1",
-        (integration_id,),
+        "SELECT id, pipeline_type, pipeline_steps, error_handling_strategy, dead_letter_config,"
+        " performance_config FROM integration_pipeline_definition"
+        " WHERE integration_id = ?1 AND CASE WHEN ?2 IS NULL THEN status_id = 1 ELSE id = ?2 END",
+        (integration_id, pipeline_id),
     )
     if not rows:
-        return {"steps": [], "error_handling_strategy": "dead_letter", "dead_letters": {}, "performance": {}}
+        none: dict[str, Any] = {"id": None, "pipeline_type": "linear", "steps": []}
+        return {**none, "error_handling_strategy": "dead_letter", "dead_letters": {}, "performance": {}}
     row = rows[0]
     return {
+        "id": row["id"],
+        "pipeline_type": row["pipeline_type"],
         "steps": json.loads(row["pipeline_steps"])["steps"],
         "error_handling_strategy": row["error_handling_strategy"],
         "dead_letters": json.loads(row["dead_letter_config"] or "{}"),
@@ -106,19 +110,61 @@ def pipeline_of(integration_id: int) -> dict[str, Any]:
     }
 
 
-def pipeline_id_of(integration_id: int) -> int | None:
-    """Return the id of the active pipeline of an integration, if it has one."""
-    sql = "SELECT id FROM integration_pipeline_definition WHERE integration_id = ? AND status_id = 1"
-    rows = db.query(sql, (integration_id,))
-    return int(rows[0]["id"]) if rows else None
+def find_by_pipeline(pipeline_id: int) -> dict[str, Any]:
+    """Return the row of the active integration a pipeline belongs to. Raise NotFoundError."""
+    rows = db.query(
+        f"{_ROW} JOIN integration_pipeline_definition p ON p.integration_id = i.id"
+        " WHERE p.id = ? AND i.status_id = 1",
+        (pipeline_id,),
+    )
+    if not rows:
+        raise NotFoundError(
+            f"There is no pipeline {pipeline_id} of an active integration.",
+            hint="See: edgekit pipelines list",
+        )
+    return {**rows[0], "connection_config": json.loads(rows[0]["connection_config"])}
+
+
+def find_pipeline(which: str) -> int:
+    """Return the id of a pipeline by id or name, an active one first. Raise NotFoundError, ConflictError."""
+    rows = db.query(
+        "SELECT id, pipeline_name, status_id FROM integration_pipeline_definition"
+        " WHERE id = ?1 OR pipeline_name = ?1 COLLATE NOCASE ORDER BY id IS NOT ?1, status_id <> 1",
+        (int(which) if which.isdecimal() else which,),
+    )
+    if not rows:
+        known = [row["name"] for row in list_pipelines()]
+        close = get_close_matches(which, known, n=3) or known[:5]
+        hint = f"There are: {', '.join(close)}." if close else "See: edgekit pipelines list"
+        raise NotFoundError(f"There is no pipeline {which}.", hint=hint)
+    if len(rows) > 1 and not which.isdecimal() and rows[1]["status_id"] == rows[0]["status_id"]:
+        raise ConflictError(f"There are several pipelines {which}.", hint="Name it by its id.")
+    return int(rows[0]["id"])
+
+
+def list_pipelines() -> list[dict[str, Any]]:
+    """Return the pipelines of the active integrations with their steps, by the names of the integrations."""
+    found = db.query(
+        "SELECT p.id, p.pipeline_name AS name, i.integration_name AS integration, p.pipeline_type,"
+        " p.pipeline_steps AS steps, p.error_handling_strategy, p.version, p.status_id = 1 AS is_active"
+        " FROM integration_pipeline_definition p JOIN integration i ON i.id = p.integration_id"
+        " WHERE i.status_id = 1 ORDER BY i.integration_name, p.id"
+    )
+    for row in found:
+        row |= {"steps": json.loads(row["steps"])["steps"], "is_active": bool(row["is_active"])}
+    return found
+
+
+_ROW = (
+    "SELECT i.id, i.entity_id, i.integration_name, i.organization_id, i.connection_config,"
+    " t.code AS integration_type"
+    " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
+)
 
 
 def rows_named(name: str) -> list[dict[str, Any]]:
     """Return the active integrations of a name, shared ones last, their settings as JSON text."""
     return db.query(
-        "SELECT i.id, i.entity_id, i.integration_name, i.organization_id, i.connection_config,"
-        " t.code AS integration_type"
-        " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
-        " WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL, i.id",
+        f"{_ROW} WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL, i.id",
         (name,),
     )

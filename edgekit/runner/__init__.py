@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgekit.runner.dead_letters import discard_dead_letter, replay_dead_letter
     from edgekit.runner.engine import run
     from edgekit.runner.execution import RunResult
+    from edgekit.runner.pipelines import test_integration_pipeline
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
     from edgekit.runner.schedules import (
         add_schedule,
@@ -41,6 +42,7 @@ __all__ = [
     "show_dead_letter",
     "show_execution",
     "show_schedule",
+    "test_integration_pipeline",
 ]
 
 _HOMES = {
@@ -59,6 +61,7 @@ _HOMES = {
     "show_dead_letter": "reading",
     "show_execution": "reading",
     "show_schedule": "schedules",
+    "test_integration_pipeline": "pipelines",
 }
 
 
