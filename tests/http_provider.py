@@ -80,7 +80,7 @@ class Provider:
                 reply = provider.script(call)
                 self.answer(reply if isinstance(reply, Reply) else Reply(reply))
 
-            do_GET = do_POST = handle_any  # noqa: N815 - names of the standard library
+            do_GET = do_POST = do_HEAD = handle_any  # noqa: N815 - names of the standard library
 
             def answer(self, reply: Reply) -> None:
                 if reply.hold:
@@ -93,7 +93,8 @@ class Provider:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 with suppress(OSError):
-                    self.write(body, reply)
+                    if self.command != "HEAD":
+                        self.write(body, reply)
 
             def write(self, body: bytes, reply: Reply) -> None:
                 if reply.cut:

@@ -28,6 +28,7 @@ COMMANDS = {
     "init", "status", "doctor", "verify", "migrate", "backup", "restore", "demo", "seeds.apply",
     "audit.log", "audit.blame", "audit.as-of",
     "integrations.list", "integrations.show", "integrations.create", "integrations.run",
+    "integrations.health",
     "integrations.templates.list", "integrations.templates.show",
     "dead-letters.list", "dead-letters.show", "dead-letters.replay", "dead-letters.discard",
     "executions.list", "executions.show",

@@ -1,4 +1,4 @@
-"""Integrations: `integrations list`, `show`, `create`, `run`, and their `templates`."""
+"""Integrations: `integrations list`, `show`, `create`, `run`, `health`, and their `templates`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgekit.cli.group import Group, say_stopped
 from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.progress import Counting
 from edgekit.cli.show import show
-from edgekit.errors import InvalidError
+from edgekit.errors import InvalidError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,6 +222,23 @@ def _run_line(result: Any) -> dict[str, Any]:
         "took": f"{seconds:.1f} s, {result.records_read / max(seconds, 0.001):,.0f} records/s",
         **({"note": result.message} if result.status == "dry_run" else {}),
     }
+
+
+@integrations.command(example="edgekit integrations health\nedgekit integrations health vehicle-data --json")
+@click.argument("name", required=False)
+@json_option
+@opened
+def health(name: str | None, as_json: bool) -> None:
+    """Ask whether the other side answers, of one integration or all. Exits with 7 where one does not."""
+    from edgekit import runner
+
+    found = runner.check_all_health() if name is None else [runner.check_health(name)]
+    empty = "There is no integration yet. See: edgekit integrations templates list"
+    show(found if name is None else found[0], as_json, empty=empty)
+    failing = [item for item in found if item.health_status == "unhealthy"]
+    if failing:
+        more = f" ({len(failing)} of {len(found)} are unhealthy.)" if len(found) > 1 else ""
+        raise UnavailableError(f"{failing[0].integration} is unhealthy: {failing[0].message}{more}")
 
 
 @integrations.group()

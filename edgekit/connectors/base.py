@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -120,6 +121,22 @@ def get(name: str) -> Connector:
         return other
     known = ", ".join(sorted({*_BUILT_IN, *found}))
     raise NotFoundError(f"There is no connector {name!r}.", hint=f"There are: {known}.")
+
+
+def probe(connector: Connector, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page | None:
+    """Find out with as little as it takes whether a source answers; return what it answered.
+
+    The connector's own `probe(config, secrets=…)` is asked; without one the first page is read, of one record
+    where pages have a size. None: there is nothing that could be asked. Raise EdgekitError as `read` does.
+    """
+    own = getattr(connector, "probe", None)
+    if own is not None:
+        page: Page | None = own(config, secrets=secrets)
+        return page
+    known = connector.config_schema.get("properties", {})
+    small = {**config, **dict.fromkeys({"batch_size", "page_size"} & set(known), 1)}
+    with closing(connector.read(small, state={}, inputs=None, secrets=secrets)) as pages:
+        return next(pages, None) or Page([], [], {})
 
 
 def check_config(connector: Connector, config: Mapping[str, Any]) -> None:

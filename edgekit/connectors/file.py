@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgekit.connectors.base import Page, Positions
@@ -49,6 +50,13 @@ class FileConnector:
             },
         },
     }
+
+    def probe(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page | None:
+        """Read the first record. Standard input is left alone: what is read from it is gone."""
+        if config["path"] == "-":
+            return None
+        with closing(self.read({**config, "batch_size": 1}, state={}, inputs=None, secrets=secrets)) as pages:
+            return next(pages)
 
     def read(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from itertools import dropwhile
@@ -31,6 +32,29 @@ class HttpConnector:
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
+
+    def probe(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page:
+        """Ask for the first page of one record, twice at most and for ten seconds.
+
+        Where asking might do something there, a POST or for rows of ours, only HEAD is sent: any answer but a
+        refusal of us or a failure will do. Raise as `read` does.
+        """
+        brief = {
+            **config,
+            "timeout_seconds": min(config.get("timeout_seconds", 30), 10),
+            "retries": 1,
+            "retry_delay_ms": 200,
+            "max_retry_after_seconds": 0,
+        }
+        if config.get("method", "GET") == "GET" and "inputs" not in config.get("request", {}):
+            brief |= {"page_size": 1} if "page_size" in config else {}
+            with closing(self.read(brief, state={}, inputs=None, secrets=secrets)) as pages:
+                return next(pages)
+        credentials = Credentials(config.get("auth", {}), secrets)
+        request = Requests(config, credentials).head()
+        with Exchange(brief, credentials, self._sleep) as exchange:
+            exchange.knock(request)
+            return Page([], [], {}, exchange.drain())
 
     def read(
         self,

@@ -117,6 +117,21 @@ class Exchange:
             raise self._told(error) from None
         raise AssertionError("stamina either returns or raises")
 
+    def knock(self, request: Request) -> None:
+        """Send a request once; any answer will do but one that says that we are refused or it fails.
+
+        Raise DeniedError, RateLimitedError or UnavailableError with `.attempts`.
+        """
+        try:
+            status, headers, body = self._once(request, 0)
+        except _Retry as failure:
+            raise self._told(failure.error) from None
+        except EdgekitError as error:
+            raise self._told(error) from None
+        if status in {401, 403, 408, 425, 429} or (status >= 500 and status != 501):  # 501: it knows no HEAD
+            refused = http_answers.refusal(status, headers, body, url=request.shown, mask=self._mask)
+            raise self._told(refused)
+
     def _told(self, error: EdgekitError) -> EdgekitError:
         vars(error)["attempts"] = self.drain()
         return error

@@ -194,6 +194,16 @@ class Requests:
             sent = _with_query(link, self._credentials.params.items())
         return Request(self._method, sent, self._credentials.mask(sent), link, headers, content)
 
+    def head(self) -> Request:
+        """Return a request that asks nothing and gives no data, to the address without places for rows."""
+        url = self._url.split("{")[0].split("%7B")[0]
+        headers = {
+            **{k: str(v) for k, v in self._config.get("headers", {}).items()},
+            **self._credentials.headers,
+        }
+        sent = _with_query(url, self._credentials.params.items())
+        return Request("HEAD", sent, self._credentials.mask(sent), url, headers, None)
+
     def _body(
         self, batch: Batch, query: list[tuple[str, Any]]
     ) -> tuple[dict[str, Any] | None, Any, tuple[str, str] | None]:

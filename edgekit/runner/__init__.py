@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgekit.runner.dead_letters import discard_dead_letter, replay_dead_letter
     from edgekit.runner.engine import run
     from edgekit.runner.execution import RunResult
+    from edgekit.runner.health import Health, check_all_health, check_health
     from edgekit.runner.pipelines import test_integration_pipeline
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
     from edgekit.runner.schedules import (
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Health",
     "RunResult",
     "add_schedule",
+    "check_all_health",
+    "check_health",
     "discard_dead_letter",
     "list_dead_letters",
     "list_executions",
@@ -46,8 +50,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Health": "health",
     "RunResult": "execution",
     "add_schedule": "schedules",
+    "check_all_health": "health",
+    "check_health": "health",
     "discard_dead_letter": "dead_letters",
     "list_dead_letters": "reading",
     "list_executions": "reading",

@@ -11,10 +11,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db, masking
+from edgekit import db
 from edgekit.errors import EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, require_usable, tables
-from edgekit.runner import dead_letters, execution, garbage, inputs, transform
+from edgekit.runner import attempts, dead_letters, execution, garbage, inputs, transform
 from edgekit.runner.execution import Execution, RunResult
 
 if TYPE_CHECKING:
@@ -156,32 +156,13 @@ def _write_batch(plan: Plan, current: Execution, page: Page) -> None:
     execution.save_batch(current, plan, page.state)
 
 
-def _log_attempts(plan: Plan, current: Execution, attempts: list[Attempt]) -> None:
-    actor = db.current().actor_id
-    db.connection().executemany(
-        "INSERT INTO integration_log(integration_id, execution_id, request_type, request_url, response_code,"
-        " response_time_ms, is_success, error_message, retry_count, correlation_id,"
-        " external_reference, organization_id, created_by,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                plan.integration_id,
-                current.id,
-                item.method,
-                masking.text(item.url)[:500],
-                item.response_code,
-                item.duration_ms,
-                int(item.error is None),
-                masking.text(item.error) if item.error else None,
-                item.retry_number,
-                current.correlation_id,
-                item.external_reference,
-                plan.organization_id,
-                actor,
-                clock.to_text(item.started_at),
-            )
-            for item in attempts
-        ],
+def _log_attempts(plan: Plan, current: Execution, tries: list[Attempt]) -> None:
+    attempts.log_attempts(
+        plan.integration_id,
+        plan.organization_id,
+        tries,
+        correlation_id=current.correlation_id,
+        execution_id=current.id,
     )
 
 

@@ -1,0 +1,49 @@
+"""The tries made at reaching the other side, each a row of `integration_log`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgekit import clock, db, masking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edgekit.connectors import Attempt
+
+
+def log_attempts(
+    integration_id: int,
+    organization_id: int | None,
+    attempts: Iterable[Attempt],
+    *,
+    correlation_id: str,
+    execution_id: int | None = None,
+) -> None:
+    """Write tries, in the open change; `execution_id` is the run that made them, if one did."""
+    actor = db.current().actor_id
+    db.connection().executemany(
+        "INSERT INTO integration_log(integration_id, execution_id, request_type, request_url, response_code,"
+        " response_time_ms, is_success, error_message, retry_count, correlation_id,"
+        " external_reference, organization_id, created_by,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                integration_id,
+                execution_id,
+                item.method,
+                masking.text(item.url)[:500],
+                item.response_code,
+                item.duration_ms,
+                int(item.error is None),
+                masking.text(item.error) if item.error else None,
+                item.retry_number,
+                correlation_id,
+                item.external_reference,
+                organization_id,
+                actor,
+                clock.to_text(item.started_at),
+            )
+            for item in attempts
+        ],
+    )

@@ -1,0 +1,119 @@
+"""Whether integrations can reach what they are connected to: asked with as little as shows it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from edgekit import clock, connectors, db, integrations
+from edgekit.errors import EdgekitError, RateLimitedError, VaultLockedError
+from edgekit.integrations.credentials import Secrets
+from edgekit.integrations.instances import connector_config
+from edgekit.models.integrations import Integration
+from edgekit.runner.attempts import log_attempts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+_LATE_MS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an integration fares: `healthy`, `degraded`, `unhealthy`, or None where nothing can be asked."""
+
+    integration: str
+    health_status: str | None
+    message: str | None = None
+    response_time_ms: int | None = None
+    last_health_check_at: datetime | None = None
+
+
+def check_health(name: str, *, late_ms: int = _LATE_MS, now: datetime | None = None) -> Health:
+    """Ask the source of an integration for next to nothing, write how it fares, and return it.
+
+    Healthy is one that answers as it should; degraded one that answers after `late_ms`, after a second try,
+    only in part, asks to wait, or whose breaker is half open; unhealthy one that does not answer or does not
+    let us in, or whose breaker is open: that one is not asked. `health_status`, `last_health_check_at` and
+    the attempts are written together. Raise NotFoundError (no such integration), VaultLockedError.
+    """
+    row = integrations.find(name)
+    moment = now or clock.now()
+    found, attempts = _judge(row, late_ms, moment)
+    if found.health_status is None:
+        return found
+    with db.change(reason=f"integrations health {found.integration}") as change:
+        Integration.update(health_status=found.health_status, last_health_check_at=moment).where(
+            Integration.id == row["id"]
+        ).execute()
+        log_attempts(row["id"], row["organization_id"], attempts, correlation_id=change.correlation_id)
+    return replace(found, last_health_check_at=moment)
+
+
+def check_all_health(*, late_ms: int = _LATE_MS, now: datetime | None = None) -> list[Health]:
+    """Check the health of every active integration, by name. Raise VaultLockedError."""
+    names = [row["name"] for row in integrations.list_integrations()]
+    return [check_health(name, late_ms=late_ms, now=now) for name in names]
+
+
+def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Sequence[connectors.Attempt]]:
+    name = row["integration_name"]
+    breaker = _breaker(row["id"])
+    if (
+        breaker is not None
+        and breaker["breaker_status"] == "open"
+        and breaker["retry_at"] > clock.to_text(now)
+    ):
+        held = f"{breaker['target']} failed {breaker['failure_count']} times and is left alone until"
+        return Health(name, "unhealthy", f"{held} {breaker['retry_at']}."), []
+    began = time.monotonic()
+    try:
+        page = _ask(row)
+    except VaultLockedError:
+        raise  # that says nothing of the other side
+    except EdgekitError as error:
+        status = "degraded" if isinstance(error, RateLimitedError) else "unhealthy"
+        return Health(name, status, error.message, _since(began)), vars(error).get("attempts", [])
+    if page is None:
+        return Health(name, None, "It reads standard input: there is nothing to ask."), []
+    took = _since(began)
+    complaint = _complaint(page, took, late_ms)
+    if complaint is None and breaker is not None:
+        complaint = f"{breaker['target']} answers again after {breaker['failure_count']} failures."
+    return Health(name, "degraded" if complaint else "healthy", complaint, took), page.attempts
+
+
+def _ask(row: dict[str, Any]) -> connectors.Page | None:
+    settings = row["connection_config"]
+    connector = connectors.get(str(settings.get("connector", "")))
+    config = connector_config(settings)
+    connectors.check_config(connector, config)
+    return connectors.probe(connector, config, secrets=Secrets(row["id"], row["integration_name"]))
+
+
+def _complaint(page: connectors.Page, took: int, late_ms: int) -> str | None:
+    """Say what is not as it should be of a source that answered."""
+    if page.rejects and not page.records:
+        return f"Its first record cannot be read: {page.rejects[0].message}"
+    if len(page.attempts) > 1 and page.attempts[0].error is not None:
+        return f"It answered only when asked again; at first: {page.attempts[0].error}"
+    if took > late_ms:
+        return f"It answered late, after {took} ms."
+    return None
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
+def _breaker(integration_id: int) -> dict[str, Any] | None:
+    """Return the breaker of an integration that is not closed, an open one first."""
+    rows = db.query(
+        "SELECT target, breaker_status, failure_count, retry_at FROM circuit_breaker"
+        " WHERE integration_id = ? AND breaker_status <> 'closed' AND status_id = 1"
+        " ORDER BY breaker_status <> 'open', retry_at DESC LIMIT 1",
+        (integration_id,),
+    )
+    return rows[0] if rows else None
