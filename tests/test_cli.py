@@ -32,7 +32,7 @@ COMMANDS = {
     "integrations.templates.list", "integrations.templates.show",
     "dead-letters.list", "dead-letters.show", "dead-letters.replay", "dead-letters.discard",
     "executions.list", "executions.show",
-    "pipelines.list", "pipelines.test",
+    "mappings.list", "mappings.test", "pipelines.list", "pipelines.test",
     "schedules.list", "schedules.add", "schedules.next", "schedules.pause", "schedules.resume",
     "vault.init", "vault.set", "vault.get", "vault.list", "vault.status", "vault.rotate",
     "vault.recovery-kit", "vault.recover", "vault.drill", "vault.doctor",

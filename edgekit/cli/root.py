@@ -20,6 +20,7 @@ COMMANDS = {
     "integrations": Lazy("Bring data in", _INTEGRATIONS, "Connect a source and run it."),
     "dead-letters": Lazy("Bring data in", _RUNNER, "Look at records set aside, replay or discard them."),
     "executions": Lazy("Bring data in", _RUNNER, "Look at past runs."),
+    "mappings": Lazy("Bring data in", "edgekit.cli.mappings", "Try how fields become columns."),
     "pipelines": Lazy("Bring data in", "edgekit.cli.pipelines", "Try the steps records go through."),
     "schedules": Lazy("Bring data in", "edgekit.cli.schedules", "Say when integrations run."),
     "vault": Lazy("Bring data in", "edgekit.cli.vault", "Keep the secrets of integrations."),

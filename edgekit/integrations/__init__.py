@@ -21,12 +21,14 @@ if TYPE_CHECKING:
         unset_credential,
     )
     from edgekit.integrations.instances import create, retire
+    from edgekit.integrations.mapping_tests import MappingTest, list_mappings, run_mapping_tests
     from edgekit.integrations.plan import Plan, prepare, prepare_pipeline
     from edgekit.integrations.reading import find, find_pipeline, list_integrations, list_pipelines, show
     from edgekit.integrations.templates import list_templates, show_template
     from edgekit.integrations.using import Use, disable, enable, require_usable, usable
 
 __all__ = [
+    "MappingTest",
     "Plan",
     "Use",
     "create",
@@ -37,6 +39,7 @@ __all__ = [
     "get_credential",
     "list_credentials",
     "list_integrations",
+    "list_mappings",
     "list_pipelines",
     "list_templates",
     "map_configurations",
@@ -45,6 +48,7 @@ __all__ = [
     "require_usable",
     "retire",
     "rotate_credentials",
+    "run_mapping_tests",
     "set_credential",
     "show",
     "show_template",
@@ -53,6 +57,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "MappingTest": "mapping_tests",
     "Plan": "plan",
     "Use": "using",
     "create": "instances",
@@ -63,6 +68,7 @@ _HOMES = {
     "get_credential": "credentials",
     "list_credentials": "credentials",
     "list_integrations": "reading",
+    "list_mappings": "mapping_tests",
     "list_pipelines": "reading",
     "list_templates": "templates",
     "map_configurations": "configurations",
@@ -71,6 +77,7 @@ _HOMES = {
     "require_usable": "using",
     "retire": "instances",
     "rotate_credentials": "credentials",
+    "run_mapping_tests": "mapping_tests",
     "set_credential": "credentials",
     "show": "reading",
     "show_template": "templates",

@@ -163,7 +163,7 @@ def _prepare(
         key=tuple(_names(settings.get("key"))),
         create=settings.get("create") is True,
         ignore=tuple(_names(settings.get("ignore"))),
-        fields=_fields(row["id"]),
+        fields=read_fields(row["id"]),
         strategy=pipeline["error_handling_strategy"],
         thresholds=_thresholds(pipeline["dead_letters"]),
         steps=_steps(row["integration_name"], pipeline),
@@ -252,14 +252,15 @@ def _inputs(value: Any) -> Inputs | None:
     return Inputs(table=table, columns=columns, filter=wanted, path=value.get("path"))
 
 
-def _fields(integration_id: int) -> list[FieldMapping]:
+def read_fields(integration_id: int, *, every: bool = False) -> list[FieldMapping]:
+    """Return the active mappings of an integration, those that only go outward if `every` one is wanted."""
     rows = db.query(
         "SELECT mapping_name, source_path, target_path, source_data_type, target_data_type,"
         " is_required, default_value,"
         " transformation_rules, validation_rules, error_handling, lower(d.code) AS mapping_direction"
         " FROM integration_mapping m JOIN communication_direction d ON d.id = m.communication_direction_id"
-        " WHERE integration_id = ? AND m.status_id = 1 AND d.code <> 'OUTBOUND' ORDER BY m.id",
-        (integration_id,),
+        " WHERE integration_id = ? AND m.status_id = 1 AND (d.code <> 'OUTBOUND' OR ?) ORDER BY m.id",
+        (integration_id, every),
     )
     return [
         FieldMapping(
