@@ -75,10 +75,11 @@ def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Se
         raise  # that says nothing of the other side
     except EdgekitError as error:
         status = "degraded" if isinstance(error, RateLimitedError) else "unhealthy"
-        return Health(name, status, error.message, _since(began)), vars(error).get("attempts", [])
+        tries = vars(error).get("attempts", [])
+        return Health(name, status, error.message, _took(tries, began)), tries
     if page is None:
         return Health(name, None, "It reads standard input: there is nothing to ask."), []
-    took = _since(began)
+    took = _took(page.attempts, began)
     complaint = _complaint(page, took, late_ms)
     if complaint is None and breaker is not None:
         complaint = f"{breaker['target']} answers again after {breaker['failure_count']} failures."
@@ -104,7 +105,10 @@ def _complaint(page: connectors.Page, took: int, late_ms: int) -> str | None:
     return None
 
 
-def _since(began: float) -> int:
+def _took(attempts: Sequence[connectors.Attempt], began: float) -> int:
+    """Say how long the other side took; where no try was timed, how long all of it took."""
+    if attempts:
+        return sum(attempt.duration_ms for attempt in attempts)
     return round((time.monotonic() - began) * 1000)
 
 
