@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import shutil
 import zipfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from http_provider import Call, Reply, serve
 from test_vault import bytes_beside
+from test_vault_recovery import _cheap
 from test_violations import put, sample
 
 from edgekit import audit, db, vault
@@ -21,6 +23,8 @@ from edgekit.file.opening import open as open_file
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
+
+__all__ = ["_cheap"]
 
 SECRETS = {
     "api_key": "sk-live/7Hq9+Zebra&Quagga=!",
@@ -151,3 +155,40 @@ def test_no_form_of_a_secret_is_found_after_a_day(
             for place, content in places.items():
                 assert wanted not in content, f"{name} as {form} in {place}"
     assert day.run("vault", "get", "cars", "api_key", "--reveal").strip() == SECRETS["api_key"]
+
+
+@pytest.mark.ledger("S4-92")
+def test_the_commands_say_by_their_exit_code_how_it_went(edge_file: Path, tmp_path: Path) -> None:
+    day, kit = Day(edge_file), tmp_path / "stick" / "kit.json"
+    kit.parent.mkdir()
+    day.run("vault", "rotate", code=5)
+    day.run("vault", "init")
+    (tmp_path / "cars.csv").write_text("vin\n")
+    day.run(
+        "integrations", "create", "cars", "--template", "csv-import", "--set", "table=vehicle",
+        "--set", f"path={tmp_path / 'cars.csv'}",
+    )  # fmt: skip
+    day.run("vault", "set", "cars", "api_key", given=SECRETS["api_key"])
+    for wrong in (
+        ["rotate", "--master", "cars"], ["rotate", "--new-key", "x"], ["rotate", "--environment", "staging"],
+        ["rotate", "--older-than", "soon"],
+    ):  # fmt: skip
+        day.run("vault", *wrong, code=2)
+    day.run("vault", "set", "cars", "api_key", "--expires", "2001-01-01", given="x", code=4)
+    day.run("vault", "rotate", "cars", "api_key", "--json")
+    day.run("vault", "recovery-kit", str(kit), given=SECRETS["kit"])
+    day.run("vault", "recovery-kit", str(kit), given=SECRETS["kit"], code=6)
+    day.run("vault", "rotate", "--master")
+    day.run("vault", "drill", str(kit), given=SECRETS["kit"], code=8)
+    day.run("vault", "doctor")
+    shutil.rmtree(tmp_path / "home")
+    day.run("vault", "doctor", code=8)
+    day.run("vault", "get", "cars", "api_key", "--reveal", code=5)
+    day.run("vault", "init", "--start-over", given="n\n", code=130)
+    day.run("vault", "init", "--start-over", "--yes")
+    day.run("vault", "set", "cars", "api_key", given="another")
+    assert day.run("vault", "get", "cars", "api_key", "--reveal") == "another\n"
+    day.run("vault", "unset", "cars", "api_key")
+    day.run("vault", "get", "cars", "api_key", "--reveal", code=3)
+    day.run("backup", str(tmp_path / "b.sealed"), "--encrypt")
+    day.run("restore", str(tmp_path / "b.sealed"), str(tmp_path / "new.db"))

@@ -169,7 +169,7 @@ def _parse(text: str, source: Source, location: str, warnings: tuple[str, ...] =
     if key is None:
         raise VaultLockedError(
             f"{location} holds no master key.",
-            hint=f"It must be 32 bytes in base64 (43 characters), or {PASSPHRASE_PREFIX} and the words.",
+            hint="It must be 32 bytes in base64 (43 characters), or words after passphrase and a colon.",
         )
     return Master(source, location, random_key=key, warnings=warnings)
 
