@@ -296,3 +296,23 @@ def _scoped(level: tuple[int, str, int, str | None], row: _Row, owner: int | Non
 def describe(links: Sequence[Link]) -> str:
     """Say a chain in one line: `system > organization MAIN > program AUTO`."""
     return " > ".join(link.label for link in links)
+
+
+def join(how: str | None, broader: Any, narrower: Any) -> Any:
+    """Merge two values of a key: what is not of the kind a merge is for replaces what was there."""
+    if how == "append" and isinstance(broader, list) and isinstance(narrower, list):
+        return [*broader, *narrower]
+    if how == "deep" and isinstance(narrower, dict):
+        return _patch(broader, narrower)
+    return narrower
+
+
+def _patch(target: Any, patch: dict[str, Any]) -> dict[str, Any]:
+    """Merge as JSON Merge Patch (RFC 7396) says and SQLite's json_patch does: null takes a member out."""
+    found = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = _patch(found.get(key), value) if isinstance(value, dict) else value
+    return found

@@ -204,6 +204,23 @@ def test_settings_merge_along_the_chain_over_the_schema_s_defaults(agency: Datab
     }  # fmt: skip
 
 
+@pytest.mark.ledger("S0-105")
+def test_a_schema_says_how_settings_merge_and_where_they_are_final(agency: Database) -> None:
+    parts = {
+        "tags": {"type": "array", "default": ["a"], "x-merge": "append"},
+        "limits": {"type": "object", "x-merge": "deep"},
+        "cap": {"type": "integer", "default": 5, "x-final": "program"},
+    }
+    schema = {"type": "object", "properties": parts}
+    add_feature(agency, "RULED", configuration_schema=schema)
+    licensing.grant("RULED", settings={"tags": ["b"], "limits": {"day": 1, "hour": 2}})
+    licensing.grant("RULED", place="program:AUTO", settings={"cap": 7, "limits": {"hour": 3}})
+    licensing.grant("RULED", place="producer:P7", settings={"cap": 99, "tags": ["c"]})
+    found = licensing.check("RULED", program="AUTO", producer="P7").settings
+    assert found["tags"] == ("a", "b", "c")
+    assert (found["limits"], found["cap"]) == ({"day": 1, "hour": 3}, 7)
+
+
 @pytest.mark.ledger("S2-11", "S2-17")
 def test_a_value_goes_from_registry_to_tier_to_user(agency: Database) -> None:
     made = add_feature(agency, "MODELS", value_type="integer", default_value={"enabled": False, "value": 1})

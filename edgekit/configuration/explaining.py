@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import scope
 from edgekit.configuration.kinds import find_type, near
 from edgekit.configuration.logged import states
-from edgekit.configuration.resolving import counting, documents, join
+from edgekit.configuration.resolving import counting, documents
 from edgekit.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _judge(
         merged = ["schema default"]
     for document in counts:
         own = document.content[key]
-        joined = join(how, value, own) if merged else own
+        joined = scope.join(how, value, own) if merged else own
         kinds: tuple[type, ...] = {"append": (list,), "deep": (dict,)}.get(how, ())
         adds = bool(merged) and isinstance(value, kinds) and isinstance(own, kinds)
         merged = [*merged, document.link.label] if adds else [document.link.label]

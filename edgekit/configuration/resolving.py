@@ -241,27 +241,7 @@ def _lay(kind: Kind, content: dict[str, Any], link: Link, own: Mapping[str, Any]
     for key, value in own.items():
         if not kind.locks(key, link):
             below = content.get(key, _MISSING)
-            content[key] = value if below is _MISSING else join(kind.merges.get(key), below, value)
-
-
-def join(how: str | None, broader: Any, narrower: Any) -> Any:
-    """Merge two values of a key: what is not of the kind a merge is for replaces what was there."""
-    if how == "append" and isinstance(broader, list) and isinstance(narrower, list):
-        return [*broader, *narrower]
-    if how == "deep" and isinstance(narrower, dict):
-        return _patch(broader, narrower)
-    return narrower
-
-
-def _patch(target: Any, patch: dict[str, Any]) -> dict[str, Any]:
-    """Merge as JSON Merge Patch (RFC 7396) says and SQLite's json_patch does: null takes a member out."""
-    found = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = _patch(found.get(key), value) if isinstance(value, dict) else value
-    return found
+            content[key] = value if below is _MISSING else scope.join(kind.merges.get(key), below, value)
 
 
 def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:

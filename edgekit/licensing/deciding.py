@@ -11,7 +11,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgekit import clock
+from edgekit import clock, scope
+from edgekit.errors import InvalidError
 from edgekit.licensing.facts import HAVE_SAY, Fact, Facts, Licence
 from edgekit.licensing.registry import parse
 
@@ -41,6 +42,11 @@ REASONS = {
     "dependency": "It depends on a feature that is off.",
 }
 """Every reason of a decision, and what it says."""
+
+_USER = scope.LEVELS.index("user")
+
+Said = tuple[int, "Mapping[str, Any]"]
+"""A feature value and at which level it is said: registry, tier and the system are the broadest, 0."""
 
 _STATES = {
     "withheld": "is inactive and so withholds it",
@@ -143,14 +149,15 @@ def decide(facts: Facts) -> Decision:
 
 def judge(fact: Fact, facts: Facts) -> Verdict:
     """Say what a feature is by itself; later has the word, and a narrower licence before a broader."""
-    enabled, reason, says = False, "not_licensed", []
+    enabled, reason = False, "not_licensed"
+    says: list[Said] = []
     if fact.of.default is not None:
-        says.append(fact.of.default)
+        says.append((0, fact.of.default))
         if fact.of.default["enabled"] and not fact.of.is_addon:
             enabled, reason = True, "default"
     if not fact.of.is_addon:
         if fact.tier_value is not None:
-            says.append(fact.tier_value)
+            says.append((0, fact.tier_value))
         tier = _tier_says(fact, facts)
         if tier is not None:
             enabled, reason = tier, "tier" if tier else "tier_withholds"
@@ -158,7 +165,7 @@ def judge(fact: Fact, facts: Facts) -> Verdict:
     if fact.licences:
         enabled, reason, licence = _judge_licences(fact, enabled, reason, says)
     if fact.override is not None:
-        says.append(fact.override)
+        says.append((_USER, fact.override))
         if "enabled" in fact.override:
             enabled = bool(fact.override["enabled"])
             reason = "user" if enabled else "user_off"
@@ -170,7 +177,7 @@ def judge(fact: Fact, facts: Facts) -> Verdict:
 
 
 def _judge_licences(
-    fact: Fact, enabled: bool, reason: str, says: list[Mapping[str, Any]]
+    fact: Fact, enabled: bool, reason: str, says: list[Said]
 ) -> tuple[bool, str, Licence | None]:
     """Let the licences have their say, the broadest first, and return the one whose word counts."""
     licence = None
@@ -178,9 +185,9 @@ def _judge_licences(
         if one.state in HAVE_SAY:
             licence = one
             if one.value is not None:
-                says.append(one.value)
+                says.append((_level(one.link), one.value))
             if one.configuration is not None:
-                says.append({"settings": one.configuration})
+                says.append((_level(one.link), {"settings": one.configuration}))
             enabled = one.state != "withheld" and (one.value is None or one.value["enabled"])
             reason = ("grace" if one.state == "grace" else "license") if enabled else "withheld"
         elif not enabled and licence is None:
@@ -198,20 +205,65 @@ def _tier_says(fact: Fact, facts: Facts) -> bool | None:
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def _merge(fact: Fact, says: list[Mapping[str, Any]]) -> tuple[Any, Mapping[str, Any]]:
-    """Take the last value said, and the settings key by key over the defaults of the schemas."""
+def _merge(fact: Fact, says: list[Said]) -> tuple[Any, Mapping[str, Any]]:
+    """Take the last value said, and the settings key by key over the defaults of the schemas.
+
+    A schema may say of a key how it is merged and where it is final, as that of a configuration does.
+    """
     if not says and not fact.schemas:
         return None, _NOTHING
     value = None
     settings: dict[str, Any] = {}
+    rules: dict[str, tuple[str | None, int]] = {}
     for schema in fact.schemas:
         settings.update(defaults(schema))
-    for one in says:
+        rules.update(_rules(schema))
+    for level, one in says:
         if "value" in one:
             value = one["value"]
         if "settings" in one:
-            settings.update(one["settings"])
+            settings.update(_ruled(settings, one["settings"], level, rules) if rules else one["settings"])
     return freeze(value), freeze(settings)
+
+
+def _ruled(
+    settings: Mapping[str, Any],
+    said: Mapping[str, Any],
+    level: int,
+    rules: Mapping[str, tuple[str | None, int]],
+) -> dict[str, Any]:
+    """Return what a level makes of settings whose schema says how they merge or where they are final."""
+    found = {}
+    for key, value in said.items():
+        how, final = rules.get(key, (None, _USER))
+        if level <= final:
+            found[key] = scope.join(how, settings[key], value) if key in settings else value
+    return found
+
+
+def _level(link: Link) -> int:
+    if link.scope_id is None:
+        return 0 if link.organization_id is None else 1
+    return scope.LEVELS.index(link.level.lower())
+
+
+@lru_cache(maxsize=1024)
+def _rules(schema: str) -> Mapping[str, tuple[str | None, int]]:
+    """Return how settings merge (`x-merge`) and down to which level they may be set (`x-final`)."""
+    if '"x-' not in schema:
+        return _NOTHING
+    found = {}
+    for name, part in parse(schema).get("properties", {}).items():
+        if "x-merge" in part or "x-final" in part:
+            final = part.get("x-final", "user")
+            if final not in scope.LEVELS:
+                raise InvalidError(
+                    f"The schema of a feature says x-final {final!r} of {name}; levels are"
+                    f" {', '.join(scope.LEVELS)}.",
+                    hint="Correct it: edgekit features set FEATURE configuration_schema=…",
+                )
+            found[name] = (part.get("x-merge"), scope.LEVELS.index(final))
+    return found
 
 
 @lru_cache(maxsize=1024)
