@@ -96,6 +96,49 @@ def disable(name: str) -> None:
     show(f"Disabled {name}. On again with: edgekit integrations enable {name}", as_json=False)
 
 
+@integrations.command(example="edgekit integrations history vehicle-data")
+@click.argument("name")
+@json_option
+@opened
+def history(name: str, as_json: bool) -> None:
+    """List the versions of an integration's settings, the newest first: who, when, why, which keys."""
+    from edgekit import integrations as lib
+
+    show(lib.history(name), as_json, view=_version)
+
+
+def _version(found: Any) -> dict[str, Any]:
+    return {
+        "version": found.version, "at": found.at, "actor": found.actor or "another tool",
+        "reason": found.reason, "keys": ", ".join(found.keys),
+    }  # fmt: skip
+
+
+@integrations.command(example="edgekit integrations diff vehicle-data 1 2")
+@click.argument("name")
+@click.argument("old", metavar="V1", type=int)
+@click.argument("new", metavar="V2", type=int)
+@json_option
+@opened
+def diff(name: str, old: int, new: int, as_json: bool) -> None:
+    """Show the settings that two versions say differently."""
+    from edgekit import integrations as lib
+
+    show(lib.diff(name, old, new), as_json, empty="They say the same.")
+
+
+@integrations.command(example="edgekit integrations rollback vehicle-data 1")
+@click.argument("name")
+@click.argument("version", type=int)
+@json_option
+@opened
+def rollback(name: str, version: int, as_json: bool) -> None:
+    """Give an integration the settings of an earlier version, as a new version."""
+    from edgekit import integrations as lib
+
+    show(lib.rollback(name, version), as_json)
+
+
 @integrations.command(
     example="edgekit integrations create customers --template csv-import"
     " --set path=customers.csv --set table=customer --set key=number --set create=true"

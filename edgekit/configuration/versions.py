@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import db, scope
 from edgekit.configuration.kinds import find_type
-from edgekit.configuration.logged import Step, deleted, states
+from edgekit.configuration.logged import deleted, states
 from edgekit.configuration.resolving import changed_keys, documents, order
 from edgekit.configuration.writing import write
 from edgekit.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from edgekit.audit.versions import State
     from edgekit.configuration.kinds import Kind
     from edgekit.configuration.writing import Written
     from edgekit.scope import Link, Named, Place
@@ -100,7 +101,7 @@ def _pick(kind: Kind, link: Link, versions: list[Version], version: int) -> Vers
 
 
 def _versions(kind: Kind, link: Link) -> list[Version]:
-    steps: list[Step] = []
+    steps: list[State] = []
     for document in sorted(documents(kind, [link]), key=order):
         steps += list(states(document.id))
     for row in deleted(kind, link):

@@ -26,17 +26,21 @@ if TYPE_CHECKING:
     from edgekit.integrations.reading import find, find_pipeline, list_integrations, list_pipelines, show
     from edgekit.integrations.templates import list_templates, show_template
     from edgekit.integrations.using import Use, disable, enable, require_usable, usable
+    from edgekit.integrations.versions import Version, diff, history, rollback
 
 __all__ = [
     "MappingTest",
     "Plan",
     "Use",
+    "Version",
     "create",
+    "diff",
     "disable",
     "enable",
     "find",
     "find_pipeline",
     "get_credential",
+    "history",
     "list_credentials",
     "list_integrations",
     "list_mappings",
@@ -47,6 +51,7 @@ __all__ = [
     "prepare_pipeline",
     "require_usable",
     "retire",
+    "rollback",
     "rotate_credentials",
     "run_mapping_tests",
     "set_credential",
@@ -83,6 +88,7 @@ _HOMES = {
     "show_template": "templates",
     "unset_credential": "credentials",
     "usable": "using",
+    **dict.fromkeys(("Version", "diff", "history", "rollback"), "versions"),
 }
 
 
