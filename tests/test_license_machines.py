@@ -148,6 +148,9 @@ def test_a_clock_that_was_ahead_is_put_right_by_either_side(vendor: Machine, age
 def test_a_key_is_sealed_and_changed(vendor: Machine, agency: Machine) -> None:
     (vendor.folder / "words.txt").write_text("correct horse battery staple\n", encoding="utf-8")
     vendor.types("licensing keygen new.key --vendor Acme --passphrase-file words.txt")
+    made = vendor.types("licensing issue --key acme.key --tier BASIC --json")
+    assert made["text"].startswith("-----BEGIN")
+    assert made["document"]["tier"] == "BASIC"
     sign = "licensing issue --key new.key --tier BASIC --serial N-1 --out new.license"
     CliRunner().invoke(cli, sign.split(), input="wrong words, all of them\n")
     assert not (vendor.folder / "new.license").exists()

@@ -87,10 +87,11 @@ def keygen(file: str, vendor: str, ask: bool, passphrase_file: str | None, as_js
 @clock_option
 @out_option
 @passphrase_option
+@json_option
 def issue(
     key_file: str, features: tuple[str, ...], values: tuple[tuple[str, str], ...], scope: str,
     mode: str | None, starts: str | None, expires: str | None, days: int | None, grace_days: int | None,
-    out: str | None, passphrase_file: str | None, **terms: Any,
+    out: str | None, passphrase_file: str | None, as_json: bool, **terms: Any,
 ) -> None:  # fmt: skip
     """Issue a licence: a text to mail, which nobody can change unseen. No database is needed."""
     from edgekit.licensing import issuing, vendor
@@ -105,7 +106,7 @@ def issue(
         expires=ends,
         **terms,
     )
-    _write(signed, out)
+    _write(signed, out, as_json)
 
 
 @click.command(
@@ -124,9 +125,10 @@ def issue(
 @clock_option
 @out_option
 @passphrase_option
+@json_option
 def renew(
     file: str, key_file: str, starts: str | None, expires: str | None, days: int | None, out: str | None,
-    passphrase_file: str | None, **changes: Any,
+    passphrase_file: str | None, as_json: bool, **changes: Any,
 ) -> None:  # fmt: skip
     """Issue a licence that takes the place of the one in FILE, on its terms but for what is given.
 
@@ -136,7 +138,7 @@ def renew(
 
     loaded = vendor.load(key_file, ask=_passphrase(passphrase_file))
     begins, ends = issuing.times(starts, expires, days)
-    _write(issuing.renew(loaded, _content(file), starts=begins, expires=ends, **changes), out)
+    _write(issuing.renew(loaded, _content(file), starts=begins, expires=ends, **changes), out, as_json)
 
 
 @click.command(
@@ -165,7 +167,7 @@ def revoke(
     from edgekit.licensing import issuing, vendor
 
     loaded = vendor.load(key_file, ask=_passphrase(passphrase_file))
-    _write(issuing.revoke(loaded, serial, why=reason), out)
+    _write(issuing.revoke(loaded, serial, why=reason), out, as_json)
 
 
 @click.command()
@@ -202,7 +204,8 @@ def rotate_key(
     from edgekit.licensing import issuing, vendor
 
     ask = _passphrase(passphrase_file)
-    _write(issuing.change_key(vendor.load(key_file, ask=ask), vendor.load(new_file, ask=ask)), out)
+    old, new = vendor.load(key_file, ask=ask), vendor.load(new_file, ask=ask)
+    _write(issuing.change_key(old, new), out, as_json)
 
 
 @click.command()
@@ -352,17 +355,20 @@ def _content(file: str) -> bytes:
     return read_file(file)
 
 
-def _write(signed: Any, out: str | None) -> None:
+def _write(signed: Any, out: str | None, as_json: bool) -> None:
     from edgekit.licensing import statement, vendor
 
     text = statement.render(signed)
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    from pathlib import Path
+    if out is not None:
+        from pathlib import Path
 
-    vendor.write_new(Path(out), text)
-    show(f"Wrote {out}: {statement.describe(signed)}", as_json=False)
+        vendor.write_new(Path(out), text)
+    if as_json:
+        show({"file": out, "document": signed.document, "text": text}, as_json)
+    elif out is None:
+        click.echo(text, nl=False)
+    else:
+        show(f"Wrote {out}: {statement.describe(signed)}", as_json)
 
 
 COMMANDS = (keygen, issue, renew, revoke, rotate_key, trust, install, files, show_file, clock)
