@@ -75,6 +75,7 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
         "docs/schedules.md",
         "docs/monitoring.md",
         "docs/vault.md",
+        "docs/access.md",
     ],
 )
 def test_the_examples_run(name: str, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ By organization first, then, on rows of a client, by who made or manages it:
 - `client_id`, and clients themselves: the user made the client or manages it, or is an administrator of its
   organization. A row without a client is for administrators alone.
 - what is set along the scope chain is seen from below as well: the system-wide rows of the ancestors.
-- any other table follows the rows it refers to. One that refers to no such rows is a catalogue: seen by all,
-  changed by those who see everything.
+- any other table follows the rows it refers to; a row that refers to none belongs to whoever made it. A table
+  that refers to no such tables is a catalogue: seen by all, changed by those who see everything.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Rules:
         return table in self.catalogue.tables and self._restricted.get(table, True)
 
     def _grounds(self, table: str) -> list[str]:
-        """Name the columns that decide who sees a row."""
+        """Name the columns that decide who sees a row; none if everybody does."""
+        if table in _PUBLIC:
+            return []
         columns = self.catalogue.columns(table)
         if self._is_users_own(table):
             return ["organization_id"] if "organization_id" in columns else ["tracked"]
@@ -110,7 +112,7 @@ class Rules:
         if "client_id" in grounds:
             parts.append(self._client(alias, columns))
         if "organization_id" not in grounds and "client_id" not in grounds:
-            parts.append(self._follows(table, alias, grounds))
+            parts.append(self._hangs(table, alias, grounds))
         return " AND ".join(f"({part})" for part in parts)
 
     def _organization(self, table: str, alias: str, columns: frozenset[str]) -> str:
@@ -139,6 +141,20 @@ class Rules:
             f"{alias}.{column} IN (SELECT id FROM main.user"
             f" WHERE ifnull(organization_id, 1) = {self.session.organization_id})"
         )
+
+    def _hangs(self, table: str, alias: str, grounds: list[str]) -> str:
+        """A row without an organization of its own: it follows what it hangs on, else whoever made it."""
+        parents = self._parents(table)
+        people = [column for column, parent, _ in parents if parent == "user" and column in grounds]
+        things = [column for column in grounds if column not in people]
+        parts = [self._by_us(alias, column) for column in people]
+        if things:
+            parts.append(self._follows(table, alias, things))
+        if not any(needed for column, _, needed in parents if column in grounds):
+            hung = [f"{alias}.{quote_name(column)} IS NOT NULL" for column in things]
+            made = [self._by_us(alias)] if "created_by" in self.catalogue.columns(table) else []
+            parts.append(f"({' OR '.join([*hung, *made])})")
+        return " AND ".join(parts)
 
     def _follows(self, table: str, alias: str, grounds: list[str]) -> str:
         parents = {column: parent for column, parent, _ in self._parents(table)}
@@ -188,24 +204,32 @@ class Rules:
 
     def _entry(self, table: str, record: str, *, by_number: bool = False) -> str:
         """An entry about a row is seen by whoever sees the row; of a deleted one by its organization."""
-        cases = []
+        common, cases = ["NULL"], []
         for name, number in self.catalogue.audited():
-            if name in _LOGS or not self.is_restricted(name):
-                continue
-            columns = self.catalogue.columns(name)
-            there = f"EXISTS (SELECT 1 FROM {quote_name(name)} t WHERE t.id = {record})"
-            if "id" not in columns:  # a table of the user's own with another key
-                there = self._tracked(name)
-            elif "organization_id" in columns and ("client_id" not in columns or self.session.is_admin):
-                there += (
-                    f" OR (NOT EXISTS (SELECT 1 FROM main.{quote_name(name)} t WHERE t.id = {record})"
-                    f" AND EXISTS (SELECT 1 FROM main.audit_log d WHERE d.table_id = {number}"
-                    f" AND d.record_key = {record} AND d.action = 'D'"
-                    f" AND d.changes ->> '$.organization_id' = {self.session.organization_id}))"
-                )
             key = str(number) if by_number else "'" + name.replace("'", "''") + "'"
-            cases.append(f"WHEN {key} THEN {there}")
-        return f"(CASE {table} {' '.join(cases)} ELSE 1 END)" if cases else "1"
+            if name in _LOGS:
+                continue
+            if self.is_restricted(name):
+                cases.append(f"WHEN {key} THEN {self._about(name, number, record)}")
+            else:
+                common.append(key)
+        return f"{table} IN ({', '.join(common)}) OR CASE {table} {' '.join(cases)} ELSE 0 END"
+
+    def _about(self, table: str, number: int, record: str) -> str:
+        """Whether a record of a table is seen, or was the organization's when it was deleted."""
+        columns = self.catalogue.columns(table)
+        if "id" not in columns:  # a table of the user's own with another key
+            return self._tracked(table)
+        name = quote_name(table)
+        seen = f"EXISTS (SELECT 1 FROM {name} t WHERE t.id = {record})"
+        if "organization_id" not in columns or ("client_id" in columns and not self.session.is_admin):
+            return seen
+        return (
+            f"{seen} OR (NOT EXISTS (SELECT 1 FROM main.{name} t WHERE t.id = {record})"
+            f" AND EXISTS (SELECT 1 FROM main.audit_log d WHERE d.table_id = {number}"
+            f" AND d.record_key = {record} AND d.action = 'D'"
+            f" AND d.changes ->> '$.organization_id' = {self.session.organization_id}))"
+        )
 
     def require_write(self, table: str, verb: str) -> None:
         """Raise DeniedError if the user writes no row of a table at all; `verb` begins the statement."""
