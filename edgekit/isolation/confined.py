@@ -177,7 +177,7 @@ class Confinement:
         )
         kept = self.rules.kept(table)
         moved = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in kept) or "0"
-        self._trigger(table, own, "INSERT", "", f"({new}) IS NOT TRUE", elsewhere)
+        self._trigger(table, own, "INSERT", "", f"({self.rules.addable(table)}) IS NOT TRUE", elsewhere)
         self._trigger(table, own, "UPDATE", unseen, f"({old}) IS NOT TRUE OR {moved}", stays,
                       f"({new}) IS NOT TRUE", elsewhere)  # fmt: skip
         self._trigger(table, own, "DELETE", unseen, f"({old}) IS NOT TRUE", stays)

@@ -35,7 +35,8 @@ _COUNTERS = {"rate_limit_window"}
 _SHARED_COUNTERS = {"feature_usage"}
 """A licence for several organizations is used up by each: whoever sees its counter counts in it."""
 
-_ADMINISTERED = {"feature_license": "changing licences"}
+_GRANTED = {"organization", "feature_license"}
+"""Seen by whom they concern, and given by who sees everything: nobody licenses themselves."""
 
 _PUBLIC = {"marketplace_module"}
 """Offered to everybody, changed by the organization that made it."""
@@ -242,9 +243,7 @@ class Rules:
             self._is_users_own(table) or self.is_restricted(table) or table in _COUNTERS | _PUBLIC
         ):
             self.session.require("edit", f"changing {table}")
-            if table in _ADMINISTERED:
-                self.session.require("administer", _ADMINISTERED[table])
-            if table not in {"organization", *_CENTRAL}:
+            if table not in _GRANTED | _CENTRAL:
                 return
         raise DeniedError(
             f"Rows of {table} are common to all who use the file; {self.session.username} may not change"
@@ -308,6 +307,13 @@ class Rules:
 
     def kept(self, table: str) -> tuple[str, ...]:
         """Name the columns that stay in an update: nobody gives themselves a role, a tier, a name."""
-        if table != "user" or "administer" in self.session.rights:
+        if table != "user":
             return ()
+        if "administer" in self.session.rights:
+            return ("license_tier_id",)
         return ("username", "organization_id", "role_id", "license_tier_id", "status_id")
+
+    def addable(self, table: str) -> str:
+        """Write the condition under which a row may be added, its columns named as NEW."""
+        given = " AND NEW.license_tier_id IS NULL" if table == "user" else ""
+        return f"({self.writable(table, 'NEW')}){given}"

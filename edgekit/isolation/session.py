@@ -24,7 +24,7 @@ RIGHTS: dict[str, frozenset[str]] = {
 """What each role may do with the rows of its organization. This table is the whole matrix.
 
 read: see rows and results. edit: add, change and retire rows, run integrations, store secrets. administer:
-users, licences of the organization, and the file where no other organization is in it. reveal: see a stored
+users of the organization, and the file where no other organization is in it. reveal: see a stored
 secret in clear.
 """
 
