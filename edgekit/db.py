@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -141,11 +141,7 @@ class Database:
     def keep(self) -> None:
         """Let the keeper of the log look at it, which seals where much waits; do nothing inside a change."""
         if self.keeper is not None and self.open_change is None and not self._database.is_closed():
-            if self.session.sees_all:
-                self.keeper(self.connection(), self.path)
-            else:  # what keeps the log has to see all of it
-                with closing(sqlite.connect(self.path)) as whole:
-                    self.keeper(whole, self.path)
+            self.keeper(self.connection(), self.path)
             self._kept_at = time.monotonic()
 
     def _settle(self) -> None:

@@ -178,3 +178,19 @@ def test_the_log_is_kept_by_who_sees_all_of_it(two: Path) -> None:
             audit.seal(db.connection())
         with pytest.raises(DeniedError), db.change():
             db.connection().execute("DELETE FROM audit_log")
+
+
+def test_what_a_part_of_the_log_hides_is_sealed_all_the_same(two: Path) -> None:
+    from edgekit import audit
+
+    with edgekit.open(two, actor="bob") as db:
+        with db.change():
+            values = [(2, f"P{n}", "p") for n in range(1100)]
+            db.connection().executemany(
+                "INSERT INTO producer(organization_id, code, name) VALUES (?, ?, ?)", values
+            )
+        seen, last = db.connection().execute("SELECT count(*), max(seq) FROM audit_log").fetchone()
+        assert 1100 <= seen < last
+    with edgekit.open(two, actor="system") as db:
+        assert audit.unsealed(db.connection()) == 0
+        assert audit.check(db.connection()).findings == []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from edgekit import db
+from edgekit import db, sqlite
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,14 +32,26 @@ def open(path: str | Path, *, actor: str | None = None) -> db.Database:  # noqa:
 
 def _keep(connection: sqlite3.Connection, path: Path) -> None:
     last, sealed, clock_at = connection.execute(
-        "SELECT (SELECT max(seq) FROM audit_log), (SELECT last_seq FROM audit_seal ORDER BY id DESC LIMIT 1),"
-        " (SELECT clock_at FROM system)"
+        "SELECT (SELECT max(seq) FROM main.audit_log),"
+        " (SELECT last_seq FROM audit_seal ORDER BY id DESC LIMIT 1), (SELECT clock_at FROM system)"
     ).fetchone()
-    if clock_at is not None:
+    is_due = (last or 0) - (sealed or 0) >= DUE
+    if clock_at is None and not is_due:
+        return
+    if getattr(connection, "confinement", None) is not None:
+        # Who keeps the clock and the seals has to see all of the file.
+        with closing(sqlite.connect(path)) as whole:
+            _keep_all(whole, path, ticks=clock_at is not None, is_due=is_due)
+    else:
+        _keep_all(connection, path, ticks=clock_at is not None, is_due=is_due)
+
+
+def _keep_all(connection: sqlite3.Connection, path: Path, *, ticks: bool, is_due: bool) -> None:
+    if ticks:
         from edgekit.licensing import clock
 
         clock.keep(connection, path)
-    if (last or 0) - (sealed or 0) >= DUE:
+    if is_due:
         from edgekit.file import sealing
 
         sealing.seal_if_free(connection, path)
