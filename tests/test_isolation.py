@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 import edgekit
 from edgekit import rows
+from edgekit.cli import root
 from edgekit.errors import DeniedError, NotFoundError
+from edgekit.isolation.opening import require_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -194,3 +198,39 @@ def test_what_a_part_of_the_log_hides_is_sealed_all_the_same(two: Path) -> None:
     with edgekit.open(two, actor="system") as db:
         assert audit.unsealed(db.connection()) == 0
         assert audit.check(db.connection()).findings == []
+
+
+def test_commands_answer_with_3_for_what_is_not_there_and_5_for_what_is_not_allowed(two: Path) -> None:
+    def code(*words: str, actor: str = "bob") -> int:
+        asked = ["--db", str(two), "--actor", actor, *words]
+        return CliRunner().invoke(root.edgekit, asked, prog_name="edgekit").exit_code
+
+    assert code("programs", "show", "A") == 3
+    assert code("users", "set", "bob", "role=ADMIN") == 5
+    for words in (["backup", str(two.parent / "out")], ["verify", "--quick"], ["audit", "seal"], ["migrate"]):
+        assert code(*words) == 5, words
+    assert not (two.parent / "out").exists()
+    assert code("verify", "--quick", actor="ida") == 0
+    assert code("status", actor="rex") == 5
+    told = CliRunner().invoke(root.edgekit, ["--db", str(two), "--actor", "bob", "users", "rights", "--json"])
+    assert json.loads(told.output)["rights"] == ["edit", "read"]
+    shown = CliRunner().invoke(root.edgekit, ["--db", str(two), "--actor", "bob", "status", "--json"])
+    assert (json.loads(shown.output)["organization"], json.loads(shown.output)["tables"]["program"]) == (
+        "Bee",
+        1,
+    )
+
+
+def test_in_a_file_of_one_organization_its_people_look_after_it(edge_file: Path) -> None:
+    with edgekit.open(edge_file, actor="system") as db, db.change():
+        db.connection().execute("INSERT INTO user(username, role_id) VALUES ('uma', 2), ('ada', 1)")
+    for who, right, able in (
+        ("uma", "read", True),
+        ("uma", "administer", False),
+        ("ada", "administer", True),
+    ):
+        try:
+            require_file(edge_file, right, "it", actor=who)
+            assert able
+        except DeniedError:
+            assert not able

@@ -63,6 +63,7 @@ class Credentials:
                 f"The secret {key} is empty.", hint=f"Store it: edgekit vault set INTEGRATION {key}"
             )
         self._masked |= masking.variants(secret)
+        masking.note(secret)
         return secret
 
     def _header(self, name: str, value: str) -> None:
