@@ -46,9 +46,12 @@ def two_pattern(pattern_file: Path, tmp_path_factory: pytest.TempPathFactory) ->
             " SELECT 1, 3, 'Below', 1, 1, id FROM user WHERE username = 'bob'")  # fmt: skip
         run("INSERT INTO orchestration_workflow(id, uuid, workflow_name, workflow_type_id, client_id,"
             " correlation_id, workflow_definition, created_by) SELECT column1, 'ux' || hex(randomblob(17)),"
-            " column2, 1, column3, 'c', ?, id"
+            " column2, 1, column3, 'c' || column1, ?, id"
             " FROM (VALUES (1, 'of it', 1), (2, 'of nobody', NULL)), user WHERE username = 'bea'",
             ('{"steps": [{"name": "a", "type": "b"}]}',))  # fmt: skip
+        run("INSERT INTO integration_event(id, uuid, event_type, event_source_id, event_payload,"
+            " correlation_id, organization_id) VALUES (1, 'ev' || hex(randomblob(17)), 'workflow.step', 1, '{}', 'c2', 2),"
+            " (2, 'ev' || hex(randomblob(17)), 'other', 1, '{}', 'c3', 2)")  # fmt: skip
     return path
 
 
@@ -82,6 +85,10 @@ def test_rows_of_a_client_are_for_who_looks_after_it(two: Path) -> None:
     for who in ("bob", "bea", "vic", "ada", "ned", "ida"):
         with edgekit.open(two, actor=who) as db:
             seen[who] = column(db, "SELECT id FROM orchestration_workflow ORDER BY id")
+        if who in {"bob", "bea"}:
+            with edgekit.open(two, actor=who) as db:
+                told = column(db, "SELECT id FROM integration_event ORDER BY id")
+            assert told == ([1, 2] if who == "bea" else [2]), "what a workflow tells is seen with it"
     assert seen == {"bob": [1], "bea": [1, 2], "vic": [], "ada": [1], "ned": [], "ida": [1, 2]}
 
 

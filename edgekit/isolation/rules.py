@@ -112,6 +112,8 @@ class Rules:
             parts.append(self._organization(table, alias, columns))
         if "client_id" in grounds:
             parts.append(self._client(alias, columns))
+        if table == "integration_event":
+            parts.append(self._workflow(alias))
         if "organization_id" not in grounds and "client_id" not in grounds:
             parts.append(self._hangs(table, alias, grounds))
         return " AND ".join(f"({part})" for part in parts)
@@ -135,6 +137,12 @@ class Rules:
             return seen
         ours = "1" if "organization_id" in columns else self._by_us(alias) if "created_by" in columns else "0"
         return f"{seen} OR ({alias}.client_id IS NULL AND {ours})"
+
+    @staticmethod
+    def _workflow(alias: str) -> str:
+        """What a workflow told, under its correlation id, is seen with the workflow."""
+        told = f"main.orchestration_workflow w WHERE w.correlation_id = {alias}.correlation_id"
+        return f"NOT EXISTS (SELECT 1 FROM {told} AND w.id NOT IN (SELECT id FROM orchestration_workflow))"
 
     def _by_us(self, alias: str, column: str = "created_by") -> str:
         """Whoever made it belongs to the organization."""
