@@ -50,7 +50,8 @@ def two_pattern(pattern_file: Path, tmp_path_factory: pytest.TempPathFactory) ->
             " FROM (VALUES (1, 'of it', 1), (2, 'of nobody', NULL)), user WHERE username = 'bea'",
             ('{"steps": [{"name": "a", "type": "b"}]}',))  # fmt: skip
         run("INSERT INTO integration_event(id, uuid, event_type, event_source_id, event_payload,"
-            " correlation_id, organization_id) VALUES (1, 'ev' || hex(randomblob(17)), 'workflow.step', 1, '{}', 'c2', 2),"
+            " correlation_id, organization_id)"
+            " VALUES (1, 'ev' || hex(randomblob(17)), 'workflow.step', 1, '{}', 'c2', 2),"
             " (2, 'ev' || hex(randomblob(17)), 'other', 1, '{}', 'c3', 2)")  # fmt: skip
     return path
 

@@ -35,23 +35,15 @@ def _keep(connection: sqlite3.Connection, path: Path) -> None:
         "SELECT (SELECT max(seq) FROM main.audit_log),"
         " (SELECT last_seq FROM audit_seal ORDER BY id DESC LIMIT 1), (SELECT clock_at FROM system)"
     ).fetchone()
-    is_due = (last or 0) - (sealed or 0) >= DUE
-    if clock_at is None and not is_due:
-        return
-    if getattr(connection, "confinement", None) is not None:
-        # Who keeps the clock and the seals has to see all of the file.
-        with closing(sqlite.connect(path)) as whole:
-            _keep_all(whole, path, ticks=clock_at is not None, is_due=is_due)
-    else:
-        _keep_all(connection, path, ticks=clock_at is not None, is_due=is_due)
-
-
-def _keep_all(connection: sqlite3.Connection, path: Path, *, ticks: bool, is_due: bool) -> None:
-    if ticks:
+    if clock_at is not None:
         from edgekit.licensing import clock
 
         clock.keep(connection, path)
-    if is_due:
+    if (last or 0) - (sealed or 0) >= DUE:
         from edgekit.file import sealing
 
-        sealing.seal_if_free(connection, path)
+        if getattr(connection, "confinement", None) is None:
+            sealing.seal_if_free(connection, path)
+        else:  # who seals has to see all of the log
+            with closing(sqlite.connect(path)) as whole:
+                sealing.seal_if_free(whole, path)
