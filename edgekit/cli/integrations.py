@@ -87,13 +87,15 @@ def enable(name: str, as_json: bool) -> None:
 
 @integrations.command(example="edgekit integrations disable vehicle-data")
 @click.argument("name")
+@json_option
 @opened
-def disable(name: str) -> None:
+def disable(name: str, as_json: bool) -> None:
     """Switch an integration off for a while; it keeps all it has, and does not run until it is enabled."""
     from edgekit import integrations as lib
 
     lib.disable(name)
-    show(f"Disabled {name}. On again with: edgekit integrations enable {name}", as_json=False)
+    said = f"Disabled {name}. On again with: edgekit integrations enable {name}"
+    show({"integration": name, "enabled": False} if as_json else said, as_json)
 
 
 @integrations.command(example="edgekit integrations history vehicle-data")
