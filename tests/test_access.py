@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import edgekit
-from edgekit import access, crypto, integrations, runner
+from edgekit import access, crypto, integrations, runner, vault
 from edgekit.errors import DeniedError, InvalidError, NotFoundError, RateLimitedError
 
 if TYPE_CHECKING:
@@ -128,11 +128,15 @@ def test_an_integration_is_used_only_where_all_holds(edge_file: Path, edge: Data
                 "INSERT INTO user(username, organization_id, role_id) VALUES (?, ?, ?)",
                 (name, organization, role),
             )
+    vault.init()
     edge.close()
     (tmp_path / "cars.csv").write_text("vin,model_year\n1FTMW1T88MFA00001,2021\n", encoding="utf-8")
     settings = {"path": str(tmp_path / "cars.csv"), "table": "vehicle", "key": "vin"}
     with edgekit.open(edge_file, actor="bob") as db:
         integrations.create("cars", template="csv-import", settings=settings)
+        integrations.set_credential("cars", "api_key", "the key of B")
+        with pytest.raises(DeniedError, match="revealing"):
+            integrations.get_credential("cars", "api_key")
         assert integrations.usable("cars").usable
         result = runner.run("cars")
         assert (result.status, result.records_written) == ("completed", 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgekit import integrations, masking, models, runner, schema
+from edgekit import integrations, masking, models, runner, schema, vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +103,14 @@ def test_what_is_logged_is_masked_for_every_reader(edge: Database, tmp_path: Pat
     assert [bool(part) for part in rows] == [True, True, True]
     for secret in (SECRET, "k99", "t99", "a@b.org", "1980-13-45"):
         assert secret not in str(rows)
+
+
+@pytest.mark.usefixtures("edge")
+def test_a_secret_is_hidden_from_the_moment_it_is_opened() -> None:
+    vault.init()
+    sealed = vault.seal(SECRET, place="here/and/now")
+    assert masking.secrets(SECRET) == SECRET
+    assert vault.open(sealed.ciphertext, place="here/and/now").decode() == SECRET
+    assert masking.secrets(SECRET) == "***"
+    vault.lock()
+    assert masking.secrets(SECRET) == SECRET

@@ -26,7 +26,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, crypto, db
+from edgekit import clock, crypto, db, masking
 from edgekit.errors import EdgekitError, InvalidError, VaultLockedError
 from edgekit.schema import quote_name
 from edgekit.vault import keys, master, signing
@@ -198,12 +198,14 @@ def open(ciphertext: bytes, *, place: str, purpose: str = "use") -> bytes:  # no
             " VALUES (?, ?, ?, ?, ?, ?)",
             (clock.now_text(), change.actor, place, purpose, process, change.correlation_id),
         )
+    masking.note(plaintext.decode("utf-8", "replace"))
     return plaintext
 
 
 def lock() -> None:
     """Forget the keys this process holds; the next use looks for the master key again."""
     keys.lock()
+    masking.forget()
 
 
 def status() -> Status:
