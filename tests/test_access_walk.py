@@ -84,7 +84,8 @@ class Theirs:
             "before": "2999-01-01T00:00:00Z", "database": self.path, "years": 0, "quantity": 1,
             "vendor": "v", "key_file": "absent.key", "archives": [], "table_id": 1,
             "environment": "PRODUCTION", "rows": [], "passphrase": "a long enough passphrase",
-            "serial": "s", "look": lambda _: None, "pipeline": "theirs", "pipeline_id": 1, "test_data": {},
+            "serial": "s", "content": "{}",
+            "look": lambda _: None, "pipeline": "theirs", "pipeline_id": 1, "test_data": {},
             "mapping": "theirs", "case": "theirs", "step": "theirs", "input": {}, "subject": "theirs",
         }  # fmt: skip
 
