@@ -284,7 +284,8 @@ def call(name: str, function: Any, values: dict[str, Any], db: Database) -> Any:
             continue
         assert wanted, f"{name}: say in this test what {parameter.name} is"
         if parameter.default is parameter.empty or parameter.name in {"program", "integration", "name"}:
-            given[parameter.name] = values[parameter.name]
+            value, wants = values[parameter.name], str(parameter.annotation)
+            given[parameter.name] = str(value) if type(value) is int and "int" not in wants else value
     if "connection" in given:
         given["connection"] = db.connection()
     if "shape" in given:
