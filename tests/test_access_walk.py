@@ -84,7 +84,7 @@ class Theirs:
             "before": "2999-01-01T00:00:00Z", "database": self.path, "years": 0, "quantity": 1,
             "vendor": "v", "key_file": "absent.key", "archives": [], "table_id": 1,
             "environment": "PRODUCTION", "rows": [], "passphrase": "a long enough passphrase",
-            "serial": "s", "content": "{}",
+            "serial": "s", "content": "{}", "how": "deep", "broader": {}, "narrower": {},
             "look": lambda _: None, "pipeline": "theirs", "pipeline_id": 1, "test_data": {},
             "mapping": "theirs", "case": "theirs", "step": "theirs", "input": {}, "subject": "theirs",
         }  # fmt: skip
