@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import shutil
 import sqlite3
 from pathlib import Path
@@ -63,15 +64,40 @@ def first_file(first_pattern: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def second_pattern(first_pattern: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def third(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    """The program of schema 3, its catalogue read off a file it made."""
+    folder = tmp_path_factory.mktemp("third")
+    made = folder / "agency.db"
+    made.write_bytes(lzma.decompress((Path(__file__).parent / "data" / "agency_v3.db.xz").read_bytes()))
+    statements = answers(
+        made,
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*'"
+        " ORDER BY type = 'trigger', type = 'view', type = 'index', rowid",
+    )
+    numbers = answers(made, "SELECT id, name FROM audit_table")
+    (folder / "migrations").mkdir()
+    for path in MIGRATIONS.glob("000[23]_*.sql"):
+        shutil.copy(path, folder / "migrations")
+
+    def pristine() -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        for (sql,) in sorted(statements, key=lambda row: row[0].startswith("CREATE TRIGGER")):
+            connection.execute(sql)
+        connection.executemany("INSERT INTO audit_table(id, name) VALUES (?, ?)", numbers)
+        return connection
+
+    return Target(3, folder / "migrations", pristine)
+
+
+@pytest.fixture(scope="session")
+def second_pattern(first_pattern: Path, third: Target, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same file with all words and without the unification, and with clients of its own."""
     folder = tmp_path_factory.mktemp("second")
     path = Path(shutil.copy(first_pattern, folder))
     (folder / "migrations").mkdir()
     shutil.copy(MIGRATIONS / "0002_whole_schema.sql", folder / "migrations")
     down = read_script(MIGRATIONS / "0003_unification.down.sql")
-    ours = Target(schema.VERSION, MIGRATIONS, schema.pristine)
-    migrate(path, target=Target(2, folder / "migrations", module._before(ours, [down])))
+    migrate(path, target=Target(2, folder / "migrations", module._before(third, [down])))
     shell = sqlite3.connect(path)
     shell.executescript(CLIENTS)
     shell.close()
@@ -127,7 +153,7 @@ def test_a_file_of_the_first_release_becomes_whole(first_file: Path) -> None:
     grown = {"feature", "event_source", "integration_template", "entity_type", "entity", "template_category"}
     changed = {"integration_type", "integration_mapping", "integration_log", "integration_event"}
     changed |= {"integration_pipeline_definition", "integration_template", "integration_template_instance"}
-    changed |= {"integration_execution", "system"}
+    changed |= {"integration_execution", "system", "encryption_key"}
     for table, there in before.items():
         ids = [row[0] for row in there]
         assert [row[0] for row in after[table]][: len(ids)] == ids, table
@@ -157,9 +183,9 @@ def test_what_the_first_release_wrote_can_be_read_and_gone_on_with(first_file: P
 
 
 @pytest.mark.ledger("S3-32", "S3-77")
-def test_what_was_there_is_unified(second_file: Path) -> None:
+def test_what_was_there_is_unified(second_file: Path, third: Target) -> None:
     before = rows(second_file)
-    migrate(second_file)
+    migrate(second_file, target=third)
     assert answers(
         second_file,
         "SELECT id, marketplace_module_id, installation_id, activation_status, activation_metadata FROM client_app_override",
@@ -182,6 +208,7 @@ def test_what_was_there_is_unified(second_file: Path) -> None:
     assert answers(second_file, "SELECT count(DISTINCT txn_id) > 0 FROM audit_log WHERE action = 'U'") == [
         (1,)
     ]
+    migrate(second_file)
     sound(second_file)
 
 
@@ -216,11 +243,11 @@ def test_everything_is_checked_before_it_counts(
 
 @pytest.mark.slow
 @pytest.mark.ledger("S3-79", "S3-80")
-def test_the_unification_goes_down_and_up_again(second_file: Path) -> None:
+def test_the_unification_goes_down_and_up_again(second_file: Path, third: Target) -> None:
     before = rows(second_file)
-    migrate(second_file)
+    migrate(second_file, target=third)
     filled = rows(second_file)
-    steps = roll_back(second_file, 2)
+    steps = roll_back(second_file, 2, target=third)
     assert [step.name for step in steps[:-1]] == ["0003_unification.down"]
     left = {name for (name,) in answers(second_file, "SELECT name FROM sqlite_schema")}
     assert (
@@ -235,9 +262,10 @@ def test_the_unification_goes_down_and_up_again(second_file: Path) -> None:
     assert answers(second_file, "PRAGMA foreign_key_check") == []
     assert answers(second_file, "PRAGMA integrity_check") == [("ok",)]
     _still_defended(second_file)
+    migrate(second_file, target=third)
+    again = rows(second_file)
     migrate(second_file)
     sound(second_file)
-    again = rows(second_file)
     assert {t: len(r) for t, r in again.items()} == {t: len(r) for t, r in filled.items()}
     for table, there in before.items():
         if table not in events:
