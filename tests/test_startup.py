@@ -66,7 +66,8 @@ def test_status_reads_the_file_without_the_models(edge_file: Path) -> None:
     [
         ["audit", "log"], ["dead-letters", "list"], ["executions", "list"], ["integrations", "list"],
         ["integrations", "show", "census"], ["integrations", "templates", "list"], ["producers", "list"],
-        ["programs", "show", "1"], ["schema", "tables"],
+        ["programs", "show", "1"], ["schema", "tables"], ["configuration", "get", "DCS_LIMITS"],
+        ["configuration", "explain", "DCS_LIMITS", "daily_limit"], ["configuration", "types"],
     ],
 )  # fmt: skip
 def test_a_command_that_reads_does_without_the_models(edge_file: Path, args: list[str]) -> None:

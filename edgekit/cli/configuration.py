@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, opened, place_options
+from edgekit.cli.options import json_option, opened, place_options, reading
 from edgekit.cli.show import show
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _written(result: Any, as_json: bool) -> None:
 @click.argument("key", required=False)
 @place_options
 @json_option
-@opened
+@reading
 def get_value(kind: str, key: str | None, as_json: bool, **place: str | None) -> None:
     """Show what counts at a place: one key, or all of them with their defaults."""
     from edgekit import configuration as lib
@@ -105,7 +105,7 @@ def _cell(value: Any) -> str:
 @click.argument("key")
 @place_options
 @json_option
-@opened
+@reading
 def explain(kind: str, key: str, as_json: bool, **place: str | None) -> None:
     """Show every value on the way, the narrowest first: who set it and when, and why it counts or not."""
     from edgekit import configuration as lib
@@ -134,7 +134,7 @@ def _candidate_line(candidate: Any) -> dict[str, Any]:
 @click.argument("kind", metavar="TYPE")
 @at_scope
 @json_option
-@opened
+@reading
 def history(kind: str, scope: str, organization: str | None, as_json: bool) -> None:
     """List the versions of what is set at one place, the newest first: who, when, why, which keys."""
     from edgekit import configuration as lib
@@ -160,7 +160,7 @@ def _version_line(version: Any) -> dict[str, Any]:
 @click.argument("new", metavar="V2", type=int)
 @at_scope
 @json_option
-@opened
+@reading
 def diff(kind: str, old: int, new: int, scope: str, organization: str | None, as_json: bool) -> None:
     """Show the keys that two versions say differently."""
     from edgekit import configuration as lib
@@ -241,7 +241,7 @@ def import_scope(
 
 @configuration.command("types", example="edgekit configuration types")
 @json_option
-@opened
+@reading
 def list_types(as_json: bool) -> None:
     """List the types of configuration, their keys, and the levels they may be set at."""
     from edgekit import configuration as lib

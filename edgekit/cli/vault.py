@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, limit_option, opened, read_secret
+from edgekit.cli.options import json_option, limit_option, opened, read_secret, reading
 from edgekit.cli.show import show, show_findings
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def get_secret(integration: str, key: str, reveal: bool, environment: str | None
     help="Only what has expired, or will within so many days.",
 )  # fmt: skip
 @json_option
-@opened
+@reading
 def list_secrets(integration: str | None, expiring: int | None, as_json: bool) -> None:
     """List which secrets are stored, without their values: how old they are, and until when they serve."""
     from datetime import timedelta
@@ -168,7 +168,7 @@ def find(field: str, as_json: bool) -> None:
 
 @vault.command(example="edgekit vault fields")
 @json_option
-@opened
+@reading
 def fields(as_json: bool) -> None:
     """List the fields that are sealed, and how many hold a value."""
     from edgekit import vault as lib
@@ -179,7 +179,7 @@ def fields(as_json: bool) -> None:
 @vault.command(example="edgekit vault uses --limit 20")
 @limit_option(50)
 @json_option
-@opened
+@reading
 def uses(limit: int, as_json: bool) -> None:
     """Show who used which secret for what, the newest first."""
     from edgekit import vault as lib
@@ -189,7 +189,7 @@ def uses(limit: int, as_json: bool) -> None:
 
 @vault.command(example="edgekit vault status")
 @json_option
-@opened
+@reading
 def status(as_json: bool) -> None:
     """Show which master key is in use, whether it opens every key of the file, and how much is sealed."""
     from edgekit import vault as lib
