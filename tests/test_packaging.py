@@ -55,7 +55,7 @@ def test_the_wheel_names_its_command_and_its_licence(wheel: Path) -> None:
     assert parser["console_scripts"]["edgekit"] == "edgekit.cli:main"
     assert "License-Expression: Apache-2.0" in metadata
     assert "Requires-Python: >=3.11" in metadata
-    assert {"all", "dev", "fast", "keyring"} == set(
+    assert {"all", "dev", "fast", "keyring", "openfeature"} == set(
         re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)
     )
 
