@@ -126,7 +126,7 @@ class Database:
                     yield outer
                 else:
                     yield from self._outermost(reason, correlation_id)
-        except (PeeweeException, sqlite3.Error) as error:
+        except (PeeweeException, sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             ours = rules.translate(error, self.connection())
             if ours is None:
                 raise

@@ -38,7 +38,7 @@ def translate(error: BaseException, connection: sqlite3.Connection | None = None
     """
     original = getattr(error, "orig", None) or error
     if not isinstance(original, sqlite3.Error):
-        return None
+        return _unstorable(original)
     name = getattr(original, "sqlite_errorname", "") or ""
     text = str(original)
     # Not by our words alone: a damaged schema may quote them too. Python 3.11 has no name for a wrong type.
@@ -48,6 +48,15 @@ def translate(error: BaseException, connection: sqlite3.Connection | None = None
     if match := _NOW.search(text):
         return _now(match[1])
     return _view(text) or _condition(name, text)
+
+
+def _unstorable(error: BaseException) -> EdgekitError | None:
+    """What Python's driver refuses before SQLite sees it: too large a number, half a character."""
+    if isinstance(error, OverflowError) and "SQLite INTEGER" in str(error):
+        return InvalidError("A number is beyond the largest whole number the file can hold.")
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return InvalidError("A text is not valid Unicode: it holds half a character, or foreign bytes.")
+    return None
 
 
 def _view(text: str) -> EdgekitError | None:

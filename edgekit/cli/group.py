@@ -185,7 +185,8 @@ def _report(ctx: click.Context, error: EdgekitError) -> None:
     ctx.exit(error.exit_code)
 
 
-_DISK = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO)
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR}
+_DISK = {*_DENIED, errno.ENOSPC, errno.ENAMETOOLONG, errno.EIO}
 
 
 def _translate(error: Exception) -> EdgekitError | None:
@@ -193,7 +194,7 @@ def _translate(error: Exception) -> EdgekitError | None:
     if isinstance(error, OSError) and error.errno in _DISK:
         from edgekit.errors import DeniedError, UnavailableError
 
-        kind = DeniedError if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} else UnavailableError
+        kind = DeniedError if error.errno in _DENIED else UnavailableError
         return kind(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}.")
     from edgekit import rules
 
