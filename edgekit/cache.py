@@ -62,7 +62,7 @@ class _State:
         self.database: db.Database | None = None
         self.moment: object = None
         self.until = 0.0
-        self.version = -1
+        self.version: tuple[int, ...] = ()
         self.seq = 0
         self.names: dict[int, str] = {}
         self.generation = 0
@@ -161,7 +161,8 @@ def _look(state: _State) -> None:
     moment, looked = db.moment, clock()
     database = db.current()
     connection = database.connection()
-    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    # Its own writes move no `data_version`: those past an open change show in how many it made.
+    version = (*connection.execute("PRAGMA data_version").fetchone(), connection.total_changes)
     if state.database is not database:
         _start(state, database, connection)
     elif version != state.version or moment is not state.moment:

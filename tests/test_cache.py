@@ -119,6 +119,13 @@ def test_a_commit_of_another_process_is_seen_within_ten_milliseconds(
     assert cache.LOOK_SECONDS <= 0.005
 
 
+def test_a_write_of_its_own_past_any_change_is_seen(edge: Database, clock: Clock) -> None:
+    assert programs(edge) == []
+    edge.connection().execute(ADD, ("A",))
+    clock.now += 0.005
+    assert programs(edge) == ["A"]
+
+
 def test_a_real_other_process_is_seen(edge: Database) -> None:
     assert programs(edge) == []
     code = (
