@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgekit import cache, configuration, models, rows, schema, seeds, sqlite
+from edgekit import cache, clock, configuration, models, rows, schema, seeds, sqlite
 from edgekit.cli.root import edgekit as command
 from edgekit.configuration.writing import SECRET_NAMES
 from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError
@@ -427,6 +428,31 @@ def test_a_secret_is_refused_and_sent_to_the_vault(mixed: Database) -> None:
         assert set(re.findall(r"'(\w+)'", listed)) == SECRET_NAMES
 
 
+def test_a_schema_is_looked_at_when_its_row_is_written(edge_file: Path) -> None:
+    for schema_definition, words in (
+        ('{"properties": []}', "schema_definition: "),
+        ('{"type": "bogus"}', "schema_definition: "),
+        ('{"properties": {"a": {"x-merge": "sideways"}}}', "x-merge 'sideways'"),
+        ('{"properties": {"a": {"x-final": "moon"}}}', "x-final 'moon'"),
+    ):
+        args = ["configuration-types", "set", "DCS_LIMITS", f"schema_definition={schema_definition}"]
+        done = CliRunner().invoke(command, ["--db", str(edge_file), *args])
+        assert (done.exit_code, words in done.output) == (4, True), done.output
+
+
+@pytest.mark.parametrize("properties", ["[]", "5", "null"])
+def test_a_schema_that_another_tool_broke_states_nothing(
+    agency: Database, shell: sqlite3.Connection, properties: str
+) -> None:
+    broken = f'{{"properties": {properties}}}'
+    shell.execute("UPDATE configuration_type SET schema_definition = ? WHERE code = 'DCS_LIMITS'", (broken,))
+    assert configuration.get(*LIMIT, program="AUTO") == 100
+    assert configuration.explain(*LIMIT, program="AUTO").value == 100
+    assert configuration.find_type("DCS_LIMITS").keys == ()
+    with pytest.raises(InvalidError):
+        configuration.set(*LIMIT, 50)
+
+
 def test_a_document_is_not_written_as_a_bare_row(agency: Database) -> None:
     for write in (
         lambda: rows.set_values("configuration", 3, {"config_data": "{}"}),
@@ -565,6 +591,26 @@ def test_an_edit_by_another_tool_is_a_version_by_nobody(agency: Database, shell:
     assert configuration.explain("DCS_LIMITS", "requests_per_minute").candidates[0].set_by is None
 
 
+def test_a_clock_that_was_set_back_changes_no_order(
+    agency: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = clock.now()
+    for value, days in ((50, 0), (60, 365), (70, 1)):
+        monkeypatch.setattr(clock, "now", lambda days=days: today + timedelta(days=days))
+        configuration.set(*LIMIT, value, scope="program:AUTO")
+    assert [one.version for one in configuration.history("DCS_LIMITS", scope="program:AUTO")] == [3, 2, 1]
+
+
+def test_who_set_true_did_not_set_one(mixed: Database, shell: sqlite3.Connection) -> None:
+    configuration.set("MIXED", "plain", 1)
+    assert configuration.explain("MIXED", "plain").candidates[0].set_by == "system"
+    shell.execute(
+        "UPDATE configuration SET config_data = ? WHERE config_data ->> 'plain' = 1", ('{"plain":true}',)
+    )
+    with mixed.change():
+        assert configuration.explain("MIXED", "plain").candidates[0].set_by is None
+
+
 # ------------------------------------------------------------------------------------- export and import
 
 
@@ -672,6 +718,8 @@ def test_the_commands_say_what_the_functions_do(agency: Database, edge_file: Pat
         (("get", "DCS_LIMITS", "--program", "X"), 3, "There is no program X"),
         (("rollback", "DCS_LIMITS", "7"), 3, "Versions are 1."),
         (("import", "missing.json"), 3, "There is no file missing.json"),
+        (("import", "."), 5, "Is a directory"),
+        (("get", "DCS_LIMITS", "--program", "\udcff"), 4, "not valid Unicode"),
     ],
 )
 def test_a_mistake_ends_with_one_line_and_a_hint(

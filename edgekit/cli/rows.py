@@ -196,6 +196,8 @@ def _bring_guards(table: str) -> None:
         from edgekit.licensing import gating  # noqa: F401 - an active one has all it requires
     elif table == "feature_license":
         from edgekit.licensing import granting  # noqa: F401 - settings follow the feature's schema
+    elif table == "configuration_type":
+        from edgekit.configuration import guarding  # noqa: F401 - its schema speaks of merges and locks
 
 
 @opened

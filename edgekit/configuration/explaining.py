@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import scope
 from edgekit.configuration.kinds import find_type, near
 from edgekit.configuration.logged import states
-from edgekit.configuration.resolving import counting, documents
+from edgekit.configuration.resolving import changed_keys, counting, documents
 from edgekit.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _candidate(key: str, document: Document, outcome: str, why: str) -> Candidat
     at: str | None = None
     for step in states(document.id):
         content = json.loads(step.row["config_data"])
-        if key not in content or content[key] != value:
+        if key not in content or changed_keys({key: content[key]}, {key: value}):
             break
         by, at = step.actor, step.at
     return Candidate(document.link.label, value, outcome, why, by, at, document.version, document.id)

@@ -48,7 +48,7 @@ class Kind:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys the schema names."""
-        return tuple(self.schema.get("properties", {}))
+        return tuple(_properties(self.schema))
 
     @property
     def is_closed(self) -> bool:
@@ -105,7 +105,7 @@ def _read(code: str) -> Kind:
         raise NotFoundError(f"There is no configuration type {code}.", hint=hint)
     key, code, name, description, text, is_active, ranks, states, *allowed = row
     schema = json.loads(text) if text else {}
-    stated = {k: v for k, v in schema.get("properties", {}).items() if isinstance(v, dict)}
+    stated = {k: v for k, v in _properties(schema).items() if isinstance(v, dict)}
     flags_of = dict(zip([level for level in LEVELS if level != "organization"], allowed, strict=True))
     flags_of["organization"] = flags_of["system"]
     return Kind(
@@ -115,6 +115,12 @@ def _read(code: str) -> Kind:
         _stated(code, stated, "x-merge", MERGES), _stated(code, stated, "x-final", LEVELS),
         json.loads(ranks), frozenset(json.loads(states)),
     )  # fmt: skip
+
+
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a schema says of its keys; another tool may have written a schema that is none."""
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}
 
 
 def _stated(code: str, keys: Mapping[str, Any], word: str, choices: Iterable[str]) -> dict[str, str]:

@@ -14,6 +14,8 @@ from edgekit.configuration.writing import write
 from edgekit.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from edgekit.audit.versions import State
     from edgekit.configuration.kinds import Kind
     from edgekit.configuration.writing import Written
@@ -100,16 +102,23 @@ def _pick(kind: Kind, link: Link, versions: list[Version], version: int) -> Vers
     return found
 
 
+def _timed(steps: Iterable[State]) -> Iterator[tuple[str, int, State]]:
+    """Give the states of a document, the last first, none later than the next: clocks may be set back."""
+    at = ""
+    for step in steps:
+        at = min(at or step.at, step.at)
+        yield at, step.seq, step
+
+
 def _versions(kind: Kind, link: Link) -> list[Version]:
-    steps: list[State] = []
+    timed: list[tuple[str, int, State]] = []
     for document in sorted(documents(kind, [link]), key=order):
-        steps += list(states(document.id))
+        timed += _timed(states(document.id))
     for row in deleted(kind, link):
-        steps += list(states(row["id"], row))
-    steps.sort(key=lambda step: (step.at, step.seq))
+        timed += _timed(states(row["id"], row))
     found: list[Version] = []
     before: dict[str, Any] = {}
-    for step in steps:
+    for _, _, step in sorted(timed, key=lambda one: one[:2]):
         content = json.loads(step.row["config_data"])
         keys = changed_keys(before, content)
         is_active = step.row["status_id"] in kind.active_states

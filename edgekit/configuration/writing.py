@@ -188,7 +188,7 @@ def _check_key(kind: Kind, link: Link, key: str, value: Any) -> None:
             f"{kind.code} {key} is locked at the level {kind.finals[key]}: not to be set for {link.label}.",
             hint=f"What counts: edgekit configuration explain {kind.code} {key}",
         )
-    rule = kind.schema.get("properties", {}).get(key)
+    rule = kind.schema["properties"][key] if key in kind.keys else None
     is_marked = isinstance(rule, dict) and (
         rule.get("writeOnly") is True or rule.get("secret") is True or rule.get("format") == "password"
     )

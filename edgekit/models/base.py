@@ -286,6 +286,13 @@ class Row(peewee.Model):
         return {}
 
     @classmethod
+    def check_schemas(cls, written: Mapping[str, Any]) -> None:
+        """Raise InvalidError for a column written that holds a JSON Schema which is none."""
+        for name, field in cls._meta.columns.items():
+            if isinstance(field, SchemaField):
+                field.db_value(written.get(name))
+
+    @classmethod
     def settle(cls, row: Mapping[str, Any]) -> None:
         """Write, in the open change, what follows in other tables from a row that was written."""
 

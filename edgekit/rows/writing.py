@@ -43,7 +43,9 @@ def add(table: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if "created_by" in shape.columns:
             row["created_by"] = db.current().actor_id
         model = _model(shape.name)
-        row |= model.completed(row, set(row)) if model else {}
+        if model:
+            model.check_schemas(row)
+            row |= model.completed(row, set(row))
         names, marks = ", ".join(map(quote_name, row)), ", ".join("?" * len(row))
         into = f"INSERT INTO {quote_name(shape.name)}"
         sql = f"{into} ({names}) VALUES ({marks})" if row else f"{into} DEFAULT VALUES"
@@ -95,7 +97,9 @@ def _change(table: str, which: str | int, given: Mapping[str, Any], verb: str) -
         new = {name: value for name, value in wanted.items() if value != old[name]}
         if new:
             model = _model(shape.name)
-            new |= model.completed({**old, **new}, set(new)) if model else {}
+            if model:
+                model.check_schemas(new)
+                new |= model.completed({**old, **new}, set(new))
             if "version" in shape.columns and shape.columns["version"].is_given:
                 new["version"] = old["version"] + bool(set(new) - _unversioned(shape.name))
             if "updated_by" in shape.columns and "updated_at" in shape.columns:
