@@ -169,6 +169,19 @@ def test_a_core_feature_never_expires(agency: Database) -> None:
     assert held() == {"QUOTE_CREATION": (1, None, 1)}
 
 
+def test_what_people_type_is_a_time_and_a_number_there_is() -> None:
+    for starts, expires, days in (
+        (None, None, 10**8),
+        (None, None, 10**20),
+        (None, "0001-01-01T00:00+14:00", None),
+        ("soon", None, None),
+    ):
+        with pytest.raises(InvalidError):
+            issuing.times(starts, expires, days)
+    with pytest.raises(InvalidError, match="The quantity of A is no number"):
+        issuing.grants([f"A={'9' * 5000}"], [])
+
+
 @pytest.mark.parametrize(
     ("said", "problem"),
     [

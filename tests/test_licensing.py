@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import edgekit
-from edgekit import clock, crypto, integrations, licensing, models, rows
+from edgekit import clock, configuration, crypto, integrations, licensing, models, rows
 from edgekit.cli.root import edgekit as cli
 from edgekit.errors import DeniedError, InvalidError, LicenseError, NotFoundError, RuleError
 from edgekit.licensing import installing, issuing, statement, trusting, vendor
@@ -378,6 +378,47 @@ def test_use_is_counted_and_refused_beyond_what_is_licensed(agency: Database) ->
         licensing.grant("EMAIL_NOTIFICATIONS", quantity=500)
 
 
+@pytest.mark.parametrize("quantity", [0, -1, 1.5, float("nan"), True, 10**30])
+def test_a_use_is_a_whole_number_the_file_can_hold(agency: Database, quantity: Any) -> None:
+    with pytest.raises(InvalidError, match="whole number"):
+        licensing.use("USER_MANAGEMENT", quantity)
+    with pytest.raises(InvalidError):
+        licensing.release("USER_MANAGEMENT", quantity)
+    assert licensing.usage() == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        '{"properties": []}', '{"properties": 5}', '{"properties": {"a": 5}}', '{"properties": {"a": true}}',
+        '{"properties": {"a": true, "b": {"default": 1, "x-final": "user"}}}',
+    ],
+)  # fmt: skip
+def test_a_schema_that_another_tool_wrote_breaks_no_decision(
+    agency: Database, shell: sqlite3.Connection, broken: str
+) -> None:
+    sql = "UPDATE feature SET configuration_schema = ? WHERE code = 'USER_MANAGEMENT'"
+    shell.execute(sql, (broken,))
+    assert licensing.check("USER_MANAGEMENT").enabled
+    shell.execute(sql, ('{"allOf": [{"properties": 5}]}',))
+    with agency.change(), pytest.raises(InvalidError, match="The schema of a feature"):
+        licensing.check("USER_MANAGEMENT")
+
+
+@pytest.mark.parametrize("said", ["5", "null", "[true]", '{"enabled": "x"}', '{"settings": [1]}'])
+def test_what_is_no_feature_value_says_nothing_of_a_user(
+    agency: Database, shell: sqlite3.Connection, said: str
+) -> None:
+    configuration.set("FEATURE_OVERRIDES", "EMAIL_NOTIFICATIONS", True, scope="user:maria")
+    assert reason("EMAIL_NOTIFICATIONS", user="maria") == "user"
+    shell.execute(
+        "UPDATE configuration SET config_data = ? WHERE id = (SELECT max(id) FROM configuration)",
+        (f'{{"EMAIL_NOTIFICATIONS": {said}}}',),
+    )
+    with agency.change():  # nothing is kept within
+        assert reason("EMAIL_NOTIFICATIONS", user="maria") == "not_licensed"
+
+
 def test_use_is_undone_with_the_work_it_counts(agency: Database) -> None:
     licensing.grant("EMAIL_NOTIFICATIONS", quantity=1)
     with pytest.raises(ZeroDivisionError), agency.change():
@@ -591,7 +632,9 @@ def test_the_commands_of_licensing(edge_file: Path, shell: sqlite3.Connection) -
     assert len(run(edge_file, "entity", "DCS_HOUSEHOLD_DRIVERS", "--json")) == 2
     run(edge_file, "unset", "EMAIL_NOTIFICATIONS", "--scope", "program:AUTO")
     assert "core feature" in run(edge_file, "withhold", "USER_MANAGEMENT", code=4)
-    assert "not JSON" in run(edge_file, "grant", "EMAIL_NOTIFICATIONS", "--settings", "{", code=4)
+    for settings, words in (("{", "not valid JSON"), ("[" * 50_000, "too deeply"), ('{"a": NaN}', "NaN")):
+        assert words in run(edge_file, "grant", "EMAIL_NOTIFICATIONS", "--settings", settings, code=4)
+    assert "largest" in run(edge_file, "grant", "EMAIL_NOTIFICATIONS", "--quantity", "9" * 30, code=4)
     assert "an object" in run(edge_file, "grant", "EMAIL_NOTIFICATIONS", "--settings", "5", code=4)
     assert "FEATURE_OVERRIDES" in run(edge_file, "grant", "BASIC_REPORTING", "--scope", "user:system", code=4)
     run(edge_file, "assign-tier", code=2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -192,9 +190,11 @@ def grant(
 ) -> None:
     """License a feature to a place."""
     from edgekit import licensing as lib
+    from edgekit.licensing import granting
 
+    said = None if value is None else granting.read_value(value, what="--value")
     given = lib.grant(
-        feature, place=place, organization=organization, value=_json("--value", value),
+        feature, place=place, organization=organization, value=said,
         settings=_settings(settings), quantity=quantity, expires_at=expires and expires.replace(tzinfo=UTC),
         with_prerequisites=with_prerequisites,
     )  # fmt: skip
@@ -253,19 +253,10 @@ def gates(as_json: bool, **place: Any) -> None:
     show(lib.gates(**place), as_json, empty="No component and no model is registered.")
 
 
-def _json(option: str, text: str | None) -> Any:
-    """Take JSON if it is that, else the text itself."""
-    if text is None:
-        return None
-    with suppress(ValueError):
-        return json.loads(text)
-    if text[:1] in {"{", "[", '"'}:
-        raise InvalidError(f"{option} is not JSON.", hint="For example: '{\"daily_email_limit\": 50}'")
-    return text
-
-
 def _settings(text: str | None) -> dict[str, Any] | None:
-    found = _json("--settings", text)
+    from edgekit.licensing import granting
+
+    found = None if text is None else granting.read_value(text, what="--settings")
     if found is not None and not isinstance(found, dict):
         raise InvalidError("--settings is an object.", hint="For example: '{\"daily_email_limit\": 50}'")
     return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgekit import clock, scope
 from edgekit.errors import InvalidError
 from edgekit.licensing.facts import HAVE_SAY, Fact, Facts, Licence
-from edgekit.licensing.registry import parse
+from edgekit.licensing.registry import members, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -253,7 +253,7 @@ def _rules(schema: str) -> Mapping[str, tuple[str | None, int]]:
     if '"x-' not in schema:
         return _NOTHING
     found = {}
-    for name, part in parse(schema).get("properties", {}).items():
+    for name, part in members(schema).items():
         if "x-merge" in part or "x-final" in part:
             final = part.get("x-final", "user")
             if final not in scope.LEVELS:
@@ -271,11 +271,11 @@ def defaults(schema: str) -> Mapping[str, Any]:
     """Return the settings a JSON Schema gives by default."""
     plain = parse(schema)
     if schema.count('"properties"') < 2 and '"$ref"' not in schema and '"allOf"' not in schema:
-        members = plain.get("properties", {})
-        return {name: part["default"] for name, part in members.items() if "default" in part}
-    from edgekit.validate.parts import apply_defaults  # with what it imports it takes 50 ms
+        return {name: part["default"] for name, part in members(schema).items() if "default" in part}
+    from edgekit import validate  # with what it imports it takes 50 ms
 
-    found: Mapping[str, Any] = apply_defaults(plain, {})
+    validate.check_schema(plain, "The schema of a feature")
+    found: Mapping[str, Any] = validate.apply_defaults(plain, {})
     return found
 
 

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db, rows, scope
+from edgekit import clock, codec, db, rows, scope
 from edgekit.errors import InvalidError, NotFoundError
 from edgekit.licensing import checking, facts, registry
 
@@ -138,6 +138,20 @@ def assign_tier(
             (row and row[0], db.current().actor_id, clock.now_text(), key),
         )
     return {"for": chain[-1].label, "tier": row and row[1]}
+
+
+def read_value(text: str, *, what: str) -> Any:
+    """Read a value as people type it: JSON, or the text itself where it does not look like that.
+
+    Raise InvalidError for broken JSON; `what` begins the message.
+    """
+    try:
+        return codec.loads(text)
+    except InvalidError as error:
+        if text.lstrip()[:1] not in {"{", "[", '"'}:
+            return text
+        hint = "For example: '{\"daily_email_limit\": 50}'"
+        raise InvalidError(f"{what}: {error.message}", hint=hint) from error
 
 
 def check_settings(feature_id: int, code: str, settings: Mapping[str, Any]) -> None:

@@ -131,7 +131,7 @@ def grants(
     found = {}
     for feature in (*features, *given):
         code, equals, quantity = feature.partition("=")
-        if equals and not (quantity.isascii() and quantity.isdigit()):
+        if equals and not (quantity.isascii() and quantity.isdigit() and len(quantity) < 20):
             raise InvalidError(f"The quantity of {code} is no number.", hint=f"Write: --feature {code}=5")
         if code not in found:
             found[code] = terms.Grant(code, scope, int(quantity) if equals else 1, given.get(code))
@@ -150,7 +150,10 @@ def times(
     begins = _time(starts)
     ends = _time(expires)
     if days is not None:
-        ends = (begins or clock.now()) + timedelta(days=days)
+        try:
+            ends = (begins or clock.now()) + timedelta(days=days)
+        except OverflowError:
+            raise InvalidError(f"{days} days are beyond the last year there is.") from None
     return begins, ends
 
 
@@ -165,4 +168,7 @@ def _time(text: str | None) -> datetime | None:
         ) from None
     if len(text) > len("2027-01-31") and found.tzinfo is None:
         raise InvalidError(f"{text} names no time zone.", hint=f"In UTC: {text}Z")
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError:
+        raise InvalidError(f"{text} is no time there is in UTC.") from None

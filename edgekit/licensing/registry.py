@@ -75,6 +75,13 @@ def parse(text: str) -> Any:
     return json.loads(text)
 
 
+def members(schema: str) -> dict[str, dict[str, Any]]:
+    """Return what a schema says of settings; another tool may have written one that is none."""
+    found = parse(schema).get("properties")
+    named = found.items() if isinstance(found, dict) else ()
+    return {name: part for name, part in named if isinstance(part, dict)}
+
+
 def registered(feature: str) -> tuple[Registered, ...]:
     """Return a feature, named by code or key, and then all it depends on. Raise NotFoundError."""
     return _FEATURES.get(feature, lambda: _read(feature))
@@ -225,7 +232,15 @@ def _read_overrides(user: int) -> Mapping[str, Any]:
     return {
         name.upper(): value if isinstance(value, dict) else {"enabled": value}
         for name, value in found.items()
+        if _is_override(value)
     }
+
+
+def _is_override(value: Any) -> bool:
+    """Tell whether a value says something of a feature; written past the program, it may be anything."""
+    if not isinstance(value, dict):
+        return isinstance(value, bool)
+    return isinstance(value.get("enabled", True), bool) and isinstance(value.get("settings", {}), dict)
 
 
 def standing_of(now: datetime | None) -> Standing | None:

@@ -84,8 +84,9 @@ def use(
     default), hour, day, month or year. Raise LicenseError, and count nothing, where the installed licence
     blocks and the feature is not available or the quantity used up; in other modes say so in `warning`.
     """
-    if quantity < 1:
-        raise InvalidError(f"A use is at least 1, not {quantity}.", hint="To give seats back: release()")
+    if type(quantity) is not int or quantity < 1:
+        hint = "To give seats back: release()"
+        raise InvalidError(f"A use is a whole number of at least 1, not {quantity}.", hint=hint)
     with db.change(reason=f"use {feature}"):
         decision = check(
             feature, program=program, producer=producer, entity=entity, user=user, organization=organization,
@@ -118,8 +119,8 @@ def release(
     now: datetime | None = None,
 ) -> Use:
     """Give back seats or units that `use` took for good. Raise InvalidError for more than are in use."""
-    if quantity < 1:
-        raise InvalidError(f"At least 1 is given back, not {quantity}.")
+    if type(quantity) is not int or quantity < 1:
+        raise InvalidError(f"What is given back is a whole number of at least 1, not {quantity}.")
     with db.change(reason=f"release {feature}"):
         decision = check(
             feature, program=program, producer=producer, entity=entity, user=user, organization=organization,
