@@ -19,6 +19,8 @@ class Catalogue:
         self._query = query
         self._columns: dict[str, frozenset[str]] = {}
         self._references: dict[str, list[tuple[str, str, bool]]] = {}
+        self._children: dict[str, set[str]] = {}
+        self._dependents: dict[str, frozenset[str]] = {}
         self._audited: list[tuple[str, int]] = []
         self.ours: frozenset[str] = frozenset()
         self.tables: dict[str, str] = {}
@@ -28,6 +30,7 @@ class Catalogue:
     def refresh(self) -> None:
         """Read the names anew."""
         self.tables, self.views = {}, {}
+        self._children, self._dependents = {}, {}
         for kind, name, sql in self._query(
             "SELECT type, name, sql FROM main.sqlite_schema WHERE type IN ('table', 'view')"
         ):
@@ -54,6 +57,24 @@ class Catalogue:
             )
             self._references[table] = [(column, parent, bool(must)) for column, parent, must in found]
         return self._references[table]
+
+    def dependents(self, table: str) -> frozenset[str]:
+        """Name the tables whose rows refer to those of a table, or to such a row in their turn."""
+        if not self._children:
+            found = self._query(
+                'SELECT lower(f."table"), lower(m.name) FROM main.sqlite_schema m,'
+                " pragma_foreign_key_list(m.name, 'main') f WHERE m.type = 'table'"
+            )
+            for parent, child in found:
+                self._children.setdefault(parent, set()).add(child)
+        if table not in self._dependents:
+            reached, ahead = {table}, [table]
+            while ahead:
+                new = self._children.get(ahead.pop(), set()) - reached
+                reached |= new
+                ahead += new
+            self._dependents[table] = frozenset(reached)
+        return self._dependents[table]
 
     def audited(self) -> list[tuple[str, int]]:
         """List the tables whose changes are logged, with their numbers in the log."""

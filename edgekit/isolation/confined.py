@@ -32,11 +32,31 @@ _PRAGMA_FUNCTION = re.compile(
 _PRAGMA = re.compile(
     r"^\s*PRAGMA\s+(?=(?:table_info|table_xinfo|foreign_key_list|index_list)\s*\()", re.IGNORECASE
 )
-_STRUCTURE = re.compile(r"\s*(ATTACH|DETACH|VACUUM|REINDEX|ALTER|DROP|CREATE)\b\s*(\w*)", re.IGNORECASE)
+_STRUCTURE = re.compile(
+    r"\s*(ATTACH|DETACH|VACUUM|REINDEX|ANALYZE|ALTER|DROP|CREATE)\b\s*(\w*)", re.IGNORECASE
+)
+_PIECE = re.compile(
+    r"""(?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]"""
+    r"""|[\w$]+|\S""",
+    re.DOTALL,
+)
 _REAL = re.compile(r"\bmain\.\w+")
 _VIEW = re.compile(r"^\s*CREATE\s+VIEW\s", re.IGNORECASE)
 _ROLLBACK = re.compile(r"\s*ROLLBACK", re.IGNORECASE)
 _ROW_ACTIONS = {sqlite3.SQLITE_READ, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
+_PLAIN_ACTIONS = {
+    sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_TRANSACTION,
+    sqlite3.SQLITE_SAVEPOINT,
+}  # fmt: skip
+_MAKING = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_REINDEX}
+_GUARDS_OF_THE_FILE = {
+    "application_id", "foreign_keys", "ignore_check_constraints", "recursive_triggers", "secure_delete",
+    "trusted_schema", "user_version", "writable_schema",
+}  # fmt: skip
+_SQLITES_OWN = {
+    "sqlite_master", "sqlite_schema", "sqlite_sequence", "sqlite_stat1", "sqlite_temp_master",
+    "sqlite_temp_schema",
+}  # fmt: skip
 _OPEN = {("audit_log", "seq"), ("audit_log", "table_id"), ("audit_log", "txn_id")}
 """Says that something changed and where, and not what: caches and the look for new entries need it."""
 _MOST_STATEMENTS = 2000
@@ -50,7 +70,9 @@ class Confinement:
         self._connection = connection
         self._raw = 0
         self._target: str | None = None
-        self._seen: dict[str, tuple[str, str | None]] = {}
+        self._dependents: frozenset[str] = frozenset()
+        self._direct: frozenset[str] = frozenset()
+        self._seen: dict[str, tuple[str, str | None, frozenset[str]]] = {}
         self._laid: set[str] = set()
         self._guarded: set[str] = set()
         self.rules = Rules(Catalogue(self.query), session)
@@ -77,12 +99,20 @@ class Confinement:
             if len(self._seen) > _MOST_STATEMENTS:
                 self._seen.clear()
             self._seen[sql] = known
-        statement, self._target = known
+        statement, self._target, self._direct = known
+        self._dependents = self._depending(self._target)
         return statement
 
-    def _examine(self, sql: str) -> tuple[str, str | None]:
+    def _depending(self, target: str | None) -> frozenset[str]:
+        """Name the tables whose rows SQLite itself may change where rows of the target change."""
+        if target is None or target not in self.rules.catalogue.tables:
+            return frozenset()
+        return self.rules.catalogue.dependents(target)
+
+    def _examine(self, sql: str) -> tuple[str, str | None, frozenset[str]]:
         if _ROLLBACK.match(sql):
-            return sql, None
+            return sql, None, frozenset()
+        sql, direct = _read_closely(sql)
         self._check_structure(sql)
         catalogue = self.rules.catalogue
         self._lay_all(sql)
@@ -91,14 +121,14 @@ class Confinement:
                 self._lay(name)
         statement, target = self._aim(sql)
         statement = _PRAGMA_FUNCTION.sub(r"\1(\2, 'main')", statement)
-        return _PRAGMA.sub("PRAGMA main.", statement), target
+        return _PRAGMA.sub("PRAGMA main.", statement), target, direct
 
     def _check_structure(self, sql: str) -> None:
         """Let tables of the user's own be made; everything else about the structure is nobody's here."""
         if (found := _STRUCTURE.match(sql)) is None:
             return
         verb, what = found[1].upper(), found[2].upper()
-        if verb == "CREATE" or (verb in {"DROP", "ALTER"} and what in {"TABLE", "TRIGGER", "INDEX"}):
+        if verb == "CREATE" and what in {"TABLE", "INDEX", "UNIQUE"}:
             self.session.require("edit", "making tables")
         else:
             raise DeniedError(f"{self.session.username} may not change how the file is built ({verb}).")
@@ -195,19 +225,57 @@ class Confinement:
         self, action: int, first: str | None, second: str | None, place: str | None, source: str | None
     ) -> int:
         """Refuse what reaches a real table past its view or guards: what was overlooked fails."""
-        if self._raw or source is not None or place != "main" or action not in _ROW_ACTIONS:
+        if self._raw or action in _PLAIN_ACTIONS:
             return sqlite3.SQLITE_OK
-        # A statement that writes was aimed; what else it reaches past a view, its references do.
         table = (first or "").lower()
-        if self._target is not None or table.startswith("sqlite_") or second == "":  # "": no column of it
-            return sqlite3.SQLITE_OK
-        harmless = (table, second) in _OPEN or not self.rules.known_restricted(table)
-        if action == sqlite3.SQLITE_READ and harmless:
-            return sqlite3.SQLITE_OK
-        return sqlite3.SQLITE_DENY
+        if action not in _ROW_ACTIONS:
+            is_allowed = (action in _MAKING and "edit" in self.session.rights) or (
+                action == sqlite3.SQLITE_PRAGMA and (second is None or table not in _GUARDS_OF_THE_FILE)
+            )
+        elif place != "main":
+            is_allowed = True
+        elif action == sqlite3.SQLITE_READ:
+            is_allowed = self._may_read(table, (second or "").lower(), source)
+        else:  # what a trigger writes is its own affair, and nobody here makes one
+            is_allowed = source is not None or self._may_write(table)
+        return sqlite3.SQLITE_OK if is_allowed else sqlite3.SQLITE_DENY
+
+    def _may_read(self, table: str, column: str, source: str | None) -> bool:
+        """Tell whether a column of a real table may be read, `source` being the view or trigger that does."""
+        if column == "" or (table, column) in _OPEN:  # "": no column of it
+            return True
+        if table in self._direct:  # a name given to a part of the statement passes for a view
+            return False
+        if source is not None or self._target is not None:  # SQLite looks at what refers to a row
+            return True
+        if table.startswith("sqlite_"):
+            return table in _SQLITES_OWN
+        return not self.rules.known_restricted(table)
+
+    def _may_write(self, table: str) -> bool:
+        return table == self._target or table in self._dependents or table in _SQLITES_OWN
 
 
-_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|\w+|[()]""")
+def _read_closely(sql: str) -> tuple[str, frozenset[str]]:
+    """Take the comments out of a statement, and name the tables it reads as `main.NAME`, past their views.
+
+    What a statement that writes is aimed at is not among them.
+    """
+    if "--" in sql or "/*" in sql:
+        sql = _PIECE.sub(lambda piece: " " if piece["comment"] is not None else piece[0], sql)
+    if "main" not in sql.lower():
+        return sql, frozenset()
+    aimed = _WRITE.match(sql, _main_statement(sql) if sql.lstrip()[:4].upper() == "WITH" else 0)
+    pieces = [(piece.start(), piece[0].strip("'\"`[]").lower()) for piece in _PIECE.finditer(sql)]
+    named = {
+        name
+        for (start, schema), (_, dot), (_, name) in zip(pieces, pieces[1:], pieces[2:], strict=False)
+        if schema == "main" and dot == "." and not (aimed and start == aimed.start("main"))
+    }
+    return sql, frozenset(named - _SQLITES_OWN)
+
+
+_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|\w+|[()]""")
 _VERBS = {"SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE"}
 
 
@@ -270,3 +338,9 @@ def confine(connection: Any, session: Session) -> None:
         roll_back()
 
     connection.rollback = rollback
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise DeniedError("Whole files are read and copied only by whoever sees the whole file.")
+
+    # They go past every statement.
+    connection.backup = connection.blobopen = connection.deserialize = connection.serialize = refuse
