@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -10,20 +9,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edgekit import naming
+from edgekit.cli import root
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 CUSTOMERS = "number,name,postal_code\n00042,Ann Smith,02134\n00043,Bob Okafor,10001\n"
 
 
-def play(document: Path, folder: Path) -> int:
+def play(document: Path, folder: Path, setting: pytest.MonkeyPatch) -> int:
     """Write the files of a document and run its console examples and Python in order.
 
-    Return how many there were.
+    Return how many there were. Each Python example is a process of its own.
     """
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    setting.chdir(folder)
     count = 0
     for kind, title, body in BLOCK.findall(document.read_text(encoding="utf-8")):
         if title:
@@ -32,34 +33,26 @@ def play(document: Path, folder: Path) -> int:
             for line in body.splitlines():
                 assert line.startswith("$ "), line
                 count += 1
-                _command(shlex.split(line[2:]), folder, environment)
+                _command(shlex.split(line[2:]), folder, setting)
         elif kind == "python":
             count += 1
-            subprocess.run([sys.executable, "-c", body], cwd=folder, env=environment, check=True, timeout=60)
+            subprocess.run([sys.executable, "-c", body], cwd=folder, check=True, timeout=60)
     return count
 
 
-def _command(words: list[str], folder: Path, environment: dict[str, str]) -> None:
+def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> None:
     if words[0] == "export":
-        name, _, value = words[1].partition("=")
-        environment[name] = value
+        setting.setenv(*words[1].split("=", 1))
         return
     assert words[0] == "edgekit", words
     given = b""
     if "<" in words:
         *words, _, name = words
         given = (folder / name).read_bytes()
-    done = subprocess.run(
-        [sys.executable, "-m", "edgekit", *words[1:]],
-        input=given.decode(),
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-    )
-    assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
+    done = CliRunner().invoke(root.edgekit, words[1:], input=given, prog_name="edgekit")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, f"{shlex.join(words)}\n{done.output}"
 
 
 @pytest.mark.parametrize(
@@ -78,9 +71,9 @@ def _command(words: list[str], folder: Path, environment: dict[str, str]) -> Non
         "docs/access.md",
     ],
 )
-def test_the_examples_run(name: str, tmp_path: Path) -> None:
+def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "customers.csv").write_text(CUSTOMERS, encoding="utf-8")
-    assert play(ROOT / name, tmp_path) >= 5
+    assert play(ROOT / name, tmp_path, monkeypatch) >= 5
 
 
 def test_links_lead_somewhere() -> None:

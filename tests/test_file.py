@@ -344,7 +344,9 @@ def test_a_missing_reference_is_named(edge: db.Database) -> None:
     with pytest.raises(RuleError) as caught, edge.change():
         _Environment.update(updated_by=79).where(_Environment.id == 1).execute()
     assert "79" in caught.value.message
-    used = edge.query("SELECT environment_id AS id FROM system")[0]["id"]
+    used = 2  # the first is protected by a rule of its own
+    with edge.change():
+        edge.connection().execute("UPDATE system SET environment_id = ?", (used,))
     for delete in (
         _Environment.delete().where(_Environment.id == used).execute,
         _Environment.get_by_id(used).delete_instance,
