@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgekit
-from edgekit import clock, codec, crypto
+from edgekit import clock, codec, crypto, licensing
 from edgekit.errors import (
     ConflictError,
     EdgekitError,
@@ -363,6 +363,8 @@ def test_a_revoked_licence_gives_nothing_any_more_and_stays_so(agency: Database)
     assert held() == {"API_INTEGRATIONS": (5, clock.to_text(NOW + 365 * DAY), 2)}
     assert tier() is None
     assert standing.mode(NOW) == "block", "taking a licence back frees nobody"
+    assert licensing.check("API_INTEGRATIONS", now=NOW).turns_at is None
+    assert "None" not in statement.render(issuing.revoke(ACME, "A-2", now=NOW)).partition("{")[0]
     error = refused(text)
     assert (error.code, "returned" in error.message) == ("revoked", True)
     with pytest.raises(LicenseFileError, match="already") as again:

@@ -137,6 +137,10 @@ def test_a_tier_of_a_licence_file_lasts_as_long_as_the_file(agency: Database) ->
     found = licensing.explain("ADVANCED_ANALYTICS", program="AUTO", now=NOW + 30 * DAY)
     assert [one.link for one in found.unmet] == ["dependency", "tier", "license", "tier", "license"]
     assert found.tier is None
+    for tier in ("ENTERPRISE", None):  # neither above it, nor for when it has expired
+        with pytest.raises(InvalidError, match="PREMIUM by the licence"):
+            licensing.assign_tier(tier)
+    assert licensing.assign_tier("ENTERPRISE", user="maria")["tier"] == "ENTERPRISE"
 
 
 def test_a_licence_somebody_wrote_past_the_program_grants_nothing(agency: Database) -> None:

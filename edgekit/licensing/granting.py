@@ -120,13 +120,16 @@ def assign_tier(
 ) -> dict[str, Any]:
     """Give a tier to a user, else to an organization (without one to the main one); None takes it away.
 
-    Raise RuleError for a tier that is retired (who has it keeps it), NotFoundError.
+    Raise RuleError for a tier that is retired (who has it keeps it), InvalidError where a licence file says
+    which tier an organization has, NotFoundError.
     """
     table, named = (
         ("user", user) if user is not None else ("organization", organization or scope.main_organization())
     )
     chain = scope.chain(user=user) if user is not None else scope.chain(organization=named)
     key = facts.of_level(chain, "USER") if user is not None else chain[-1].organization_id
+    if user is None:
+        _require_unsigned(chain[-1])
     row = None
     if tier is not None:
         row = db.connection().execute("SELECT id, code FROM license_tier WHERE code = ?", (tier,)).fetchone()
@@ -138,6 +141,19 @@ def assign_tier(
             (row and row[0], db.current().actor_id, clock.now_text(), key),
         )
     return {"for": chain[-1].label, "tier": row and row[1]}
+
+
+def _require_unsigned(link: Link) -> None:
+    """Refuse to say which tier an organization has where a licence file does, also one that has expired."""
+    code = link.label.partition(" ")[2]
+    files = registry.standing_of(None)
+    for one in files.licences if files is not None else ():
+        is_its_own = one.organization is None or one.organization.upper() == code.upper()
+        if one.tier and is_its_own and one.state in {"valid", "grace", "not_yet_valid", "expired"}:
+            raise InvalidError(
+                f"The tier of {link.label} is {one.tier} by the licence {one.serial}: it is signed.",
+                hint="Ask the vendor for another licence.",
+            )
 
 
 def read_value(text: str, *, what: str) -> Any:

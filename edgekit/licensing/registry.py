@@ -264,5 +264,6 @@ def _read_standing(now: datetime | None) -> tuple[Standing | None, float | None]
 def next_turn(files: Standing) -> str | None:
     """Say when one of the licence files begins or ends next."""
     at = clock.to_text(files.clock.effective)
-    times = [time for one in files.licences for time in (one.starts_at, one.expires_at, one.ends_at)]
+    waiting = (one for one in files.licences if one.state in {"valid", "grace", "not_yet_valid"})
+    times = [time for one in waiting for time in (one.starts_at, one.expires_at, one.ends_at)]
     return min((time for time in times if time is not None and time > at), default=None)

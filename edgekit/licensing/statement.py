@@ -214,7 +214,8 @@ def _summary(document: dict[str, Any]) -> list[str]:
     elif kind == "key_change":
         lines = [f"{vendor} signs with another key from now on."]
     elif kind == "revocation":
-        lines = [f"{vendor} takes back the licence {document.get('serial')}: {document.get('reason')}"]
+        why = f": {document['reason']}" if document.get("reason") else ""
+        lines = [f"{vendor} takes back the licence {document.get('serial')}{why}"]
     else:
         customer = document.get("customer") or "whoever has it"
         lines = [
