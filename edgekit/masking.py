@@ -131,6 +131,16 @@ def is_secret(name: str) -> bool:
     return _plain(name) in SECRET_KEYS
 
 
+def ends_in_secret(name: str) -> bool:
+    """Tell whether the last words of a key are the name of a secret, as those of `smtp_password` are."""
+    return not _endings(name).isdisjoint(SECRET_KEYS)
+
+
+def holds_secret(text: str) -> bool:
+    """Tell whether a text holds an address with a log-in or a key in it."""
+    return bool(LOGIN_IN_URL.search(text) or KEY_IN_QUERY.search(text))
+
+
 def is_personal(name: str) -> bool:
     """Tell whether a column (`driver.license_number`) or key holds what tells of a person."""
     return _plain(name.rpartition(".")[2]) in PERSONAL
@@ -144,11 +154,14 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_.-]", "", name).lower()
 
 
+def _endings(name: str) -> set[str]:
+    words = re.split(r"[\s_.-]+", name.lower())
+    return {"".join(words[start:]) for start in range(len(words))}
+
+
 def _named(found: re.Match[str], names: frozenset[str]) -> str:
     """Mask the value behind a name, if the name (or its last words) is one of those."""
-    words = re.split(r"[\s_.-]+", found[2].lower())
-    endings = {"".join(words[start:]) for start in range(len(words))}
-    if endings.isdisjoint(names) or MASK in found[4]:
+    if _endings(found[2]).isdisjoint(names) or MASK in found[4]:
         return found[0]
     start = found.start(4) - found.start()
     mark = found[4][0] if found[4][0] in "\"'" else ""

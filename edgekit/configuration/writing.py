@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit import codec, db, scope
+from edgekit import codec, db, masking, scope
 from edgekit.configuration.kinds import find_type, near
 from edgekit.configuration.logged import deleted
 from edgekit.configuration.resolving import changed_keys, counting, documents
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from edgekit.configuration.kinds import Kind
     from edgekit.configuration.resolving import Document
     from edgekit.scope import Link, Named, Place
-
-SECRET_NAMES = frozenset({
-    "password", "passwd", "apikey", "token", "accesstoken", "refreshtoken", "clientsecret", "privatekey",
-    "authorization", "bearer", "xapikey", "secret", "secretkey", "accesskey", "passphrase", "pwd",
-})  # fmt: skip
-"""What no setting is called, as the file itself holds; written without - _ . and spaces."""
 
 EVENT = "configuration.changed"
 _TO_THE_VAULT = "Secrets belong in the vault: edgekit vault set INTEGRATION KEY"
@@ -194,25 +188,25 @@ def _check_key(kind: Kind, link: Link, key: str, value: Any) -> None:
     )
     if is_marked:
         raise InvalidError(f"{kind.code} {key} is a secret.", hint=_TO_THE_VAULT)
-    for name in _names(key, value):
-        if "".join(c for c in name.lower() if c not in "-_ .") in SECRET_NAMES:
+    for name, item in _items(key, value):
+        if masking.ends_in_secret(name):
             raise InvalidError(f"{kind.code}: {name} is named like a secret.", hint=_TO_THE_VAULT)
+        if isinstance(item, str) and masking.holds_secret(item):
+            raise InvalidError(f"{kind.code}: {name} holds a secret in an address.", hint=_TO_THE_VAULT)
     if kind.is_closed and key not in kind.keys:
         known = f"Keys are {', '.join(kind.keys)}."
         raise InvalidError(f"{kind.code} has no key {key}.", hint=near(key, kind.keys, known))
 
 
-def _names(key: str, value: Any) -> Iterator[str]:
-    """Give a key and every name inside its value."""
-    if isinstance(value, str | int | float | list) and not isinstance(value, bool):
-        yield key
+def _items(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Give a key and every name inside its value, with what stands there; true and false are no secret."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _names(name, inner)
-    elif isinstance(value, list):
-        for inner in value:
-            if isinstance(inner, dict):
-                yield from (found for name, one in inner.items() for found in _names(name, one))
+            yield from _items(name, inner)
+    elif value is not None and not isinstance(value, bool):
+        yield key, value
+        for inner in value if isinstance(value, list) else ():
+            yield from _items(key, inner)
 
 
 def _check_values(kind: Kind, old: Mapping[str, Any], content: Mapping[str, Any]) -> None:

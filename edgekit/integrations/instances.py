@@ -201,9 +201,7 @@ def _refuse_secrets(connection: Mapping[str, Any]) -> None:
     """
     kept = "Leave it out, and store it apart: edgekit vault set INTEGRATION KEY"
     for name, value in connection.items():
-        if isinstance(value, str) and (
-            masking.LOGIN_IN_URL.match(value) or masking.KEY_IN_QUERY.search(value)
-        ):
+        if isinstance(value, str) and masking.holds_secret(value):
             raise InvalidError(f"The setting {name} holds a secret in its address.", hint=kept)
     auth = connection.get("auth")
     for name, value in auth.items() if isinstance(auth, dict) else ():
