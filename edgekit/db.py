@@ -253,6 +253,11 @@ def _require_closed() -> None:
         )
 
 
+def is_open() -> bool:
+    """Tell whether a file is open."""
+    return _current is not None
+
+
 def current() -> Database:
     """Return the opened file. Raise NotFoundError if none is."""
     if _current is None:

@@ -79,6 +79,11 @@ def test_what_was_altered_or_cut_off_is_refused(edge: Database, tmp_path: Path) 
         bad.write_bytes(whole[:end])
         with pytest.raises(CorruptError):
             restore(bad, tmp_path / "x.db")
+    site = edge.site.encode()
+    for wrong in (b"5" + b" " * 37, b"[" * 38):  # as long as what stood there, and no text
+        bad.write_bytes(whole.replace(b'"' + site + b'"', wrong, 1))
+        with pytest.raises(CorruptError):
+            restore(bad, tmp_path / "x.db")
     bad.write_bytes(whole.replace(b"backup/1", b"backup/9", 1))
     with pytest.raises(MigrationNeededError):
         restore(bad, tmp_path / "x.db")

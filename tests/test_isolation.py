@@ -260,6 +260,11 @@ def test_commands_answer_with_3_for_what_is_not_there_and_5_for_what_is_not_allo
     for words in (["backup", str(two.parent / "out")], ["verify", "--quick"], ["audit", "seal"], ["migrate"]):
         assert code(*words) == 5, words
     assert not (two.parent / "out").exists()
+    with edgekit.open(two, actor="system") as db:
+        copy = db.path.with_name("copy.db")
+        db.connection().execute("VACUUM INTO ?", (str(copy),))
+    assert code("restore", str(copy), str(two), "--replace") == 5, "nobody puts another file over this one"
+    assert not list(two.parent.glob("*before-restore*"))
     assert code("verify", "--quick", actor="ida") == 0
     assert code("status", actor="rex") == 5
     told = CliRunner().invoke(root.edgekit, ["--db", str(two), "--actor", "bob", "users", "rights", "--json"])

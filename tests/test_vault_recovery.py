@@ -243,11 +243,45 @@ def test_a_kit_that_was_altered_is_refused(edge: Database, stick: Path, member: 
         vault.read_kit(stick, PHRASE)
 
 
+def test_the_database_itself_is_never_opened_as_a_kit_or_key(
+    edge: Database, tmp_path: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever closes it drops the locks SQLite holds on it in this process."""
+    vault.init()
+    credential()
+    vault.make_kit(stick, PHRASE)
+    link = tmp_path / "link"
+    link.symlink_to(edge.path)
+    touched = []
+
+    def noted(self: Path, *given: Any, **named: Any) -> Any:
+        touched.append(self.resolve())
+        return type(self).__mro__[1].open(self, *given, **named)
+
+    monkeypatch.setattr(type(link), "open", noted, raising=False)
+    with pytest.raises(CorruptError, match="no recovery kit"):
+        vault.recover(link, PHRASE)
+    assert drill(stick, PHRASE, backup=link).holds
+    monkeypatch.setenv("EDGEKIT_MASTER_KEY_FILE", str(link))
+    vault.lock()
+    with pytest.raises(VaultLockedError, match="is the database"):
+        integrations.get_credential("cars", "api_key")
+    assert touched
+    assert edge.path.resolve() not in touched
+
+
+def test_a_passphrase_of_a_few_characters_over_and_over_is_refused(edge: Database, stick: Path) -> None:
+    vault.init()
+    with pytest.raises(InvalidError, match="different characters"):
+        vault.make_kit(stick, "aaaa aaaa aaaa aaaa")
+    assert not stick.exists()
+
+
 def test_what_is_no_kit_is_refused(edge: Database, stick: Path) -> None:
     vault.init()
     with pytest.raises(NotFoundError):
         vault.read_kit(stick, PHRASE)
-    for text in ("", "{}", "[]", "null", '{"sealed": 1}', "\xff"):
+    for text in ("", "{}", "[]", "null", '{"sealed": 1}', "\xff", "[" * 100_000):
         stick.write_text(text)
         with pytest.raises(CorruptError):
             vault.read_kit(stick, PHRASE)

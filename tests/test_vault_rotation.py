@@ -366,6 +366,27 @@ def test_a_fault_while_the_master_key_is_replaced_changes_nothing(
     assert opened(filled)
 
 
+@pytest.mark.parametrize("second", ["rotate", "rotate_master"])
+def test_of_two_that_replace_the_master_key_at_once_the_second_changes_nothing(
+    filled: dict[tuple[str, str], int], monkeypatch: pytest.MonkeyPatch, second: str
+) -> None:
+    find = keys.require_master
+
+    def overtaken(generations: Any) -> master.Master:
+        found = find(generations)  # the other one begins and ends right here
+        monkeypatch.setattr(keys, "require_master", find)
+        vault.rotate_master()
+        return found
+
+    monkeypatch.setattr(keys, "require_master", overtaken)
+    with pytest.raises(ConflictError, match="replaced the keys meanwhile"):
+        getattr(vault, second)()
+    assert set(opened(filled).values()) == {f"{SECRET} {table}" for table, _ in filled}
+    assert integrations.get_credential("cars", "api_key") == SECRET
+    getattr(vault, second)()
+    assert integrations.get_credential("cars", "api_key") == SECRET
+
+
 # --- dates
 
 

@@ -127,9 +127,16 @@ def _backed_up(made: Any) -> dict[str, Any]:
 )
 @click.option("--kit", metavar="KIT", help="Open an encrypted backup with this recovery kit.")
 @json_option
-def restore(source: str, destination: str, replace: bool, kit: str | None, as_json: bool) -> None:
+@click.pass_obj
+def restore(
+    settings: Settings, source: str, destination: str, replace: bool, kit: str | None, as_json: bool
+) -> None:
     """Bring the backup SRC back as the file DEST, checked whole before anything is touched."""
     from edgekit.file.restore import restore as restore_file
+    from edgekit.isolation.opening import require_file
+
+    if replace:
+        require_file(destination, "administer", "replacing the file", actor=settings.actor)
 
     opened = None
     if kit is not None:

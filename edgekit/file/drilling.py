@@ -12,7 +12,7 @@ from edgekit.errors import NotFoundError
 from edgekit.file import placing
 from edgekit.file.backup import DATABASE, copy_database
 from edgekit.file.restore import fetch
-from edgekit.vault import recovery
+from edgekit.vault import master, recovery
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,6 +45,8 @@ def drill(
     db.current().session.require_file("administer", "trying a recovery kit")
     opened_kit = vault.read_kit(kit, passphrase)
     source = Path(backup) if backup is not None else db.current().path
+    if master.is_same(source, db.current().path):
+        backup = None
     if not source.is_file():
         raise NotFoundError(f"There is no backup {source}.")
     with placing.workspace(db.current().path.parent) as folder:

@@ -86,7 +86,7 @@ def decrypt(path: Path, target: Path, *, kit: Kit | None = None) -> None:
             sealed = base64.b64decode(header["content_key"], validate=True)
             data_key = _data_key(path, header, target, kit)
             content_key = crypto.decrypt(data_key, sealed, context=f"backup/{header['id']}")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(path) from error
         with target.open("xb") as plain:
             try:
@@ -137,7 +137,7 @@ def _header(file: IO[bytes], path: Path) -> tuple[dict[str, Any], bytes]:
     text = file.read(min(size, _LARGEST))
     try:
         header = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path) from error
     if not isinstance(header, dict):
         raise _damaged(path)

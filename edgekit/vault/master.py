@@ -23,6 +23,8 @@ PASSPHRASE_PREFIX = "passphrase:"  # noqa: S105 - how one is spelled, not one
 PASSPHRASE_LENGTH = 12
 """The fewest characters of a passphrase a new vault takes."""
 
+_LEAST_DIFFERENT = 5
+
 _SERVICE = "edgekit"
 _KEYRING = "the keyring of the operating system"
 _LARGEST = 4096
@@ -51,12 +53,21 @@ class Master:
         """Return fresh parameters for a passphrase, None for a key. Raise InvalidError if it is too short."""
         if self.passphrase is None:
             return None
-        if len(self.passphrase) < PASSPHRASE_LENGTH:
-            raise InvalidError(
-                f"The passphrase in {self.location} is shorter than {PASSPHRASE_LENGTH} characters.",
-                hint="Five words chosen at random are easy to type and hard to guess.",
-            )
+        require_strong(self.passphrase, f"The passphrase in {self.location}")
         return crypto.Scrypt()
+
+
+def require_strong(passphrase: str, what: str) -> None:
+    """Raise InvalidError for a passphrase that is short, or a few characters over and over."""
+    fault = None
+    if len(passphrase) < PASSPHRASE_LENGTH:
+        fault = f"is shorter than {PASSPHRASE_LENGTH} characters"
+    elif len(set(passphrase)) < _LEAST_DIFFERENT:
+        fault = f"has fewer than {_LEAST_DIFFERENT} different characters"
+    if fault:
+        raise InvalidError(
+            f"{what} {fault}.", hint="Five words chosen at random are easy to type and hard to guess."
+        )
 
 
 def search(site: str, database: Path, *, expected: str | None = None) -> tuple[Master | None, list[str]]:
@@ -177,6 +188,8 @@ def _parse(text: str, source: Source, location: str, warnings: tuple[str, ...] =
 def _read(path: Path, source: Source, database: Path) -> Master | None:
     """Read a key file; None if there is none."""
     location = f"{FILE_VARIABLE} ({path})" if source == "file" else str(path)
+    if is_same(path, database):
+        raise VaultLockedError(f"{location} is the database, and no master key.", hint="Name another file.")
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST)
@@ -210,6 +223,14 @@ def _warn_once(warning: str) -> None:
 def is_beside(path: Path, database: Path) -> bool:
     """Tell whether a file lies in the folder of the database."""
     return path.resolve().parent == database.resolve().parent
+
+
+def is_same(path: Path, database: Path) -> bool:
+    """Tell whether a path is the database, which nothing but SQLite may open: closing it drops the locks."""
+    try:
+        return path.samefile(database)
+    except OSError:  # there is no such file, or none to be asked about
+        return False
 
 
 def write_private(path: Path, text: str) -> bool:

@@ -126,11 +126,7 @@ def make_kit(path: str | Path, passphrase: str, *, now: datetime | None = None) 
         )
     if path.exists():
         raise ConflictError(f"{path} already exists; nothing was changed.", hint="Choose another name.")
-    if len(passphrase) < master.PASSPHRASE_LENGTH:
-        raise InvalidError(
-            f"The passphrase is shorter than {master.PASSPHRASE_LENGTH} characters.",
-            hint="Five words chosen at random are easy to type and hard to guess.",
-        )
+    master.require_strong(passphrase, "The passphrase")
     generations = keys.require_data()
     found = keys.require_master(generations)
     everything = keys.read(db.connection())
@@ -168,6 +164,8 @@ def read_kit(path: str | Path, passphrase: str) -> Kit:
     """
     path = Path(path)
     wrong = CorruptError(f"{path} is no recovery kit, or it is damaged.", hint="Use another copy of the kit.")
+    if db.is_open() and master.is_same(path, db.current().path):
+        raise wrong
     try:
         with path.open("rb") as file:
             header = json.loads(file.read(_LARGEST))
@@ -193,7 +191,7 @@ def read_kit(path: str | Path, passphrase: str) -> Kit:
         raise NotFoundError(f"There is no recovery kit {path}.") from None
     except OSError as error:
         raise DeniedError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise wrong from error
 
 

@@ -66,7 +66,7 @@ def rotate(
     with db.change(reason="vault rotate") as change:
         everything = keys.read(db.connection())
         open_keys = keys.unwrap(found, everything)
-        active = _active(everything)
+        active = _require_active(everything, open_keys)
         chosen = _choose(everything, only, None if older_than is None else at - older_than)
         needs_new = is_all or any(row.encryption_key_id == active.id for row in chosen)
         if needs_new:
@@ -130,6 +130,7 @@ def change_master(open_keys: OpenKeys, new: Master, *, reason: str) -> Rotated:
     name = crypto.fingerprint(master_key)
     with db.change(reason=reason) as change:
         everything = keys.read(db.connection())
+        _require_active(everything, open_keys)
         if all(generation.master_fingerprint == name for generation in everything):
             raise ConflictError(f"{new.location} is the master key in use.", hint="Give another one.")
         for generation in everything:
@@ -154,6 +155,17 @@ def change_master(open_keys: OpenKeys, new: Master, *, reason: str) -> Rotated:
 
 def _active(generations: Iterable[Generation]) -> Generation:
     return next(found for found in generations if found.purpose == "data" and found.retired_at is None)
+
+
+def _require_active(generations: Iterable[Generation], open_keys: OpenKeys) -> Generation:
+    """Return the key in use, within the change: meanwhile another program may have replaced it."""
+    active = _active(generations)
+    if active.id not in open_keys.by_id:
+        raise ConflictError(
+            "Another program replaced the keys meanwhile; nothing was changed.",
+            hint="Run the same command again.",
+        )
+    return active
 
 
 def _add_keys(
