@@ -121,11 +121,19 @@ class UnavailableError(EdgekitError):
 
 
 class RateLimitedError(UnavailableError):
-    """The other side asks us to wait."""
+    """The other side asks us to wait, or a limit of ours does: `limit` names it, and nothing was sent."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        limit: str | None = None,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+        self.limit = limit
 
 
 class CircuitOpenError(UnavailableError):

@@ -58,7 +58,7 @@ def test_a_source_that_answers_is_healthy_and_asked_for_one_record(edge: Databas
     ]
     (tried,) = db.query("SELECT request_type, response_code, is_success, execution_id FROM integration_log")
     assert tried == {"request_type": "GET", "response_code": 200, "is_success": 1, "execution_id": None}
-    assert db.query("SELECT count(*) AS n FROM audit_transaction")[0]["n"] == before + 1
+    assert db.query("SELECT count(*) AS n FROM audit_transaction")[0]["n"] == before + 2  # request and answer
     assert integrations.list_integrations()[0]["health_status"] == "healthy"
 
 

@@ -3,6 +3,6 @@
 Built in are `file` and `http`; others are found by the entry point group `edgekit.connectors`.
 """
 
-from edgekit.connectors.base import Attempt, Connector, Page, Reject, check_config, get, probe
+from edgekit.connectors.base import Attempt, Connector, Gate, Page, Reject, check_config, get, probe
 
-__all__ = ["Attempt", "Connector", "Page", "Reject", "check_config", "get", "probe"]
+__all__ = ["Attempt", "Connector", "Gate", "Page", "Reject", "check_config", "get", "probe"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -60,6 +60,20 @@ class Page:
     rejects: list[Reject] = field(default_factory=list)
 
 
+class Gate(Protocol):
+    """Holds what one request needs while it is made, waiting for it no longer than so many seconds.
+
+    Raise RateLimitedError where it may not be made.
+    """
+
+    def __call__(self, longest: float) -> AbstractContextManager[None]: ...
+
+
+def open_gate(longest: float) -> AbstractContextManager[None]:
+    """Let every request pass."""
+    return nullcontext()
+
+
 class Positions(Sequence[str]):
     """Places told by numbers, written out only when asked for: most records need none."""
 
@@ -81,7 +95,11 @@ class Positions(Sequence[str]):
 
 
 class Connector(Protocol):
-    """What a connector offers."""
+    """What a connector offers.
+
+    One that makes requests also has `through(gate)`: it returns the connector with each of them made in
+    `gate(longest)`.
+    """
 
     name: str
     config_schema: Mapping[str, Any]

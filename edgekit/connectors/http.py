@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from edgekit import codec, jsonpath
 from edgekit.connectors import http_answers
-from edgekit.connectors.base import Page, Reject
+from edgekit.connectors.base import Gate, Page, Reject, open_gate
 from edgekit.connectors.http_auth import Credentials
 from edgekit.connectors.http_exchange import Exchange
 from edgekit.connectors.http_pages import Pager, Place
@@ -30,8 +30,13 @@ class HttpConnector:
     positions_are_stable: ClassVar[bool] = False
     config_schema: ClassVar[Mapping[str, Any]] = CONFIG_SCHEMA
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, sleep: Callable[[float], None] = time.sleep, gate: Gate = open_gate) -> None:
         self._sleep = sleep
+        self._gate = gate
+
+    def through(self, gate: Gate) -> HttpConnector:
+        """Return a connector whose every request, each try of it, passes a gate first."""
+        return HttpConnector(self._sleep, gate)
 
     def probe(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page:
         """Ask for the first page of one record, twice at most and for ten seconds.
@@ -52,7 +57,7 @@ class HttpConnector:
                 return next(pages)
         credentials = Credentials(config.get("auth", {}), secrets)
         request = Requests(config, credentials).head()
-        with Exchange(brief, credentials, self._sleep) as exchange:
+        with Exchange(brief, credentials, self._sleep, self._gate) as exchange:
             exchange.knock(request)
             return Page([], [], {}, exchange.drain())
 
@@ -71,7 +76,7 @@ class HttpConnector:
         """
         credentials = Credentials(config.get("auth", {}), secrets)
         requests = Requests(config, credentials)
-        with Exchange(config, credentials, self._sleep) as exchange:
+        with Exchange(config, credentials, self._sleep, self._gate) as exchange:
             walk = _Pass(
                 config, requests, Pager(config, credentials), exchange, {} if state.get("done") else state
             )

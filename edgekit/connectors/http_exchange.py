@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin
 
 from edgekit import __version__, clock
 from edgekit.connectors import http_answers
-from edgekit.connectors.base import Attempt
+from edgekit.connectors.base import Attempt, Gate, open_gate
 from edgekit.connectors.http_answers import Answer
 from edgekit.connectors.http_deadline import Deadline
 from edgekit.connectors.http_faults import fault
@@ -42,15 +43,21 @@ class Exchange:
     """Keeps one connection open, as a context manager; `drain` returns the tries since the last call."""
 
     def __init__(
-        self, config: Mapping[str, Any], credentials: Credentials, sleep: Callable[[float], None]
+        self,
+        config: Mapping[str, Any],
+        credentials: Credentials,
+        sleep: Callable[[float], None],
+        gate: Gate = open_gate,
     ) -> None:
         self._seconds = float(config.get("timeout_seconds", 30))
         self._tries = 1 + int(config.get("retries", 3))
         self._delay = int(config.get("retry_delay_ms", 1000)) / 1000
+        self._multiplier = float(config.get("retry_multiplier", 2))
         self._longest = float(config.get("max_retry_after_seconds", 60))
         self._max_body = int(config.get("max_body_bytes", 64 * 1024 * 1024))
         self._mask = credentials.mask
         self._sleep = sleep
+        self._gate = gate
         self._attempts: list[Attempt] = []
         self._deadline = Deadline(self._seconds)
 
@@ -103,6 +110,7 @@ class Exchange:
                 wait_initial=self._delay,
                 wait_max=MAX_WAIT,
                 wait_jitter=0,
+                wait_exp_base=self._multiplier,
             ):
                 number, next_wait = attempt.num, attempt.next_wait
                 with attempt:
@@ -167,7 +175,18 @@ class Exchange:
             return False
 
     def _once(self, request: Request, retry: int) -> tuple[int, Mapping[str, str], bytes]:
-        """Make one try and note it. Raise EdgekitError or _Retry."""
+        """Make one try, if the gate lets it pass, and note it. Raise EdgekitError or _Retry."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._gate(self._longest))
+            except RateLimitedError as error:
+                self._attempts.append(
+                    Attempt(request.method, request.shown, clock.now(), 0, None, error.message, retry)
+                )
+                raise
+            return self._made(request, retry)
+
+    def _made(self, request: Request, retry: int) -> tuple[int, Mapping[str, str], bytes]:
         import httpx2
 
         started, begin = clock.now(), time.monotonic()

@@ -115,6 +115,7 @@ CONFIG_SCHEMA: dict[str, Any] = {
         "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 30},
         "retries": {"type": "integer", "minimum": 0, "maximum": 20, "default": 3},
         "retry_delay_ms": {"type": "integer", "minimum": 0, "maximum": 60_000, "default": 1000},
+        "retry_multiplier": {"type": "number", "minimum": 1, "maximum": 100, "default": 2},
         "max_retry_after_seconds": {"type": "number", "minimum": 0, "maximum": 3600, "default": 60},
         "max_body_bytes": {"type": "integer", "minimum": 1, "default": 64 * 1024 * 1024},
     },

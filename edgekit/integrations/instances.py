@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import connectors, db, masking
 from edgekit.errors import ConflictError, InvalidError
-from edgekit.integrations import reading, templates
+from edgekit.integrations import figures, reading, templates
 from edgekit.models.integrations import (
     Integration,
     IntegrationMapping,
@@ -20,8 +20,8 @@ from edgekit.models.integrations import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs"}
-"""Settings that say where records go and what drives the source; all others are the connector's."""
+TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs", "rate_limits"}
+"""Settings of where records go, what drives the source and how often; all others are the connector's."""
 
 _VAULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 
@@ -55,7 +55,7 @@ def create(
     `settings` override the template's connection per top-level key; text is read as the setting's kind asks,
     and `a.b` reaches into an object. `customizations` may hold `connection`, `mappings` (by name: replaced or
     added) and `pipeline`. Return what `show` returns. Raise NotFoundError (template), InvalidError (a
-    setting), ConflictError (the name is taken).
+    setting), ConflictError (the name is taken), LicenseError (one too many).
     """
     source = templates.show_template(template)
     changes = _checked_changes(customizations or {})
@@ -66,6 +66,8 @@ def create(
     pipeline = {**source["pipeline_template"], **changes.get("pipeline", {})}
     connectors.check_config(connector, connector_config(connection))
     _refuse_secrets(connection)
+    if "rate_limits" in connection:
+        figures.check_rate_limits(connection["rate_limits"], what=name)
     name = name.strip()
     with db.change(reason=f"integrations create {name}"):
         if reading.rows_named(name):
@@ -77,6 +79,7 @@ def create(
             integration_type_id=_type_id(source["integration_type"]),
             connection_config=connection,
         )
+        figures.require_room(made.id)
         IntegrationTemplateInstance.create(
             template_id=source["id"],
             integration_id=made.id,
@@ -85,14 +88,7 @@ def create(
             deployed_by=db.current().actor_id,
             organization_id=made.organization_id,
         )
-        directions = _directions()
-        for item in mappings:
-            IntegrationMapping.create(
-                integration_id=made.id,
-                organization_id=made.organization_id,
-                communication_direction_id=_direction(item, directions),
-                **item,
-            )
+        _add_mappings(made, mappings)
         IntegrationPipelineDefinition.create(
             integration_id=made.id, organization_id=made.organization_id, pipeline_name=name,
             pipeline_type=pipeline.get("pipeline_type", "linear"),
@@ -101,6 +97,17 @@ def create(
             dead_letter_config=pipeline.get("dead_letters"), performance_config=pipeline.get("performance"),
         )  # fmt: skip
     return reading.show(name)
+
+
+def _add_mappings(made: Integration, mappings: list[dict[str, Any]]) -> None:
+    directions = _directions()
+    for item in mappings:
+        IntegrationMapping.create(
+            integration_id=made.id,
+            organization_id=made.organization_id,
+            communication_direction_id=_direction(item, directions),
+            **item,
+        )
 
 
 def retire(name: str) -> None:

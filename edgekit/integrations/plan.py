@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, codec, connectors, db, jsonpath, licensing, validate
 from edgekit.errors import InvalidError
-from edgekit.integrations import instances, reading
+from edgekit.integrations import figures, instances, reading
 from edgekit.integrations.credentials import Secrets
 from edgekit.mapping import CompiledMapping, FieldMapping, compile_mapping
 
@@ -93,6 +93,8 @@ class Plan:
     thresholds: Thresholds
     steps: tuple[Step, ...]
     secrets: Mapping[str, str]
+    exchange: Mapping[str, Any] = field(default_factory=dict)
+    """Time-out and retries as they count here; they say nothing of what is read."""
     mapping: CompiledMapping | None = None
 
     @property
@@ -151,6 +153,8 @@ def _prepare(
     if "batch_size" in connector.config_schema.get("properties", {}):
         config.setdefault("batch_size", pipeline["performance"].get("batch_size", DEFAULT_BATCH))
     connectors.check_config(connector, config)
+    exchange = figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
+    connectors.check_config(connector, config | exchange)
     plan = Plan(
         integration_id=row["id"],
         name=row["integration_name"],
@@ -168,6 +172,7 @@ def _prepare(
         thresholds=_thresholds(pipeline["dead_letters"]),
         steps=_steps(row["integration_name"], pipeline),
         secrets=Secrets(row["id"], row["integration_name"]),
+        exchange=exchange,
     )
     if plan.fields:
         finish(plan)

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekit import db, licensing
 from edgekit.errors import DeniedError, NotFoundError
-from edgekit.integrations import reading
+from edgekit.integrations import figures, reading
 
 _ENABLED, _DISABLED = 1, 2
 _GOES_ON = {"ACTIVE", "DEPRECATED"}
@@ -65,7 +65,10 @@ def require_usable(name: str) -> None:
 
 
 def enable(name: str) -> dict[str, Any]:
-    """Switch an integration on again, with all it had, and return it as `show` does."""
+    """Switch an integration on again, with all it had, and return it as `show` does.
+
+    Raise LicenseError where it is one more than the installed licence, which blocks, allows.
+    """
     _switch(name, _ENABLED, "enable")
     return reading.show(name)
 
@@ -85,6 +88,8 @@ def _switch(name: str, status: int, verb: str) -> None:
     if row["status_id"] != status:
         with db.change(reason=f"integrations {verb} {row['name']}"):
             Integration.update(status_id=status).where(Integration.id == row["id"]).execute()
+            if status == _ENABLED:
+                figures.require_room(row["id"])
 
 
 def _row(name: str) -> dict[str, Any]:

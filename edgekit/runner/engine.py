@@ -16,6 +16,7 @@ from edgekit.errors import EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, require_usable, tables
 from edgekit.runner import attempts, dead_letters, execution, garbage, inputs, transform
 from edgekit.runner.execution import Execution, RunResult
+from edgekit.runner.limits import gated
 
 if TYPE_CHECKING:
     from edgekit.connectors import Attempt, Page
@@ -43,7 +44,11 @@ def run(
     started = time.monotonic()
     require_usable(name)
     plan = prepare(name, input=input, overrides=overrides)
-    with execution.hold(plan), garbage.rarely_collected():
+    with (
+        execution.hold(plan),
+        garbage.rarely_collected(),
+        gated(plan.connector, plan.integration_id, plan.name) as plan.connector,
+    ):
         result = _rehearse(plan, progress) if dry_run else _perform(plan, trigger, progress)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     db.current().keep()
@@ -115,7 +120,8 @@ def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None
 def _pages(plan: Plan, state: Mapping[str, Any]) -> Generator[Page, None, None]:
     """Read the source, learning the mapping from the first page where there is none yet."""
     rows = inputs.read(plan, state) if plan.inputs is not None else None
-    source = plan.connector.read(plan.config, state=state, inputs=rows, secrets=plan.secrets)
+    config = {**plan.config, **plan.exchange}
+    source = plan.connector.read(config, state=state, inputs=rows, secrets=plan.secrets)
     with closing(source):
         for page in source:
             if plan.mapping is None:
@@ -225,7 +231,8 @@ def _rehearse(plan: Plan, progress: Progress | None) -> RunResult:
     current = Execution(0, "", "", {})
     rows = inputs.read(plan, {}) if plan.inputs is not None else None
     learn, sample, key = plan.mapping is None, None, plan.key
-    with closing(plan.connector.read(plan.config, state={}, inputs=rows, secrets=plan.secrets)) as source:
+    config = {**plan.config, **plan.exchange}
+    with closing(plan.connector.read(config, state={}, inputs=rows, secrets=plan.secrets)) as source:
         for page in source:
             sample = page.records if sample is None else sample
             with _undone(f"run {plan.name} --dry-run"):

@@ -198,6 +198,8 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> No
 def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | None = None) -> None:
     """Write how a run ended. A run that was taken over is left alone."""
     healthy = {"completed": "healthy", "failed": "degraded"}.get(status)
+    if getattr(error, "limit", None) is not None:
+        healthy = None  # a limit of ours says nothing of the other side
     with db.change(reason=f"run {plan.name}: {status}", correlation_id=execution.correlation_id):
         IntegrationExecution.update(
             execution_status=status,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, connectors, db, integrations
 from edgekit.errors import EdgekitError, RateLimitedError, VaultLockedError
+from edgekit.integrations import figures
 from edgekit.integrations.credentials import Secrets
 from edgekit.integrations.instances import connector_config
 from edgekit.models.integrations import Integration
 from edgekit.runner.attempts import log_attempts
+from edgekit.runner.limits import gated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +76,8 @@ def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Se
     except VaultLockedError:
         raise  # that says nothing of the other side
     except EdgekitError as error:
+        if getattr(error, "limit", None) is not None:
+            return Health(name, None, error.message), []
         status = "degraded" if isinstance(error, RateLimitedError) else "unhealthy"
         tries = vars(error).get("attempts", [])
         return Health(name, status, error.message, _took(tries, began)), tries
@@ -91,7 +95,9 @@ def _ask(row: dict[str, Any]) -> connectors.Page | None:
     connector = connectors.get(str(settings.get("connector", "")))
     config = connector_config(settings)
     connectors.check_config(connector, config)
-    return connectors.probe(connector, config, secrets=Secrets(row["id"], row["integration_name"]))
+    config |= figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
+    with gated(connector, row["id"], row["integration_name"]) as limited:
+        return connectors.probe(limited, config, secrets=Secrets(row["id"], row["integration_name"]))
 
 
 def _complaint(page: connectors.Page, took: int, late_ms: int) -> str | None:

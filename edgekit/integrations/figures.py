@@ -1,0 +1,236 @@
+"""How an integration asks the other side, worked out along the chain: time-out, retries, and how often."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgekit import configuration, db, licensing, scope
+from edgekit.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+API = "API_INTEGRATIONS"
+"""The feature whose settings limit every integration that makes requests."""
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+_SPANS = {
+    "requests_per_second": 1,
+    "requests_per_minute": MINUTE,
+    "requests_per_hour": HOUR,
+    "requests_per_day": DAY,
+    "daily_limit": DAY,
+}
+"""What `rate_limits` of an integration or a template may say, and the seconds it is for."""
+
+_MOST_RETRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many requests in a window of so many seconds, counted under a key that others may share."""
+
+    key: str
+    name: str
+    count: int
+    seconds: int
+    blocks: bool = True
+    """Whether a request above it is refused; one of a licence that does not block only warns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All limits that hold for the requests of an integration at once."""
+
+    rates: tuple[Limit, ...]
+    concurrent: int
+
+
+def exchange_settings(
+    row: Mapping[str, Any], own: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return time-out and retries as they count for an integration, of those settings its connector knows.
+
+    What it says itself comes before DCS_CONNECTION and DCS_RETRY, which hold for types of DCS, and those
+    before COMMUNICATION_DEFAULTS. `max_retry_attempts` caps the retries, and `max_retries` those of DCS.
+    """
+    if "retries" not in known:
+        return {}
+    place = _place(row)
+    common = configuration.resolve("COMMUNICATION_DEFAULTS", **place)
+    is_dcs = _is_dcs(row)
+    retry = configuration.resolve("DCS_RETRY", **place) if is_dcs else {}
+    connection = configuration.resolve("DCS_CONNECTION", **place) if is_dcs else {}
+    retries = _first(own.get("retries"), retry.get("max_retries"), common.get("default_retry_attempts"))
+    caps = [common.get("max_retry_attempts"), retry.get("max_retries"), _MOST_RETRIES]
+    timeout = (connection.get("timeout_seconds"), common.get("default_timeout_seconds"))
+    found = {
+        "timeout_seconds": _first(own.get("timeout_seconds"), *timeout),
+        "retries": None if retries is None else min(retries, *(cap for cap in caps if cap is not None)),
+        "retry_delay_ms": _first(own.get("retry_delay_ms"), retry.get("retry_delay_ms")),
+        "retry_multiplier": _first(own.get("retry_multiplier"), common.get("retry_backoff_multiplier")),
+    }
+    return {key: value for key, value in found.items() if value is not None and key in known}
+
+
+def limits(integration_id: int) -> Limits:
+    """Return every limit that holds for the requests of an integration.
+
+    Those of its program for types of DCS (DCS_LIMITS), those of the licensed feature (`rate_limit_per_hour`,
+    `max_concurrent_requests`), and `rate_limits` of the integration and of its template.
+    """
+    row = db.query(
+        "SELECT i.id, i.integration_name, i.organization_id, i.entity_id, i.integration_type_id,"
+        " t.code AS integration_type, f.code AS feature,"
+        " json_extract(i.connection_config, '$.rate_limits') AS own,"
+        " (SELECT p.rate_limits FROM integration_template_instance x JOIN integration_template p"
+        " ON p.id = x.template_id WHERE x.integration_id = i.id) AS template"
+        " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
+        " JOIN feature f ON f.id = t.feature_id WHERE i.id = ?",
+        (integration_id,),
+    )[0]
+    rates = [*_own(row), *_licensed(row), *(_dcs(row) if _is_dcs(row) else ())]
+    return Limits(tuple(rates), _concurrent(row))
+
+
+def check_rate_limits(value: Any, *, what: str) -> dict[str, int]:
+    """Read `rate_limits`, such as {"requests_per_minute": 60}. Raise InvalidError naming what is wrong."""
+    if not isinstance(value, dict):
+        raise InvalidError(f'{what}: rate_limits is an object, such as {{"requests_per_minute": 60}}.')
+    for name, count in value.items():
+        if name not in _SPANS:
+            raise InvalidError(f"{what}: rate_limits has no {name}.", hint=f"It has {', '.join(_SPANS)}.")
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InvalidError(f"{what}: {name} of rate_limits is a whole number from 1 on.")
+    return value
+
+
+def require_room(integration_id: int) -> None:
+    """Go on only where an integration, active by now, is within `max_integrations` of its organization.
+
+    Counted are those of types that need a feature beyond the core: files need none. One too many raises
+    LicenseError where the installed licence blocks, and is logged where it warns.
+    """
+    counted = (
+        "SELECT i.organization_id FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
+        " JOIN feature f ON f.id = t.feature_id JOIN feature_type k ON k.id = f.feature_type_id"
+        " WHERE i.status_id = 1 AND NOT k.is_core"
+    )
+    found = db.query(f"{counted} AND i.id = ?", (integration_id,))
+    if not found:
+        return
+    owner = found[0]["organization_id"]
+    decision = licensing.check(API, organization=owner)
+    most = decision.settings.get("max_integrations")
+    have = len(db.query(f"{counted} AND i.organization_id IS ?", (owner,)))
+    if most is not None and have > most:
+        from edgekit.licensing import checking
+
+        checking.refuse(
+            decision.mode,
+            f"This would be the {have}. active integration; {API} allows {most} (max_integrations).",
+            hint="Switch one off first: edgekit integrations disable NAME",
+        )
+
+
+def _own(row: Mapping[str, Any]) -> Iterator[Limit]:
+    """Yield what the integration and its template say, the tighter for each span."""
+    tightest: dict[int, tuple[int, str]] = {}
+    for source in ("template", "own"):
+        if row[source] is not None:
+            what = row["integration_name"] + ("'s template" if source == "template" else "")
+            for name, count in check_rate_limits(json.loads(row[source]), what=what).items():
+                said = (count, f"{name} of {what}")
+                tightest[_SPANS[name]] = min(said, tightest.get(_SPANS[name], said))
+    for seconds, (count, name) in tightest.items():
+        yield Limit(f"integration/{row['id']}", name, count, seconds)
+
+
+def _licensed(row: Mapping[str, Any]) -> Iterator[Limit]:
+    places: dict[str, dict[str, Any]] = {}
+    if row["organization_id"] is not None:
+        places[f"organization/{row['organization_id']}"] = {"organization": row["organization_id"]}
+    else:
+        places["system"] = {}
+    for program in _programs(row):
+        places[f"program/{program}"] = {"program": program}
+    if row["entity_id"] is not None:
+        places[f"entity/{row['entity_id']}"] = {"entity": row["entity_id"]}
+    for label, place in places.items():
+        for feature in dict.fromkeys((API, row["feature"])):
+            decision = licensing.check(feature, **place)
+            count = decision.settings.get("rate_limit_per_hour")
+            if count is not None:
+                name = f"rate_limit_per_hour of {feature} for {label.replace('/', ' ')}"
+                yield Limit(f"{feature}/{label}", name, int(count), HOUR, decision.mode == "block")
+
+
+def _dcs(row: Mapping[str, Any]) -> Iterator[Limit]:
+    """Yield the limits of each program the integration works for; without one, of the organization."""
+    owner = row["organization_id"]
+    places: dict[str, dict[str, Any]] = {
+        f"program/{program}": {"program": program} for program in _programs(row)
+    } or ({"system": {}} if owner is None else {f"organization/{owner}": {"organization": owner}})
+    for label, place in places.items():
+        found = configuration.resolve("DCS_LIMITS", **place)
+        for key, seconds in (("requests_per_minute", MINUTE), ("daily_limit", DAY)):
+            if found.get(key) is not None:
+                name = f"{key} of DCS_LIMITS for {label.replace('/', ' ')}"
+                yield Limit(f"DCS_LIMITS/{label}", name, int(found[key]), seconds)
+
+
+def _concurrent(row: Mapping[str, Any]) -> int:
+    if row["entity_id"] is not None:
+        settings = licensing.check(API, entity=row["entity_id"]).settings
+        if "max_concurrent_requests" in settings:
+            return int(settings["max_concurrent_requests"])
+    found = _declared("entity_type_feature", "entity_type", "API_INTEGRATION", "max_concurrent_requests")
+    return 10 if found is None else int(found)
+
+
+def _declared(table: str, of: str, code: str, key: str) -> Any:
+    """Return the default that the registry states for a setting of an entity or a type of them."""
+    rows = db.query(
+        f"SELECT json_extract(x.configuration_schema, '$.properties.' || ? || '.default') AS value"
+        f" FROM {table} x JOIN {of} e ON e.id = x.{of}_id WHERE e.code = ? AND x.status_id = 1",
+        (key, code),
+    )
+    return next((row["value"] for row in rows if row["value"] is not None), None)
+
+
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Say where an integration stands: its entity, its one program, else its organization."""
+    if row["entity_id"] is not None:
+        return {"entity": row["entity_id"]}
+    programs = _programs(row) if _is_dcs(row) else []
+    if len(programs) == 1:
+        return {"program": programs[0]}
+    return {} if row["organization_id"] is None else {"organization": row["organization_id"]}
+
+
+def _programs(row: Mapping[str, Any]) -> list[int]:
+    """Return the programs an integration works for: its entity's, else those its type is set up for."""
+    if row["entity_id"] is not None:
+        links = scope.chain(entity=row["entity_id"])
+        own = [link.scope_id for link in links if link.level == "PROGRAM" and link.scope_id is not None]
+        if own:
+            return own
+    rows = db.query(
+        "SELECT DISTINCT m.program_id FROM map_integration_configuration m"
+        " JOIN program p ON p.id = m.program_id JOIN integration_type t ON t.id = m.integration_type_id"
+        " WHERE t.code = ? AND m.status_id = 1 AND p.status_id = 1"
+        " AND (?2 IS NULL OR p.organization_id IS ?2) ORDER BY 1",
+        (row["integration_type"], row["organization_id"]),
+    )
+    return [row["program_id"] for row in rows]
+
+
+def _is_dcs(row: Mapping[str, Any]) -> bool:
+    return str(row["integration_type"]).upper().startswith("DCS_")
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,392 @@
+"""Limits: how often and how many at once the other side is asked, by all processes together; and retries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from http_provider import Reply, serve
+
+from edgekit import configuration, crypto, db, integrations, licensing, models, runner
+from edgekit.connectors.http import HttpConnector
+from edgekit.errors import InvalidError, LicenseError, RateLimitedError
+from edgekit.integrations import figures
+from edgekit.integrations.figures import DAY, HOUR, MINUTE, Limit, Limits
+from edgekit.licensing import installing, issuing, statement, trusting, vendor
+from edgekit.licensing.terms import Grant
+from edgekit.runner.limits import Gate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from http_provider import Call
+
+    from edgekit.db import Database
+
+NOON = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
+ACME = vendor.Vendor("Acme Software", crypto.SigningKey(b"a" * 32))
+
+
+class Clock:
+    """A clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        self.moment = NOON
+        self.waits: list[float] = []
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.moment += timedelta(seconds=seconds)
+
+
+def gate_of(time: Clock, *limits: Limit, concurrent: int = 10) -> Gate:
+    path = db.current().path
+    return Gate(path, 7, "items", Limits(limits, concurrent), now=time.now, sleep=time.sleep)
+
+
+def ask(gate: Gate, times: int, *, longest: float = 60) -> int:
+    """Pass the gate so often; return how often it was let through before it refused."""
+    for number in range(times):
+        try:
+            with gate(longest):
+                pass
+        except RateLimitedError:
+            return number
+    return times
+
+
+def used() -> dict[str, int]:
+    return {row["limiter_key"]: row["used_count"] for row in db.query("SELECT * FROM rate_limit_window")}
+
+
+def policies(count: int) -> None:
+    with db.change():
+        insured = models.Insured.create(customer_number="C1", name="Ann Smith")
+        for number in range(count):
+            models.Policy.create(
+                policy_number=f"P{number}", insured=insured,
+                effective_date="2026-01-01", expiration_date="2027-01-01",
+            )  # fmt: skip
+
+
+def dcs(url: str, **more: Any) -> None:
+    """Connect the driver service on loopback, one policy to a request."""
+    settings = {"base_url": url, "auth": {"kind": "none"}, "batch_size": 1, "pagination": {"kind": "none"}}
+    integrations.create("drivers", template="dcs-driver-verification", settings=settings | more)
+
+
+def rest(url: str, name: str = "items", **more: Any) -> None:
+    settings = {
+        "base_url": url, "records": "$.items", "table": "item", "key": "code", "create": True,
+        "auth": {"kind": "none"}, "page_size": 1, "pagination": {"kind": "page", "total_path": "$.total"},
+    }  # fmt: skip
+    integrations.create(name, template="rest-source", settings=settings | more)
+
+
+def pages(total: int) -> Any:
+    def answer(call: Call) -> Any:
+        return {"items": [{"code": call.query["page"][0]}], "total": total}
+
+    return answer
+
+
+def licence(db_: Database, mode: str, **settings: Any) -> None:
+    """Install a licence of this mode; `settings` are those of API_INTEGRATIONS."""
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)
+    trusting.trust(statement.render(vendor.public_statement(ACME)))
+    granted = [Grant("API_INTEGRATIONS"), Grant("DCS_DRIVER_VERIFICATION")]
+    installing.install(statement.render(issuing.issue(ACME, features=granted, mode=mode, now=now)), now=now)
+    licensing.grant("API_INTEGRATIONS", settings=settings)
+
+
+@pytest.fixture
+def auto(edge: Database) -> int:
+    """The program AUTO, for which the types of DCS are set up: 50 requests a minute."""
+    with edge.change():
+        program = models.Program.create(code="AUTO", name="Auto")
+    configuration.set("DCS_LIMITS", "requests_per_minute", 50, scope="program:AUTO")
+    integrations.map_configurations("AUTO")
+    return int(program.id)
+
+
+@pytest.mark.usefixtures("edge")
+class TestWindows:
+    @pytest.mark.ledger("C-35")
+    def test_the_tightest_of_all_limits_decides_and_is_waited_for_or_named(self) -> None:
+        time = Clock()
+        gate = gate_of(time, Limit("a", "so many a minute", 3, MINUTE), Limit("b", "so many a day", 5, DAY))
+        assert ask(gate, 3, longest=0) == 3
+        assert ask(gate, 1, longest=59) == 0
+        assert time.waits == []
+        assert ask(gate, 1) == 1, "a short wait is waited"
+        assert time.waits == [60.0]
+        with pytest.raises(
+            RateLimitedError, match=r"so many a day \(5\) is used up until 2026-03-28T12:00:00"
+        ):
+            [gate(60).__enter__() for _ in range(2)]
+        gate.close()
+        assert used() == {"a": 2, "b": 5}
+
+    def test_a_new_window_begins_with_the_first_request_after_the_last_has_ended(self) -> None:
+        time = Clock()
+        gate = gate_of(time, Limit("a", "two an hour", 2, HOUR))
+        assert ask(gate, 3) == 2
+        time.moment += timedelta(seconds=HOUR)
+        assert ask(gate, 3) == 2
+
+    def test_slots_not_used_are_given_back_and_little_is_not_hoarded(self) -> None:
+        time = Clock()
+        limit = Limit("a", "a hundred", 100, MINUTE)
+        first, second = gate_of(time, limit), gate_of(time, limit)
+        assert ask(first, 30) == 30
+        assert ask(second, 10) == 10
+        assert used()["a"] <= 40 + 2 * 16
+        first.close()
+        second.close()
+        assert used() == {"a": 40}
+        assert ask(first, 100, longest=0) + ask(second, 100, longest=0) == 60
+
+    def test_slots_of_a_window_that_has_ended_do_not_count_in_the_next(self) -> None:
+        time = Clock()
+        gate = gate_of(time, Limit("a", "a hundred", 100, MINUTE), Limit("b", "a thousand", 1000, DAY))
+        ask(gate, 4)  # takes 1, 2 and 4, and holds three of them
+        time.moment += timedelta(seconds=61)
+        ask(gate, 1)
+        gate.close()
+        assert used() == {"a": 1, "b": 5}
+
+    def test_a_clock_set_back_neither_frees_nor_blocks_for_ever(self) -> None:
+        time = Clock()
+        gate = gate_of(time, Limit("a", "two", 2, MINUTE))
+        assert ask(gate, 3, longest=0) == 2
+        time.moment -= timedelta(seconds=30)
+        assert ask(gate, 1, longest=0) == 0
+        time.moment -= timedelta(days=30)
+        assert ask(gate, 1, longest=0) == 1
+
+    def test_every_try_of_the_connector_passes_and_what_is_refused_is_not_sent(self) -> None:
+        time = Clock()
+        gate = gate_of(time, Limit("a", "three", 3, DAY))
+        with serve(lambda _call: Reply(status=503)) as provider:
+            source = (
+                HttpConnector(time.sleep)
+                .through(gate)
+                .read({"base_url": provider.url, "retries": 8}, state={}, inputs=None, secrets={})
+            )
+            with pytest.raises(RateLimitedError, match="three") as refused:
+                next(source)
+            assert len(provider.calls) == 3
+        tries = vars(refused.value)["attempts"]
+        assert [attempt.response_code for attempt in tries] == [503, 503, 503, None]
+        assert "nothing was sent" in tries[-1].error
+
+
+LOOP = """
+import sys, edgekit
+from pathlib import Path
+from edgekit.connectors.http import HttpConnector
+from edgekit.errors import RateLimitedError
+from edgekit.integrations.figures import Limit, Limits
+from edgekit.runner.limits import Gate
+file, url, times, most, concurrent = sys.argv[1:]
+with edgekit.open(file):
+    gate = Gate(Path(file), 7, "items", Limits((Limit("a", "all", int(most), 86400),), int(concurrent)))
+    connector = HttpConnector().through(gate)
+    for _ in range(int(times)):
+        try:
+            config = {"base_url": url, "max_retry_after_seconds": 20}
+            next(connector.read(config, state={}, inputs=None, secrets={}))
+        except RateLimitedError:
+            break
+    gate.close()
+"""
+
+
+def two_processes(file: Path, url: str, *figures: int) -> None:
+    command = [sys.executable, "-c", LOOP, str(file), url, *map(str, figures)]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in running:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+
+
+@pytest.mark.ledger("C-35")
+def test_two_processes_share_a_limit(edge_file: Path) -> None:
+    with serve(lambda _call: []) as provider:
+        two_processes(edge_file, provider.url, 20, 25, 10)
+        assert len(provider.calls) == 25
+
+
+@pytest.mark.ledger("S0-115")
+def test_two_processes_never_run_more_requests_at_once_than_allowed(edge_file: Path) -> None:
+    guard, running, most = threading.Lock(), 0, 0
+
+    def script(_call: Call) -> Any:
+        nonlocal running, most
+        with guard:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.01)  # the answer takes a while, so that requests would meet
+        with guard:
+            running -= 1
+        return []
+
+    with serve(script) as provider:
+        two_processes(edge_file, provider.url, 15, 1000, 1)
+        assert (len(provider.calls), most) == (30, 1)
+
+
+@pytest.mark.usefixtures("edge")
+class TestRuns:
+    @pytest.mark.ledger("S1-20")
+    def test_a_program_has_its_limit_and_the_default_is_for_all_others(self, auto: int) -> None:
+        dcs("http://127.0.0.1:9")
+        rows = db.query("SELECT id FROM integration")
+        rates = {(limit.key, limit.seconds): limit.count for limit in figures.limits(rows[0]["id"]).rates}
+        key = f"DCS_LIMITS/program/{auto}"
+        assert (rates[key, MINUTE], rates[key, DAY]) == (50, 10000)
+        with db.change():
+            db.connection().execute("UPDATE map_integration_configuration SET status_id = 2")
+        rates = {(limit.key, limit.seconds): limit.count for limit in figures.limits(rows[0]["id"]).rates}
+        key = "DCS_LIMITS/organization/1"
+        assert (rates[key, MINUTE], rates[key, DAY]) == (100, 10000)
+
+    @pytest.mark.ledger("S1-20")
+    def test_above_the_limit_nothing_is_sent_it_is_recorded_and_the_next_run_goes_on(self, auto: int) -> None:
+        policies(5)
+        configuration.set("DCS_LIMITS", "daily_limit", 2, scope="program:AUTO")
+        with serve(lambda _call: {"drivers": []}) as provider:
+            dcs(provider.url)
+            result = runner.run("drivers")
+            assert (result.status, len(provider.calls)) == ("failed", 2)
+            assert "daily_limit of DCS_LIMITS for program" in str(result.message)
+            execution = runner.show_execution(result.execution_id or 0)
+            assert execution["error_code"] == "rate_limited"
+            assert execution["attempts"][-1]["response_code"] is None
+            assert "nothing was sent" in execution["attempts"][-1]["error_message"]
+            assert db.query("SELECT health_status FROM integration") == [{"health_status": None}]
+            assert runner.check_health("drivers").health_status is None
+            assert len(provider.calls) == 2
+            configuration.set("DCS_LIMITS", "daily_limit", 6, scope="program:AUTO")
+            assert runner.run("drivers").status == "completed"
+            asked = [call.query["policies"] for call in provider.calls]
+            assert asked == [["P0"], ["P1"], ["P2"], ["P3"], ["P4"]]
+        assert used()[f"DCS_LIMITS/program/{auto}"] == 5
+
+    def test_what_the_integration_and_its_template_say_holds_beside(self, edge: Database) -> None:
+        with edge.change():
+            models.IntegrationTemplate.update(
+                rate_limits={"requests_per_hour": 9, "requests_per_day": 3}
+            ).where(models.IntegrationTemplate.code == "rest-source").execute()
+        with serve(pages(8)) as provider:
+            rest(provider.url, rate_limits={"requests_per_day": 4})
+            result = runner.run("items")
+            assert (result.records_written, len(provider.calls)) == (3, 3)
+            assert "requests_per_day of items's template (3)" in str(result.message)
+        with pytest.raises(InvalidError, match="requests_per_fortnight"):
+            rest("http://127.0.0.1:9", "others", rate_limits={"requests_per_fortnight": 4})
+        with pytest.raises(InvalidError, match="from 1 on"):
+            rest("http://127.0.0.1:9", "others", rate_limits={"requests_per_day": 0})
+
+    def test_a_licence_s_hourly_limit_blocks_where_the_licence_does(self, edge: Database) -> None:
+        licence(edge, "block", rate_limit_per_hour=2)
+        with serve(pages(4)) as provider:
+            rest(provider.url)
+            result = runner.run("items")
+            assert (result.status, len(provider.calls)) == ("failed", 2)
+            assert "rate_limit_per_hour of API_INTEGRATIONS" in str(result.message)
+
+    def test_without_a_licence_it_warns(self, caplog: pytest.LogCaptureFixture) -> None:
+        licensing.grant("API_INTEGRATIONS", settings={"rate_limit_per_hour": 2})
+        with serve(pages(4)) as provider:
+            rest(provider.url)
+            assert runner.run("items").status == "completed"
+            assert len(provider.calls) == 4
+        assert [record.message for record in caplog.records] == [
+            "items: more than the 2 requests of rate_limit_per_hour of API_INTEGRATIONS for organization 1"
+        ]
+
+    def test_files_pass_no_gate(self, tmp_path: Path) -> None:
+        path = tmp_path / "items.csv"
+        path.write_text("code\na\n", encoding="utf-8")
+        settings = {"path": str(path), "table": "item", "key": "code", "create": True}
+        integrations.create("items", template="csv-import", settings=settings)
+        assert runner.run("items").status == "completed"
+        assert used() == {}
+
+
+class TestRetries:
+    def row(self) -> dict[str, Any]:
+        return integrations.find("drivers")
+
+    def settings(self, **own: Any) -> dict[str, Any]:
+        return figures.exchange_settings(self.row(), own, HttpConnector.config_schema["properties"])
+
+    @pytest.mark.ledger("C-33", "S0-74")
+    def test_the_narrower_says_and_the_cap_holds(self, auto: int) -> None:
+        rest("http://127.0.0.1:9")
+        known = HttpConnector.config_schema["properties"]
+        row = integrations.find("items")
+        assert figures.exchange_settings(row, {}, known) == {
+            "timeout_seconds": 30, "retries": 3, "retry_multiplier": 2,
+        }  # fmt: skip
+        configuration.set("COMMUNICATION_DEFAULTS", "default_timeout_seconds", 45, scope="organization:MAIN")
+        assert figures.exchange_settings(row, {"retries": 15, "retry_delay_ms": 5}, known) == {
+            "timeout_seconds": 45, "retries": 10, "retry_delay_ms": 5, "retry_multiplier": 2,
+        }  # fmt: skip
+
+    @pytest.mark.ledger("S1-21", "C-33")
+    def test_dcs_is_asked_again_three_times_at_most_after_1_2_and_4_seconds(self, auto: int) -> None:
+        waits: list[float] = []
+        with serve(lambda _call: Reply(status=500)) as provider:
+            dcs(provider.url)
+            config = {"base_url": provider.url} | self.settings(retries=9)
+            with pytest.raises(Exception, match="tried 4 times"):
+                next(HttpConnector(waits.append).read(config, state={}, inputs=None, secrets={}))
+            assert len(provider.calls) == 4
+        assert [int(wait) for wait in waits] == [1, 2, 4]
+        configuration.set("DCS_RETRY", "max_retries", 1, scope="program:AUTO")
+        configuration.set("COMMUNICATION_DEFAULTS", "max_retry_attempts", 2)
+        assert self.settings()["retries"] == 1
+        configuration.set("DCS_RETRY", "max_retries", 7, scope="program:AUTO")
+        assert self.settings()["retries"] == 2
+
+    @pytest.mark.usefixtures("edge")
+    def test_a_run_retries_as_is_resolved_and_the_checkpoint_stays(self) -> None:
+        configuration.set("COMMUNICATION_DEFAULTS", "default_retry_attempts", 1)
+        with serve(lambda _call: Reply(status=500)) as provider:
+            rest(provider.url, retry_delay_ms=0)
+            before = integrations.prepare("items").fingerprint
+            assert runner.run("items").error is not None
+            assert len(provider.calls) == 2
+        configuration.set("COMMUNICATION_DEFAULTS", "default_retry_attempts", 2)
+        assert integrations.prepare("items").fingerprint == before
+
+
+class TestNumber:
+    def test_one_more_than_licensed_is_refused_where_the_licence_blocks(
+        self, edge: Database, tmp_path: Path
+    ) -> None:
+        licence(edge, "block", max_integrations=2)
+        rest("http://127.0.0.1:9", "one")
+        rest("http://127.0.0.1:9", "two")
+        with pytest.raises(LicenseError, match="max_integrations"):
+            rest("http://127.0.0.1:9", "three")
+        assert [row["name"] for row in integrations.list_integrations()] == ["one", "two"]
+        integrations.create("file", template="csv-import", settings={"path": str(tmp_path), "table": "item"})
+        integrations.disable("two")
+        rest("http://127.0.0.1:9", "three")
+        with pytest.raises(LicenseError, match="max_integrations"):
+            integrations.enable("two")
+
+    def test_without_a_licence_nothing_is_blocked(self, edge: Database) -> None:
+        for number in range(6):
+            rest("http://127.0.0.1:9", f"source {number}")
+        assert len(integrations.list_integrations()) == 6
