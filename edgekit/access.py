@@ -68,13 +68,13 @@ def set_password(username: str, password: str, *, now: datetime | None = None) -
 
     Raise NotFoundError (no such user), InvalidError (too short, or the username), DeniedError.
     """
+    known = db.query("SELECT id FROM user WHERE username = ?", (username,))
+    if not known:
+        raise NotFoundError(f"There is no user {username}.", hint="See: edgekit users list")
     if len(password) < LEAST_LENGTH or len(password) > 1024:
         raise InvalidError(f"A password has {LEAST_LENGTH} to 1024 characters; nothing was stored.")
     if password.casefold() == username.casefold():
         raise InvalidError("The password is the username; nothing was stored.")
-    known = db.query("SELECT id FROM user WHERE username = ?", (username,))
-    if not known:
-        raise NotFoundError(f"There is no user {username}.", hint="See: edgekit users list")
     _store(int(known[0]["id"]), crypto.hash_password(password), f"users password {username}", now)
     _failures.pop(username.casefold(), None)
 

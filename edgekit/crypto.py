@@ -224,10 +224,6 @@ def key_from_text(text: str) -> bytes | None:
     return key if len(key) == KEY_SIZE else None
 
 
-SIGNATURE_SIZE = 64
-"""Bytes of an Ed25519 signature."""
-
-
 @dataclass(frozen=True, slots=True)
 class SigningKey:
     """An Ed25519 key: 32 secret bytes, and the public half that everybody may have."""

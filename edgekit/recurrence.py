@@ -151,7 +151,9 @@ def read_cron(text: str) -> str:
 
     parts = _ALIASES.get(text.strip().lower(), text).split()
     if len(parts) != 5:
-        raise InvalidError(f'The cron text "{text}" has {len(parts)} fields, not five.', hint=_FIELDS)
+        raise InvalidError(
+            f'The cron text "{text}" does not have five fields but {len(parts)}.', hint=_FIELDS
+        )
     expression = " ".join(parts)
     try:
         CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC))

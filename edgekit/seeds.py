@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db, naming, schema
-from edgekit.errors import InvalidError, NotFoundError
+from edgekit.errors import DeniedError, InvalidError, NotFoundError
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ def _apply_file(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFoundError(f"There is no seed file {path}.") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DeniedError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
         raise InvalidError(f"{path} is not readable JSON: {error}") from error
     if not isinstance(document, dict) or not all(isinstance(rows, list) for rows in document.values()):
         raise InvalidError(f'{path} must be an object of tables: {{"table": [row, …]}}.')

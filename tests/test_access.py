@@ -24,7 +24,7 @@ def maria(edge: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     monkeypatch.setattr(crypto, "PASSWORD_COST", CHEAP)
     access._failures.clear()
     with edge.change():
-        edge.connection().execute("INSERT INTO user(username) VALUES ('maria'), ('john')")
+        edge.connection().execute("INSERT INTO user(username) VALUES ('maria'), ('john'), ('longusername')")
     access.set_password("maria", GOOD)
     return edge
 
@@ -83,7 +83,7 @@ def test_guessing_is_slowed_down(maria: Database, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("name", "password", "error"), [
     ("maria", "short", InvalidError), ("longusername", "LongUsername", InvalidError),
-    ("nobody", GOOD, NotFoundError),
+    ("nobody", GOOD, NotFoundError), ("nobody", "short", NotFoundError),
 ])  # fmt: skip
 def test_a_bad_password_is_not_stored(maria: Database, name: str, password: str, error: type) -> None:
     before = stored(maria)

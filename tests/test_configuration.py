@@ -659,6 +659,8 @@ def test_a_corrupt_import_changes_nothing(agency: Database, tmp_path: Path, chan
     path.write_text(change(json.dumps(whole)), encoding="utf-8")
     with pytest.raises((InvalidError, NotFoundError), match=words):
         configuration.import_scope(path)
+    with pytest.raises(DeniedError, match="cannot be read"):
+        configuration.import_scope(tmp_path)
     assert configuration.get("DCS_LIMITS", "daily_limit", program="AUTO") == 10000
     assert written(agency) == []
 

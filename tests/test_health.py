@@ -188,6 +188,10 @@ def test_a_missing_secret_is_unhealthy_and_a_locked_vault_says_nothing(
         monkeypatch.setenv("EDGEKIT_HOME", str(edge.path.parent / "elsewhere"))
         with pytest.raises(VaultLockedError):
             runner.check_health("items")
+        of_file("z", "-")
+        found, other = runner.check_all_health()
+        assert (found.health_status, "master key" in str(found.message)) == ("unhealthy", True)
+        assert "standard input" in str(other.message), "one without its secret does not hold up the others"
     assert stored()[0] == {
         "health_status": "healthy", "last_health_check_at": "2026-03-27T12:00:00.000Z", "version": 1,
     }  # fmt: skip

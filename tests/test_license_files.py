@@ -225,7 +225,7 @@ def test_tampered_foreign_newer_and_unknown_files_are_refused_each_with_its_reas
     assert refused("").code == refused("hello").code == refused(b"\xff\xfe").code == "malformed"
     assert refused(good + good).code == refused(good[:-20]).code == "malformed"
     other = refused(statement.render(issuing.revoke(ACME, "A-1", now=NOW)))
-    assert other.code == "wrong_kind"
+    assert (other.code, "None" in statement.describe(issuing.revoke(ACME, "A-1"))) == ("wrong_kind", False)
     assert "licensing revoke --file" in str(other.hint)
     assert installing.install(good, now=NOW).licence.holds
 
@@ -523,8 +523,15 @@ def test_a_key_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     assert (loaded.name, loaded.key.name) == ("Acme Software", made.key)
     assert trusting.read_key(open_half.read_bytes()).document["public_key"] == loaded.public_key
     assert crypto.key_to_text(loaded.key.secret) not in open_half.read_text() + repr(loaded) + repr(made)
+    with pytest.raises(LicenseFileError, match="secret half of a vendor's key") as given:
+        trusting.read_key(secret.read_bytes())
+    assert ".pub" in str(given.value.hint)
     with pytest.raises(ConflictError):
         vendor.keygen(secret, vendor="Acme Software")
+    with pytest.raises(ConflictError, match="is a folder"):
+        vendor.keygen("..", vendor="Acme Software")
+    with pytest.raises(ConflictError, match="is a folder"):
+        vendor.keygen(".", vendor="Acme Software")
     with pytest.raises(InvalidError, match="public half"):
         vendor.load(open_half)
     with pytest.raises(NotFoundError):

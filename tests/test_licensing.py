@@ -105,6 +105,8 @@ def test_the_narrowest_licence_decides(agency: Database) -> None:
 def test_a_licence_past_its_end_counts_as_absent(agency: Database) -> None:
     end = NOW + timedelta(days=1)
     licensing.grant("EMAIL_NOTIFICATIONS", place="program:AUTO", expires_at=end)
+    with pytest.raises(InvalidError, match="is past"):
+        licensing.grant("EMAIL_NOTIFICATIONS", place="program:AUTO", expires_at=end, now=end)
     assert reason("EMAIL_NOTIFICATIONS", program="AUTO", now=end - timedelta(milliseconds=1)) == "license"
     assert reason("EMAIL_NOTIFICATIONS", program="AUTO", now=end) == "expired"
     licensing.grant("EMAIL_NOTIFICATIONS", organization=1)

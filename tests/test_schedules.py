@@ -111,14 +111,14 @@ def test_a_day_and_a_weekday_are_either_of_them() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("0 0 * *", "4 fields"),
-        ("0 0 * * * *", "6 fields"),
+        ("0 0 * *", "but 4"),
+        ("0 0 * * * *", "but 6"),
         ("60 0 * * *", "minute"),
         ("0 0 30 2 *", "day-of-month"),
         ("0 0 * * 8", "day-of-week"),
         ("0 0 * * ?", "day-of-week"),
-        ("@reboot", "1 fields"),
-        ("", "0 fields"),
+        ("@reboot", "but 1"),
+        ("", "but 0"),
     ],
 )
 def test_what_is_no_cron_text_is_refused(text: str, told: str) -> None:

@@ -12,7 +12,7 @@ import edgekit
 from edgekit import integrations, models, schema, seeds, vault
 from edgekit.cli import root
 from edgekit.demo import sample
-from edgekit.errors import ConflictError, InvalidError, NotFoundError, RuleError
+from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError, RuleError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -205,6 +205,8 @@ def test_a_row_the_file_refuses(edge: Database, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(edge: Database, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="There is no seed file"):
         seeds.apply([str(tmp_path / "none.json")])
+    with pytest.raises(DeniedError, match="cannot be read"):
+        seeds.apply([str(tmp_path)])
 
 
 def test_create_says_which_environments_there_are(tmp_path: Path) -> None:

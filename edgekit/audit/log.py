@@ -359,7 +359,7 @@ def utc_text(when: datetime | str) -> str:
     except ValueError:
         raise InvalidError(
             f"{str(when)!r} is no time with its zone.",
-            hint="Write it like 2026-01-31T09:05:00Z or 2026-01-31T10:05:00+01:00.",
+            hint="Write it like 2026-01-31, 2026-01-31T09:05:00Z or 2026-01-31T10:05:00+01:00.",
         ) from None
     return clock.to_text(at)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from edgekit.cli.group import Command
-from edgekit.cli.options import json_option, opened
+from edgekit.cli.options import json_option, opened, read_secret
 from edgekit.cli.show import show
 
 
@@ -23,19 +21,8 @@ def password(name: str) -> None:
     """
     from edgekit import access
 
-    access.set_password(name, _read_password(name))
+    access.set_password(name, read_secret(f"Password of {name}", twice=True))
     show(f"The password of {name} is set.", as_json=False)
-
-
-def _read_password(name: str) -> str:
-    """Ask twice on a terminal without showing it; else take what comes, without the end of its line."""
-    if sys.stdin.isatty():
-        typed: str = click.prompt(
-            f"Password of {name}", hide_input=True, confirmation_prompt="Once more", err=True
-        )
-        return typed
-    text = sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 @click.command(cls=Command, example="edgekit --actor maria users rights")

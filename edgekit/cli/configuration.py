@@ -206,10 +206,8 @@ def export_scope(scope: str, organization: str | None, output: str | None) -> No
     else:
         lib.write_export(document, output)
         count = len(document["documents"])
-        show(
-            f"{count} {'type' if count == 1 else 'types'} of {document['scope']} are in {output}.",
-            as_json=False,
-        )
+        types = "1 type is" if count == 1 else f"{count} types are"
+        show(f"{types} in {output}, as set for {document['scope']}.", as_json=False)
 
 
 @configuration.command(

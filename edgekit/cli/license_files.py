@@ -115,7 +115,7 @@ def issue(
 @click.argument("file")
 @key_option
 @customer_option
-@site_option
+@click.option("--site", metavar="UUID", help="The one site it is for.  [default: that of the old one]")
 @mode_option
 @starts_option
 @expires_option

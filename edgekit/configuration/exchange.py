@@ -11,7 +11,7 @@ from edgekit import codec, db
 from edgekit.configuration.kinds import find_type, list_types
 from edgekit.configuration.resolving import changed_keys
 from edgekit.configuration.writing import Written, check, content_at, write
-from edgekit.errors import ConflictError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from edgekit.scope import find
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _read(source: Mapping[str, Any] | str | Path) -> tuple[dict[str, Any], str]:
             document = codec.loads(path.read_bytes())
         except FileNotFoundError:
             raise NotFoundError(f"There is no file {path}.") from None
+        except OSError as error:
+            raise DeniedError(f"{path} cannot be read: {error.strerror}.") from error
         except InvalidError as error:
             raise InvalidError(f"{path}: {error.message}", hint=error.hint) from error
         name = str(path)

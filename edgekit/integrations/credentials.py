@@ -194,7 +194,8 @@ def _open(integration_id: int, name: str, key: str, environment_id: int, purpose
 
 def _unknown(name: str, key: str) -> NotFoundError:
     return NotFoundError(
-        f"{name} has no secret {key} in this environment.", hint=f"Store it: edgekit vault set {name} {key}"
+        f"{name} has no secret {key} in this environment.",
+        hint=f"See: edgekit vault list {name}; to store it: edgekit vault set {name} {key}",
     )
 
 

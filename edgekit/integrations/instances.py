@@ -72,7 +72,8 @@ def create(
     with db.change(reason=f"integrations create {name}"):
         if reading.rows_named(name):
             raise ConflictError(
-                f"There is already an integration {name}.", hint="Choose another name, or retire that one."
+                f"There is already an integration {name}.",
+                hint="Choose another name. See: edgekit integrations list",
             )
         made = Integration.create(
             integration_name=name,

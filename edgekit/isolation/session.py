@@ -6,7 +6,7 @@ import getpass
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgekit.errors import DeniedError, NotFoundError
+from edgekit.errors import CorruptError, DeniedError, NotFoundError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -99,8 +99,13 @@ _ANCESTORS = (
 
 
 def read_session(connection: sqlite3.Connection, username: str) -> Session:
-    """Read what a user, who exists, may do in this file."""
-    user, name, own, role_id, code, status, organizations = connection.execute(_USER, (username,)).fetchone()
+    """Read what a user may do in this file. Raise CorruptError where even the system user is missing."""
+    row = connection.execute(_USER, (username,)).fetchone()
+    if row is None:
+        raise CorruptError(
+            f"The file has no user {username}.", hint="Restore a backup: edgekit restore BACKUP FILE"
+        )
+    user, name, own, role_id, code, status, organizations = row
     role = WITHOUT_ROLE if role_id is None else UNKNOWN_ROLE
     if code is not None and code.upper() in RIGHTS and status == 1:
         role = code.upper()

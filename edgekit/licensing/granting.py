@@ -53,6 +53,11 @@ def grant(
     grant it too, or where a licence file says otherwise; NotFoundError, RuleError.
     """
     key, code = facts.find_feature(feature)
+    if expires_at is not None and expires_at <= (now or clock.now()):
+        raise InvalidError(
+            f"{clock.to_text(expires_at)} is past: the licence of {code} would never hold.",
+            hint="Give a later time, or take the licence away: edgekit licensing unset",
+        )
     if settings is not None:
         check_settings(key, code, settings)
     link = _licensable(place, organization)

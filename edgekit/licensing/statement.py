@@ -35,6 +35,9 @@ LABELS = {
 }
 """What there is to sign, and the name it stands under in a text."""
 
+KEYFILE_LABEL = "EDGEKIT VENDOR SECRET KEY"
+"""The name the secret half of a vendor's key stands under in its file."""
+
 _NAMES = {
     "license": "a licence",
     "revocation": "the revocation of a licence",
@@ -112,6 +115,12 @@ def parse(content: str | bytes, *, wanted: str | None = None) -> Statement:
     Raise LicenseFileError: malformed, newer_format, tampered, or wrong_kind where it is not the kind wanted.
     """
     label, block = _block(_decoded(content))
+    if label == KEYFILE_LABEL:
+        raise LicenseFileError(
+            "This is the secret half of a vendor's key, which stays with the vendor.",
+            reason="wrong_kind",
+            hint="The public half is in the file beside it whose name ends in .pub.",
+        )
     kind = next((name for name, own in LABELS.items() if own == label), None)
     parts = block.split("\n\n")
     if kind is None or len(parts) != 3:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PASSPHRASE_LENGTH = 12
 """The fewest characters of a passphrase for a new key."""
 
-_LABEL = "EDGEKIT VENDOR SECRET KEY"
+_LABEL = statement.KEYFILE_LABEL
 _WARNING = "Keep this file to yourself: whoever has it issues licences in your name."
 _LARGEST = 100_000
 
@@ -66,6 +66,8 @@ def keygen(path: str | Path, *, vendor: str, passphrase: str | None = None) -> K
     Raise ConflictError if one of the files exists, InvalidError for a name or passphrase that will not do.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ConflictError(f"{path} is a folder.", hint="Name a new file in it, such as vendor.key.")
     public_path = path.with_name(f"{path.name}.pub")
     if not (0 < len(vendor) <= 100 and vendor.isprintable()):
         raise InvalidError("The vendor must have a name of 1 to 100 characters.")

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import SkipRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-ErrorHandling = Literal["fail", "skip", "default", "null"]
-Direction = Literal["inbound", "outbound", "bidirectional"]
 
 ERROR_HANDLING = ("fail", "skip", "default", "null")
 DIRECTIONS = ("inbound", "outbound", "bidirectional")

@@ -46,7 +46,6 @@ class RuleSet:
     takes_list: bool
     always: bool
     """Runs for a missing value too, such as a constant or a count."""
-    reads_record: bool
     gives: str | None
     """The data type the value has afterwards, where the last rule says so; `id` for a lookup."""
     lookup: tuple[str, str] | None
@@ -66,7 +65,6 @@ def compile_rules(rules: Mapping[str, Any]) -> RuleSet:
         apply=_chain(compiled, [step["type"] in _ALWAYS for step in steps]),
         takes_list=first["type"] in _LIST_RULES,
         always=any(step["type"] in _ALWAYS for step in steps),
-        reads_record=bool(paths),
         gives=_GIVES.get(last["type"]),
         lookup=(last["table"], last["match"]) if last["type"] == "lookup" else None,
         paths=paths,

@@ -88,7 +88,10 @@ def set_schedule(
         if value is not None or column in clear:
             values[f"{column}_date"] = value
     if not values:
-        raise InvalidError(f"What is to change of the schedule {schedule.schedule_name}?")
+        raise InvalidError(
+            f"What is to change of the schedule {schedule.schedule_name}?",
+            hint="Say what it becomes, such as --at 06:30; see edgekit schedules set --help",
+        )
     with db.change(reason=f"schedules set {schedule.schedule_name}"):
         if times:
             _write_times(schedule.id, times)
