@@ -246,6 +246,7 @@ class TestFile:
         assert "Smith & Söhne" in result.stdout
         found = json.loads(run("status", "--json", db=tmp_path / "new.db").stdout)
         assert (found["organization"], found["environment"]) == ("Smith & Söhne", "staging")
+        assert 'Next: edgekit --db "my book.db" status' in run("init", "my book.db").stdout
 
     def test_init_in_json_is_what_status_says(self, run: Run, tmp_path: Path) -> None:
         made = json.loads(run("init", "new.db", "--json").stdout)

@@ -12,7 +12,7 @@ from edgekit.cli.audit import entry_line
 from edgekit.cli.group import Command
 from edgekit.cli.options import json_option
 from edgekit.cli.progress import Counting
-from edgekit.cli.show import cell, cut, show, table, terminal_width
+from edgekit.cli.show import cell, cut, quoted, show, table, terminal_width
 
 if TYPE_CHECKING:
     from edgekit.demo.scenario import DemoResult
@@ -117,7 +117,7 @@ def _closing(result: DemoResult) -> list[str]:
         if not result.verify
         else [f"  verify: {finding}" for finding in result.verify]
     )
-    command = f"{_program()} --db {_quoted(result.database)}"
+    command = f"{_program()} --db {quoted(result.database)}"
     vehicle = result.vehicle.get("id", 1)
     return [
         _title("Was it right?"),
@@ -137,8 +137,4 @@ def _program() -> str:
 
     if sys.argv[0].endswith("__main__.py"):
         return "python -m edgekit"
-    return "edgekit" if which("edgekit") else _quoted(sys.argv[0])
-
-
-def _quoted(path: str) -> str:
-    return f'"{path}"' if " " in path else path
+    return "edgekit" if which("edgekit") else quoted(sys.argv[0])

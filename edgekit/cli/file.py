@@ -8,7 +8,7 @@ import click
 
 from edgekit.cli.group import Command, Settings
 from edgekit.cli.options import anchor_option, json_option, quick_option, read_secret, whole_file
-from edgekit.cli.show import show, show_findings
+from edgekit.cli.show import quoted, show, show_findings
 
 
 @click.command(cls=Command, example='edgekit init agency.db --organization "Smith & Sons"')
@@ -39,7 +39,7 @@ def init(file: str, organization: str, environment: str, vendor_key: str | None,
     if as_json:
         show(made, as_json)
     else:
-        note = f"Next: edgekit --db {file} status"
+        note = f"Next: edgekit --db {quoted(file)} status"
         show(f"Created {file} for {made.organization} (schema {made.schema}).", as_json, note=note)
 
 
@@ -99,7 +99,7 @@ def backup(settings: Settings, destination: str, encrypt: bool, as_json: bool) -
     from edgekit.file.backup import backup as backup_file
 
     made = backup_file(settings.db, destination, encrypted=encrypt)
-    show(made, as_json, view=_backed_up, note=f"Bring it back with: edgekit restore {made.path} FILE")
+    show(made, as_json, view=_backed_up, note=f"Bring it back with: edgekit restore {quoted(made.path)} FILE")
 
 
 def _backed_up(made: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 from edgekit.cli.group import Group, say_stopped
 from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.progress import Counting
-from edgekit.cli.show import show
+from edgekit.cli.show import quoted, show
 from edgekit.errors import InvalidError, UnavailableError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def enable(name: str, as_json: bool) -> None:
     from edgekit import integrations as lib
 
     found = lib.enable(name)
-    show(found if as_json else f"Enabled {name}. See: edgekit integrations show {_quoted(name)}", as_json)
+    show(found if as_json else f"Enabled {name}. See: edgekit integrations show {quoted(name)}", as_json)
 
 
 @integrations.command(example="edgekit integrations disable vehicle-data")
@@ -95,7 +95,7 @@ def disable(name: str, as_json: bool) -> None:
     from edgekit import integrations as lib
 
     lib.disable(name)
-    said = f"Disabled {name}. On again with: edgekit integrations enable {_quoted(name)}"
+    said = f"Disabled {name}. On again with: edgekit integrations enable {quoted(name)}"
     show({"integration": name, "enabled": False} if as_json else said, as_json)
 
 
@@ -169,7 +169,7 @@ def create(name: str, template: str, settings: tuple[str, ...], customize: Any, 
     found = lib.create(
         name, template=template, settings=_read_settings(name, settings), customizations=changes
     )
-    show(found, as_json, note=f"Run it with: edgekit integrations run {_quoted(found['name'])}")
+    show(found, as_json, note=f"Run it with: edgekit integrations run {quoted(found['name'])}")
 
 
 def _read_settings(name: str, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -238,7 +238,7 @@ def run(context: click.Context, name: str, source: str | None, dry_run: bool, as
 
     with Counting(name) as progress:
         result = runner.run(name, input=source, dry_run=dry_run, progress=progress)
-    aside = f"See what was set aside: edgekit dead-letters list --integration {_quoted(name)}"
+    aside = f"See what was set aside: edgekit dead-letters list --integration {quoted(name)}"
     show(result, as_json, view=_run_line, note=aside if result.dead_letters and not dry_run else None)
     if result.error is not None:
         raise result.error
@@ -251,12 +251,7 @@ def _again(context: click.Context, name: str, source: str | None) -> str:
     """Write the command that goes on with an interrupted run."""
     given = ["--input", source] if source else []
     words = ["edgekit", "--db", context.obj.db, "integrations", "run", name, *given]
-    return " ".join(map(_quoted, words))
-
-
-def _quoted(word: str) -> str:
-    """Write a word as every shell takes it for one."""
-    return f'"{word}"' if " " in word else word
+    return " ".join(map(quoted, words))
 
 
 def _run_line(result: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, opened
-from edgekit.cli.show import show
+from edgekit.cli.show import quoted, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +184,7 @@ def _time(item: dict[str, Any], schedule: dict[str, Any]) -> dict[str, Any]:
 
 def _why_none(found: dict[str, Any]) -> str:
     if not found["is_active"]:
-        return f"It is paused. Resume it with: edgekit schedules resume {found['name']}"
+        return f"It is paused. Resume it with: edgekit schedules resume {quoted(found['name'])}"
     if found["schedule_type"] in {"manual", "event_based"}:
         return f"It runs {found['timing']}."
     return "It does not run again: its last day is over."

@@ -9,7 +9,7 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, limit_option, opened, read_secret, reading
-from edgekit.cli.show import show, show_findings
+from edgekit.cli.show import quoted, show, show_findings
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -283,7 +283,7 @@ def recovery_kit(file: Path, as_json: bool) -> None:
     from edgekit import vault as lib
 
     made = lib.make_kit(file, read_secret("Passphrase for the kit", twice=True))
-    show(made, as_json, note=f"Try it: edgekit vault drill {file}")
+    show(made, as_json, note=f"Try it: edgekit vault drill {quoted(file)}")
 
 
 @vault.command(example="edgekit vault recover /media/stick/agency-kit.json")
