@@ -47,9 +47,9 @@ SHORTEST = 6
 
 MOST_NOTED = 1000
 
-LOGIN_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://)[^/?#\s@]+@", re.IGNORECASE)
+LOGIN_IN_URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://)[^/?#\s@]+@", re.IGNORECASE)
 KEY_IN_QUERY = re.compile(
-    r"([?&;](?:[^=&#\s]*[_-])?(?:api[_-]?key|access[_-]?key|passw(?:or)?d|pwd|secret|token|sig(?:nature)?)=)"
+    r"([?&;_-](?:api[_-]?key|access[_-]?key|passw(?:or)?d|pwd|secret|token|sig(?:nature)?)=)"
     r"[^&#\s\"'<>]+",
     re.IGNORECASE,
 )
@@ -58,7 +58,7 @@ _NAMED = re.compile(
     r"""(["']?)\b([A-Za-z](?:[A-Za-z]|[ _.-](?=[A-Za-z])){1,30})\1\s*(=|:)\s*"""
     r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&}\])"']+)"""
 )
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
 _PHONE = re.compile(r"(?<![\w.-])(?:\+?1[ .-]?)?(?:\(\d{3}\)[ ]?|\d{3}[.-])\d{3}[.-]\d{4}(?![\w-])")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
