@@ -285,6 +285,11 @@ def _links(known: _Known) -> tuple[Link, ...]:
         elif (row := known.rows.get(table)) is not None:
             owner = row.organization_id if row.organization_id is not None else own
             links.append(_scoped((key, level, rank, table), row, owner))
+    if not links:
+        raise InvalidError(
+            "The level SYSTEM is switched off, and no other is meant: nothing can be looked up.",
+            hint="Switch it on: edgekit scope-types set SYSTEM status=ACTIVE",
+        )
     return tuple(links)
 
 

@@ -137,6 +137,11 @@ def test_a_level_of_ones_own_takes_its_place_and_a_retired_one_none(world: Datab
     assert not [label for label in labels(program="HOME") if "HOME" in label]
     with pytest.raises(InvalidError, match="switched off"):
         scope.find("program:HOME")
+    with world.change():
+        world.connection().execute("UPDATE scope_type SET status_id = 2 WHERE table_name IS NULL")
+    for ask in (scope.chain, lambda: scope.find("system"), lambda: scope.find("organization")):
+        with pytest.raises(InvalidError, match="SYSTEM is switched off"):
+            ask()
 
 
 def expected(place: dict[str, int]) -> list[tuple[str, int | None, int | None]] | None:

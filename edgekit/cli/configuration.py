@@ -42,7 +42,7 @@ def configuration() -> None:
 @json_option
 @opened
 def set_key(kind: str, key: str, value: str, scope: str, organization: str | None, as_json: bool) -> None:
-    """Set one key: VALUE is JSON if it parses as that, else text."""
+    """Set one key: VALUE is JSON if it parses as that, else text. Before a negative number write --."""
     from edgekit import configuration as lib
 
     _written(lib.set(kind, key, lib.read_value(value), scope=scope, organization=organization), as_json)
