@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db, rules
-from edgekit.errors import InvalidError, NotFoundError, RuleError
+from edgekit.errors import DeniedError, InvalidError, NotFoundError, RuleError
 from edgekit.mapping import ABSENT
 from edgekit.schema import quote_name
 
@@ -183,6 +183,8 @@ def _refusal(
         if named is not None:
             return named
     found = rules.translate(error, connection)
+    if isinstance(found, DeniedError):
+        return RuleError(table, "*", "denied", found.message)
     return found if isinstance(found, RuleError) else _unstorable(table, names, row, error)
 
 

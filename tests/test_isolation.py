@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import edgekit
-from edgekit import rows
+from edgekit import audit, bulk, integrations, rows
 from edgekit.cli import root
-from edgekit.errors import DeniedError, NotFoundError
+from edgekit.errors import ConflictError, DeniedError, NotFoundError
 from edgekit.isolation.opening import require_file
 
 if TYPE_CHECKING:
@@ -179,6 +179,33 @@ def test_a_comment_a_quoted_name_and_an_aimed_statement_are_no_way_around(two: P
         assert column(db, aimed) == ["New in main.program"]
 
 
+def test_the_same_name_in_two_organizations_is_nobody_elses(two: Path) -> None:
+    shown = []
+    for who in ("ada", "bea"):
+        with edgekit.open(two, actor=who):
+            settings = {"path": f"{who}.csv", "table": "producer", "key": "code"}
+            integrations.create("same", template="csv-import", settings=settings)
+            shown.append(integrations.show("same")["settings"]["path"])
+    assert shown == ["ada.csv", "bea.csv"]
+    with edgekit.open(two, actor="system"), pytest.raises(ConflictError, match="Several organizations"):
+        integrations.set_credential("same", "api_key", "whose?")
+
+
+def test_archives_are_not_read_by_who_sees_a_part(two: Path, tmp_path: Path) -> None:
+    with edgekit.open(two, actor="bea") as db, pytest.raises(DeniedError, match="Archives hold"):
+        audit.entries(db.connection(), archives=[tmp_path / "any.archive"])
+
+
+def test_a_row_of_a_batch_that_may_not_be_is_set_aside_with_a_sentence(two: Path) -> None:
+    with edgekit.open(two, actor="bea") as db, db.change():
+        (key, *_) = (k for k in bulk.unique_keys(db.connection(), "program") if "code" in k)
+        rows_given = [("N1", "fine", 2), ("N2", "taken", 1)]
+        done = bulk.upsert_rows("program", ["code", "name", "organization_id"], key, rows_given)
+        ((position, refused),) = done.refused
+        assert (done.accepted, position) == (1, 1)
+        assert refused.message.startswith("A row of program written by bea must belong to")
+
+
 @pytest.mark.parametrize("way", ["backup", "serialize", "blobopen"])
 def test_the_file_is_not_copied_past_the_view(two: Path, way: str) -> None:
     given = {"backup": [sqlite3.connect(":memory:")], "serialize": [], "blobopen": ["program", "name", 1]}
@@ -225,8 +252,6 @@ def test_a_retired_user_does_nothing(two: Path) -> None:
 
 
 def test_the_log_is_kept_by_who_sees_all_of_it(two: Path) -> None:
-    from edgekit import audit
-
     with edgekit.open(two, actor="bea") as db:
         with pytest.raises(DeniedError):
             audit.seal(db.connection())
@@ -235,7 +260,6 @@ def test_the_log_is_kept_by_who_sees_all_of_it(two: Path) -> None:
 
 
 def test_what_a_part_of_the_log_hides_is_sealed_all_the_same(two: Path) -> None:
-    from edgekit import audit
 
     with edgekit.open(two, actor="bob") as db:
         with db.change():

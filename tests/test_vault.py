@@ -645,7 +645,7 @@ def test_a_keyring_that_forgets_is_noticed_before_anything_is_sealed(edge: Datab
 
 def test_where_there_is_no_keyring_the_search_goes_on(edge: Database) -> None:
     pytest.importorskip("keyring")
-    with pytest.raises(UnavailableError, match="does not take the master key"):
+    with pytest.raises(UnavailableError, match="does not take the master key: NoKeyringError"):
         vault.init(in_keyring=True)
     assert vault.init().source == "home"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.audit.triggers import PRUNED
-from edgekit.errors import ConflictError, CorruptError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, CorruptError, DeniedError, InvalidError, NotFoundError
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
@@ -212,6 +212,11 @@ def attached(connection: sqlite3.Connection, archives: Sequence[str | Path]) -> 
     if not archives:
         yield
         return
+    if getattr(connection, "confinement", None) is not None:
+        raise DeniedError(
+            "Archives hold the log of everybody who uses the file: only who sees all of it reads them.",
+            hint="The system user may, or an administrator who belongs to no organization.",
+        )
     if connection.in_transaction:
         raise InvalidError("Archives are attached between changes, not inside one.")
     names: list[str] = []

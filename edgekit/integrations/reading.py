@@ -20,6 +20,11 @@ def find(name: str) -> dict[str, Any]:
         raise ConflictError(
             f"There are two integrations {name}, of different types.", hint="Give one another name."
         )
+    if len(rows) > 1 and rows[1]["organization_id"] is not None:  # only who sees all meets them
+        raise ConflictError(
+            f"Several organizations have an integration {name}.",
+            hint="Work as a user of the one that is meant: edgekit --actor NAME …",
+        )
     if rows:
         row = rows[0]
         row["connection_config"] = json.loads(row["connection_config"])

@@ -131,7 +131,10 @@ class Confinement:
         if verb == "CREATE" and what in {"TABLE", "INDEX", "UNIQUE"}:
             self.session.require("edit", "making tables")
         else:
-            raise DeniedError(f"{self.session.username} may not change how the file is built ({verb}).")
+            raise DeniedError(
+                f"{self.session.username} may not change how the file is built ({verb}).",
+                hint="The system user may, or an administrator who belongs to no organization.",
+            )
 
     def _lay_all(self, sql: str) -> None:
         """Make the view of every name in a statement."""

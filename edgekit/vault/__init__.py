@@ -172,7 +172,9 @@ def seal(plaintext: bytes | str, *, place: str) -> Sealed:
         try:
             plaintext = plaintext.encode()
         except UnicodeEncodeError:  # its own text would show the secret
-            raise InvalidError("The secret is not valid text.", hint="Give it as bytes.") from None
+            raise InvalidError(
+                "The secret is not valid text.", hint="Write other bytes in base64 first."
+            ) from None
     return Sealed(crypto.encrypt(open_keys.by_id[row[0]], plaintext, context=place), row[0])
 
 

@@ -298,19 +298,19 @@ def _store_in_keyring(entry: str, text: str) -> Master:
         from keyring.errors import KeyringError
     except ImportError:
         raise UnavailableError(
-            f"{_KEYRING} needs the keyring extra.".capitalize(), hint="Run: pip install edgekit[keyring]"
+            f"T{_KEYRING[1:]} needs the keyring extra.", hint="Run: pip install edgekit[keyring]"
         ) from None
     try:
         keyring.set_password(_SERVICE, entry, text)
         kept = keyring.get_password(_SERVICE, entry)
     except (KeyringError, RuntimeError, OSError) as error:
         raise UnavailableError(
-            f"{_KEYRING} does not take the master key: {type(error).__name__}.".capitalize(),
+            f"T{_KEYRING[1:]} does not take the master key: {type(error).__name__}.",
             hint="Unlock it, or leave the option out: the key then goes to a file.",
         ) from error
     if kept != text:
         raise UnavailableError(
-            f"{_KEYRING} did not keep the master key.".capitalize(),
+            f"T{_KEYRING[1:]} did not keep the master key.",
             hint="Leave the option out: the key then goes to a file.",
         )
     return _parse(kept, "keyring", _KEYRING)
