@@ -429,6 +429,20 @@ def test_a_secret_is_refused_and_sent_to_the_vault(mixed: Database) -> None:
     assert listed == masking.SECRET_KEYS
 
 
+def test_a_value_is_one_that_every_reader_can_hold(mixed: Database) -> None:
+    def nested(levels: int) -> Any:
+        return json.loads("[" * levels + "]" * levels)
+
+    configuration.set("MIXED", "plain", [nested(63), {"least": -(2**63)}])
+    assert configuration.get("MIXED", "plain")[1] == {"least": -(2**63)}
+    for key, value, words in (
+        ("plain", nested(65), "more than 64 levels"), ("plain", {"a": [2**63]}, "largest whole number"),
+        ("", 5, "has a name"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidError, match=words):
+            configuration.set("MIXED", key, value)
+
+
 def test_a_schema_is_looked_at_when_its_row_is_written(edge_file: Path) -> None:
     for schema_definition, words in (
         ('{"properties": []}', "schema_definition: "),

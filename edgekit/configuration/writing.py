@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edgekit.scope import Link, Named, Place
 
 EVENT = "configuration.changed"
+MOST_LEVELS = 64
+"""So deep a value may be nested: what is deeper no program reads, nor every tool."""
 _TO_THE_VAULT = "Secrets belong in the vault: edgekit vault set INTEGRATION KEY"
 
 
@@ -188,7 +190,13 @@ def _check_key(kind: Kind, link: Link, key: str, value: Any) -> None:
     )
     if is_marked:
         raise InvalidError(f"{kind.code} {key} is a secret.", hint=_TO_THE_VAULT)
+    if not key:
+        raise InvalidError(f"A key of {kind.code} has a name.")
+    if _is_deeper(value, MOST_LEVELS):
+        raise InvalidError(f"{kind.code} {key} is nested in more than {MOST_LEVELS} levels.")
     for name, item in _items(key, value):
+        if isinstance(item, int) and not -(2**63) <= item < 2**63:
+            raise InvalidError(f"{kind.code}: {name} is beyond the largest whole number the file can hold.")
         if masking.ends_in_secret(name):
             raise InvalidError(f"{kind.code}: {name} is named like a secret.", hint=_TO_THE_VAULT)
         if isinstance(item, str) and masking.holds_secret(item):
@@ -196,6 +204,17 @@ def _check_key(kind: Kind, link: Link, key: str, value: Any) -> None:
     if kind.is_closed and key not in kind.keys:
         known = f"Keys are {', '.join(kind.keys)}."
         raise InvalidError(f"{kind.code} has no key {key}.", hint=near(key, kind.keys, known))
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether lists and objects stand in each other more often than that."""
+    inner = [value]
+    for _ in range(levels + 1):
+        containers = [one for one in inner if isinstance(one, dict | list)]
+        if not containers:
+            return False
+        inner = [item for one in containers for item in (one.values() if isinstance(one, dict) else one)]
+    return True
 
 
 def _items(key: str, value: Any) -> Iterator[tuple[str, Any]]:
