@@ -168,6 +168,8 @@ def test_only_active_documents_of_an_active_type_count_and_the_latest_of_two(age
         ).execute()
     assert configuration.resolve("DCS_LIMITS", program="AUTO") == {}
     assert {c.outcome for c in configuration.explain(*LIMIT, program="AUTO").candidates} == {"retired"}
+    with pytest.raises(InvalidError, match="DCS_LIMITS is retired"):
+        configuration.set(*LIMIT, 70)
 
 
 def test_a_schema_states_how_keys_are_merged_and_locked(mixed: Database) -> None:

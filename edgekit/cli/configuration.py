@@ -114,7 +114,7 @@ def explain(kind: str, key: str, as_json: bool, **place: str | None) -> None:
     if as_json:
         show(found, as_json)
         return
-    is_now = f"is {_cell(found.value)}" if found.is_set else "is not set, and has no default"
+    is_now = f"is {_cell(found.value)}" if found.is_set else "has no value"
     note = f"{found.type} {found.key} {is_now}, along {found.chain}."
     show(list(found.candidates), as_json, view=_candidate_line, empty="Nobody sets it.", note=note)
 

@@ -190,6 +190,11 @@ def _check_key(kind: Kind, link: Link, key: str, value: Any) -> None:
     )
     if is_marked:
         raise InvalidError(f"{kind.code} {key} is a secret.", hint=_TO_THE_VAULT)
+    if not kind.is_active:
+        raise InvalidError(
+            f"{kind.code} is retired: nothing of it counts.",
+            hint=f"Take it up again: edgekit configuration-types set {kind.code} status=ACTIVE",
+        )
     if not key:
         raise InvalidError(f"A key of {kind.code} has a name.")
     if _is_deeper(value, MOST_LEVELS):
