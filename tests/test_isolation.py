@@ -191,6 +191,16 @@ def test_the_same_name_in_two_organizations_is_nobody_elses(two: Path) -> None:
         integrations.set_credential("same", "api_key", "whose?")
 
 
+def test_a_plain_cursor_has_no_more_rights_after_a_statement_that_writes(two: Path) -> None:
+    with edgekit.open(two, actor="bea") as db, db.change():
+        connection = db.connection()
+        connection.execute("UPDATE program SET name = 'x' WHERE id = 2")
+        with pytest.raises(sqlite3.DatabaseError, match="prohibited"):
+            sqlite3.Cursor(connection).execute("SELECT name FROM main.program")
+        with pytest.raises(DeniedError):
+            connection.set_authorizer(None)
+
+
 def test_archives_are_not_read_by_who_sees_a_part(two: Path, tmp_path: Path) -> None:
     with edgekit.open(two, actor="bea") as db, pytest.raises(DeniedError, match="Archives hold"):
         audit.entries(db.connection(), archives=[tmp_path / "any.archive"])

@@ -235,6 +235,15 @@ def test_one_secret_or_those_of_an_integration_are_rotated_alone(edge: Database)
         integrations.rotate_credentials("cars", "three")
 
 
+def test_a_secret_has_a_name_and_is_rotated_by_it_and_its_integration(edge: Database) -> None:
+    vault.init()
+    for key in ("", "  ", "a\0b", "a\nb"):
+        with pytest.raises(InvalidError, match="name of a secret"):
+            credential(key)
+    with pytest.raises(InvalidError, match="of which integration"):
+        integrations.rotate_credentials(key="api_key")
+
+
 @pytest.mark.ledger("S4-92")
 def test_rotation_by_age_takes_what_is_old(edge: Database, shell: sqlite3.Connection) -> None:
     vault.init()

@@ -30,6 +30,8 @@ def set_credential(
     at, until = clock.to_text(now or clock.now()), None if expires_at is None else utc_text(expires_at)
     if until is not None and until <= at:
         raise InvalidError(f"{until} is past: the secret would never serve.", hint="Give a later time.")
+    if not key.strip() or not key.isprintable():
+        raise InvalidError(f"{key!r} cannot be the name of a secret.", hint="Name it such as api_key.")
     if not value:
         raise InvalidError(f"The secret {key} is empty; nothing was stored.")
     environment_id = _environment_id(environment)
@@ -131,8 +133,10 @@ def rotate_credentials(
 
     Without `environment` those of every one. `older_than` leaves out what was set or rotated since. A secret
     stays what it is: a new one comes from its provider, by `set_credential`. Raise NotFoundError,
-    VaultLockedError.
+    InvalidError (a key or environment of no integration), VaultLockedError.
     """
+    if name is None and (key is not None or environment is not None):
+        raise InvalidError("Say of which integration the secrets are to be rotated.")
     if name is None:
         return vault.rotate(older_than=older_than, now=now)
     integration = reading.find(name)

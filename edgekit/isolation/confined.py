@@ -103,6 +103,10 @@ class Confinement:
         self._dependents = self._depending(self._target)
         return statement
 
+    def rest(self) -> None:
+        """Take it that no statement is being made ready: what goes past the cursor writes nothing."""
+        self._target, self._dependents, self._direct = None, frozenset(), frozenset()
+
     def _depending(self, target: str | None) -> frozenset[str]:
         """Name the tables whose rows SQLite itself may change where rows of the target change."""
         if target is None or target not in self.rules.catalogue.tables:
@@ -320,6 +324,7 @@ class _Cursor(sqlite3.Cursor):
             confinement.forget()  # SQLite may have rolled back by itself
             raise
         finally:
+            confinement.rest()
             if _ROLLBACK.match(sql):
                 confinement.forget()
 
@@ -347,3 +352,4 @@ def confine(connection: Any, session: Session) -> None:
 
     # They go past every statement.
     connection.backup = connection.blobopen = connection.deserialize = connection.serialize = refuse
+    connection.set_authorizer = refuse
