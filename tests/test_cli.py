@@ -276,6 +276,16 @@ class TestFile:
         ]
         assert "customer  2" in run("status").stdout
 
+    @pytest.mark.parametrize("words", [
+        "configuration export", "integrations history customers", "integrations diff customers 1 1",
+        "mappings list", "monitoring clients", "pipelines list", "schedules list", "users rights",
+    ])  # fmt: skip
+    def test_what_only_reads_needs_no_right_to_write(
+        self, run: Run, customers: Path, monkeypatch: pytest.MonkeyPatch, words: str
+    ) -> None:
+        monkeypatch.setattr("edgekit.file.opening.open", None)
+        assert run(*words.split()).exit_code == 0
+
     def test_status_leaves_nothing_beside_the_file(self, run: Run, edge_file: Path) -> None:
         run("status")
         assert list(edge_file.parent.glob(f"{edge_file.name}-*")) == []

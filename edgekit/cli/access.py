@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from edgekit.cli.group import Command
-from edgekit.cli.options import json_option, opened, read_secret
+from edgekit.cli.options import json_option, opened, read_secret, reading
 from edgekit.cli.show import show
 
 
@@ -27,7 +27,7 @@ def password(name: str) -> None:
 
 @click.command(cls=Command, example="edgekit --actor maria users rights")
 @json_option
-@opened
+@reading
 def rights(as_json: bool) -> None:
     """Show who you are for this file, and what each role may do."""
     from edgekit import access

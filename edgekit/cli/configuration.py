@@ -195,7 +195,7 @@ def rollback(kind: str, version: int, scope: str, organization: str | None, as_j
 )
 @at_scope
 @click.option("--output", metavar="FILE", help="Write it there instead of printing it.")
-@opened
+@reading
 def export_scope(scope: str, organization: str | None, output: str | None) -> None:
     """Print what is set at one place, of every type, as one JSON document."""
     from edgekit import configuration as lib

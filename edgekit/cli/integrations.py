@@ -102,7 +102,7 @@ def disable(name: str, as_json: bool) -> None:
 @integrations.command(example="edgekit integrations history vehicle-data")
 @click.argument("name")
 @json_option
-@opened
+@reading
 def history(name: str, as_json: bool) -> None:
     """List the versions of an integration's settings, the newest first: who, when, why, which keys."""
     from edgekit import integrations as lib
@@ -122,7 +122,7 @@ def _version(found: Any) -> dict[str, Any]:
 @click.argument("old", metavar="V1", type=int)
 @click.argument("new", metavar="V2", type=int)
 @json_option
-@opened
+@reading
 def diff(name: str, old: int, new: int, as_json: bool) -> None:
     """Show the settings that two versions say differently."""
     from edgekit import integrations as lib

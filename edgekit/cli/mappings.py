@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, opened
+from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.show import show
 from edgekit.errors import InvalidError
 
@@ -20,7 +20,7 @@ def mappings() -> None:
 @mappings.command("list", example="edgekit mappings list vehicle-data")
 @click.argument("integration", required=False)
 @json_option
-@opened
+@reading
 def list_mappings(integration: str | None, as_json: bool) -> None:
     """List the mappings, with how many tests each has and how much they cover."""
     from edgekit import integrations

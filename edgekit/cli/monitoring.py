@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, opened
+from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.show import show
 
 
@@ -30,7 +30,7 @@ def refresh(as_json: bool) -> None:
 
 @monitoring.command(example="edgekit monitoring clients --json")
 @json_option
-@opened
+@reading
 def clients(as_json: bool) -> None:
     """List the clients as they were summed up last."""
     from edgekit import monitoring as lib

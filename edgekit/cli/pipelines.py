@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, opened
+from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.show import show
 from edgekit.errors import InvalidError
 
@@ -21,7 +21,7 @@ def pipelines() -> None:
 
 @pipelines.command("list", example="edgekit pipelines list")
 @json_option
-@opened
+@reading
 def list_pipelines(as_json: bool) -> None:
     """List the pipelines of the integrations with their steps."""
     from edgekit import integrations

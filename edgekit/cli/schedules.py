@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, opened
+from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.show import quoted, show
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def schedules() -> None:
 @schedules.command("list", example="edgekit schedules list")
 @click.option("--integration", metavar="NAME", help="Only those of this integration.")
 @json_option
-@opened
+@reading
 def list_schedules(integration: str | None, as_json: bool) -> None:
     """List the schedules with their times and when each is due next."""
     from edgekit import runner
