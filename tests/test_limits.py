@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from http_provider import Reply, serve
 
-from edgekit import configuration, crypto, db, integrations, licensing, models, runner
+from edgekit import clock, configuration, crypto, db, integrations, licensing, models, runner
 from edgekit.connectors.http import HttpConnector
 from edgekit.errors import InvalidError, LicenseError, RateLimitedError
 from edgekit.integrations import figures
 from edgekit.integrations.figures import DAY, HOUR, MINUTE, Limit, Limits
 from edgekit.licensing import installing, issuing, statement, trusting, vendor
 from edgekit.licensing.terms import Grant
+from edgekit.runner import inputs, reuse
 from edgekit.runner.limits import Gate
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ from pathlib import Path
 from edgekit.connectors.http import HttpConnector
 from edgekit.errors import RateLimitedError
 from edgekit.integrations.figures import Limit, Limits
+from edgekit.runner import inputs, reuse
 from edgekit.runner.limits import Gate
 file, url, times, most, concurrent = sys.argv[1:]
 with edgekit.open(file):
@@ -390,3 +392,74 @@ class TestNumber:
         for number in range(6):
             rest("http://127.0.0.1:9", f"source {number}")
         assert len(integrations.list_integrations()) == 6
+
+
+class TestReuse:
+    def asked(self, provider: Any) -> list[str]:
+        found = [call.query["policies"][0] for call in provider.calls]
+        provider.calls.clear()
+        return found
+
+    @pytest.mark.ledger("S0-115")
+    def test_what_was_answered_within_its_hours_is_not_asked_again(self, edge: Database) -> None:
+        policies(3)
+        with serve(lambda _call: {"drivers": []}) as provider:
+            dcs(provider.url)
+            first = runner.run("drivers")
+            assert (first.skipped, self.asked(provider)) == (0, ["P0", "P1", "P2"])
+            assert (runner.run("drivers").skipped, self.asked(provider)) == (3, [])
+            assert runner.run("drivers", dry_run=True).skipped == 3
+            with edge.change():
+                models.Policy.update(annual_premium=5).where(models.Policy.policy_number == "P1").execute()
+            assert (runner.run("drivers").skipped, self.asked(provider)) == (2, ["P1"])
+            assert (runner.run("drivers").skipped, self.asked(provider)) == (3, [])
+            assert (runner.run("drivers", fresh=True).skipped, len(self.asked(provider))) == (0, 3)
+            assert runner.run("drivers").skipped == 3
+            with edge.change():
+                models.IntegrationMapping.update(default_value="1").where(
+                    models.IntegrationMapping.target_path == "violation_points"
+                ).execute()
+            assert (runner.run("drivers").skipped, len(self.asked(provider))) == (0, 3)
+
+    def test_it_ages_by_when_it_was_asked_not_by_when_it_was_left_out(self, edge: Database) -> None:
+        policies(2)
+        plan, day = self.plan(), timedelta(hours=24)
+        start = clock.now() + timedelta(minutes=1)
+        first = reuse.begin(plan, {}, resumed=False, fresh=False, now=start)
+        assert first is not None
+        assert len(list(inputs.read(plan, {}, first))) == 2
+        kept = first.document(done=True)
+        for hours in (1, 12, 23):
+            later = reuse.begin(plan, kept, resumed=False, fresh=False, now=start + timedelta(hours=hours))
+            assert later is not None
+            assert (list(inputs.read(plan, {}, later)), later.skipped) == ([], 2)
+            kept = later.document(done=True)
+        aged = reuse.begin(plan, kept, resumed=False, fresh=False, now=start + day)
+        assert aged is not None
+        assert len(list(inputs.read(plan, {}, aged))) == 2
+
+    def plan(self) -> Any:
+        dcs("http://127.0.0.1:9")
+        return integrations.prepare("drivers")
+
+    def test_a_pass_that_is_broken_off_goes_on_and_then_counts_whole(self, edge: Database) -> None:
+        policies(4)
+        replies = [Reply({"drivers": []})] * 2 + [Reply(status=400)] + [Reply({"drivers": []})]
+        with serve(lambda _call: replies.pop(0) if len(replies) > 1 else replies[0]) as provider:
+            dcs(provider.url)
+            assert runner.run("drivers").status == "failed"
+            assert self.asked(provider) == ["P0", "P1", "P2"]
+            assert (runner.run("drivers").status, self.asked(provider)) == ("completed", ["P2", "P3"])
+            assert (runner.run("drivers").skipped, self.asked(provider)) == (4, [])
+
+    def test_other_services_are_asked_each_time(self, edge: Database) -> None:
+        policies(2)
+        with serve(lambda _call: {"items": [{"code": "a"}]}) as provider:
+            rest(
+                provider.url, inputs={"table": "policy", "columns": ["policy_number"]}, batch_size=1,
+                request={"inputs": {"join": "{policy_number}", "into": "query", "name": "policies"}},
+                pagination={"kind": "none"},
+            )  # fmt: skip
+            for _ in range(2):
+                assert runner.run("items").skipped == 0
+            assert len(provider.calls) == 4

@@ -229,15 +229,18 @@ def _read_customization(file: Any) -> dict[str, Any]:
 @click.argument("name")
 @click.option("--input", "source", metavar="FILE", help="Read this file instead (- is standard input).")
 @click.option("--dry-run", is_flag=True, help="Read, map and write everything, then undo it.")
+@click.option("--fresh", is_flag=True, help="Ask again also for what was answered within cache_ttl_hours.")
 @json_option
 @click.pass_context
 @opened
-def run(context: click.Context, name: str, source: str | None, dry_run: bool, as_json: bool) -> None:
+def run(
+    context: click.Context, name: str, source: str | None, dry_run: bool, fresh: bool, as_json: bool
+) -> None:
     """Run an integration, or go on where an interrupted run stopped. A failed run exits with 4 or 7."""
     from edgekit import runner
 
     with Counting(name) as progress:
-        result = runner.run(name, input=source, dry_run=dry_run, progress=progress)
+        result = runner.run(name, input=source, dry_run=dry_run, fresh=fresh, progress=progress)
     aside = f"See what was set aside: edgekit dead-letters list --integration {quoted(name)}"
     show(result, as_json, view=_run_line, note=aside if result.dead_letters and not dry_run else None)
     if result.error is not None:
@@ -266,6 +269,7 @@ def _run_line(result: Any) -> dict[str, Any]:
         "set aside": f"{result.dead_letters:,}",
         "retries": result.retries,
         "took": f"{seconds:.1f} s, {result.records_read / max(seconds, 0.001):,.0f} records/s",
+        **({"not asked again": f"{result.skipped:,}"} if result.skipped else {}),
         **({"note": result.message} if result.status == "dry_run" else {}),
     }
 

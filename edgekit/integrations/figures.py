@@ -27,6 +27,7 @@ _SPANS = {
 """What `rate_limits` of an integration or a template may say, and the seconds it is for."""
 
 _MOST_RETRIES = 20
+_CACHE = "cache_ttl_hours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,18 @@ def require_room(integration_id: int) -> None:
             f"This would be the {have}. active integration; {API} allows {most} (max_integrations).",
             hint="Switch one off first: edgekit integrations disable NAME",
         )
+
+
+def cache_hours(row: Mapping[str, Any]) -> float | None:
+    """Return for how many hours what DCS answered is used again (`cache_ttl_hours`), None for other types."""
+    if not _is_dcs(row):
+        return None
+    found = None
+    if row["entity_id"] is not None:
+        found = licensing.check("DCS_DRIVER_VERIFICATION", entity=row["entity_id"]).settings.get(_CACHE)
+    if found is None:
+        found = _declared("entity_feature", "entity", "DCS_HOUSEHOLD_DRIVERS", _CACHE)
+    return None if found is None else float(found)
 
 
 def _own(row: Mapping[str, Any]) -> Iterator[Limit]:

@@ -95,6 +95,8 @@ class Plan:
     secrets: Mapping[str, str]
     exchange: Mapping[str, Any] = field(default_factory=dict)
     """Time-out and retries as they count here; they say nothing of what is read."""
+    cache_hours: float | None = None
+    """How long what was answered for a row is used again."""
     mapping: CompiledMapping | None = None
 
     @property
@@ -173,6 +175,7 @@ def _prepare(
         steps=_steps(row["integration_name"], pipeline),
         secrets=Secrets(row["id"], row["integration_name"]),
         exchange=exchange,
+        cache_hours=figures.cache_hours(row) if inputs is not None else None,
     )
     if plan.fields:
         finish(plan)

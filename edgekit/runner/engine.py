@@ -31,15 +31,17 @@ def run(
     input: str | None = None,  # noqa: A002 - as the command spells it
     overrides: Mapping[str, Any] | None = None,
     dry_run: bool = False,
+    fresh: bool = False,
     trigger: str = "manual",
     progress: Progress | None = None,
 ) -> RunResult:
     """Run an integration to its end, or go on from where an interrupted run stopped.
 
     `input` is a file in place of the source's own, or of the rows that drive it; `overrides` are settings for
-    this run only; `dry_run` reads, maps and writes every batch and undoes it, leaving no trace. A run that
-    failed is returned with `error`; Ctrl-C gives status `interrupted`. Raise NotFoundError or InvalidError
-    for what can be known before the first record, ConflictError if another process is running it.
+    this run only; `dry_run` reads, maps and writes every batch and undoes it, though requests count; `fresh`
+    asks also for rows whose last answers are used again. A run that failed is returned with `error`; Ctrl-C
+    gives status `interrupted`. Raise NotFoundError or InvalidError for what can be known before the first
+    record, ConflictError if another process is running it.
     """
     started = time.monotonic()
     require_usable(name)
@@ -49,14 +51,14 @@ def run(
         garbage.rarely_collected(),
         gated(plan.connector, plan.integration_id, plan.name) as plan.connector,
     ):
-        result = _rehearse(plan, progress) if dry_run else _perform(plan, trigger, progress)
+        result = _rehearse(plan, progress, fresh) if dry_run else _perform(plan, trigger, progress, fresh)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     db.current().keep()
     return result
 
 
-def _perform(plan: Plan, trigger: str, progress: Progress | None) -> RunResult:
-    current = execution.begin(plan, trigger=trigger)
+def _perform(plan: Plan, trigger: str, progress: Progress | None, fresh: bool) -> RunResult:
+    current = execution.begin(plan, trigger=trigger, fresh=fresh)
     try:
         _read_all(plan, current, progress)
         if plan.strategy == "retry":
@@ -97,7 +99,7 @@ def _end_failed(plan: Plan, current: Execution, error: EdgekitError) -> None:
 
 
 def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None:
-    with closing(_pages(plan, current.state)) as pages:
+    with closing(_pages(plan, current)) as pages:
         for page in pages:
             before = current.counts
             try:
@@ -117,9 +119,10 @@ def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None
                 raise error
 
 
-def _pages(plan: Plan, state: Mapping[str, Any]) -> Generator[Page, None, None]:
+def _pages(plan: Plan, current: Execution) -> Generator[Page, None, None]:
     """Read the source, learning the mapping from the first page where there is none yet."""
-    rows = inputs.read(plan, state) if plan.inputs is not None else None
+    state = current.state
+    rows = inputs.read(plan, state, current.reuse) if plan.inputs is not None else None
     config = {**plan.config, **plan.exchange}
     source = plan.connector.read(config, state=state, inputs=rows, secrets=plan.secrets)
     with closing(source):
@@ -226,10 +229,10 @@ def _undone(reason: str) -> Iterator[None]:
         pass
 
 
-def _rehearse(plan: Plan, progress: Progress | None) -> RunResult:
+def _rehearse(plan: Plan, progress: Progress | None, fresh: bool) -> RunResult:
     """Do all of a run but the keeping of it: no execution, no checkpoint, no dead letters."""
-    current = Execution(0, "", "", {})
-    rows = inputs.read(plan, {}) if plan.inputs is not None else None
+    current = Execution(0, "", "", {}, reuse=execution.spare(plan, fresh=fresh))
+    rows = inputs.read(plan, {}, current.reuse) if plan.inputs is not None else None
     learn, sample, key = plan.mapping is None, None, plan.key
     config = {**plan.config, **plan.exchange}
     with closing(plan.connector.read(config, state={}, inputs=rows, secrets=plan.secrets)) as source:
@@ -269,6 +272,7 @@ def _result(
         records_changed=current.records_changed,
         dead_letters=current.records_failed,
         retries=current.retries,
+        skipped=current.reuse.skipped if current.reuse is not None else 0,
         correlation_id=current.correlation_id,
         message=message,
         error=error,

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from edgekit import clock, db
 from edgekit.errors import ConflictError, EdgekitError
 from edgekit.models.runner import IntegrationExecution
+from edgekit.runner import reuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edgekit.integrations import Plan
+    from edgekit.runner.reuse import Reuse
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class RunResult:
     records_changed: int = 0
     dead_letters: int = 0
     retries: int = 0
+    skipped: int = 0
+    """Driving rows not asked for, because their last answers are fresh."""
     duration_ms: int = 0
     correlation_id: str = ""
     message: str | None = None
@@ -60,6 +64,7 @@ class Execution:
     retries: int = 0
     ended: tuple[str, EdgekitError | None] | None = None
     """How it ended, once that is written."""
+    reuse: Reuse | None = None
     first_failure: str = ""
     """Where and why the first record was set aside."""
 
@@ -101,8 +106,11 @@ def hold(plan: Plan) -> Iterator[None]:
         lock.release()
 
 
-def begin(plan: Plan, *, trigger: str) -> Execution:
-    """Settle what a dead run left, and write the row of a new one, which goes on from the last checkpoint."""
+def begin(plan: Plan, *, trigger: str, fresh: bool = False) -> Execution:
+    """Settle what a dead run left, and write the row of a new one, which goes on from the last checkpoint.
+
+    A `fresh` one uses no answers again.
+    """
     runner_id = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
     with db.change(reason=f"run {plan.name}") as change:
         interrupted = _settle_dead(plan.integration_id)
@@ -120,8 +128,16 @@ def begin(plan: Plan, *, trigger: str) -> Execution:
             organization_id=plan.organization_id,
         )
         correlation_id = change.correlation_id
-    state = _checkpoint(plan)
-    return Execution(row.id, runner_id, correlation_id, state, resumed=bool(state) and not state.get("done"))
+    state, kept = _checkpoint(plan)
+    resumed = bool(state) and not state.get("done")
+    again = reuse.begin(plan, kept, resumed=resumed, fresh=fresh, now=row.started_at)
+    return Execution(row.id, runner_id, correlation_id, state, resumed=resumed, reuse=again)
+
+
+def spare(plan: Plan, *, fresh: bool) -> Reuse | None:
+    """Return what a run would leave out now, were it to begin anew."""
+    _, kept = _checkpoint(plan)
+    return reuse.begin(plan, kept, resumed=False, fresh=fresh, now=clock.now())
 
 
 def _settle_dead(integration_id: int) -> int | None:
@@ -145,12 +161,15 @@ def _settle_dead(integration_id: int) -> int | None:
     return int(last[0]["id"]) if last and last[0]["execution_status"] == "interrupted" else None
 
 
-def _checkpoint(plan: Plan) -> dict[str, Any]:
+def _checkpoint(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the state to go on from, and what is known of answers to be used again."""
     rows = db.query(
         "SELECT state FROM integration_checkpoint WHERE integration_id = ?", (plan.integration_id,)
     )
     stored = json.loads(rows[0]["state"]) if rows else {}
-    return dict(stored.get("state", {})) if stored.get("source") == plan.fingerprint else {}
+    if stored.get("source") != plan.fingerprint:
+        return {}, {}
+    return dict(stored.get("state", {})), dict(stored.get("answered", {}))
 
 
 def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> None:
@@ -181,9 +200,13 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> No
         raise ConflictError(
             f"The run {execution.id} of {plan.name} was taken over by another process; this one stops."
         )
-    document = json.dumps(
-        {"source": plan.fingerprint, "state": dict(state)}, ensure_ascii=False, separators=(",", ":")
-    )
+    content: dict[str, Any] = {"source": plan.fingerprint, "state": dict(state)}
+    if execution.reuse is not None:
+        # What is set aside is kept to be replayed; what is only counted is gone.
+        lost = execution.records_failed > 0 and plan.strategy == "continue_on_error"
+        execution.reuse.is_lost = execution.reuse.is_lost or lost
+        content["answered"] = execution.reuse.document(done=bool(state.get("done")))
+    document = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     connection.execute(
         "INSERT INTO integration_checkpoint(integration_id, state, execution_id, created_by,"
         " updated_at) VALUES (?, ?, ?, ?, ?)"
@@ -238,8 +261,11 @@ def _go_live(plan: Plan) -> None:
 def _supersede_letters(execution: Execution, plan: Plan) -> None:
     """Settle what a whole pass of the same source did not meet again: it was mended, or is gone.
 
-    A source read by increments shows a record once, so for it nothing follows from its absence.
+    A source read by increments shows a record once, so for it nothing follows from its absence; nor where
+    rows were not asked for again.
     """
+    if execution.reuse is not None and execution.reuse.skipped:
+        return
     if "cursor" in execution.state or plan.config.get("incremental"):
         return
     at, actor = clock.now_text(), db.current().actor_id
