@@ -63,15 +63,17 @@ _SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
 _PHONE = re.compile(r"(?<![\w.-])(?:\+?1[ .-]?)?(?:\(\d{3}\)[ ]?|\d{3}[.-])\d{3}[.-]\d{4}(?![\w-])")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
-_noted: set[str] = set()
+_noted: dict[str, None] = {}
 
 
 def note(secret: str) -> None:
     """Take it that a secret is open in this process: from now on no text says it."""
     if len(secret) >= SHORTEST:
-        if len(_noted) >= MOST_NOTED:
-            _noted.clear()
-        _noted.update(variants(secret))
+        for written in variants(secret):
+            _noted.pop(written, None)
+            _noted[written] = None  # the newest last
+        while len(_noted) > MOST_NOTED:
+            del _noted[next(iter(_noted))]
 
 
 def forget() -> None:

@@ -51,6 +51,17 @@ def test_an_opened_secret_is_masked_however_it_is_written() -> None:
     assert masking.text("the abc of it") == "the abc of it"
 
 
+def test_many_opened_secrets_push_out_only_the_oldest() -> None:
+    masking.note("first-opened-0")
+    for number in range(2000):
+        masking.note(f"opened-{number:04}")
+        assert (
+            masking.secrets(f"it was opened-{number:04}, after opened-{max(number - 20, 0):04}").count("***")
+            == 2
+        )
+    assert "first-opened-0" in masking.secrets("it was first-opened-0")
+
+
 def test_what_is_personal_stays_for_who_typed_it() -> None:
     assert masking.secrets("no user a@b.org, token=x1") == "no user a@b.org, token=***"
 

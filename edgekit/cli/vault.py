@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -263,7 +264,8 @@ def _after(done: Rotated, new_key: Path | None) -> str | None:
     """Say what is left to do."""
     parts = []
     if new_key is not None:
-        parts.append(f"From now on: EDGEKIT_MASTER_KEY_FILE={new_key}")
+        hides = ", and no EDGEKIT_MASTER_KEY" if os.environ.get("EDGEKIT_MASTER_KEY") else ""
+        parts.append(f"From now on: EDGEKIT_MASTER_KEY_FILE={new_key.resolve()}{hides}")
     if done.needs_kit and done.values:
         parts.append("No recovery kit opens this key: make one with edgekit vault recovery-kit FILE")
     if done.unreadable or done.lost_keys:
