@@ -87,7 +87,7 @@ class LicenseFileError(LicenseError):
 
     The code is one of malformed, newer_format, wrong_kind, tampered, foreign_vendor, retired_key,
     no_vendor_key, wrong_site, not_yet_valid, expired, already_installed, replaced, revoked, unknown_feature,
-    unknown_tier, unknown_scope.
+    unknown_tier, unknown_scope, unfit_value.
     """
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:

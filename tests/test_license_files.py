@@ -156,6 +156,11 @@ def test_scopes_values_and_organizations_are_those_of_the_file(agency: Database)
     assert refused(licence(features=[Grant("NOPE")])).code == "unknown_feature"
     assert refused(licence(features=[Grant("API_INTEGRATIONS", "program:NOPE")])).code == "unknown_scope"
     assert refused(licence(organization="NOPE")).code == "unknown_scope"
+    unfit = refused(
+        licence(features=[Grant("API_INTEGRATIONS", value={"enabled": True, "value": 5})], serial="A-9")
+    )
+    said = "What licence A-9 says of API_INTEGRATIONS is refused: The value is not of the kind"
+    assert (unfit.code, unfit.message[: len(said)]) == ("unfit_value", said)
     assert refused(licence(tier="NOPE")).code == "unknown_tier"
     assert proving.findings(agency.connection()) == []
 

@@ -6,16 +6,15 @@ those change. Where two license a feature to the same place, the one that lasts 
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgekit import clock, codec, db, scope
+from edgekit import clock, codec, db, rules, scope
 from edgekit.errors import EdgekitError, LicenseFileError
 from edgekit.licensing import standing
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from edgekit.licensing.standing import Licence
     from edgekit.licensing.terms import Grant
 
@@ -51,17 +50,34 @@ def settle(connection: sqlite3.Connection, *, strict: str | None = None) -> list
     kept = {one.id for one in _active(licences)}
     kept |= {one.id for one in licences if strict and one.revocation_reason == f"replaced by {strict}"}
     for place, want in wanted.items():
-        if place in there:
-            is_withheld = there[place]["license_file_id"] in kept  # by a person, and not by a revocation
-            status = there[place]["status_id"] if is_withheld else 1
-            _update(connection, there[place], want.row | {"status_id": status}, actor)
-        else:
-            _insert(connection, place, want.row, actor)
+        try:
+            if place in there:
+                is_withheld = there[place]["license_file_id"] in kept  # by a person, and not by a revocation
+                status = there[place]["status_id"] if is_withheld else 1
+                _update(connection, there[place], want.row | {"status_id": status}, actor)
+            else:
+                _insert(connection, place, want.row, actor)
+        except sqlite3.IntegrityError as error:
+            raise _unfit(connection, place, want.licence, error) from error
     for place, row in there.items():
         if row["license_file_id"] is not None and place not in wanted and row["license_file_id"] not in left:
             _withdraw(connection, row, actor)
     _settle_tiers(connection, licences, strict, actor)
     return notes
+
+
+def _unfit(
+    connection: sqlite3.Connection, place: Place, licence: Licence, error: sqlite3.IntegrityError
+) -> LicenseFileError:
+    """Name the licence and the feature of which it says what the file's rules refuse."""
+    query = "SELECT code FROM feature WHERE id = ?"
+    (feature,) = connection.execute(query, (place.feature_id,)).fetchone()
+    why = rules.translate(error, connection)
+    return LicenseFileError(
+        f"What licence {licence.serial} says of {feature} is refused: {why.message if why else error}",
+        reason="unfit_value",
+        hint="Ask the vendor for a licence whose value is of the feature's kind.",
+    )
 
 
 def _active(licences: tuple[Licence, ...]) -> list[Licence]:
