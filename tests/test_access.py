@@ -128,8 +128,12 @@ def test_an_integration_is_used_only_where_all_holds(edge_file: Path, edge: Data
                 "INSERT INTO user(username, organization_id, role_id) VALUES (?, ?, ?)",
                 (name, organization, role),
             )
-    vault.init()
     edge.close()
+    with edgekit.open(edge_file, actor="bob"), pytest.raises(DeniedError, match="aking the keys"):
+        vault.init()
+    assert not (tmp_path / "home").exists(), "no master key that nobody uses"
+    with edgekit.open(edge_file, actor="system"):
+        vault.init()
     (tmp_path / "cars.csv").write_text("vin,model_year\n1FTMW1T88MFA00001,2021\n", encoding="utf-8")
     settings = {"path": str(tmp_path / "cars.csv"), "table": "vehicle", "key": "vin"}
     with edgekit.open(edge_file, actor="bob") as db:

@@ -142,7 +142,8 @@ def init(*, in_keyring: bool = False) -> InitResult:
 
     Repeating it is safe. A new master key goes to the keyring if asked, else to `EDGEKIT_MASTER_KEY_FILE` if
     that is set, else to the user's data folder. Raise VaultLockedError where something is sealed already and
-    its master key is missing or another, InvalidError for a short passphrase or a place beside the database.
+    its master key is missing or another, InvalidError for a short passphrase or a place beside the database,
+    DeniedError for who may not make keys.
     """
     if not keys.data():
         with db.change(reason="vault init"):
@@ -249,6 +250,8 @@ def _create_first_key(*, in_keyring: bool) -> InitResult:
             f"There are sealed values ({where}) but no key in encryption_key; no new key was made.",
             hint="Restore a backup that has the keys.",
         )
+    # Before a master key is made: one that is not used lies about for ever.
+    opened.session.require_file("administer", "making the keys of the vault")
     found, _ = master.search(opened.site, opened.path)
     created = found is None
     if found is None:
