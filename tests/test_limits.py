@@ -268,7 +268,7 @@ class TestRuns:
             dcs(provider.url)
             result = runner.run("drivers")
             assert (result.status, len(provider.calls)) == ("failed", 2)
-            assert "daily_limit of DCS_LIMITS for program" in str(result.message)
+            assert "daily_limit of DCS_LIMITS for program AUTO (2)" in str(result.message)
             execution = runner.show_execution(result.execution_id or 0)
             assert execution["error_code"] == "rate_limited"
             assert execution["attempts"][-1]["response_code"] is None
@@ -312,7 +312,7 @@ class TestRuns:
             assert runner.run("items").status == "completed"
             assert len(provider.calls) == 4
         assert [record.message for record in caplog.records] == [
-            "items: more than the 2 requests of rate_limit_per_hour of API_INTEGRATIONS for organization 1"
+            "items: more than the 2 requests of rate_limit_per_hour of API_INTEGRATIONS for organization MAIN"
         ]
 
     def test_files_pass_no_gate(self, tmp_path: Path) -> None:

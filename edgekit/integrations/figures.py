@@ -177,7 +177,7 @@ def _licensed(row: Mapping[str, Any]) -> Iterator[Limit]:
             decision = licensing.check(feature, **place)
             count = decision.settings.get("rate_limit_per_hour")
             if count is not None:
-                name = f"rate_limit_per_hour of {feature} for {label.replace('/', ' ')}"
+                name = f"rate_limit_per_hour of {feature} for {_named(label)}"
                 yield Limit(f"{feature}/{label}", name, int(count), HOUR, decision.mode == "block")
 
 
@@ -191,8 +191,15 @@ def _dcs(row: Mapping[str, Any]) -> Iterator[Limit]:
         found = configuration.resolve("DCS_LIMITS", **place)
         for key, seconds in (("requests_per_minute", MINUTE), ("daily_limit", DAY)):
             if found.get(key) is not None:
-                name = f"{key} of DCS_LIMITS for {label.replace('/', ' ')}"
+                name = f"{key} of DCS_LIMITS for {_named(label)}"
                 yield Limit(f"DCS_LIMITS/{label}", name, int(found[key]), seconds)
+
+
+def _named(label: str) -> str:
+    """Write a place such as program/1 with its code, as people know it."""
+    table, _, key = label.partition("/")
+    rows = db.query(f"SELECT code FROM {table} WHERE id = ?", (int(key),)) if key else []
+    return f"{table} {rows[0]['code'] if rows else key}".strip()
 
 
 def _concurrent(row: Mapping[str, Any]) -> int:
