@@ -154,7 +154,7 @@ def test_the_way_around_the_view_is_shut(two: Path) -> None:
      "WITH x AS (SELECT 1 /* ) DELETE FROM vehicle */) SELECT name FROM main.program",
      "WITH x AS (SELECT [) DELETE FROM vehicle ] FROM program) SELECT name FROM main.program",
      "WITH x AS (SELECT 1 /* ) DELETE FROM vehicle */) INSERT INTO role(code, name) VALUES ('z', 'z')",
-     "WITH x AS (SELECT changes FROM main.audit_log) SELECT * FROM x",
+     "WITH x AS (SELECT changes FROM main.audit_log) SELECT * FROM x", "SELECT count(*) FROM main.program",
      "/**/ATTACH 'two.db' AS other", "/**/VACUUM INTO 'copy.db'", "ANALYZE",
      "CREATE VIEW leak AS SELECT name FROM main.program", "CREATE TEMP VIEW leak AS SELECT name FROM program",
      "CREATE TEMP TRIGGER t AFTER INSERT ON main.program BEGIN DELETE FROM main.program; END",

@@ -57,7 +57,7 @@ _SQLITES_OWN = {
     "sqlite_master", "sqlite_schema", "sqlite_sequence", "sqlite_stat1", "sqlite_temp_master",
     "sqlite_temp_schema",
 }  # fmt: skip
-_OPEN = {("audit_log", "seq"), ("audit_log", "table_id"), ("audit_log", "txn_id")}
+_OPEN = {("audit_log", "seq"), ("audit_log", "table_id"), ("audit_log", "txn_id"), ("audit_log", "")}
 """Says that something changed and where, and not what: caches and the look for new entries need it."""
 _MOST_STATEMENTS = 2000
 
@@ -249,11 +249,12 @@ class Confinement:
 
     def _may_read(self, table: str, column: str, source: str | None) -> bool:
         """Tell whether a column of a real table may be read, `source` being the view or trigger that does."""
-        if column == "" or (table, column) in _OPEN:  # "": no column of it
+        if (table, column) in _OPEN:
             return True
-        if table in self._direct:  # a name given to a part of the statement passes for a view
-            return False
-        if source is not None or self._target is not None:  # SQLite looks at what refers to a row
+        if table in self._direct and self.rules.known_restricted(table):
+            return False  # even to count its rows; a name given to a part of the statement passes for a view
+        # "": no column of it. A statement that writes: SQLite looks at what refers to a row.
+        if column == "" or source is not None or self._target is not None:
             return True
         if table.startswith("sqlite_"):
             return table in _SQLITES_OWN
