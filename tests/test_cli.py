@@ -196,6 +196,11 @@ class TestErrors:
         assert unknown.exit_code == 2
         assert "integrations" in unknown.stderr
 
+    def test_a_file_named_behind_the_word_is_sent_before_it(self, run: Run) -> None:
+        result = run("audit", "verify", "agency.db")
+        assert (result.exit_code, "edgekit --db agency.db audit verify" in result.stderr) == (2, True)
+        assert "--db agency.db" not in run("verify", "--agency").stderr
+
     def test_a_stop_is_130(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         def stop(*_: object, **__: object) -> None:
             raise KeyboardInterrupt

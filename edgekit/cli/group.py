@@ -69,6 +69,19 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.example = example
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; who names the file behind the word is told where it is named."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            file = next((word for word in given if word.endswith(".db")), None)
+            if file is not None and not any(isinstance(one, click.Argument) for one in self.params):
+                words = " ".join(ctx.command_path.split()[1:])
+                place = f"The file is named before the word: edgekit --db {file} {words}"
+                raise click.UsageError(f"{error.message}. {place}", ctx=ctx) from error
+            raise
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example as it is typed, never wrapped."""
         if self.example:
