@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgekit import clock, licensing, models
+from edgekit import clock, crypto, licensing, models
+from edgekit.licensing import installing, issuing, settling, statement, trusting, vendor
+from edgekit.licensing.terms import Grant
 
 if TYPE_CHECKING:
     from edgekit.db import Database
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-PAST, FUTURE = "2026-11-21T11:00:00.000Z", "2026-11-21T13:00:00.000Z"
+NOW = datetime(2036, 11, 21, 12, tzinfo=UTC)  # past the clock that licence files remember
+PAST, FUTURE = "2036-11-21T11:00:00.000Z", "2036-11-21T13:00:00.000Z"
+ACME = vendor.Vendor("Acme Software", crypto.SigningKey(b"a" * 32))
 FEATURES = [f"R{number}" for number in range(7)]
 
 Row = dict[str, Any]
@@ -30,10 +33,11 @@ class Reference:
             for name in (
                 "feature", "feature_type", "feature_dependency", "license_tier", "license_tier_feature",
                 "feature_license", "organization", "user", "program", "producer", "status", "configuration",
-                "configuration_type", "scope_type",
+                "configuration_type", "scope_type", "license_file",
             )
         }  # fmt: skip
         self.place = {kind: self.one(kind, name) for kind, name in place.items()}
+        self.blocks = bool(self.rows["license_file"])  # those of this test do
 
     def one(self, table: str, name: str) -> Row:
         column = "username" if table == "user" else "code"
@@ -60,12 +64,20 @@ class Reference:
             found = self.by_id("organization", found)["parent_organization_id"]
         return chain
 
-    def tier(self) -> Row | None:
-        tiers = [self.place["user"]["license_tier_id"]] if "user" in self.place else []
-        tiers += [self.by_id("organization", key)["license_tier_id"] for key in self.organizations()]
-        return next((self.by_id("license_tier", key) for key in tiers if key is not None), None)
+    def tier(self, *, signed: bool) -> Row | None:
+        """The user's, else that of the nearest organization; what a file says of one goes before."""
+        found = [] if signed or "user" not in self.place else [self.place["user"]["license_tier_id"]]
+        for key in self.organizations():
+            row = self.by_id("organization", key)
+            said = [json.loads(file["document"]) for file in self.rows["license_file"]]
+            files = [one for one in said if one.get("tier") and one.get("organization") == row["code"]]
+            if files:
+                found.append(self.one("license_tier", files[0]["tier"])["id"])
+            elif not signed:
+                found.append(row["license_tier_id"])
+        return next((self.by_id("license_tier", key) for key in found if key is not None), None)
 
-    def licences(self, feature: Row) -> list[Row]:
+    def licences(self, feature: Row, *, signed: bool) -> list[Row]:
         """Licences that have a say, the broadest first."""
         levels = {row["code"]: row["id"] for row in self.rows["scope_type"]}
         places: list[list[tuple[int, int | None, int | None]]] = [[(levels["SYSTEM"], None, None)]]
@@ -75,8 +87,9 @@ class Reference:
                 row = self.place[kind]
                 level = levels[kind.upper()]
                 places.append([(level, row["id"], row["organization_id"]), (level, row["id"], None)])
-        found = []
+        found: list[Row] = []
         for alternatives in places:
+            here: list[Row] = []
             for level, key, organization in alternatives:
                 hit = [
                     row
@@ -84,13 +97,22 @@ class Reference:
                     if row["feature_id"] == feature["id"] and row["scope_type_id"] == level
                     and (row["scope_id"], row["organization_id"]) == (key, organization)
                 ]  # fmt: skip
+                if hit and (signed and hit[0]["license_file_id"] is None):
+                    continue
                 if hit and not (
                     self.is_active(hit[0])
                     and hit[0]["license_expires_at"] is not None
                     and clock.from_text(hit[0]["license_expires_at"]) <= NOW
                 ):
-                    found.append(hit[0])
-                    break
+                    here.append(hit[0])
+            if (
+                self.blocks
+                and len(here) == 2
+                and here[1]["license_file_id"]
+                and not here[0]["license_file_id"]
+            ):
+                found.append(here[1])  # what is signed is not hidden by what is entered
+            found += here[:1]
         return found
 
     def override(self, feature: Row) -> Row | None:
@@ -108,8 +130,19 @@ class Reference:
 
     def own(self, feature: Row) -> tuple[bool, Any, Row]:
         """Say what a feature is by itself: on or off, its value, its settings."""
+        entered = self.walk(feature, signed=False)
+        if not self.blocks or self.by_id("feature_type", feature["feature_type_id"])["is_core"]:
+            return entered
+        enabled, value, settings = self.walk(feature, signed=True)
+        if entered[1] is not None and value is not None:
+            value = min(value, entered[1])
+        lower = {key: min(settings.get(key, number), number) for key, number in entered[2].items()}
+        return enabled and entered[0], value, {**settings, **lower}
+
+    def walk(self, feature: Row, *, signed: bool) -> tuple[bool, Any, Row]:
+        """Walk all that has a say, or what is signed alone."""
         enabled, value, settings = False, None, {}
-        tier = self.tier()
+        tier = self.tier(signed=signed)
         said = []
         if feature["default_value"]:
             default = json.loads(feature["default_value"])
@@ -127,13 +160,13 @@ class Reference:
                 enabled = said[-1]["enabled"]
             elif tier["tier_rank"] >= self.by_id("license_tier", feature["license_tier_id"])["tier_rank"]:
                 enabled = True
-        for row in self.licences(feature):
+        for row in self.licences(feature, signed=signed):
             one = json.loads(row["feature_value"]) if row["feature_value"] else {"enabled": True}
             said.append(one)
-            if row["feature_configuration"]:
+            if row["feature_configuration"] and not signed:
                 said.append({"settings": json.loads(row["feature_configuration"])})
-            enabled = one["enabled"] and self.is_active(row)
-        override = self.override(feature)
+            enabled = one["enabled"] and (signed or self.is_active(row))
+        override = None if signed else self.override(feature)
         if override is not None:
             said.append(override)
             enabled = override.get("enabled", enabled)
@@ -282,16 +315,54 @@ def test_decisions_are_those_of_the_obvious_reading(edge: Database, places: list
         rng = random.Random(seed)
         with edge.change():
             fill(edge, rng)
-        for place in places:
-            reference = Reference(edge, place)
-            for code in FEATURES:
-                enabled, value, settings, off = reference.decide(code)
-                found = licensing.check(code, **place, now=NOW)
-                where = f"seed {seed} {code} {place} {found.reason}"
-                assert (found.enabled, found.value, dict(found.settings)) == (enabled, value, settings), where
-                explained = licensing.explain(code, **place, now=NOW)
-                named = {one.feature for one in explained.unmet if one.link != "dependency"}
-                assert named == off, where
-                assert explained.enabled == (not explained.unmet)
-                answers.add(found.reason)
+        answers |= compare(edge, places, f"seed {seed}")
     assert len(answers) >= 9, "random catalogues should meet most reasons"
+    with edge.change():
+        edge.connection().execute("UPDATE feature SET status_id = 1 WHERE code LIKE 'R_'")
+    install()
+    for seed in range(8, 14):
+        rng = random.Random(seed)
+        with edge.change():
+            fill(edge, rng)
+            edge.connection().execute("UPDATE feature SET status_id = 1 WHERE code LIKE 'R_'")
+            settling.settle(edge.connection())
+            edge.connection().execute(f"UPDATE feature SET status_id = 2 WHERE code = 'R{seed % 6}'")
+            edge.connection().execute(  # by a person
+                "UPDATE feature_license SET status_id = ?, feature_configuration = ?"
+                " WHERE license_file_id IS NOT NULL AND id % 3 = ?"
+                " AND feature_id <> (SELECT id FROM feature WHERE code = 'R6')",
+                (rng.choice([1, 2]), rng.choice([None, '{"a": 1, "b": 8}']), rng.randrange(3)),
+            )
+        answers |= compare(edge, places, f"blocking, seed {seed}")
+    assert "not_signed" in answers
+
+
+def install() -> None:
+    """Install licences that block: a tier for an organization, and features here and there."""
+    trusting.trust(statement.render(vendor.public_statement(ACME)))
+    value = {"enabled": True, "value": 4, "settings": {"a": 4}}
+    features = [
+        Grant("R0"), Grant("R1", "program:A", value=value), Grant("R2", "producer:P"),
+        Grant("R3", value=value), Grant("R3", "program:A", value={"enabled": False}),
+        Grant("R5", "program:E"), Grant("R6", value=value),
+    ]  # fmt: skip
+    for said in ({"features": features}, {"features": [], "tier": "STANDARD", "organization": "EAST"}):
+        installing.install(statement.render(issuing.issue(ACME, mode="block", **said)))
+
+
+def compare(edge: Database, places: list[dict[str, str]], what: str) -> set[str]:
+    """Ask both at every place; return the reasons that were met."""
+    answers = set()
+    for place in places:
+        reference = Reference(edge, place)
+        for code in FEATURES:
+            enabled, value, settings, off = reference.decide(code)
+            found = licensing.check(code, **place, now=NOW)
+            where = f"{what} {code} {place} {found.reason}"
+            assert (found.enabled, found.value, dict(found.settings)) == (enabled, value, settings), where
+            explained = licensing.explain(code, **place, now=NOW)
+            named = {one.feature for one in explained.unmet if one.link != "dependency"}
+            assert named == off, where
+            assert explained.enabled == (not explained.unmet)
+            answers.add(found.reason)
+    return answers

@@ -6,19 +6,17 @@ the later has the word. A feature as a whole is on where it and all it depends o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgekit import clock, scope
-from edgekit.errors import InvalidError
+from edgekit import clock
 from edgekit.licensing.facts import HAVE_SAY, Fact, Facts, Licence
-from edgekit.licensing.registry import members, parse
+from edgekit.licensing.merging import USER, keep_within, level_of, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from edgekit.licensing.merging import Said
     from edgekit.scope import Link
 
 REASONS = {
@@ -39,14 +37,12 @@ REASONS = {
     "pending": "Its licence does not hold yet.",
     "not_licensed": "Neither a tier nor a licence covers it.",
     "user_off": "It is switched off for this user.",
+    "not_signed": "It is granted by hand; while licences block, only what the vendor signed counts.",
     "dependency": "It depends on a feature that is off.",
 }
 """Every reason of a decision, and what it says."""
 
-_USER = scope.LEVELS.index("user")
-
-Said = tuple[int, "Mapping[str, Any]"]
-"""A feature value and at which level it is said: registry, tier and the system are the broadest, 0."""
+BY_HAND = "entered by hand; while licences block, only what the vendor signed counts"
 
 _STATES = {
     "withheld": "is inactive and so withholds it",
@@ -121,7 +117,15 @@ class Decision:
     @property
     def path(self) -> tuple[Step, ...]:
         """All that was looked at, in order: the feature itself first, then what it depends on."""
-        return tuple(step for fact in self.facts.features for step in _steps(fact, self.facts))
+        features, signed = self.facts.features, self.facts.signed
+        if signed is None:
+            return tuple(step for fact in features for step in _steps(fact, self.facts))
+        held = _judge_signed(signed)
+        return tuple(
+            step
+            for fact, verdict in zip(features, held, strict=True)
+            for step in _steps(fact, self.facts, is_signed=verdict.enabled)
+        )
 
     @property
     def licence(self) -> Licence | None:
@@ -132,6 +136,8 @@ class Decision:
 def decide(facts: Facts) -> Decision:
     """Decide on the first feature of the facts."""
     verdicts = tuple([judge(fact, facts) for fact in facts.features])
+    if facts.signed is not None:
+        verdicts = tuple(map(_within, verdicts, _judge_signed(facts.signed)))
     fact, own = facts.features[0], verdicts[0]
     enabled, reason = own.enabled, own.reason
     if enabled and reason != "core":
@@ -165,7 +171,7 @@ def judge(fact: Fact, facts: Facts) -> Verdict:
     if fact.licences:
         enabled, reason, licence = _judge_licences(fact, enabled, reason, says)
     if fact.override is not None:
-        says.append((_USER, fact.override))
+        says.append((USER, fact.override))
         if "enabled" in fact.override:
             enabled = bool(fact.override["enabled"])
             reason = "user" if enabled else "user_off"
@@ -173,7 +179,25 @@ def judge(fact: Fact, facts: Facts) -> Verdict:
         enabled, reason = True, "core"
     elif not fact.of.is_active:
         enabled, reason = False, "retired"
-    return Verdict(enabled, reason, *_merge(fact, says), licence)
+    return Verdict(enabled, reason, *merge(fact, says), licence)
+
+
+def _judge_signed(signed: Facts) -> list[Verdict]:
+    return [judge(fact, signed) for fact in signed.features]
+
+
+def _within(whole: Verdict, signed: Verdict) -> Verdict:
+    """Keep a verdict within what is signed: what is entered by hand may take away, and not add."""
+    if whole.reason == "core":
+        return whole
+    value = keep_within(signed.value, whole.value)
+    settings = keep_within(signed.settings, whole.settings)
+    if not whole.enabled:
+        return whole._replace(value=value, settings=settings)
+    if not signed.enabled:
+        return Verdict(False, "not_signed", value, settings, None)
+    # A licence by hand beside a signed one would count uses apart from it, and so allow more of them.
+    return Verdict(True, signed.reason, value, settings, signed.licence or whole.licence)
 
 
 def _judge_licences(
@@ -185,9 +209,9 @@ def _judge_licences(
         if one.state in HAVE_SAY:
             licence = one
             if one.value is not None:
-                says.append((_level(one.link), one.value))
+                says.append((level_of(one.link), one.value))
             if one.configuration is not None:
-                says.append((_level(one.link), {"settings": one.configuration}))
+                says.append((level_of(one.link), {"settings": one.configuration}))
             enabled = one.state != "withheld" and (one.value is None or one.value["enabled"])
             reason = ("grace" if one.state == "grace" else "license") if enabled else "withheld"
         elif not enabled and licence is None:
@@ -202,96 +226,16 @@ def _tier_says(fact: Fact, facts: Facts) -> bool | None:
     return True if facts.tier is not None and facts.tier.rank >= fact.of.needs_rank else None
 
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-def _merge(fact: Fact, says: list[Said]) -> tuple[Any, Mapping[str, Any]]:
-    """Take the last value said, and the settings key by key over the defaults of the schemas.
-
-    A schema may say of a key how it is merged and where it is final, as that of a configuration does.
-    """
-    if not says and not fact.schemas:
-        return None, _NOTHING
-    value = None
-    settings: dict[str, Any] = {}
-    rules: dict[str, tuple[str | None, int]] = {}
-    for schema in fact.schemas:
-        settings.update(defaults(schema))
-        rules.update(_rules(schema))
-    for level, one in says:
-        if "value" in one:
-            value = one["value"]
-        if "settings" in one:
-            settings.update(_ruled(settings, one["settings"], level, rules) if rules else one["settings"])
-    return freeze(value), freeze(settings)
-
-
-def _ruled(
-    settings: Mapping[str, Any],
-    said: Mapping[str, Any],
-    level: int,
-    rules: Mapping[str, tuple[str | None, int]],
-) -> dict[str, Any]:
-    """Return what a level makes of settings whose schema says how they merge or where they are final."""
-    found = {}
-    for key, value in said.items():
-        how, final = rules.get(key, (None, _USER))
-        if level <= final:
-            found[key] = scope.join(how, settings[key], value) if key in settings else value
-    return found
-
-
-def _level(link: Link) -> int:
-    if link.scope_id is None:
-        return 0 if link.organization_id is None else 1
-    return scope.LEVELS.index(link.level.lower())
-
-
-@lru_cache(maxsize=1024)
-def _rules(schema: str) -> Mapping[str, tuple[str | None, int]]:
-    """Return how settings merge (`x-merge`) and down to which level they may be set (`x-final`)."""
-    if '"x-' not in schema:
-        return _NOTHING
-    found = {}
-    for name, part in members(schema).items():
-        if "x-merge" in part or "x-final" in part:
-            final = part.get("x-final", "user")
-            if final not in scope.LEVELS:
-                raise InvalidError(
-                    f"The schema of a feature says x-final {final!r} of {name}; levels are"
-                    f" {', '.join(scope.LEVELS)}.",
-                    hint="Correct it: edgekit features set FEATURE configuration_schema=…",
-                )
-            found[name] = (part.get("x-merge"), scope.LEVELS.index(final))
-    return found
-
-
-@lru_cache(maxsize=1024)
-def defaults(schema: str) -> Mapping[str, Any]:
-    """Return the settings a JSON Schema gives by default."""
-    plain = parse(schema)
-    if schema.count('"properties"') < 2 and '"$ref"' not in schema and '"allOf"' not in schema:
-        return {name: part["default"] for name, part in members(schema).items() if "default" in part}
-    from edgekit import validate  # with what it imports it takes 50 ms
-
-    validate.check_schema(plain, "The schema of a feature")
-    found: Mapping[str, Any] = validate.apply_defaults(plain, {})
-    return found
-
-
-def freeze(value: Any) -> Any:
-    """Return a value nobody can change: decisions are shared."""
-    if isinstance(value, dict):
-        return MappingProxyType({key: freeze(item) for key, item in value.items()})
-    return tuple(map(freeze, value)) if isinstance(value, list) else value
-
-
 def _says(enabled: bool | None) -> str:
     return "nothing" if enabled is None else "on" if enabled else "off"
 
 
-def _steps(fact: Fact, facts: Facts) -> Iterator[Step]:
-    """Give what had a say of one feature, in the order it was asked."""
+def _steps(fact: Fact, facts: Facts, *, is_signed: bool = True) -> Iterator[Step]:
+    """Give what had a say of one feature, in the order it was asked.
+
+    Where it is not on by what is signed, what switches it on by hand says nothing.
+    """
+    is_beyond = not is_signed and not fact.of.is_core
     if fact.of.is_core:
         yield Step(fact.of.code, "core", None, "on", REASONS["core"])
     if not fact.of.is_active:
@@ -301,20 +245,27 @@ def _steps(fact: Fact, facts: Facts) -> Iterator[Step]:
     if fact.of.is_addon and given:
         given, detail = None, "on by default, but an add-on needs a licence of its own"
     yield Step(fact.of.code, "default", None, _says(given), detail)
-    yield _tier_step(fact, facts)
+    tier = _tier_step(fact, facts)
+    is_entered = facts.signed is not None and facts.signed.tier != facts.tier
+    yield _not_signed(tier) if is_beyond and is_entered else tier
     for link, one in _licence_steps(fact, facts):
         if one is None:
             yield Step(fact.of.code, "license", link.label, "nothing", "no licence")
         else:
             on = one.state != "withheld" and (one.value is None or bool(one.value["enabled"]))
-            yield Step(
-                fact.of.code, "license", link.label, _says(on if one.state in HAVE_SAY else None), _tell(one)
-            )
+            said = on if one.state in HAVE_SAY else None
+            step = Step(fact.of.code, "license", link.label, _says(said), _tell(one))
+            yield _not_signed(step) if is_beyond and one.serial is None else step
     user = next((link for link in facts.chain if link.level == "USER"), None)
     if user is not None:
         said = None if fact.override is None else fact.override.get("enabled")
         detail = "not set" if fact.override is None else "set for this user"
-        yield Step(fact.of.code, "user", user.label, _says(said), detail)
+        step = Step(fact.of.code, "user", user.label, _says(said), detail)
+        yield _not_signed(step) if is_beyond else step
+
+
+def _not_signed(step: Step) -> Step:
+    return replace(step, says="nothing", detail=f"{step.detail}, {BY_HAND}") if step.says == "on" else step
 
 
 def _tier_step(fact: Fact, facts: Facts) -> Step:
@@ -377,6 +328,9 @@ def _missing(fact: Fact, verdict: Verdict, facts: Facts) -> Iterator[Unmet]:
         return
     if verdict.reason == "user_off":
         yield Unmet(code, "user", None, "off", f"{code} is switched off for this user.")
+        return
+    if verdict.reason == "not_signed":
+        yield Unmet(code, "license", "a signed licence", "by hand", f"{code} is granted by hand: {BY_HAND}.")
         return
     has = facts.tier.code if facts.tier is not None else None
     if not fact.of.is_addon and not _tier_says(fact, facts):

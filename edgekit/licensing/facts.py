@@ -61,7 +61,8 @@ class Fact(NamedTuple):
 class Facts(NamedTuple):
     """The asked feature first, then every feature it depends on, as they are at the place of `chain`.
 
-    `mode` is what the licence files say of unlicensed use; `turns_at` when time alone changes these.
+    `mode` is what the licence files say of unlicensed use; `turns_at` when time alone changes these. `signed`
+    is the same without what is entered by hand, where the mode is block and something is.
     """
 
     features: tuple[Fact, ...]
@@ -69,6 +70,7 @@ class Facts(NamedTuple):
     chain: tuple[Link, ...]
     mode: str
     turns_at: str | None
+    signed: Facts | None = None
 
 
 class Place(NamedTuple):
@@ -86,7 +88,7 @@ def read(feature: str, chain: tuple[Link, ...], *, now: datetime | None = None) 
     place = place_of(chain)
     found = registry.registered(feature)
     files = registry.standing_of(now)
-    tier = registry.tier_of(place.user, place.organizations, now)
+    tier, signed_tier = registry.tiers_of(place.user, place.organizations, now)
     given = registry.values_of(tier.id) if tier is not None else {}
     overrides = registry.overrides_of(place.user) if place.user is not None else {}
     licensed = registry.licensed()
@@ -105,7 +107,44 @@ def read(feature: str, chain: tuple[Link, ...], *, now: datetime | None = None) 
     turns = None
     if licences or files is not None:
         turns = _next_turn(licences, files)
-    return Facts(facts, tier, chain, UNLICENSED if files is None else files.mode, turns)
+    if files is None:
+        return Facts(facts, tier, chain, UNLICENSED, turns)
+    whole = Facts(facts, tier, chain, files.mode, turns)
+    return whole._replace(signed=_signed(whole, signed_tier, files, now)) if files.mode == "block" else whole
+
+
+def _signed(whole: Facts, tier: Tier | None, files: Standing, now: datetime | None) -> Facts | None:
+    """Take away what is entered by hand; None where nothing is that could add to what is signed."""
+    if tier == whole.tier and not any(map(_has_more, whole.features)):
+        return None
+    given = registry.values_of(tier.id) if tier is not None else {}
+    by_serial = {one.serial: one for one in files.licences}
+    facts = tuple([
+        fact._replace(
+            tier_value=given.get(fact.of.id),
+            licences=[
+                _as_signed(one, by_serial[one.serial], now)
+                for one in fact.licences
+                if one.serial is not None
+            ],
+            override=None,
+        )
+        for fact in whole.features
+    ])  # fmt: skip
+    return whole._replace(features=facts, tier=tier)
+
+
+def _has_more(fact: Fact) -> bool:
+    """Say whether a person or another tool entered something of a feature; a file has no settings."""
+    return fact.override is not None or any(
+        one.serial is None or one.configuration is not None for one in fact.licences
+    )
+
+
+def _as_signed(one: Licence, file: LicenceFile, now: datetime | None) -> Licence:
+    """Return a licence as its file has it: a person may have withheld it, or given it settings."""
+    state = _state(1, one.expires_at, file, now)[0] if one.state == "withheld" else one.state
+    return one._replace(state=state, configuration=None)
 
 
 def read_mode(now: datetime | None = None) -> str:
@@ -179,6 +218,7 @@ def _licences(
         .fetchall()
     )
     by_id = {one.id: one for one in files.licences} if files is not None else {}
+    blocks = files is not None and files.mode == "block"  # what is entered does not hide what is signed
     found: dict[int, list[Licence]] = {}
     for point, feature, key, value, configuration, quantity, active, expires, file_id in rows:
         link, scope, organization = place.points[point]
@@ -192,7 +232,9 @@ def _licences(
         state, turns = _state(active, expires, file, now)
         there = found.setdefault(feature, [])
         if scope is not None and state in HAVE_SAY and there and there[-1].link is link:
-            there.pop()  # a level prefers the organization's own
+            is_kept = blocks and file is None and there[-1].serial is not None
+            if not is_kept:  # a level prefers the organization's own
+                there.pop()
         there.append(
             Licence(
                 id=key,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, codec, db, rows, scope
-from edgekit.errors import InvalidError, NotFoundError
-from edgekit.licensing import checking, facts, registry
+from edgekit.errors import InvalidError, LicenseError, NotFoundError
+from edgekit.licensing import checking, deciding, facts, registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,8 @@ def grant(
     A licence that is there is written anew: quantity and settings stay if they are not given. `value` is of
     the kind the feature declares; `settings` follow its configuration schema. Raise InvalidError where
     settings do not, where a feature it depends on is not available there and `with_prerequisites` does not
-    grant it too, or where a licence file says otherwise; NotFoundError, RuleError.
+    grant it too, or where a licence file says otherwise; LicenseError where licences block and none that is
+    signed gives it; NotFoundError, RuleError.
     """
     key, code = facts.find_feature(feature)
     if expires_at is not None and expires_at <= (now or clock.now()):
@@ -80,7 +81,22 @@ def grant(
                 hint="Ask the vendor for another licence, or license it to a program or producer.",
             )
         written = _save(key, link, there, columns)
+        _require_within(code, link, now)
     return _granted(written, code, link, also)
+
+
+def _require_within(code: str, link: Link, now: datetime | None) -> None:
+    """Refuse, while licences block, what of a grant by hand would not count."""
+    found = facts.read(code, _chain_of(link), now=now)
+    if found.signed is None:
+        return
+    counted, entered = deciding.decide(found), deciding.decide(found._replace(signed=None))
+    both = [(one.enabled, one.value, one.settings, one.quantity) for one in (counted, entered)]
+    if both[0] != both[1]:
+        raise LicenseError(
+            f"{code} is not granted to {link.label}: the licence blocks, and none that is signed gives it.",
+            hint="Ask the vendor for a licence that does, and install it: edgekit licensing install",
+        )
 
 
 def withhold(feature: str, *, place: str = "system", organization: Named | None = None) -> Granted:
@@ -126,7 +142,7 @@ def assign_tier(
     """Give a tier to a user, else to an organization (without one to the main one); None takes it away.
 
     Raise RuleError for a tier that is retired (who has it keeps it), InvalidError where a licence file says
-    which tier an organization has, NotFoundError.
+    which tier an organization has, LicenseError where licences block and none gives it, NotFoundError.
     """
     table, named = (
         ("user", user) if user is not None else ("organization", organization or scope.main_organization())
@@ -140,12 +156,27 @@ def assign_tier(
         row = db.connection().execute("SELECT id, code FROM license_tier WHERE code = ?", (tier,)).fetchone()
         if row is None:
             raise NotFoundError(f"There is no tier {tier}.", hint="See: edgekit licensing tiers")
+        _require_tier_within(row[0], chain)
     with db.change(reason=f"tier {tier} for {chain[-1].label}"):
         db.connection().execute(
             f"UPDATE {table} SET license_tier_id = ?, updated_by = ?, updated_at = ? WHERE id = ?",
             (row and row[0], db.current().actor_id, clock.now_text(), key),
         )
     return {"for": chain[-1].label, "tier": row and row[1]}
+
+
+def _require_tier_within(tier: int, chain: tuple[Link, ...]) -> None:
+    """Refuse, while licences block, a tier above the one licence files give there."""
+    if facts.read_mode() != "block":
+        return
+    _, signed = registry.tiers_of(None, facts.place_of(chain).organizations, None)
+    ranks = dict(db.connection().execute("SELECT id, tier_rank FROM license_tier"))
+    if signed is None or ranks[tier] > signed.rank:
+        what = f"a signed licence gives {signed.code}" if signed else "no signed licence gives a tier"
+        raise LicenseError(
+            f"The tier of {chain[-1].label} stays: the licence blocks, and {what}.",
+            hint="Ask the vendor for a licence of that tier, and install it: edgekit licensing install",
+        )
 
 
 def _require_unsigned(link: Link) -> None:

@@ -146,14 +146,19 @@ def _read_values(tier_id: int) -> dict[int, Mapping[str, Any]]:
     return {feature: parse(value) for feature, value in rows}
 
 
-def tier_of(user: int | None, organizations: tuple[int, ...], now: datetime | None) -> Tier | None:
-    """Return the tier of the user, else of the first of the organizations that has one.
+def tiers_of(
+    user: int | None, organizations: tuple[int, ...], now: datetime | None
+) -> tuple[Tier | None, Tier | None]:
+    """Return the tier of the user, else of the first of the organizations that has one; and the signed one.
 
-    Where a licence file gave an organization its tier, that counts while the file holds.
+    Where a licence file gave an organization its tier, that counts while the file holds. The second is what
+    licence files alone give; it is looked for where the mode is block.
     """
-    if standing_of(now) is not None:
-        return _find_tier(_signed_tier(user, organizations, now))
-    return _TIERS.get((user, organizations), lambda: _find_tier(_entered_tier(user, organizations)))
+    if standing_of(now) is None:
+        return _TIERS.get((user, organizations), lambda: _find_tier(_entered_tier(user, organizations))), None
+    code, signed = _signed_tier(user, organizations, now)
+    tier = _find_tier(code)
+    return tier, tier if signed == code else _find_tier(signed)
 
 
 def _entered_tier(user: int | None, organizations: tuple[int, ...]) -> str | None:
@@ -173,20 +178,26 @@ def _entered_tier(user: int | None, organizations: tuple[int, ...]) -> str | Non
     return None if row is None else str(row[0])
 
 
-def _signed_tier(user: int | None, organizations: tuple[int, ...], now: datetime | None) -> str | None:
+def _signed_tier(
+    user: int | None, organizations: tuple[int, ...], now: datetime | None
+) -> tuple[str | None, str | None]:
     from edgekit.licensing import standing
 
+    connection, files = db.connection(), standing_of(now)
+    assert files is not None
     code = _entered_tier(user, ())
     for organization in organizations:
+        if code is not None and files.mode != "block":
+            break
+        of_it = "SELECT code FROM organization WHERE id = ?"
+        (name,) = connection.execute(of_it, (organization,)).fetchone()
+        signed = standing.tier_of(connection, name, None, now, files=files)
+        if signed is not None:
+            return code or signed, signed
         if code is None:
-            (name,) = (
-                db.connection()
-                .execute("SELECT code FROM organization WHERE id = ?", (organization,))
-                .fetchone()
-            )
             entered = _entered_tier(None, (organization,))
-            code = standing.tier_of(db.connection(), name, entered, now, files=standing_of(now))
-    return code
+            code = standing.tier_of(connection, name, entered, now, files=files)
+    return code, None
 
 
 def _find_tier(code: str | None) -> Tier | None:
