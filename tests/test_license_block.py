@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import edgekit
-from edgekit import configuration, crypto, licensing, models
+from edgekit import configuration, crypto, licensing, models, rows
 from edgekit.cli.root import edgekit as cli
 from edgekit.errors import LicenseError
 from edgekit.licensing import installing, issuing, statement, trusting, vendor
@@ -155,6 +155,13 @@ def test_an_upward_grant_by_hand_is_refused_with_one_clear_line(agency: Database
         assert licensing.assign_tier("STANDARD", user="maria")["tier"] == "STANDARD"
         with pytest.raises(LicenseError, match="a signed licence gives PREMIUM"):
             licensing.assign_tier("ENTERPRISE", user="maria")
+
+
+def test_a_row_that_names_a_licence_which_does_not_give_it_does_not_count(agency: Database) -> None:
+    install(Grant("email_notifications"), serial="A-1")
+    rows.add("feature_license", {"feature": "BASIC_REPORTING", "scope_type": "SYSTEM", "license_file": "A-1"})
+    assert reason("BASIC_REPORTING") == "not_signed"
+    assert reason() == "license"
 
 
 def test_rows_another_tool_writes_do_not_count(agency: Database, edge_file: Path) -> None:

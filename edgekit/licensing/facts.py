@@ -92,7 +92,7 @@ def read(feature: str, chain: tuple[Link, ...], *, now: datetime | None = None) 
     given = registry.values_of(tier.id) if tier is not None else {}
     overrides = registry.overrides_of(place.user) if place.user is not None else {}
     licensed = registry.licensed()
-    wanted = [one.id for one in found if one.id in licensed]
+    wanted = {one.id: one for one in found if one.id in licensed}
     licences = _licences(wanted, place, files, now) if wanted else {}
     facts = tuple([
         Fact(
@@ -209,7 +209,7 @@ def _statement(features: int, points: int) -> str:
 
 
 def _licences(
-    features: list[int], place: Place, files: Standing | None, now: datetime | None
+    features: Mapping[int, Registered], place: Place, files: Standing | None, now: datetime | None
 ) -> dict[int, list[Licence]]:
     """Read the licences of features at a place, by feature, and say what state they are in."""
     rows = (
@@ -223,6 +223,8 @@ def _licences(
     for point, feature, key, value, configuration, quantity, active, expires, file_id in rows:
         link, scope, organization = place.points[point]
         file = by_id.get(file_id)
+        if blocks and file is not None and file.holds and not _names(file, features[feature]):
+            file = None  # written beside a licence that does not speak of it
         if (
             file is not None
             and file.expires_at is not None
@@ -250,6 +252,11 @@ def _licences(
             )
         )
     return found
+
+
+def _names(file: LicenceFile, feature: Registered) -> bool:
+    known = {feature.code.upper(), feature.key.upper()}
+    return any(grant.feature.upper() in known for grant in file.features)
 
 
 def _state(
