@@ -255,7 +255,9 @@ FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
 class TestSourceFile:
     """What is wrong with a file to be imported."""
 
-    @pytest.mark.parametrize("name", some_slow(FILES, "blank unnamed doubled number words checksum scalars"))
+    @pytest.mark.parametrize(
+        "name", some_slow(FILES, "blank unnamed doubled number words checksum scalars stump page latin")
+    )
     def test_it_is_refused_whole(self, tmp_path: Path, edge_file: Path, name: str) -> None:
         content, words = FILES[name]
         (tmp_path / name).write_bytes(content)
@@ -414,7 +416,9 @@ class TestService:
     """What a service answers, or does not."""
 
     @pytest.mark.ledger("S1-41")
-    @pytest.mark.parametrize("name", some_slow(ANSWERS, "403 418 429 latin text dripping redirect"))
+    @pytest.mark.parametrize(
+        "name", some_slow(ANSWERS, "403 404 418 429 500 NaN latin text dripping redirect")
+    )
     def test_an_answer_of_no_use(self, edge_file: Path, name: str) -> None:
         reply, code, said = ANSWERS[name]
         with serve(lambda _: reply) as service:
@@ -474,8 +478,8 @@ class TestService:
         "pagination",
         [
             {"kind": "page"},
-            {"kind": "offset"},
-            {"kind": "next_link", "next_path": "$.next"},
+            pytest.param({"kind": "offset"}, marks=pytest.mark.slow),
+            pytest.param({"kind": "next_link", "next_path": "$.next"}, marks=pytest.mark.slow),
             {"kind": "cursor", "cursor_path": "$.next"},
         ],
     )
@@ -502,7 +506,7 @@ class TestSecrets:
 
     @pytest.mark.ledger("S1-47")
     @pytest.mark.parametrize(
-        "kind", ["header", "basic", *(pytest.param(k, marks=pytest.mark.slow) for k in ("bearer", "query"))]
+        "kind", ["header", *(pytest.param(k, marks=pytest.mark.slow) for k in ("basic", "bearer", "query"))]
     )
     def test_a_service_that_echoes_them(self, tmp_path: Path, edge_file: Path, kind: str) -> None:
         status = iter([401, 503, 503, 400, 200])

@@ -197,7 +197,15 @@ def test_a_bad_statement_anywhere_leaves_the_file_as_it_was(
     assert verify(edge_file) == []
 
 
-@pytest.mark.parametrize("name", ["_take_down", "_run", "_put_up", "_record", "_check"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_run",
+        "_put_up",
+        "_check",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("_take_down", "_record")),
+    ],
+)
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt, pytest.param(sqlite3.OperationalError, marks=pytest.mark.slow)]
 )
