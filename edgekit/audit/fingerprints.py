@@ -99,7 +99,7 @@ def _take(
             (table_id, wanted),
         )
     }
-    live = dict(_live(connection, shape, wanted))
+    live = _named_rows(connection, shape, wanted)
     wrong, gone, there = [], [], []
     for key, named in keys.items():
         kept = stored.get(key)
@@ -288,19 +288,21 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _live(
-    connection: sqlite3.Connection, shape: Table, keys: str | None = None
-) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Yield id and values of the rows of a table, of all or of those a JSON list names, by rising id."""
-    this = name_sql(shape.key)
-    sql = (
-        f"SELECT {', '.join([this, *(name_sql(c.name) for c in shape.columns)])} FROM {name_sql(shape.name)}"
-    )
-    if keys is None:
-        rows = connection.execute(f"{sql} ORDER BY {this}")
-    else:
-        rows = connection.execute(f"{sql} WHERE {this} IN (SELECT value FROM json_each(?))", (keys,))
+def _live(connection: sqlite3.Connection, shape: Table) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Yield id and values of all rows of a table, by rising id."""
+    rows = connection.execute(f"{_select(shape)} ORDER BY {name_sql(shape.key)}")
     return ((row[0], tuple(row[1:])) for row in rows)
+
+
+def _named_rows(connection: sqlite3.Connection, shape: Table, keys: str) -> dict[int, tuple[Any, ...]]:
+    """Return the values of the rows that a JSON list of ids names, as far as they are there."""
+    sql = f"{_select(shape)} WHERE {name_sql(shape.key)} IN (SELECT value FROM json_each(?))"
+    return {row[0]: row[1:] for row in encoding.fetch_exact(connection, sql, (keys,))}
+
+
+def _select(shape: Table) -> str:
+    columns = ", ".join([name_sql(shape.key), *(name_sql(c.name) for c in shape.columns)])
+    return f"SELECT {columns} FROM {name_sql(shape.name)}"
 
 
 def _columns(shape: Table) -> str:
