@@ -531,6 +531,7 @@ class TestAudit:
 
 
 class TestDemo:
+    @pytest.mark.slow
     def test_it_tells_what_happened_and_a_second_run_brings_nothing_twice(
         self, run: Run, tmp_path: Path
     ) -> None:

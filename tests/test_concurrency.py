@@ -153,6 +153,7 @@ def test_a_program_that_never_ends_is_named_and_readers_do_not_care(edge_file: P
     assert query(edge_file, "SELECT count(*) FROM one") == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_backup_during_a_run_is_one_moment_of_it(edge_file: Path, source: Path, tmp_path: Path) -> None:
     process = start("--db", edge_file, "integrations", "run", "one", "--input", source)
     wait(lambda: query(edge_file, "SELECT count(*) FROM one")[0][0] > 500)

@@ -188,6 +188,7 @@ def test_what_the_first_release_wrote_can_be_read_and_gone_on_with(first_file: P
     assert verify(first_file) == []
 
 
+@pytest.mark.slow
 @pytest.mark.ledger("S3-32", "S3-77")
 def test_what_was_there_is_unified(second_file: Path, third: Target) -> None:
     before = rows(second_file)
