@@ -62,12 +62,6 @@ def split_statements(script: str) -> Iterator[str]:
         raise ValueError(f"the script ends inside a statement: {rest[:80]!r}")
 
 
-def run_script(connection: sqlite3.Connection, script: str) -> None:
-    """Run a script inside whatever transaction the connection has open."""
-    for statement in split_statements(script):
-        connection.execute(statement)
-
-
 def pristine() -> sqlite3.Connection:
     """Build the schema in memory, empty of data: what a sound file's catalogue is compared with."""
     connection = sqlite3.connect(":memory:", isolation_level=None)

@@ -69,7 +69,8 @@ def _target(tmp_path: Path, *scripts: str, version: int = 0) -> Target:
         for name, _ in triggers:
             connection.execute(f"DROP TRIGGER {schema.quote_name(name)}")
         connection.execute("PRAGMA legacy_alter_table = ON")
-        schema.run_script(connection, GOOD)
+        for statement in STATEMENTS:
+            connection.execute(statement)
         for _, sql in triggers:
             connection.execute(sql)
         connection.execute(VIEW)
