@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +16,8 @@ from edgekit import audit, naming, reference_table, rows, schema
 from edgekit.errors import InvalidError, NotFoundError, RuleError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgekit.db import Database
 
 CATALOGUE = schema.pristine()
@@ -354,3 +359,24 @@ def test_rows_broken_by_another_tool_are_shown_as_they_are(agency: Database) -> 
     shell.close()
     (row,) = rows.list_rows(agency.connection(), "entity", where={"code": "E"})
     assert (row["metadata"], row["program_id"], row["program"]) == ("{broken", 77, None)
+
+
+def test_a_later_word_has_its_say_in_rows_written_from_python(edge_file: Path) -> None:
+    script = """if True:
+        import sys, edgekit
+        from edgekit import errors, rows
+        with edgekit.open(sys.argv[1]):
+            try:
+                rows.add("configuration_type", {
+                    "code": "ODD", "name": "Odd", "applies_to_system": "1",
+                    "schema_definition": '{"properties": {"a": {"x-merge": "rubbish"}}}',
+                })
+            except errors.InvalidError as error:
+                print(error.message)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(edge_file)], capture_output=True, text=True, check=True
+    )
+    assert "x-merge" in done.stdout
+    with closing(sqlite3.connect(edge_file)) as shell:
+        assert shell.execute("SELECT count(*) FROM configuration_type WHERE code = 'ODD'").fetchone() == (0,)

@@ -158,7 +158,8 @@ def _chosen(columns: str | None, shape: Any, found: list[dict[str, Any]]) -> lis
 
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
     known = list(found[0]) if found else [c.name for c in shape.columns.values() if not c.is_secret]
-    known += [shape.label(c.name) for c in shape.columns.values() if c.parent]
+    if not found:
+        known += [shape.label(c.name) for c in shape.columns.values() if c.parent]
     if unknown := [name for name in names if name not in known]:
         raise InvalidError(
             f"{shape.name} has no column {unknown[0]} to show.",
@@ -178,7 +179,6 @@ def _show(connection: sqlite3.Connection, table: str, which: str, as_json: bool)
 def _add(table: str, pairs: tuple[str, ...], as_json: bool) -> None:
     from edgekit import rows
 
-    _bring_guards(table)
     show(rows.add(table, _pairs(pairs, "COLUMN=VALUE")), as_json, view=_named)
 
 
@@ -186,18 +186,7 @@ def _add(table: str, pairs: tuple[str, ...], as_json: bool) -> None:
 def _set(table: str, which: str, pairs: tuple[str, ...], as_json: bool) -> None:
     from edgekit import rows
 
-    _bring_guards(table)
     show(rows.set_values(table, which, _pairs(pairs, "COLUMN=VALUE")), as_json, view=_named)
-
-
-def _bring_guards(table: str) -> None:
-    """Import the word that has a say in rows of a table, which no other command needs to wait for."""
-    if table == "entity":
-        from edgekit.licensing import gating  # noqa: F401 - an active one has all it requires
-    elif table == "feature_license":
-        from edgekit.licensing import granting  # noqa: F401 - settings follow the feature's schema
-    elif table == "configuration_type":
-        from edgekit.configuration import guarding  # noqa: F401 - its schema speaks of merges and locks
 
 
 @opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db, models
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 RETIRED = "INACTIVE"
 
 _GUARDS: dict[str, list[Callable[[int], None]]] = {}
+
+_GUARDED_BY = {
+    "configuration_type": "edgekit.configuration.guarding",  # its schema speaks of merges and locks
+    "entity": "edgekit.licensing.gating",  # an active one has all it requires
+    "feature_license": "edgekit.licensing.granting",  # settings follow the feature's schema
+}
+"""Which word later in the order has a say in rows of a table; it is imported when such a row is written."""
 
 
 def guard(table: str, look: Callable[[int], None]) -> None:
@@ -115,6 +123,8 @@ def _change(table: str, which: str | int, given: Mapping[str, Any], verb: str) -
 
 
 def _look(table: str, key: int) -> None:
+    if table in _GUARDED_BY:
+        import_module(_GUARDED_BY[table])
     for look in _GUARDS.get(table, ()):
         look(key)
 
