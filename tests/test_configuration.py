@@ -631,6 +631,19 @@ def test_who_set_true_did_not_set_one(mixed: Database, shell: sqlite3.Connection
 # ------------------------------------------------------------------------------------- export and import
 
 
+def test_an_export_is_the_callers_own(edge: Database) -> None:
+    schema_text = json.dumps({"properties": {"list": {"type": "array"}}})
+    kind = {"code": "OWN", "name": "Own", "schema_definition": schema_text, "applies_to_system": "1"}
+    rows.add("configuration_type", kind)
+    configuration.set("OWN", "list", [1, 2])
+    document = configuration.export_scope()
+    document["documents"]["OWN"]["list"].append(3)
+    assert configuration.get("OWN", "list") == [1, 2]
+    configuration.import_scope(document)
+    assert configuration.get("OWN", "list") == [1, 2, 3]
+    assert configuration.history("OWN")[0].version == 2
+
+
 def test_a_scope_goes_out_and_into_another(mixed: Database, tmp_path: Path) -> None:
     configuration.set(*LIMIT, 50, scope="program:AUTO")
     configuration.set("MIXED", "plain", {"é": [1]}, scope="program:AUTO")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from dataclasses import dataclass
@@ -87,7 +88,10 @@ def read_value(text: str) -> Any:
 def content_at(kind: Kind, link: Link) -> dict[str, Any]:
     """Return what is set at one link alone."""
     found = counting(kind, [link])
-    return dict(found[0].content) if found else {}
+    content: dict[str, Any] = (
+        json.loads(found[0].text) if found else {}
+    )  # the caller's own: `content` is kept
+    return content
 
 
 def write(kind: Kind, link: Link, content: Mapping[str, Any]) -> Written:
