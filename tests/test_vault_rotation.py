@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +124,17 @@ def test_a_field_is_cleared_and_found_no_more(filled: dict[tuple[str, str], int]
     assert vault.open_field("module_license", row, "license_key") is None
     assert vault.find_by_license_key(f"{SECRET} module_license") == []
     assert db.query("SELECT encryption_key_id FROM module_license") == [{"encryption_key_id": None}]
+
+
+def test_a_licence_key_is_found_after_another_process_rotated(filled: dict[tuple[str, str], int]) -> None:
+    key = f"{SECRET} module_license"
+    (before,) = vault.find_by_license_key(key)
+    command = ["--db", str(db.current().path), "vault", "rotate"]
+    done = subprocess.run(
+        [sys.executable, "-m", "edgekit", *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert vault.find_by_license_key(key) == [before]
 
 
 @pytest.mark.ledger("S3-48")

@@ -203,11 +203,12 @@ def lookup_hash(value: str | bytes) -> str:
 
     Space around the value does not count.
     """
+    known = keys.read(db.connection(), "lookup")
     open_keys = keys.held()
-    if open_keys.lookup is None:
+    if not known or open_keys.lookup != known[0].id:  # the first use, or another process has rotated
         open_keys = keys.unlock()
     if open_keys.lookup is None:
-        if keys.read(db.connection(), "lookup"):
+        if known:
             raise VaultLockedError(
                 "The key by which values are looked up is sealed by another master key than the one in use.",
                 hint="Run: edgekit vault doctor",
