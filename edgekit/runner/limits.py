@@ -132,7 +132,7 @@ class Gate:
                 for limit, _, started, used in windows
                 if limit.blocks and used >= limit.count
             ]
-            free = [limit.count - used for limit, _, _, used in windows if limit.blocks]
+            free = [limit.count - used for limit, _, _, used in windows if used < limit.count]
             # Of little that is left nobody hoards: another process may need it now.
             block = 0 if full else max(1, min([self._block, *(room // 4 for room in free)]))
             if block:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from edgekit import bulk, clock, codec, db
+from edgekit import clock, codec, db
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,9 @@ def begin(plan: Plan, kept: Mapping[str, Any], *, resumed: bool, fresh: bool, no
     """
     if plan.cache_hours is None or plan.inputs is None or plan.inputs.table is None:
         return None
-    if _COLUMN not in bulk.table_columns(db.connection(), plan.inputs.table):
+    # A column of that name which an import made says what the provider wrote, or nothing.
+    own = 'SELECT 1 FROM pragma_table_info(?) WHERE name = ? AND "notnull"'
+    if not db.query(own, (plan.inputs.table, _COLUMN)):
         return None
     digest = _digest(plan)
     known = kept if kept.get("digest") == digest else {}
