@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit import db, licensing
-from edgekit.errors import DeniedError, NotFoundError
+from edgekit.errors import ConflictError, DeniedError, NotFoundError
 from edgekit.integrations import figures, reading
 
 _ENABLED, _DISABLED = 1, 2
@@ -104,6 +104,11 @@ def _row(name: str) -> dict[str, Any]:
     if not rows:
         reading.find(name)  # which says what comes close
         raise NotFoundError(f"There is no integration {name}.")
+    if len({row["organization_id"] for row in rows} - {None}) > 1:  # only who sees all meets them
+        raise ConflictError(
+            f"Several organizations have an integration {name}.",
+            hint="Work as a user of the one that is meant: edgekit --actor NAME …",
+        )
     return rows[0]
 
 
