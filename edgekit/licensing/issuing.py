@@ -60,7 +60,12 @@ def renew(
     issued = now or clock.now()
     begins = starts or issued
     if expires is None and before.expires_at is not None:
-        expires = begins + (clock.from_text(before.expires_at) - clock.from_text(before.starts_at))
+        try:
+            expires = begins + (clock.from_text(before.expires_at) - clock.from_text(before.starts_at))
+        except OverflowError:
+            raise InvalidError(
+                "It would end beyond the last year there is.", hint="Say when it ends: --expires"
+            ) from None
     return _signed(
         vendor,
         replace(

@@ -148,6 +148,7 @@ def usage(feature: str | None = None) -> list[Usage]:
         " LEFT JOIN feature_license l ON l.feature_id = u.feature_id AND l.scope_type_id = u.scope_type_id"
         " AND coalesce(l.scope_id, 0) = coalesce(u.scope_id, 0)"
         " AND coalesce(l.organization_id, 0) = coalesce(u.organization_id, 0)"
+        " AND l.status_id IN (SELECT id FROM status WHERE is_active)"
         " WHERE ?1 IS NULL OR f.code = ?1 OR f.feature_key = ?1"
         " ORDER BY f.id, s.hierarchy_level, u.scope_id, u.usage_period, u.period_starts_at DESC",
         (feature,),
