@@ -86,7 +86,7 @@ class Region:
         self.seconds = seconds
         self.tables = frozenset(tables)
         self._number = len(_regions)
-        self._reads: dict[str, frozenset[str]] = {}
+        self._reads: dict[Hashable, frozenset[str]] = {}
         _regions.append(self)
 
     def get(self, key: Hashable, load: Callable[[], T]) -> T:
@@ -109,9 +109,11 @@ class Region:
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Return the rows of a SELECT of the opened file, kept until a table it reads has changed."""
-        tables = self._reads.get(sql)
+        opened = db.current()
+        read = (opened.path, opened.session, sql)  # a user's views read more tables than the statement names
+        tables = self._reads.get(read)
         if tables is None:
-            tables = self._reads[sql] = tables_read(db.connection(), sql, params)
+            tables = self._reads[read] = tables_read(opened.connection(), sql, params)
         key = (sql, tuple(params))
         return self._miss(_local.state, key, lambda: db.query(sql, params), tables)
 

@@ -204,6 +204,7 @@ def attached(connection: sqlite3.Connection, archives: Sequence[str | Path]) -> 
     has itself is not read from an archive again. Raise InvalidError for more than nine, NotFoundError,
     CorruptError for a file that is no archive, ConflictError for another file's.
     """
+    archives = list(dict.fromkeys(Path(path).resolve() for path in archives))  # twice named counts once
     if len(archives) > LIMIT:
         raise InvalidError(
             f"{len(archives)} archives are too many: SQLite reads {LIMIT} beside the file in one query.",
