@@ -467,7 +467,9 @@ def test_archives_that_are_none_are_refused(old: Path, tmp_path: Path) -> None:
     (first, *_) = audit.find_archives(old)
     with connect(old) as connection:
         with pytest.raises(InvalidError, match="10 archives are too many"):
-            audit.entries(connection, archives=[first] * 10)
+            audit.entries(connection, archives=[tmp_path / f"{number}.db" for number in range(10)])
+        once = audit.entries(connection, archives=[first])
+        assert audit.entries(connection, archives=[first] * 10) == once, "one named twice counts once"
         with pytest.raises(NotFoundError, match="no archive"):
             audit.entries(connection, archives=[tmp_path / "none.db"])
         for path in (old, tmp_path / "text.db"):
