@@ -373,7 +373,9 @@ CREATE TABLE dead_letter (
   record TEXT NOT NULL,  -- JSON, or the raw text where it was not even that
   record_digest TEXT NOT NULL CONSTRAINT "dead_letter.record_digest.length" CHECK (length(record_digest) BETWEEN 64 AND 64),  -- identifies it, so that meeting it again adds no row
   source_position TEXT NOT NULL CONSTRAINT "dead_letter.source_position.length" CHECK (length(source_position) BETWEEN 1 AND 200),  -- line 7; page 2 record 5
-  step TEXT NOT NULL CONSTRAINT "dead_letter.step.choice" CHECK (step IN ('read', 'validate_in', 'map', 'validate_out', 'write')),  -- where it failed; read: the source is not readable there; validate_in: the record is not as expected; map: a field did not become ours; validate_out: what it became is not as expected; write: the target refused it
+  step TEXT NOT NULL CONSTRAINT "dead_letter.step.choice" CHECK (step IN ('read', 'validate_in', 'map', 'transform', 'enrich', 'validate_out', 'write', 'send')),  -- where it failed; read: the source is not readable there; validate_in: the record is not as expected; map: a field did not become ours; transform: its logic refused it; enrich: what was to be added was not found; validate_out: what it became is not as expected; write: the target refused it; send: the other side refused it
+  step_name TEXT CONSTRAINT "dead_letter.step_name.length" CHECK (length(step_name) BETWEEN 1 AND 100),  -- the pipeline's own name of the step
+  step_record TEXT CONSTRAINT "dead_letter.step_record.json_object" CHECK (step_record IS NULL OR CASE WHEN json_valid(step_record) THEN json_type(step_record) = 'object' ELSE 0 END),  -- the record as it came to that step; NULL: as it came to the run
   error_code TEXT NOT NULL CONSTRAINT "dead_letter.error_code.length" CHECK (length(error_code) BETWEEN 1 AND 50),
   error_field TEXT CONSTRAINT "dead_letter.error_field.length" CHECK (length(error_field) <= 200),
   error_message TEXT NOT NULL,

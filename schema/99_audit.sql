@@ -4476,6 +4476,8 @@ CREATE TRIGGER dead_letter_audit_update AFTER UPDATE ON dead_letter WHEN NEW.upd
     UNION ALL SELECT 'record_digest', OLD.record_digest, NEW.record_digest
     UNION ALL SELECT 'source_position', OLD.source_position, NEW.source_position
     UNION ALL SELECT 'step', OLD.step, NEW.step
+    UNION ALL SELECT 'step_name', OLD.step_name, NEW.step_name
+    UNION ALL SELECT 'step_record', OLD.step_record, NEW.step_record
     UNION ALL SELECT 'error_code', OLD.error_code, NEW.error_code
     UNION ALL SELECT 'error_field', OLD.error_field, NEW.error_field
     UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
@@ -4507,7 +4509,7 @@ END;
 
 CREATE TRIGGER dead_letter_audit_delete AFTER DELETE ON dead_letter BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, OLD.id, 'D',
-    json_object('integration_id', OLD.integration_id, 'execution_id', OLD.execution_id, 'record', OLD.record, 'record_digest', OLD.record_digest, 'source_position', OLD.source_position, 'step', OLD.step, 'error_code', OLD.error_code, 'error_field', OLD.error_field, 'error_message', OLD.error_message, 'attempts', OLD.attempts, 'replay_status', OLD.replay_status, 'settled_at', OLD.settled_at, 'correlation_id', OLD.correlation_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('integration_id', OLD.integration_id, 'execution_id', OLD.execution_id, 'record', OLD.record, 'record_digest', OLD.record_digest, 'source_position', OLD.source_position, 'step', OLD.step, 'step_name', OLD.step_name, 'step_record', OLD.step_record, 'error_code', OLD.error_code, 'error_field', OLD.error_field, 'error_message', OLD.error_message, 'attempts', OLD.attempts, 'replay_status', OLD.replay_status, 'settled_at', OLD.settled_at, 'correlation_id', OLD.correlation_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER circuit_breaker_direct_insert BEFORE INSERT ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN

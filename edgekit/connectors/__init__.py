@@ -3,6 +3,34 @@
 Built in are `file` and `http`; others are found by the entry point group `edgekit.connectors`.
 """
 
-from edgekit.connectors.base import Attempt, Connector, Gate, Page, Reject, check_config, get, probe
+from edgekit.connectors.base import (
+    Answer,
+    Attempt,
+    Connector,
+    Delivery,
+    Destination,
+    Gate,
+    Outgoing,
+    Page,
+    Reject,
+    Writer,
+    check_config,
+    get,
+    probe,
+)
 
-__all__ = ["Attempt", "Connector", "Gate", "Page", "Reject", "check_config", "get", "probe"]
+__all__ = [
+    "Answer",
+    "Attempt",
+    "Connector",
+    "Delivery",
+    "Destination",
+    "Gate",
+    "Outgoing",
+    "Page",
+    "Reject",
+    "Writer",
+    "check_config",
+    "get",
+    "probe",
+]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from datetime import datetime
 
+    from edgekit.errors import EdgekitError
+
 _BUILT_IN = {
     "file": ("edgekit.connectors.file", "FileConnector"),
     "http": ("edgekit.connectors.http", "HttpConnector"),
@@ -115,6 +117,75 @@ class Connector(Protocol):
         secrets: Mapping[str, str],
     ) -> Generator[Page, None, None]:
         """Yield pages from where `state` says. Raise EdgekitError; `.attempts` tells of the tries made."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record on its way out.
+
+    `key` identifies it in its source. `idempotency_key` is the same whenever the same content of it is sent
+    again, so the other side can tell a second try from a second record.
+    """
+
+    record: dict[str, Any]
+    key: str
+    idempotency_key: str
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the other side said to one record: taken, or refused with `error`."""
+
+    error: EdgekitError | None = None
+    response_code: int | None = None
+    external_reference: str | None = None
+    response: Any = None
+    """What it said, decoded; whoever keeps it masks its secrets."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What became of records that were sent: an answer to each in their order, and the state behind them."""
+
+    answers: list[Answer]
+    state: dict[str, Any]
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+class Writer(Protocol):
+    """An open way to the other side."""
+
+    def send(self, records: Sequence[Outgoing]) -> Delivery:
+        """Send records and return when the other side has them for good, as far as it can tell.
+
+        What is refused one by one is told in the answers; where nothing more can be sent, raise EdgekitError
+        (`.attempts` tells of the tries made).
+        """
+        ...
+
+    def finish(self) -> dict[str, Any]:
+        """Bring what was sent to its final place once all is sent, and return the last state."""
+        ...
+
+
+class Destination(Protocol):
+    """What a connector that can be written to offers as well.
+
+    `write_schema` is the JSON Schema of its settings under `to`.
+    """
+
+    name: str
+    write_schema: Mapping[str, Any]
+
+    def open(
+        self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> AbstractContextManager[Writer]:
+        """Open the way out, going on from where `state` says: what was sent behind it is sent again.
+
+        Left without `finish`, nothing half-written stands where the whole is expected.
+        """
         ...
 
 

@@ -269,6 +269,8 @@ class DeadLetter(BusinessRow):
     record_digest: Any = peewee.TextField()
     source_position: Any = peewee.TextField()
     step: Any = peewee.TextField()
+    step_name: Any = peewee.TextField(null=True)
+    step_record: Any = peewee.TextField(null=True)
     error_code: Any = peewee.TextField()
     error_field: Any = peewee.TextField(null=True)
     error_message: Any = MaskedField()

@@ -1,0 +1,33 @@
+-- Integrations whole: what goes out and what was answered, inputs that are kept, what came in by webhook, steps of every kind.
+
+CREATE TABLE dead_letter_new (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
+  execution_id INTEGER NOT NULL REFERENCES integration_execution(id),  -- the run that last met it
+  record TEXT NOT NULL,  -- JSON, or the raw text where it was not even that
+  record_digest TEXT NOT NULL CONSTRAINT "dead_letter.record_digest.length" CHECK (length(record_digest) BETWEEN 64 AND 64),  -- identifies it, so that meeting it again adds no row
+  source_position TEXT NOT NULL CONSTRAINT "dead_letter.source_position.length" CHECK (length(source_position) BETWEEN 1 AND 200),  -- line 7; page 2 record 5
+  step TEXT NOT NULL CONSTRAINT "dead_letter.step.choice" CHECK (step IN ('read', 'validate_in', 'map', 'transform', 'enrich', 'validate_out', 'write', 'send')),  -- where it failed; read: the source is not readable there; validate_in: the record is not as expected; map: a field did not become ours; transform: its logic refused it; enrich: what was to be added was not found; validate_out: what it became is not as expected; write: the target refused it; send: the other side refused it
+  step_name TEXT CONSTRAINT "dead_letter.step_name.length" CHECK (length(step_name) BETWEEN 1 AND 100),  -- the pipeline's own name of the step
+  step_record TEXT CONSTRAINT "dead_letter.step_record.json_object" CHECK (step_record IS NULL OR CASE WHEN json_valid(step_record) THEN json_type(step_record) = 'object' ELSE 0 END),  -- the record as it came to that step; NULL: as it came to the run
+  error_code TEXT NOT NULL CONSTRAINT "dead_letter.error_code.length" CHECK (length(error_code) BETWEEN 1 AND 50),
+  error_field TEXT CONSTRAINT "dead_letter.error_field.length" CHECK (length(error_field) <= 200),
+  error_message TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 1 CONSTRAINT "dead_letter.attempts.range" CHECK (attempts >= 1),
+  replay_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "dead_letter.replay_status.choice" CHECK (replay_status IN ('pending', 'replayed', 'discarded', 'superseded')),  -- pending: waits for somebody; replayed: went through; discarded: somebody decided against it; superseded: a later whole pass of the same source did not meet it again
+  settled_at TEXT CONSTRAINT "dead_letter.settled_at.time" CHECK (settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at),
+  correlation_id TEXT NOT NULL CONSTRAINT "dead_letter.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "dead_letter.settled_at.required" CHECK ((settled_at IS NULL) = (replay_status = 'pending')),
+  CONSTRAINT "dead_letter.record_digest.unique" UNIQUE (integration_id, record_digest)
+) STRICT;
+INSERT INTO dead_letter_new(id, integration_id, execution_id, record, record_digest, source_position, step, error_code, error_field, error_message, attempts, replay_status, settled_at, correlation_id, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, integration_id, execution_id, record, record_digest, source_position, step, error_code, error_field, error_message, attempts, replay_status, settled_at, correlation_id, status_id, created_by, updated_by, created_at, updated_at FROM dead_letter;
+DROP TABLE dead_letter;
+ALTER TABLE dead_letter_new RENAME TO dead_letter;
+CREATE INDEX dead_letter_pending ON dead_letter(integration_id) WHERE replay_status = 'pending';
+CREATE INDEX dead_letter_execution ON dead_letter(execution_id);
