@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import edgekit
 from edgekit import audit, crypto, db, sqlite, vault
@@ -510,3 +513,14 @@ def test_the_commands(sealed_file: Path) -> None:
     bad = run("--db", str(sealed_file), "audit", "verify", "--anchor", "nonsense")
     assert (bad.returncode, bad.stdout) == (4, "")
     assert bad.stderr.startswith("error: 'nonsense' is no seal.")
+
+
+@given(
+    st.lists(
+        st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text() | st.binary()
+    )
+)
+def test_a_row_is_written_for_its_hash_as_everything_else_is(values: list[Any]) -> None:
+    exact = [value + 0.0 if isinstance(value, float) else value for value in values]
+    expected = hashlib.blake2b(encoding.encode([7, 3, exact]).encode(), digest_size=16).digest()
+    assert encoding.row_hash(7, 3, values) == expected

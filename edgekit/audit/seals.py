@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from edgekit.audit.shape import Table
+
 EVERY = 1000
 """How many entries a seal covers at most, and how many unsealed ones make a new one due."""
 
@@ -160,8 +162,9 @@ def seal(
     made = entries = found = 0
     while unsealed(connection):
         with transaction(connection), encoding.exact_text(connection):
+            shapes: dict[int, Table | None] = {}
             for _ in range(_AT_ONCE):
-                batch = _next(connection, signer, at)
+                batch = _next(connection, signer, at, shapes)
                 if batch is None:
                     break
                 made, entries, found = made + 1, entries + batch[0], found + batch[1]
@@ -230,7 +233,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _next(connection: sqlite3.Connection, signer: Signer | None, at: str) -> tuple[int, int] | None:
+def _next(
+    connection: sqlite3.Connection, signer: Signer | None, at: str, shapes: dict[int, Table | None]
+) -> tuple[int, int] | None:
     """Seal the next part of the log; return how many entries it has and how many rows contradict it."""
     before = last(connection)
     entries = connection.execute(
@@ -249,7 +254,7 @@ def _next(connection: sqlite3.Connection, signer: Signer | None, at: str) -> tup
         ),
         entries,
     )
-    rows_sha256, contradictions = fingerprints.take(connection, entries)
+    rows_sha256, contradictions = fingerprints.take(connection, entries, shapes)
     append(
         connection, before, signer, kind="entries", last_seq=last_seq, last_txn=last_txn,
         entries_sha256=hashed, entry_sums=sums, rows_sha256=rows_sha256,
