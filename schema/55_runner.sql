@@ -394,6 +394,43 @@ CREATE TABLE dead_letter (
 CREATE INDEX dead_letter_pending ON dead_letter(integration_id) WHERE replay_status = 'pending';
 CREATE INDEX dead_letter_execution ON dead_letter(execution_id);
 
+-- One row is what became of one record of an integration that sends: what of it was sent last, and what the other side answered.
+CREATE TABLE integration_delivery (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
+  execution_id INTEGER REFERENCES integration_execution(id),  -- the run that sent it; NULL: a replay did
+  record_key TEXT NOT NULL CONSTRAINT "integration_delivery.record_key.length" CHECK (length(record_key) BETWEEN 1 AND 200),  -- identifies the record in its source
+  content_digest TEXT NOT NULL CONSTRAINT "integration_delivery.content_digest.length" CHECK (length(content_digest) BETWEEN 64 AND 64),  -- of what was sent
+  idempotency_key TEXT NOT NULL CONSTRAINT "integration_delivery.idempotency_key.length" CHECK (length(idempotency_key) BETWEEN 1 AND 200),  -- what the other side knows a repeated delivery by
+  delivery_status TEXT NOT NULL CONSTRAINT "integration_delivery.delivery_status.choice" CHECK (delivery_status IN ('delivered', 'failed')),  -- delivered: taken; failed: refused
+  response_code INTEGER CONSTRAINT "integration_delivery.response_code.range" CHECK (response_code BETWEEN 100 AND 999),  -- of HTTP
+  external_reference TEXT CONSTRAINT "integration_delivery.external_reference.length" CHECK (length(external_reference) <= 100),  -- the other side's own id of the record
+  response_data TEXT CONSTRAINT "integration_delivery.response_data.json_object" CHECK (response_data IS NULL OR CASE WHEN json_valid(response_data) THEN json_type(response_data) = 'object' ELSE 0 END),  -- secrets masked: ***
+  error_message TEXT,
+  sent_at TEXT NOT NULL CONSTRAINT "integration_delivery.sent_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', sent_at, '+0 days') IS sent_at),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_delivery.record_key.unique" UNIQUE (integration_id, record_key),
+  CONSTRAINT "integration_delivery.error_message.required" CHECK (delivery_status <> 'failed' OR error_message IS NOT NULL)
+) STRICT;
+CREATE INDEX integration_delivery_execution ON integration_delivery(execution_id);
+CREATE INDEX integration_delivery_failed ON integration_delivery(integration_id) WHERE delivery_status = 'failed';
+
+CREATE TRIGGER integration_delivery_response_data_secret_bi BEFORE INSERT ON integration_delivery WHEN json_valid(NEW.response_data) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_delivery|response_data|secret|What is logged must have its secrets masked: ***.')
+  FROM json_tree(NEW.response_data) t WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name
+    AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
+END;
+
+CREATE TRIGGER integration_delivery_response_data_secret_bu BEFORE UPDATE OF response_data ON integration_delivery WHEN json_valid(NEW.response_data) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_delivery|response_data|secret|What is logged must have its secrets masked: ***.')
+  FROM json_tree(NEW.response_data) t WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name
+    AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
+END;
+
 -- One row is the breaker between an integration and a place it calls: after failures it is left alone for a while.
 CREATE TABLE circuit_breaker (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -76,6 +76,7 @@ CREATE VIEW active_integration_schedule_execution AS SELECT * FROM integration_s
 CREATE VIEW active_integration_execution_communication AS SELECT * FROM integration_execution_communication WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_integration_checkpoint AS SELECT * FROM integration_checkpoint WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_dead_letter AS SELECT * FROM dead_letter WHERE status_id IN (SELECT id FROM status WHERE is_active);
+CREATE VIEW active_integration_delivery AS SELECT * FROM integration_delivery WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_circuit_breaker AS SELECT * FROM circuit_breaker WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_rate_limit_window AS SELECT * FROM rate_limit_window WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_client_status AS SELECT * FROM client_status WHERE status_id IN (SELECT id FROM status WHERE is_active);

@@ -122,6 +122,7 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (114, 'handover_package_modul
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (115, 'handover_package_configuration');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (116, 'handover_package_document');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (117, 'client_summary');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (118, 'integration_delivery');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NULL, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
@@ -3433,6 +3434,7 @@ CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELE
   OR OLD.id IN (SELECT integration_id FROM integration_execution)
   OR OLD.id IN (SELECT integration_id FROM integration_log)
   OR OLD.id IN (SELECT integration_id FROM dead_letter)
+  OR OLD.id IN (SELECT integration_id FROM integration_delivery)
   OR OLD.id IN (SELECT integration_id FROM alert_rule)
   OR OLD.id IN (SELECT integration_id FROM sla_target);
   DELETE FROM integration_mapping WHERE integration_id = OLD.id;
@@ -4232,12 +4234,13 @@ END;
 
 CREATE TRIGGER integration_execution_direct_delete BEFORE DELETE ON integration_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 38) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of integration_execution, integration_schedule_execution, integration_execution_communication, integration_checkpoint, integration_log or dead_letter refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE resumed_from_id = OLD.id AND id IS NOT OLD.id)
+  SELECT RAISE(ABORT, 'EK|integration_execution|id|referenced|Rows of other tables refer to this row.') WHERE EXISTS (SELECT 1 FROM integration_execution WHERE resumed_from_id = OLD.id AND id IS NOT OLD.id)
   OR OLD.id IN (SELECT execution_id FROM integration_schedule_execution)
   OR OLD.id IN (SELECT execution_id FROM integration_execution_communication)
   OR OLD.id IN (SELECT execution_id FROM integration_checkpoint)
   OR OLD.id IN (SELECT execution_id FROM integration_log)
-  OR OLD.id IN (SELECT execution_id FROM dead_letter);
+  OR OLD.id IN (SELECT execution_id FROM dead_letter)
+  OR OLD.id IN (SELECT execution_id FROM integration_delivery);
 END;
 
 CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_execution BEGIN
@@ -4510,6 +4513,69 @@ END;
 CREATE TRIGGER dead_letter_audit_delete AFTER DELETE ON dead_letter BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 40, OLD.id, 'D',
     json_object('integration_id', OLD.integration_id, 'execution_id', OLD.execution_id, 'record', OLD.record, 'record_digest', OLD.record_digest, 'source_position', OLD.source_position, 'step', OLD.step, 'step_name', OLD.step_name, 'step_record', OLD.step_record, 'error_code', OLD.error_code, 'error_field', OLD.error_field, 'error_message', OLD.error_message, 'attempts', OLD.attempts, 'replay_status', OLD.replay_status, 'settled_at', OLD.settled_at, 'correlation_id', OLD.correlation_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+END;
+
+CREATE TRIGGER integration_delivery_direct_insert BEFORE INSERT ON integration_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_delivery|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.execution_id NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_delivery|execution_id|reference|There is no integration_execution with this execution_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 118, id, NEW.id, NULL FROM integration_delivery
+    WHERE id = nullif(NEW.id, -1) OR integration_id = NEW.integration_id AND record_key = NEW.record_key;
+  DELETE FROM integration_delivery WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 118);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER integration_delivery_audit_insert AFTER INSERT ON integration_delivery BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 118, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_delivery_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_delivery BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_delivery|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_delivery|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_delivery|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_delivery_audit_update AFTER UPDATE ON integration_delivery WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 118 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 118, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'integration_id' AS name, OLD.integration_id AS old, NEW.integration_id AS new
+    UNION ALL SELECT 'execution_id', OLD.execution_id, NEW.execution_id
+    UNION ALL SELECT 'record_key', OLD.record_key, NEW.record_key
+    UNION ALL SELECT 'content_digest', OLD.content_digest, NEW.content_digest
+    UNION ALL SELECT 'idempotency_key', OLD.idempotency_key, NEW.idempotency_key
+    UNION ALL SELECT 'delivery_status', OLD.delivery_status, NEW.delivery_status
+    UNION ALL SELECT 'response_code', OLD.response_code, NEW.response_code
+    UNION ALL SELECT 'external_reference', OLD.external_reference, NEW.external_reference
+    UNION ALL SELECT 'response_data', OLD.response_data, NEW.response_data
+    UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
+    UNION ALL SELECT 'sent_at', OLD.sent_at, NEW.sent_at
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE integration_delivery SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER integration_delivery_direct_update BEFORE UPDATE ON integration_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.integration_id, OLD.integration_id) NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|integration_delivery|integration_id|reference|There is no integration with this integration_id.')
+    WHEN nullif(NEW.execution_id, OLD.execution_id) NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_delivery|execution_id|reference|There is no integration_execution with this execution_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 118, id, NEW.id, NULL FROM integration_delivery
+    WHERE (integration_id = NEW.integration_id AND record_key = NEW.record_key) AND id IS NOT OLD.id;
+  DELETE FROM integration_delivery WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 118);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER integration_delivery_direct_delete BEFORE DELETE ON integration_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER integration_delivery_audit_delete AFTER DELETE ON integration_delivery BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 118, OLD.id, 'D',
+    json_object('integration_id', OLD.integration_id, 'execution_id', OLD.execution_id, 'record_key', OLD.record_key, 'content_digest', OLD.content_digest, 'idempotency_key', OLD.idempotency_key, 'delivery_status', OLD.delivery_status, 'response_code', OLD.response_code, 'external_reference', OLD.external_reference, 'response_data', OLD.response_data, 'error_message', OLD.error_message, 'sent_at', OLD.sent_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER circuit_breaker_direct_insert BEFORE INSERT ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -8272,7 +8338,7 @@ CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integrat
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_connection_config_secret_bu;
@@ -8280,7 +8346,7 @@ CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connecti
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_credential_uuid_bi;
@@ -8404,7 +8470,7 @@ CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT 
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_template_connection_template_secret_bu;
@@ -8412,7 +8478,7 @@ CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE 
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey = '$.auth.secret' AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_template_mappings_bi;
@@ -8626,6 +8692,20 @@ CREATE TRIGGER communication_run_organization_bu BEFORE UPDATE OF organization_i
   SELECT RAISE(ABORT, 'EK|communication|organization_id|organization|A communication that a run made stays in its organization.')
   WHERE EXISTS (SELECT 1 FROM integration_log WHERE communication_id = NEW.id AND organization_id <> NEW.organization_id)
     OR EXISTS (SELECT 1 FROM integration_execution_communication x JOIN integration_execution e ON e.id = x.execution_id WHERE x.communication_id = NEW.id AND e.organization_id <> NEW.organization_id);
+END;
+
+DROP TRIGGER integration_delivery_response_data_secret_bi;
+CREATE TRIGGER integration_delivery_response_data_secret_bi BEFORE INSERT ON integration_delivery WHEN json_valid(NEW.response_data) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_delivery|response_data|secret|What is logged must have its secrets masked: ***.')
+  FROM json_tree(NEW.response_data) t WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name
+    AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
+END;
+
+DROP TRIGGER integration_delivery_response_data_secret_bu;
+CREATE TRIGGER integration_delivery_response_data_secret_bu BEFORE UPDATE OF response_data ON integration_delivery WHEN json_valid(NEW.response_data) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_delivery|response_data|secret|What is logged must have its secrets masked: ***.')
+  FROM json_tree(NEW.response_data) t WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name
+    AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
 END;
 
 DROP TRIGGER circuit_breaker_state_bi;

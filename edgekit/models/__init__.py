@@ -133,6 +133,7 @@ MODELS = {
         "IntegrationScheduleExecution",
         "IntegrationExecutionCommunication",
         "IntegrationCheckpoint",
+        "IntegrationDelivery",
         "IntegrationLog",
         "DeadLetter",
         "CircuitBreaker",

@@ -283,6 +283,27 @@ class DeadLetter(BusinessRow):
         indexes = ((("integration", "record_digest"), True),)
 
 
+class IntegrationDelivery(BusinessRow):
+    """What became of one record of an integration that sends."""
+
+    integration: Any = reference(Integration)
+    integration_id: int
+    execution: Any = reference(IntegrationExecution, null=True)
+    execution_id: int | None
+    record_key: Any = peewee.TextField()
+    content_digest: Any = peewee.TextField()
+    idempotency_key: Any = peewee.TextField()
+    delivery_status: Any = peewee.TextField()
+    response_code: Any = peewee.IntegerField(null=True)
+    external_reference: Any = MaskedField(null=True)
+    response_data: Any = MaskedJsonField(null=True)
+    error_message: Any = MaskedField(null=True)
+    sent_at: Any = TimeField()
+
+    class Meta:
+        indexes = ((("integration", "record_key"), True),)
+
+
 class CircuitBreaker(BusinessRow):
     """The breaker between an integration and a place it calls."""
 

@@ -31,3 +31,33 @@ DROP TABLE dead_letter;
 ALTER TABLE dead_letter_new RENAME TO dead_letter;
 CREATE INDEX dead_letter_pending ON dead_letter(integration_id) WHERE replay_status = 'pending';
 CREATE INDEX dead_letter_execution ON dead_letter(execution_id);
+CREATE TABLE integration_delivery (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
+  execution_id INTEGER REFERENCES integration_execution(id),  -- the run that sent it; NULL: a replay did
+  record_key TEXT NOT NULL CONSTRAINT "integration_delivery.record_key.length" CHECK (length(record_key) BETWEEN 1 AND 200),  -- identifies the record in its source
+  content_digest TEXT NOT NULL CONSTRAINT "integration_delivery.content_digest.length" CHECK (length(content_digest) BETWEEN 64 AND 64),  -- of what was sent
+  idempotency_key TEXT NOT NULL CONSTRAINT "integration_delivery.idempotency_key.length" CHECK (length(idempotency_key) BETWEEN 1 AND 200),  -- what the other side knows a repeated delivery by
+  delivery_status TEXT NOT NULL CONSTRAINT "integration_delivery.delivery_status.choice" CHECK (delivery_status IN ('delivered', 'failed')),  -- delivered: taken; failed: refused
+  response_code INTEGER CONSTRAINT "integration_delivery.response_code.range" CHECK (response_code BETWEEN 100 AND 999),  -- of HTTP
+  external_reference TEXT CONSTRAINT "integration_delivery.external_reference.length" CHECK (length(external_reference) <= 100),  -- the other side's own id of the record
+  response_data TEXT CONSTRAINT "integration_delivery.response_data.json_object" CHECK (response_data IS NULL OR CASE WHEN json_valid(response_data) THEN json_type(response_data) = 'object' ELSE 0 END),  -- secrets masked: ***
+  error_message TEXT,
+  sent_at TEXT NOT NULL CONSTRAINT "integration_delivery.sent_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', sent_at, '+0 days') IS sent_at),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_delivery.record_key.unique" UNIQUE (integration_id, record_key),
+  CONSTRAINT "integration_delivery.error_message.required" CHECK (delivery_status <> 'failed' OR error_message IS NOT NULL)
+) STRICT;
+CREATE INDEX integration_delivery_execution ON integration_delivery(execution_id);
+CREATE INDEX integration_delivery_failed ON integration_delivery(integration_id) WHERE delivery_status = 'failed';
+
+-- Rows:
+-- What ran in production before approvals were asked for goes on.
+INSERT INTO approval(mapping_id, subject_version, approval_kind, decision, decided_by, note)
+SELECT m.id, CAST(m.version AS TEXT), k.value, 'approved', 1, 'Live before approvals were asked for.'
+FROM integration_mapping m, json_each('["technical_review","data_owner","security_validation","testing_sign_off"]') k
+WHERE m.status_id = 1 AND (SELECT e.code FROM system s JOIN environment e ON e.id = s.environment_id) = 'PRODUCTION' COLLATE NOCASE;

@@ -24,6 +24,13 @@ ROWS: dict[str, dict[str, Any]] = {
     "integration_execution_communication": {},
     "integration_checkpoint": {"state": "{{}}"},
     "integration_log": {"request_type": "GET", "correlation_id": "c"},
+    "integration_delivery": {
+        "record_key": "{n}",
+        "content_digest": "{n:064d}",
+        "idempotency_key": "k{n}",
+        "delivery_status": "delivered",
+        "sent_at": "2026-01-31T06:30:00.000Z",
+    },
     "dead_letter": {
         "record": "{{}}",
         "record_digest": "{n:064d}",
@@ -66,6 +73,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     },
     "rate_limit_window.window_seconds.range": {"window_seconds": 0},
     "dead_letter.settled_at.required": {"replay_status": "replayed"},
+    "integration_delivery.error_message.required": {"delivery_status": "failed"},
+    "integration_delivery.response_code.range": {"response_code": 20},
 }
 
 REFUSALS: dict[str, tuple[str | None, str, str]] = {
@@ -293,6 +302,19 @@ REFUSALS |= {
             " SELECT integration_id, target, 'half_open', '2026-01-31T06:30:00.000Z' FROM circuit_breaker WHERE id = ?1"
         ),
         "circuit_breaker.breaker_status.transition",
+    ),
+    "integration_delivery_response_data_secret_bi": (
+        "integration_delivery",
+        (
+            "INSERT INTO integration_delivery(integration_id, record_key, content_digest, idempotency_key, delivery_status, sent_at, response_data)"
+            " SELECT integration_id, 'other', content_digest, 'k', 'delivered', sent_at, '{\"access token\": \"t\"}' FROM integration_delivery WHERE id = ?1"
+        ),
+        "integration_delivery.response_data.secret",
+    ),
+    "integration_delivery_response_data_secret_bu": (
+        "integration_delivery",
+        """UPDATE integration_delivery SET response_data = '{"list": [{"Password": "p"}]}' WHERE id = ?1""",
+        "integration_delivery.response_data.secret",
     ),
     "circuit_breaker_state_bu": (
         "circuit_breaker",
