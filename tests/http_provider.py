@@ -80,7 +80,7 @@ class Provider:
                 reply = provider.script(call)
                 self.answer(reply if isinstance(reply, Reply) else Reply(reply))
 
-            do_GET = do_POST = do_HEAD = handle_any  # noqa: N815 - names of the standard library
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815 - names of the standard library
 
             def answer(self, reply: Reply) -> None:
                 if reply.hold:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from edgekit import masking
+from edgekit.connectors.http_oauth import Tokens
+from edgekit.connectors.http_signature import Signature
 from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Credentials:
-    """The headers and query parameters that prove who asks. Its repr tells none of them."""
+    """The headers and query parameters that prove who asks. Its repr tells none of them.
+
+    `tokens` gives what is fetched first, `signature` signs each try; None where the kind has none.
+    """
 
     def __init__(self, auth: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
         """Open the secrets the settings name. Raise InvalidError for one that is missing or unfit."""
@@ -22,6 +27,8 @@ class Credentials:
         self.params: dict[str, str] = {}
         self._secrets = secrets
         self._masked: set[str] = set()
+        self.tokens: Tokens | None = None
+        self.signature: Signature | None = None
         kind = auth.get("kind", "none")
         if kind == "header":
             self._header(auth.get("name", "X-Api-Key"), self._open(auth, "secret", "api_key"))
@@ -35,6 +42,10 @@ class Credentials:
             coded = base64.b64encode(pair.encode()).decode()
             self._masked.add(coded)
             self._header("Authorization", f"Basic {coded}")
+        elif kind == "oauth2":
+            self.tokens = Tokens(auth, secrets, self._open, self._hide, self.mask)
+        elif kind == "hmac":
+            self.signature = Signature(auth, self._open(auth, "secret", "signing_key"))
 
     def mask(self, text: str) -> str:
         """Return the text with every secret in it, however it is written, replaced by `***`."""
@@ -62,9 +73,12 @@ class Credentials:
             raise InvalidError(
                 f"The secret {key} is empty.", hint=f"Store it: edgekit vault set INTEGRATION {key}"
             )
+        self._hide(secret)
+        return secret
+
+    def _hide(self, secret: str) -> None:
         self._masked |= masking.variants(secret)
         masking.note(secret)
-        return secret
 
     def _header(self, name: str, value: str) -> None:
         """Take a header. The library would show one it cannot send in its message, so look here."""

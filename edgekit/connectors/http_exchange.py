@@ -7,7 +7,7 @@ import random
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urljoin
 
 from edgekit import __version__, clock
@@ -17,6 +17,7 @@ from edgekit.connectors.http_answers import Answer
 from edgekit.connectors.http_deadline import Deadline
 from edgekit.connectors.http_faults import fault
 from edgekit.connectors.http_requests import Request, origin
+from edgekit.connectors.http_signature import Message
 from edgekit.errors import EdgekitError, InvalidError, RateLimitedError
 
 if TYPE_CHECKING:
@@ -31,12 +32,19 @@ MAX_WAIT = 30.0
 _REFUSAL_BYTES = 64 * 1024
 
 
-class _Retry(Exception):  # noqa: N818 - it carries the error
-    """A try failed in a way that another one may mend."""
+_Found = TypeVar("_Found")
 
-    def __init__(self, error: EdgekitError) -> None:
+Reply = tuple[int, "Mapping[str, str]", bytes]
+"""Status, headers and body."""
+
+
+class _Retry(Exception):  # noqa: N818 - it carries the error
+    """A try failed in a way that another one may mend; `unsent`: the other side knows nothing of it."""
+
+    def __init__(self, error: EdgekitError, *, unsent: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
+        self.unsent = unsent
 
 
 class Exchange:
@@ -56,6 +64,7 @@ class Exchange:
         self._longest = float(config.get("max_retry_after_seconds", 60))
         self._max_body = int(config.get("max_body_bytes", 64 * 1024 * 1024))
         self._mask = credentials.mask
+        self._credentials = credentials
         self._sleep = sleep
         self._gate = gate
         self._attempts: list[Attempt] = []
@@ -86,6 +95,18 @@ class Exchange:
 
     def send(self, request: Request) -> Answer:
         """Return the decoded answer, trying again where it may help. Raise EdgekitError with `.attempts`."""
+        return self._until_done(lambda retry: self._follow(request, retry))
+
+    def deliver(self, request: Request, *, repeatable: bool) -> Reply:
+        """Send what changes something there and return the answer, a refusal of it included.
+
+        It is tried again only where that does not do it twice: `repeatable`, or it never arrived. Raise
+        UnavailableError, RateLimitedError with `.attempts`.
+        """
+        return self._until_done(lambda retry: self._deliver(request, retry, repeatable))
+
+    def _until_done(self, one_try: Callable[[int], _Found]) -> _Found:
+        """Return what a try gives, told how many there were before it; another where that may help."""
         import stamina
 
         number, next_wait = 0, 0.0
@@ -114,7 +135,7 @@ class Exchange:
             ):
                 number, next_wait = attempt.num, attempt.next_wait
                 with attempt:
-                    return self._follow(request, number - 1)
+                    return one_try(number - 1)
         except _Retry as failure:
             error = failure.error
             if number > 1:
@@ -131,7 +152,7 @@ class Exchange:
         Raise DeniedError, RateLimitedError or UnavailableError with `.attempts`.
         """
         try:
-            status, headers, body = self._once(request, 0)
+            status, headers, body = self._proven(request, 0)
         except _Retry as failure:
             raise self._told(failure.error) from None
         except EdgekitError as error:
@@ -147,7 +168,7 @@ class Exchange:
     def _follow(self, request: Request, retry: int) -> Answer:
         """Send a request, and a GET on to where the same origin redirects it."""
         for _ in range(MAX_REDIRECTS + 1):
-            status, headers, body = self._once(request, retry)
+            status, headers, body = self._proven(request, retry)
             if 200 <= status < 300:
                 document = self._decode(status, headers, body, request)
                 return Answer(document, request.shown, request.link, http_answers.next_link(headers))
@@ -157,6 +178,45 @@ class Exchange:
                 raise _Retry(error) if status in http_answers.RETRIED else error
             request = replace(request, url=target, shown=self._mask(target))
         raise InvalidError(f"{request.shown} redirects again and again.")
+
+    def _deliver(self, request: Request, retry: int, repeatable: bool) -> Reply:
+        try:
+            status, headers, body = self._proven(request, retry)
+        except _Retry as failure:
+            if repeatable or failure.unsent:
+                raise
+            raise _perhaps(failure.error) from None
+        # To ask again for what is still being done is answered so by those who know idempotency keys.
+        if (
+            status < 500
+            and status not in http_answers.RETRIED
+            and not (status == 409 and retry and repeatable)
+        ):
+            return status, headers, body
+        error = http_answers.refusal(status, headers, body, url=request.shown, mask=self._mask)
+        if status in http_answers.RETRIED | {409} and (repeatable or status == 429):
+            raise _Retry(error)
+        raise error if repeatable or status == 429 else _perhaps(error)
+
+    def _proven(self, request: Request, retry: int) -> Reply:
+        """Make one try with a token that holds, where one is needed; a refused one is fetched anew, once."""
+        tokens = self._credentials.tokens if request.is_home else None
+        if tokens is None:
+            return self._once(request, retry)
+
+        def post(wanted: Request) -> Reply:
+            reply = self._once(wanted, retry)
+            if reply[0] in http_answers.RETRIED:
+                raise _Retry(http_answers.refusal(*reply, url=wanted.shown, mask=self._mask), unsent=True)
+            return reply
+
+        for is_last in (False, True):
+            proof = {"Authorization": tokens.bearer(post)}
+            reply = self._once(replace(request, headers={**request.headers, **proof}), retry)
+            if reply[0] != 401 or is_last:
+                break
+            tokens.drop()
+        return reply
 
     def _decode(self, status: int, headers: Mapping[str, str], body: bytes, request: Request) -> Any:
         try:
@@ -174,7 +234,7 @@ class Exchange:
         except ValueError:
             return False
 
-    def _once(self, request: Request, retry: int) -> tuple[int, Mapping[str, str], bytes]:
+    def _once(self, request: Request, retry: int) -> Reply:
         """Make one try, if the gate lets it pass, and note it. Raise EdgekitError or _Retry."""
         with ExitStack() as stack:
             try:
@@ -186,7 +246,7 @@ class Exchange:
                 raise
             return self._made(request, retry)
 
-    def _made(self, request: Request, retry: int) -> tuple[int, Mapping[str, str], bytes]:
+    def _made(self, request: Request, retry: int) -> Reply:
         import httpx2
 
         started, begin = clock.now(), time.monotonic()
@@ -199,7 +259,7 @@ class Exchange:
                     with self._client.stream(
                         request.method,
                         request.url,
-                        headers=dict(request.headers),
+                        headers={**request.headers, **self._signed(request)},
                         content=request.content,
                         extensions={"trace": deadline.trace},
                     ) as response:
@@ -209,7 +269,8 @@ class Exchange:
                     is_late = deadline.expired or isinstance(failure, httpx2.TimeoutException)
                     late = self._seconds if is_late else None
                     error, may_mend = fault(failure, url=request.shown, late=late)
-                    raise (_Retry(error) if may_mend else error) from None
+                    unsent = isinstance(failure, httpx2.ConnectError | httpx2.ConnectTimeout)
+                    raise (_Retry(error, unsent=unsent) if may_mend else error) from None
         except EdgekitError as failed:
             error = failed
             raise
@@ -221,6 +282,16 @@ class Exchange:
                     status, said, retry, self._mask(reference)[:100] if reference else None,
                 )
             )  # fmt: skip
+
+    def _signed(self, request: Request) -> dict[str, str]:
+        """Return the headers that sign a request, each try of it anew, over what is really sent."""
+        import httpx2
+
+        if self._credentials.signature is None or not request.is_home:
+            return {}
+        path, _, query = httpx2.URL(request.url).raw_path.decode("ascii").partition("?")
+        message = Message(request.method, path, query, request.content or b"")
+        return self._credentials.signature.sign(message)
 
     def _body(self, response: Any, url: str) -> bytes:
         """Read the decompressed body up to the limit; of a refusal only its beginning."""
@@ -239,3 +310,10 @@ class Exchange:
                     hint="Ask for smaller pages, or raise max_body_bytes.",
                 )
         return b"".join(chunks)
+
+
+def _perhaps(error: EdgekitError) -> EdgekitError:
+    """Say of a failure that what was sent may have arrived: nobody can tell, and it is not sent again."""
+    error.message = f"{error.message.removesuffix('.')}; what was sent may have been taken."
+    error.args = (error.message,)
+    return error

@@ -23,7 +23,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, ready to be sent. `shown` is its URL with secrets masked, `link` without them."""
+    """One request, ready to be sent. `shown` is its URL with secrets masked, `link` without them.
+
+    `is_home` says that it goes to the place the credentials are for.
+    """
 
     method: str
     url: str = field(repr=False)
@@ -31,6 +34,7 @@ class Request:
     link: str
     headers: Mapping[str, str] = field(repr=False)
     content: bytes | None = field(repr=False)
+    is_home: bool = False
 
 
 @dataclass(slots=True)
@@ -186,13 +190,14 @@ class Requests:
         if link is None:
             link = _with_query(url, [*self._config.get("params", {}).items(), *query, *params])
         sent = link
-        if origin(link) == origin(self._url):
+        is_home = origin(link) == origin(self._url)
+        if is_home:
             headers |= {
                 **{k: str(v) for k, v in self._config.get("headers", {}).items()},
                 **self._credentials.headers,
             }
             sent = _with_query(link, self._credentials.params.items())
-        return Request(self._method, sent, self._credentials.mask(sent), link, headers, content)
+        return Request(self._method, sent, self._credentials.mask(sent), link, headers, content, is_home)
 
     def head(self) -> Request:
         """Return a request that asks nothing and gives no data, to the address without places for rows."""
@@ -202,7 +207,7 @@ class Requests:
             **self._credentials.headers,
         }
         sent = _with_query(url, self._credentials.params.items())
-        return Request("HEAD", sent, self._credentials.mask(sent), url, headers, None)
+        return Request("HEAD", sent, self._credentials.mask(sent), url, headers, None, is_home=True)
 
     def _body(
         self, batch: Batch, query: list[tuple[str, Any]]

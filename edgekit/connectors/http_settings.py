@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgekit.connectors.http_signature import SIGNATURE_SETTINGS
+
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
 _VALUES: dict[str, Any] = {
     "type": "object",
@@ -18,16 +20,31 @@ _AUTH: dict[str, Any] = {
     "additionalProperties": False,
     "required": ["kind"],
     "properties": {
-        "kind": {"enum": ["none", "header", "basic", "bearer", "query"]},
+        "kind": {"enum": ["none", "header", "basic", "bearer", "query", "oauth2", "hmac"]},
         "name": {
             **_TEXT,
             "pattern": "^[A-Za-z0-9_.\\-]+$",
             "description": "Header (X-Api-Key) or query parameter (api_key).",
         },
-        "secret": {**_TEXT, "description": "Key of the stored secret: api_key, for bearer token."},
+        "secret": {
+            **_TEXT,
+            "description": "Key of the stored secret: api_key, for bearer token, for hmac signing_key.",
+        },
         "username_secret": {**_TEXT, "description": "For basic; username."},
         "password_secret": {**_TEXT, "description": "For basic; password."},
+        "token_url": {"type": "string", "pattern": "^https?://", "description": "For oauth2."},
+        "grant": {"enum": ["client_credentials", "refresh_token"], "description": "client_credentials"},
+        "scope": _TEXT,
+        "audience": _TEXT,
+        "resource": _TEXT,
+        "client_auth": {"enum": ["basic", "body"], "description": "How the client's secret is sent: basic."},
+        "client_id_secret": {**_TEXT, "description": "For oauth2; client_id."},
+        "client_secret_secret": {**_TEXT, "description": "For oauth2; client_secret."},
+        "refresh_token_secret": {**_TEXT, "description": "For oauth2; refresh_token."},
+        **SIGNATURE_SETTINGS,
     },
+    "if": {"properties": {"kind": {"const": "oauth2"}}, "required": ["kind"]},
+    "then": {"required": ["token_url"]},
 }
 
 _PAGINATION: dict[str, Any] = {

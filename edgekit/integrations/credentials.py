@@ -35,27 +35,7 @@ def set_credential(
     if not value:
         raise InvalidError(f"The secret {key} is empty; nothing was stored.")
     environment_id = _environment_id(environment)
-    with db.change(reason=f"vault set {integration['integration_name']} {key}"):
-        row = _row(integration["id"], environment_id, key, retired=True)
-        identity = row["uuid"] if row else str(uuid.uuid4())
-        sealed = vault.seal(value, place=_place(identity))
-        values: dict[str, Any] = {
-            "value_ciphertext": sealed.ciphertext,
-            "encryption_key_id": sealed.encryption_key_id,
-            "last_rotated_at": at,
-            "expires_at": until,  # without one, that of the earlier secret is gone as well
-            "status_id": 1,
-        }
-        if row:
-            IntegrationCredential.update(**values).where(IntegrationCredential.id == row["id"]).execute()
-        else:
-            IntegrationCredential.create(
-                uuid=identity,
-                integration_id=integration["id"],
-                environment_id=environment_id,
-                credential_key=key,
-                **values,
-            )
+    _store(integration["id"], integration["integration_name"], environment_id, key, value, at=at, until=until)
 
 
 def get_credential(
@@ -169,6 +149,16 @@ class Secrets(Mapping[str, str]):
             )
         return self._opened[key]
 
+    def keep(self, key: str, value: str) -> None:
+        """Store a secret the other side has given in place of one of these: at once, in its own change."""
+        _store(self._integration_id, self._name, self._environment_id, key, value)
+        self._opened[key] = value
+
+    def reopen(self, key: str) -> str:
+        """Return a secret as it is stored now, whoever has stored it since."""
+        self._opened.pop(key, None)
+        return self[key]
+
     def __iter__(self) -> Iterator[str]:
         rows = db.query(
             "SELECT credential_key FROM integration_credential WHERE integration_id = ? AND"
@@ -194,6 +184,34 @@ def _open(integration_id: int, name: str, key: str, environment_id: int, purpose
             hint=f"Store a new one: edgekit vault set {name} {key}",
         )
     return vault.open(row["value_ciphertext"], place=_place(row["uuid"]), purpose=purpose).decode()
+
+
+def _store(
+    integration_id: int, name: str, environment_id: int, key: str, value: str, *,
+    at: str | None = None, until: str | None = None,
+) -> None:  # fmt: skip
+    """Seal a secret and write it, over an earlier one if there is one."""
+    with db.change(reason=f"vault set {name} {key}"):
+        row = _row(integration_id, environment_id, key, retired=True)
+        identity = row["uuid"] if row else str(uuid.uuid4())
+        sealed = vault.seal(value, place=_place(identity))
+        values: dict[str, Any] = {
+            "value_ciphertext": sealed.ciphertext,
+            "encryption_key_id": sealed.encryption_key_id,
+            "last_rotated_at": at or clock.now_text(),
+            "expires_at": until,  # without one, that of the earlier secret is gone as well
+            "status_id": 1,
+        }
+        if row:
+            IntegrationCredential.update(**values).where(IntegrationCredential.id == row["id"]).execute()
+        else:
+            IntegrationCredential.create(
+                uuid=identity,
+                integration_id=integration_id,
+                environment_id=environment_id,
+                credential_key=key,
+                **values,
+            )
 
 
 def _unknown(name: str, key: str) -> NotFoundError:
