@@ -17,6 +17,7 @@ from edgekit.file.backup import backup, read_manifest
 from edgekit.file.drilling import drill
 from edgekit.file.opening import open as open_file
 from edgekit.file.restore import restore
+from edgekit.file.verify import read_anchor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,8 @@ def test_an_encrypted_backup_opens_with_the_master_key_or_the_kit(
         assert readable not in content
     with pytest.raises(InvalidError, match="is encrypted"):
         read_manifest(made.path)
+    with pytest.raises(InvalidError, match="is encrypted"):
+        read_anchor(made.path)
     assert drill(stick, PHRASE, backup=made.path).holds
     edge.close()
     restored = restore(made.path, tmp_path / "with-key.db")

@@ -666,6 +666,16 @@ def test_a_scope_goes_out_and_into_another(mixed: Database, tmp_path: Path) -> N
     assert configuration.import_scope(path).written == ()
 
 
+def test_what_is_one_organization_s_comes_back_to_it(edge: Database) -> None:
+    rows.add("organization", {"code": "OTHER", "name": "Other"})
+    configuration.set(*LIMIT, 7, organization="OTHER")
+    document = configuration.export_scope(organization="OTHER")
+    configuration.unset(*LIMIT, organization="OTHER")
+    configuration.import_scope(document)
+    assert configuration.get(*LIMIT, organization="OTHER") == 7
+    assert configuration.get(*LIMIT) == 100
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

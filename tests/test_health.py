@@ -252,3 +252,21 @@ def test_the_command(edge: Database, tmp_path: Path) -> None:
     }  # fmt: skip
     assert "far is unhealthy" in every.stderr
     assert run("health", "nobody").exit_code == 3
+
+
+def test_a_name_that_two_organizations_share_stands_for_both(edge: Database, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("code\na\n", encoding="utf-8")
+    of_file("same", people)
+    with db.change(reason="another organization's"):
+        run = db.connection().execute
+        run("INSERT INTO organization(id, code, name) VALUES (90, 'OTHER', 'Other')")
+        run(
+            "INSERT INTO integration(integration_name, integration_type_id, organization_id,"
+            " connection_config)"
+            " SELECT integration_name, integration_type_id, 90, connection_config FROM integration"
+        )
+    assert [(one.integration, one.health_status) for one in runner.check_all_health()] == [
+        ("same", "healthy")
+    ] * 2
+    assert integrations.run_mapping_tests() == []

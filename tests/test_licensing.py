@@ -389,6 +389,14 @@ def test_use_is_counted_and_refused_beyond_what_is_licensed(agency: Database) ->
         licensing.grant("EMAIL_NOTIFICATIONS", quantity=500)
 
 
+def test_what_a_licence_counted_is_given_back_after_it_has_ended(agency: Database) -> None:
+    home = Grant("EMAIL_NOTIFICATIONS", "program:HOME", 5)
+    install(agency, "block", features=[home], expires=NOW + DAY)
+    licensing.use("EMAIL_NOTIFICATIONS", 3, program="HOME")
+    later = NOW + 200 * DAY
+    assert licensing.release("EMAIL_NOTIFICATIONS", 3, program="HOME", now=later).used == 0
+
+
 @pytest.mark.parametrize("quantity", [0, -1, 1.5, float("nan"), True, 10**30])
 def test_a_use_is_a_whole_number_the_file_can_hold(agency: Database, quantity: Any) -> None:
     with pytest.raises(InvalidError, match="whole number"):

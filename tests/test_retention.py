@@ -240,6 +240,12 @@ def test_the_past_before_the_floor_is_refused_clearly(old: Path) -> None:
             assert [row["make"] for row in audit.as_of(connection, "2024-06-01", "vehicle")] == [
                 "c2023", "a2024", "b2024",
             ]  # fmt: skip
+    command = [sys.executable, "-m", "edgekit", "--db", str(old), "audit", "as-of", "2024-06-01", "vehicle"]
+    alone = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert alone.returncode == 3
+    assert "audit as-of --archives" in alone.stderr
+    with_them = subprocess.run([*command, "--archives"], capture_output=True, text=True, check=True)
+    assert "b2024" in with_them.stdout
 
 
 def test_a_pruned_file_is_backed_up_and_restored(old: Path, tmp_path: Path) -> None:

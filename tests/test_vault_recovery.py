@@ -341,6 +341,14 @@ def test_the_doctor_names_a_missing_and_a_wrong_key(
     assert keys.held().by_id == {}
 
 
+def test_a_backup_without_any_key_proves_nothing(edge: Database, tmp_path: Path, stick: Path) -> None:
+    bare = backup(edge.path, tmp_path / "bare.zip").path
+    vault.init()
+    credential()
+    vault.make_kit(stick, PHRASE)
+    assert not drill(stick, PHRASE, backup=bare).holds
+
+
 def test_when_all_is_lost_secrets_are_stored_anew_and_a_kit_may_still_turn_up(
     filled: dict[tuple[str, str], int], edge: Database, tmp_path: Path, stick: Path
 ) -> None:
@@ -351,11 +359,12 @@ def test_when_all_is_lost_secrets_are_stored_anew_and_a_kit_may_still_turn_up(
     lose_everything(tmp_path)
     done = vault.start_over()
     assert len(done.unreadable) == len(filled) + 1
+    assert done.lost_keys == tuple(one.id for one in keys.read(db.connection()) if one.retired_at is not None)
     credential("other", "a new one")
     assert integrations.get_credential("cars", "other") == "a new one"
     with pytest.raises(VaultLockedError, match="a key this file does not have"):
         integrations.get_credential("cars", "api_key")
-    assert "vault recover" in " ".join(one.do for one in vault.doctor() if one.severity == "error")
+    assert "vault recover" in " ".join(one.do for one in vault.doctor())
     back = vault.recover(stick, PHRASE)
     assert (back.is_new, back.values, back.unreadable) == (False, len(filled) + 2, ())
     assert opened(filled) == before

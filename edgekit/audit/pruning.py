@@ -84,7 +84,7 @@ def require_kept(connection: sqlite3.Connection, table: str, at: str) -> None:
         return
     raise NotFoundError(
         f"The log is pruned up to {until}: how {table} was before, the file alone cannot tell.",
-        hint="Read its archives too: with audit.attached(connection, archives): audit.as_of(…)",
+        hint="Read its archives too: edgekit audit as-of --archives …",
     )
 
 

@@ -121,11 +121,19 @@ def _blame_line(found: lib.Blame) -> dict[str, Any]:
 @click.argument("time")
 @click.argument("table")
 @click.argument("record", metavar="[ID]", required=False)
+@archives_option
+@dir_option
 @json_option
 @connected
-def as_of(connection: sqlite3.Connection, time: str, table: str, record: str | None, as_json: bool) -> None:
+@click.pass_obj
+def as_of(
+    settings: Settings, connection: sqlite3.Connection, time: str, table: str, record: str | None,
+    archives: bool, named: tuple[str, ...], folder: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Show the rows of a table, or one of them, exactly as they were at TIME."""
-    show(lib.as_of(connection, time, table, record), as_json, empty=f"There was no such row at {time}.")
+    with lib.attached(connection, _archives(settings, archives, named, folder)):
+        found = lib.as_of(connection, time, table, record)
+    show(found, as_json, empty=f"There was no such row at {time}.")
 
 
 @audit.command(example="edgekit audit seal")

@@ -17,7 +17,7 @@ from edgekit.scope import find
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgekit.scope import Named, Place
+    from edgekit.scope import Link, Named, Place
 
 FORMAT = "edgekit-configuration"
 
@@ -34,14 +34,16 @@ def export_scope(scope: Place | str = "system", *, organization: Named | None = 
     """Return what is set at one place, of every active type, as a JSON document.
 
     `documents` has the keys set there, by type; nothing of other levels, no defaults, no secrets (there are
-    none). `import_scope` reads it.
+    none). An `organization` that is asked for is named in it. `import_scope` reads it.
     """
     link = find(scope, organization=organization)
+    owner = None if organization is None else _organization_code(link)
     found = {kind.code: content_at(kind, link) for kind in list_types() if kind.is_active}
     return {
         "format": FORMAT,
         "format_version": 1,
         "scope": str(scope),
+        **({} if owner is None else {"organization": owner}),
         "documents": {code: content for code, content in found.items() if content},
     }
 
@@ -74,6 +76,8 @@ def import_scope(
     """
     document, name = _read(source)
     target = scope if scope is not None else document["scope"]
+    if organization is None and scope is None:
+        organization = document.get("organization")
     with db.change(reason=f"configuration import {target}"):
         link = find(target, organization=organization)
         written = []
@@ -86,6 +90,11 @@ def import_scope(
             else:
                 written.append(write(kind, link, content))
     return Imported(link.label, tuple(one for one in written if one.keys))
+
+
+def _organization_code(link: Link) -> str | None:
+    rows = db.query("SELECT code FROM organization WHERE id = ?", (link.organization_id,))
+    return rows[0]["code"] if rows else None
 
 
 def _would(code: str, link: Any, content: Mapping[str, Any]) -> Written:

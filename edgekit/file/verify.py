@@ -92,6 +92,9 @@ def read_anchor(anchor: str | Path) -> str | None:
     path = Path(anchor)
     if not path.is_file():
         return audit_checks.anchor(str(anchor))
+    from edgekit.file import encrypting
+
+    encrypting.refuse(path)
     if zipfile.is_zipfile(path):
         from edgekit.file import backup
 

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from edgekit.integrations.instances import create, retire
     from edgekit.integrations.mapping_tests import MappingTest, list_mappings, run_mapping_tests
     from edgekit.integrations.plan import Plan, prepare, prepare_pipeline
-    from edgekit.integrations.reading import find, find_pipeline, list_integrations, list_pipelines, show
+    from edgekit.integrations.reading import (
+        find,
+        find_all,
+        find_pipeline,
+        list_integrations,
+        list_pipelines,
+        show,
+    )
     from edgekit.integrations.templates import list_templates, show_template
     from edgekit.integrations.using import Use, disable, enable, require_usable, usable
     from edgekit.integrations.versions import Version, diff, history, rollback
@@ -38,6 +45,7 @@ __all__ = [
     "disable",
     "enable",
     "find",
+    "find_all",
     "find_pipeline",
     "get_credential",
     "history",
@@ -69,6 +77,7 @@ _HOMES = {
     "disable": "using",
     "enable": "using",
     "find": "reading",
+    "find_all": "reading",
     "find_pipeline": "reading",
     "get_credential": "credentials",
     "list_credentials": "credentials",

@@ -43,8 +43,8 @@ def run_mapping_tests(name: str | None = None, *, now: datetime | None = None) -
     Skipped tests stay so. Per integration, the outcomes and `test_coverage` of each mapping are written
     together. Raise NotFoundError, InvalidError for a mapping that cannot be compiled.
     """
-    names = [name] if name is not None else [row["name"] for row in reading.list_integrations()]
-    return [outcome for each in names for outcome in _try_integration(reading.find(each), now or clock.now())]
+    rows = reading.find_all() if name is None else [reading.find(name)]
+    return [outcome for row in rows for outcome in _try_integration(row, now or clock.now())]
 
 
 def list_mappings(name: str | None = None) -> list[dict[str, Any]]:

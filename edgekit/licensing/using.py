@@ -174,14 +174,14 @@ def _usage(row: dict[str, Any]) -> Usage:
 
 
 def _counter(decision: Decision, period: str | None, now: datetime | None) -> tuple[_Counter, str]:
-    """Find where a use is counted: at the licence that decides, else for the organization."""
+    """Find where a use is counted: at the licence that decides or did last, else for the organization."""
     fact = decision.facts.features[0]
     stated = next((registry.parse(schema).get(_PERIOD_KEY) for schema in fact.schemas), None)
     period = stated or period or "total"
     if period not in PERIODS:
         raise InvalidError(f"There is no period {period!r}; periods are {', '.join(PERIODS)}.")
     starts = _starts(period, now)
-    licence = decision.licence
+    licence = decision.licence or next(reversed(fact.licences), None)
     if licence is not None:
         link = licence.link
         place = (link.scope_type_id, link.scope_id, licence.organization_id)

@@ -41,8 +41,10 @@ def check_health(name: str, *, late_ms: int = _LATE_MS, now: datetime | None = N
     let us in, or whose breaker is open: that one is not asked. `health_status`, `last_health_check_at` and
     the attempts are written together. Raise NotFoundError (no such integration), VaultLockedError.
     """
-    row = integrations.find(name)
-    moment = now or clock.now()
+    return _check(integrations.find(name), late_ms, now or clock.now())
+
+
+def _check(row: dict[str, Any], late_ms: int, moment: datetime) -> Health:
     found, attempts = _judge(row, late_ms, moment)
     if found.health_status is None:
         return found
@@ -60,12 +62,12 @@ def check_all_health(*, late_ms: int = _LATE_MS, now: datetime | None = None) ->
     One whose secret nobody can open now is unhealthy here and does not hold up the others; what is stored of
     it stays, as the other side was not asked.
     """
-    found = []
-    for row in integrations.list_integrations():
+    found, moment = [], now or clock.now()
+    for row in integrations.find_all():
         try:
-            found.append(check_health(row["name"], late_ms=late_ms, now=now))
+            found.append(_check(row, late_ms, moment))
         except VaultLockedError as error:
-            found.append(Health(row["name"], "unhealthy", error.message))
+            found.append(Health(row["integration_name"], "unhealthy", error.message))
     return found
 
 

@@ -64,7 +64,7 @@ def _master_key(generations: Sequence[Generation]) -> Iterator[Finding]:
     lost = [one for one in everything if one.id not in open_keys.by_id]
     for one in lost:
         yield Finding(
-            "error" if one.purpose != "data" or one.retired_at is None else "warning",
+            "error" if one.retired_at is None else "warning",
             f"Key {one.id} ({one.purpose}) is sealed by another master key: {one.master_fingerprint}.",
             "Bring that master key, or a recovery kit of its time, and run: edgekit vault recover KIT",
         )

@@ -103,8 +103,8 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether everything opened."""
-        return not self.lost_keys and not self.unreadable
+        """Whether there was something to open, and everything opened."""
+        return bool(self.keys) and not self.lost_keys and not self.unreadable
 
 
 def make_kit(path: str | Path, passphrase: str, *, now: datetime | None = None) -> MadeKit:

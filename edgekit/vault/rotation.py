@@ -114,8 +114,9 @@ def start_over(*, in_keyring: bool = False) -> Rotated:
     assert master_key is not None  # with parameters of its own kind there is one
     with db.change(reason="vault init --start-over"):
         everything = keys.read(db.connection())
-        open_keys = _add_keys(everything, keys.OpenKeys(), master_key, kdf, None, with_lookup=True)
+        _add_keys(everything, keys.OpenKeys(), master_key, kdf, None, with_lookup=True)
         signing.create(db.connection(), master_key, kdf, created_by=here.actor_id)
+        open_keys = keys.unwrap(found, keys.read(db.connection()))
     keys.lock()
     lost = tuple(row.place(name) for row in fields.every_row(db.connection()) for name in row.values)
     return _report(found, open_keys, {}, lost, is_new_key=True)
