@@ -69,6 +69,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/monitoring.md",
         "docs/vault.md",
         "docs/access.md",
+        "docs/mappings.md",
     ],
 )
 def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -356,7 +356,7 @@ def test_each_environment_has_its_own() -> None:
     assert integrations.get_credential("cars", "api_key") == "live"
     assert integrations.get_credential("cars", "api_key", environment="STAGING") == "try"
     with pytest.raises(NotFoundError, match="no secret api_key"):
-        integrations.get_credential("cars", "api_key", environment="DEVELOPMENT")
+        integrations.get_credential("cars", "api_key", environment="PRODUCTION")
     with pytest.raises(NotFoundError, match="no environment moon"):
         integrations.set_credential("cars", "api_key", "x", environment="moon")
 

@@ -438,10 +438,10 @@ def test_what_expires_is_reported_and_refused(edge: Database) -> None:
 @pytest.mark.ledger("S1-44")
 def test_each_environment_has_a_secret_of_its_own(edge: Database) -> None:
     vault.init()
-    credential(value="live")
-    for code in ("staging", "development"):
+    credential(value="trying")
+    for code in ("staging", "production"):
         credential(value=code, environment=code)
-    assert integrations.get_credential("cars", "api_key") == "live", "the file is used in production"
+    assert integrations.get_credential("cars", "api_key") == "trying", "the file is used in development"
     assert integrations.get_credential("cars", "api_key", environment="STAGING") == "staging"
     with pytest.raises(NotFoundError, match="no environment moon"):
         credential(environment="moon")

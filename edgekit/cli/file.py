@@ -17,7 +17,7 @@ from edgekit.cli.show import quoted, show, show_findings
     "--organization", metavar="NAME", default="My agency", show_default=True, help="Whose file it is."
 )
 @click.option(
-    "--environment", type=click.Choice(["development", "staging", "production"]), default="production",
+    "--environment", type=click.Choice(["development", "staging", "production"]), default="development",
     show_default=True, help="What the file is used for.",
 )  # fmt: skip
 @click.option(

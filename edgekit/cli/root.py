@@ -17,6 +17,9 @@ COMMANDS = {
     "configuration": Lazy(
         "Set it up", "edgekit.cli.configuration", "Set what varies by place, and ask what counts and why."
     ),
+    "environment": Lazy(
+        "Set it up", "edgekit.cli.environment", "Say what the file is used for: trying or production."
+    ),
     "integrations": Lazy("Bring data in", _INTEGRATIONS, "Connect a source and run it."),
     "dead-letters": Lazy("Bring data in", _RUNNER, "Look at records set aside, replay or discard them."),
     "executions": Lazy("Bring data in", _RUNNER, "Look at past runs."),

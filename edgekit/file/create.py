@@ -24,7 +24,7 @@ _BUSIEST = (
 
 
 def create(
-    path: str | Path, *, organization: str = "My agency", environment: str = "production",
+    path: str | Path, *, organization: str = "My agency", environment: str = "development",
     vendor_key: str | bytes | None = None,
 ) -> Path:  # fmt: skip
     """Create a file with its schema, reference rows, the system user and one organization (id 1).

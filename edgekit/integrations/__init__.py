@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.integrations.approvals import Approvals, approve, list_approvals
     from edgekit.integrations.configurations import map_configurations
     from edgekit.integrations.credentials import (
         get_credential,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         set_credential,
         unset_credential,
     )
+    from edgekit.integrations.environments import show_environment, switch_environment
     from edgekit.integrations.instances import create, retire
     from edgekit.integrations.mapping_tests import MappingTest, list_mappings, run_mapping_tests
     from edgekit.integrations.plan import Plan, prepare, prepare_pipeline
@@ -36,10 +38,12 @@ if TYPE_CHECKING:
     from edgekit.integrations.versions import Version, diff, history, rollback
 
 __all__ = [
+    "Approvals",
     "MappingTest",
     "Plan",
     "Use",
     "Version",
+    "approve",
     "create",
     "diff",
     "disable",
@@ -49,6 +53,7 @@ __all__ = [
     "find_pipeline",
     "get_credential",
     "history",
+    "list_approvals",
     "list_credentials",
     "list_integrations",
     "list_mappings",
@@ -64,7 +69,9 @@ __all__ = [
     "run_mapping_tests",
     "set_credential",
     "show",
+    "show_environment",
     "show_template",
+    "switch_environment",
     "unset_credential",
     "usable",
 ]
@@ -97,6 +104,8 @@ _HOMES = {
     "show_template": "templates",
     "unset_credential": "credentials",
     "usable": "using",
+    **dict.fromkeys(("Approvals", "approve", "list_approvals"), "approvals"),
+    **dict.fromkeys(("show_environment", "switch_environment"), "environments"),
     **dict.fromkeys(("Version", "diff", "history", "rollback"), "versions"),
 }
 

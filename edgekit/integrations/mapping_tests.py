@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, jsonpath
+from edgekit.audit.versions import states
 from edgekit.errors import InvalidError, SkipRecordError
 from edgekit.integrations import reading
 from edgekit.integrations.plan import read_fields
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edgekit.mapping import FieldMapping
+
+_VERSION = frozenset({"version"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,42 @@ def list_mappings(name: str | None = None) -> list[dict[str, Any]]:
         " ORDER BY i.integration_name, m.id",
         (wanted,),
     )
+
+
+def tests_stand(integration_id: int) -> dict[int, str]:
+    """Tell of each active mapping how its tests went: `passed`, `failed`, `pending` or `absent`.
+
+    A test of type `integration` speaks for every mapping whose column it expects. Skipped ones say nothing;
+    what was tried on an earlier version, or before it was edited, is pending.
+    """
+    mappings = db.query(
+        "SELECT * FROM integration_mapping WHERE integration_id = ? AND status_id = 1", (integration_id,)
+    )
+    tests = db.query(
+        "SELECT t.* FROM integration_mapping_test t JOIN integration_mapping m ON m.id = t.mapping_id"
+        " WHERE m.integration_id = ? AND m.status_id = 1 AND t.status_id = 1 AND t.test_status <> 'skipped'",
+        (integration_id,),
+    )
+    since = {row["id"]: _said_since(row) for row in mappings} if tests else {}
+    found: dict[int, set[str]] = {row["id"]: set() for row in mappings}
+    for test in tests:
+        whole, expected = test["test_type"] == "integration", json.loads(test["expected_output"])
+        speaks_for = [
+            row["id"] for row in mappings
+            if row["id"] == test["mapping_id"] or (whole and row["target_path"] in expected)
+        ]  # fmt: skip
+        changed = max(since[key] for key in (since if whole else speaks_for))
+        stale = test["last_run_at"] is None or test["last_run_at"] < changed
+        for key in speaks_for:
+            found[key].add("pending" if stale else test["test_status"])
+    order = ("failed", "pending", "passed")
+    return {key: next((how for how in order if how in hows), "absent") for key, hows in found.items()}
+
+
+def _said_since(row: dict[str, Any]) -> str:
+    """Return since when a mapping says what it says."""
+    first = next(states(db.connection(), "integration_mapping", row["id"], columns=_VERSION, row=row))
+    return first.at
 
 
 def _try_integration(row: dict[str, Any], now: datetime) -> list[MappingTest]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, codec, connectors, db, jsonpath, licensing, validate
 from edgekit.errors import InvalidError
-from edgekit.integrations import figures, instances, reading
+from edgekit.integrations import figures, instances, live, reading
 from edgekit.integrations.credentials import Secrets
 from edgekit.mapping import CompiledMapping, FieldMapping, compile_mapping
 
@@ -98,6 +97,8 @@ class Plan:
     cache_hours: float | None = None
     """How long what was answered for a row is used again."""
     mapping: CompiledMapping | None = None
+    learns_only: bool = False
+    """Whether a first run only learns the mapping: in production it is approved before it writes."""
 
     @property
     def fingerprint(self) -> str:
@@ -111,17 +112,27 @@ class Plan:
         return hashlib.sha256(codec.canonical([self.connector.name, steady, inputs]).encode()).hexdigest()
 
 
-def prepare(name: str, *, input: str | None = None, overrides: Mapping[str, Any] | None = None) -> Plan:  # noqa: A002
+def prepare(
+    name: str,
+    *,
+    input: str | None = None,  # noqa: A002
+    overrides: Mapping[str, Any] | None = None,
+    trial: bool = False,
+) -> Plan:
     """Read an integration and check that it can run.
 
     `input` is a file that takes the place of the file the source reads, or of the rows that drive it.
-    `overrides` are settings for this run only. Raise NotFoundError or InvalidError naming the setting, table
-    or column, LicenseError where the service it talks to requires a feature the licence blocks.
+    `overrides` are settings for this run only. A `trial`, which keeps nothing, takes the mappings as they
+    stand; else those that are live take part. Raise NotFoundError or InvalidError naming the setting, table
+    or column, DeniedError where none is live, LicenseError where the service it talks to requires a feature
+    the licence blocks.
     """
     row = reading.find(name)
     if row["entity_id"] is not None:
         licensing.require_entity(row["entity_id"])
-    return _prepare(row, None, input, overrides)
+    plan = _prepare(row, None, input, overrides, trial=trial)
+    plan.learns_only = not trial and not plan.fields and live.environment() == live.PRODUCTION
+    return plan
 
 
 def prepare_pipeline(pipeline_id: int) -> Plan:
@@ -129,7 +140,7 @@ def prepare_pipeline(pipeline_id: int) -> Plan:
 
     Raise NotFoundError where there is no such pipeline, or its integration is retired.
     """
-    return _prepare(reading.find_by_pipeline(pipeline_id), pipeline_id, None, None)
+    return _prepare(reading.find_by_pipeline(pipeline_id), pipeline_id, None, None, trial=True)
 
 
 def _prepare(
@@ -137,6 +148,8 @@ def _prepare(
     pipeline_id: int | None,
     input: str | None,  # noqa: A002
     overrides: Mapping[str, Any] | None,
+    *,
+    trial: bool,
 ) -> Plan:
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
@@ -169,7 +182,7 @@ def _prepare(
         key=tuple(_names(settings.get("key"))),
         create=settings.get("create") is True,
         ignore=tuple(_names(settings.get("ignore"))),
-        fields=read_fields(row["id"]),
+        fields=read_fields(row["id"]) if trial else live.live_fields(row["id"], row["integration_name"]),
         strategy=pipeline["error_handling_strategy"],
         thresholds=_thresholds(pipeline["dead_letters"]),
         steps=_steps(row["integration_name"], pipeline),
@@ -201,7 +214,8 @@ def finish(plan: Plan) -> CompiledMapping:
     missing = [name for name in plan.key if name not in mapping.columns and name != "organization_id"]
     if missing:
         raise InvalidError(
-            f"{plan.name}: nothing is mapped to {missing[0]}, which identifies a record of {plan.table}."
+            f"{plan.name}: nothing is mapped to {missing[0]}, which identifies a record of {plan.table}.",
+            hint=live.say_waiting(plan.integration_id, plan.name),
         )
     plan.mapping = mapping
     return mapping
@@ -263,31 +277,10 @@ def _inputs(value: Any) -> Inputs | None:
 def read_fields(integration_id: int, *, every: bool = False) -> list[FieldMapping]:
     """Return the active mappings of an integration, those that only go outward if `every` one is wanted."""
     rows = db.query(
-        "SELECT mapping_name, source_path, target_path, source_data_type, target_data_type,"
-        " is_required, default_value,"
-        " transformation_rules, validation_rules, error_handling, lower(d.code) AS mapping_direction"
-        " FROM integration_mapping m JOIN communication_direction d ON d.id = m.communication_direction_id"
-        " WHERE integration_id = ? AND m.status_id = 1 AND (d.code <> 'OUTBOUND' OR ?) ORDER BY m.id",
-        (integration_id, every),
+        "SELECT * FROM integration_mapping WHERE integration_id = ? AND status_id = 1 ORDER BY id",
+        (integration_id,),
     )
-    return [
-        FieldMapping(
-            name=row["mapping_name"],
-            source_path=row["source_path"],
-            target_path=row["target_path"],
-            source_data_type=row["source_data_type"],
-            target_data_type=row["target_data_type"],
-            is_required=bool(row["is_required"]),
-            default_value=row["default_value"],
-            transformation_rules=json.loads(row["transformation_rules"])
-            if row["transformation_rules"]
-            else None,
-            validation_rules=json.loads(row["validation_rules"]) if row["validation_rules"] else None,
-            error_handling=row["error_handling"],
-            direction=row["mapping_direction"],
-        )
-        for row in rows
-    ]
+    return live.fields_of(rows, every=every)
 
 
 def _steps(name: str, pipeline: Mapping[str, Any]) -> tuple[Step, ...]:

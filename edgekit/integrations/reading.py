@@ -60,10 +60,17 @@ def list_integrations() -> list[dict[str, Any]]:
 
 
 def show(name: str) -> dict[str, Any]:
-    """Return an integration whole: settings, template, mappings, pipeline, keys of secrets (no values)."""
+    """Return an integration whole: settings, template, mappings, pipeline, keys of secrets (no values).
+
+    `live_version` of a mapping is the version a run takes; in production None where none is approved.
+    """
+    from edgekit.integrations.live import standings
+
     row = find(name)
+    live = {standing.mapping: standing.live_version for standing in standings(row["id"])}
     mappings = db.query(
-        "SELECT mapping_name AS name, source_path, target_path, target_data_type, is_required, default_value,"
+        "SELECT mapping_name AS name, m.version, source_path, target_path, target_data_type,"
+        " is_required, default_value,"
         " transformation_rules, validation_rules, lower(d.code) AS mapping_direction, error_handling"
         " FROM integration_mapping m JOIN communication_direction d ON d.id = m.communication_direction_id"
         " WHERE integration_id = ? AND m.status_id = 1 ORDER BY m.id",
@@ -72,6 +79,7 @@ def show(name: str) -> dict[str, Any]:
     for mapping in mappings:
         for column in ("transformation_rules", "validation_rules"):
             mapping[column] = json.loads(mapping[column]) if mapping[column] else None
+        mapping["live_version"] = live[mapping["name"]]
     origin = db.query(
         "SELECT t.code, t.version FROM integration_template_instance x JOIN"
         " integration_template t ON t.id = x.template_id"

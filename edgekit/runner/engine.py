@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
-from edgekit.errors import EdgekitError, InvalidError, SkipRecordError
+from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, require_usable, tables
 from edgekit.runner import attempts, dead_letters, execution, garbage, inputs, transform
 from edgekit.runner.execution import Execution, RunResult
@@ -45,7 +45,7 @@ def run(
     """
     started = time.monotonic()
     require_usable(name)
-    plan = prepare(name, input=input, overrides=overrides)
+    plan = prepare(name, input=input, overrides=overrides, trial=dry_run)
     with (
         execution.hold(plan),
         garbage.rarely_collected(),
@@ -135,7 +135,18 @@ def _pages(plan: Plan, current: Execution) -> Generator[Page, None, None]:
                     )
                 with db.change(reason=f"run {plan.name}: learn the mapping"):
                     tables.adopt(plan, page.records)
+                if plan.learns_only:
+                    raise _learned(plan)
             yield page
+
+
+def _learned(plan: Plan) -> DeniedError:
+    quoted = f'"{plan.name}"' if " " in plan.name else plan.name
+    return DeniedError(
+        f"{plan.name} learned {len(plan.fields)} mappings and wrote no record: in production they are"
+        " approved first.",
+        hint=f"Look at them, test and approve them: edgekit mappings approvals {quoted}",
+    )
 
 
 def _write_batch(plan: Plan, current: Execution, page: Page) -> None:

@@ -1,0 +1,258 @@
+"""Approvals: in production what was approved runs, and nothing else; elsewhere everything does."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+import edgekit
+from edgekit import db, integrations, runner
+from edgekit.cli import root
+from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError
+from edgekit.file.migrate import migrate
+from edgekit.integrations.live import KINDS
+from edgekit.models import Approval, IntegrationMapping, IntegrationMappingTest
+
+if TYPE_CHECKING:
+    from edgekit.db import Database
+
+VIN = "1HGCM82633A004352"
+MAPPINGS = [
+    {"source_path": "VIN", "target_path": "vin", "is_required": True},
+    {"source_path": "Make", "target_path": "make"},
+]
+
+
+@pytest.fixture
+def cars(edge: Database, tmp_path: Path) -> Database:
+    """A file in production with an import of vehicles that nobody has approved."""
+    (tmp_path / "cars.csv").write_text(f"VIN,Make,Maker\n{VIN},kia,Kia Motors\n")
+    integrations.create(
+        "cars",
+        template="csv-import",
+        settings={"path": str(tmp_path / "cars.csv"), "table": "vehicle", "key": "vin", "ignore": "*"},
+        customizations={"mappings": MAPPINGS},
+    )
+    integrations.switch_environment("production")
+    return edge
+
+
+def add_test(expected: dict[str, Any], mapping: str = "vin") -> None:
+    with db.change(reason="a test"):
+        IntegrationMappingTest.create(
+            mapping=IntegrationMapping.get(IntegrationMapping.mapping_name == mapping).id, test_name="whole",
+            test_type="integration", input_data={"VIN": VIN, "Make": "kia"}, expected_output=expected,
+        )  # fmt: skip
+
+
+def edit(mapping: str, **values: Any) -> None:
+    with db.change(reason="an edit"):
+        row = IntegrationMapping.get(IntegrationMapping.mapping_name == mapping)
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.save()
+
+
+def makes() -> list[Any]:
+    return [row["make"] for row in db.query("SELECT make FROM vehicle")]
+
+
+def live() -> dict[str, int | None]:
+    return {one.mapping: one.live_version for one in integrations.list_approvals("cars")}
+
+
+@pytest.mark.ledger("S4-06")
+def test_nothing_runs_in_production_before_four_approvals(cars: Database) -> None:
+    with pytest.raises(DeniedError, match=r"none of its 2 mappings is approved \(missing: technical_review"):
+        runner.run("cars")
+    assert db.query("SELECT 1 FROM integration_execution") == []
+    assert runner.run("cars", dry_run=True).records_written == 1, "a rehearsal is always allowed"
+    add_test({"vin": VIN, "make": "kia"})
+    for kind in KINDS[:-1]:
+        integrations.approve("cars", kinds=[kind])
+        with pytest.raises(DeniedError):
+            runner.run("cars")
+    found = integrations.approve("cars", kinds=["testing_sign_off"], note="by hand")
+    assert [(one.live_version, one.missing, one.tests) for one in found] == [(1, (), "passed")] * 2
+    assert runner.run("cars").records_written == 1
+    rows = list(Approval.select())
+    assert len(rows) == 8, "every approval is a row"
+    assert {(row.decided_by, row.subject_version) for row in rows} == {(1, "1")}
+    assert all(row.decided_at for row in rows)
+    assert integrations.show("cars")["mappings"][0]["live_version"] == 1
+
+
+@pytest.mark.ledger("S4-06")
+def test_an_edited_mapping_runs_as_it_was_until_it_is_approved(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.approve("cars")
+    edit("make", source_path="Maker")
+    assert live() == {"vin": 1, "make": 1}
+    runner.run("cars")
+    assert makes() == ["kia"]
+    with pytest.raises(ConflictError, match="make: tests fail"):
+        integrations.approve("cars")
+    assert Approval.select().count() == 8, "nothing was decided"
+    edit("make", source_path="Maker", transformation_rules={"type": "upper"})
+    with db.change(reason="retire the test"):
+        IntegrationMappingTest.update(status=2).execute()
+    integrations.approve("cars", ["make"], kinds=KINDS[:-1])
+    assert live()["make"] == 1
+    with pytest.raises(ConflictError, match="make: tests are absent"):
+        integrations.approve("cars", ["make"])
+
+
+@pytest.mark.ledger("S4-06")
+def test_a_rejected_version_gives_way_to_the_one_before(cars: Database) -> None:
+    add_test({"vin": VIN}, "vin")
+    add_test({"make": "KIA"}, "make")
+    edit("make", transformation_rules={"type": "upper"})
+    integrations.approve("cars")
+    assert live() == {"vin": 1, "make": 2}
+    edit("make", transformation_rules={"type": "upper"}, validation_rules={"max_length": 50})
+    integrations.approve("cars")
+    assert live()["make"] == 3
+    (told,) = integrations.approve("cars", ["MAKE"], kinds=["data_owner"], reject=True, note="not yet")
+    assert (told.live_version, told.rejected, told.missing) == (2, ("data_owner",), ("data_owner",))
+    assert told.decisions[-1]["note"] == "not yet"
+    runner.run("cars")
+    assert makes() == ["KIA"]
+    integrations.approve("cars", ["make"], kinds=["data_owner"])
+    assert live()["make"] == 3
+
+
+def test_what_is_not_approved_takes_no_part(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.approve("cars", ["vin"])
+    runner.run("cars")
+    assert makes() == [None]
+    integrations.approve("cars", ["make"])
+    integrations.approve("cars", ["vin"], reject=True)
+    with pytest.raises(InvalidError, match="nothing is mapped to vin") as caught:
+        runner.run("cars")
+    assert caught.value.hint == (
+        "In production these wait for approval: vin. See: edgekit mappings approvals cars"
+    )
+
+
+def test_a_test_of_an_earlier_version_is_pending(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.run_mapping_tests("cars")
+    assert {one.tests for one in integrations.list_approvals("cars")} == {"passed"}
+    edit("make", mapping_notes="looked at")
+    assert {one.tests for one in integrations.list_approvals("cars")} == {"pending"}
+
+
+def test_a_first_run_in_production_learns_and_writes_nothing(edge: Database, tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("code,name\n1,a\n")
+    settings = {"path": str(tmp_path / "items.csv"), "table": "item", "key": "code", "create": "true"}
+    integrations.create("items", template="csv-import", settings=settings)
+    integrations.switch_environment("production")
+    learned = runner.run("items")
+    assert (learned.status, learned.records_written) == ("failed", 0)
+    assert "learned 2 mappings and wrote no record" in str(learned.message)
+    assert db.query("SELECT count(*) AS n FROM item") == [{"n": 0}]
+    with pytest.raises(DeniedError, match="none of its 2 mappings"):
+        runner.run("items")
+
+
+def test_a_certified_template_approves_what_is_taken_unchanged(cars: Database) -> None:
+    mappings = {"mappings": [{**item, "name": item["target_path"]} for item in MAPPINGS]}
+    with db.change(reason="certify"):
+        (row,) = db.query("SELECT template_id, version FROM integration_template_instance x"
+                          " JOIN integration_template t ON t.id = x.template_id")  # fmt: skip
+        db.connection().execute(
+            "UPDATE integration_template SET mapping_templates = ?", (json.dumps(mappings),)
+        )
+        assert live() == {"vin": None, "make": None}
+        Approval.create(template_id=row["template_id"], subject_version=row["version"], decided_by=1,
+                        approval_kind="certification", decision="approved")  # fmt: skip
+    assert live() == {"vin": 1, "make": 1}
+    assert {one.live_by for one in integrations.list_approvals("cars")} == {"certification"}
+    edit("make", source_path="Maker")
+    assert live() == {"vin": 1, "make": 1}
+    runner.run("cars")
+    assert makes() == ["kia"]
+    with db.change(reason="withdraw"):
+        Approval.create(template_id=row["template_id"], subject_version=row["version"], decided_by=1,
+                        approval_kind="certification", decision="rejected")  # fmt: skip
+    assert live() == {"vin": None, "make": None}
+
+
+def test_elsewhere_everything_runs_and_the_switch_says_what_would_stop(cars: Database) -> None:
+    from edgekit import vault
+
+    vault.init()
+    integrations.set_credential("cars", "api_key", "s3cret")
+    told = integrations.switch_environment("staging")
+    (one,) = told.integrations
+    assert (told.environment, told.changed) == ("staging", True)
+    assert (one.runs, one.live, one.missing_secrets, one.reason) == (
+        False, 2, ("api_key",), "no secret api_key",
+    )  # fmt: skip
+    assert runner.run("cars").records_written == 1
+    assert live() == {"vin": 1, "make": 1}
+    (one,) = integrations.show_environment("production").integrations
+    assert (one.runs, one.reason) == (False, "no approved mapping")
+    with pytest.raises(NotFoundError, match="no environment moon"):
+        integrations.switch_environment("moon")
+    reasons = db.query("SELECT reason FROM audit_transaction ORDER BY id DESC LIMIT 3")
+    assert any(str(row["reason"]).startswith("environment staging") for row in reasons)
+
+
+def test_the_commands_decide_and_show(edge_file: Path, tmp_path: Path) -> None:
+    def say(*words: str) -> Any:
+        return CliRunner().invoke(root.edgekit, ["--db", str(edge_file), *words], prog_name="edgekit")
+
+    assert json.loads(say("environment", "--json").output)["environment"] == "development"
+    (tmp_path / "cars.csv").write_text("VIN,Make\nA,kia\n")
+    changes = tmp_path / "changes.json"
+    changes.write_text(json.dumps({"mappings": MAPPINGS}))
+    say("integrations", "create", "cars", "--template", "csv-import", "--customize", str(changes),
+        "--set", f"path={tmp_path / 'cars.csv'}", "--set", "table=vehicle", "--set", "key=vin")  # fmt: skip
+    stopped = say("environment", "production")
+    assert stopped.exit_code == 130
+    assert "cars would not run in production: no approved mapping." in stopped.output
+    assert "why not" in say("environment", "production", "--dry-run").output
+    assert say("environment", "production", "--yes").exit_code == 0
+    refused = say("integrations", "run", "cars")
+    assert refused.exit_code == 5
+    assert "edgekit mappings approvals cars" in refused.output
+    assert say("mappings", "approve", "cars").exit_code == 2
+    assert say("mappings", "approve", "cars", "--all").exit_code == 6
+    assert (
+        say("mappings", "approve", "cars", "--kind", "data_owner", "--kind", "technical_review").exit_code
+        == 0
+    )
+    (vin, _) = json.loads(say("mappings", "approvals", "cars", "--json").output)
+    assert vin["missing"] == ["security_validation", "testing_sign_off"]
+    assert vin["live_version"] is None
+
+
+@pytest.mark.slow
+def test_what_ran_in_production_before_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "agency.db"
+    packed = Path(__file__).parent / "data" / "agency_v3.db.xz"
+    path.write_bytes(lzma.decompress(packed.read_bytes()))
+    shell = sqlite3.connect(path)
+    shell.execute("UPDATE system SET environment_id = (SELECT id FROM environment WHERE code = 'PRODUCTION')")
+    shell.commit()
+    shell.close()
+    migrate(path)
+    with edgekit.open(path):
+        found = [
+            one
+            for row in integrations.list_integrations()
+            for one in integrations.list_approvals(row["name"])
+        ]
+        assert len(found) > 10
+        assert all(one.live_version == one.version for one in found)
+        assert {item["note"] for one in found for item in one.decisions} == {
+            "Live before approvals were asked for."
+        }
