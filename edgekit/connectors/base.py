@@ -160,8 +160,9 @@ class Writer(Protocol):
     def send(self, records: Sequence[Outgoing]) -> Delivery:
         """Send records and return when the other side has them for good, as far as it can tell.
 
-        What is refused one by one is told in the answers; where nothing more can be sent, raise EdgekitError
-        (`.attempts` tells of the tries made).
+        What is refused one by one is told in the answers; where nothing more can be sent, raise EdgekitError:
+        `.attempts` tells of the tries made, `.answers` of what was said to the first of the records, so that
+        what arrived before it broke need not be sent again.
         """
         ...
 

@@ -1,10 +1,10 @@
-"""HTTP services as sources: GET and POST, keys, pages, retries, and requests driven by rows of one's own."""
+"""HTTP services: read by GET and POST, page by page or driven by rows of one's own; written to as well."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from itertools import dropwhile
@@ -17,18 +17,20 @@ from edgekit.connectors.http_auth import Credentials
 from edgekit.connectors.http_exchange import Exchange
 from edgekit.connectors.http_pages import Pager, Place
 from edgekit.connectors.http_requests import Batch, Requests
-from edgekit.connectors.http_settings import CONFIG_SCHEMA
+from edgekit.connectors.http_settings import CONFIG_SCHEMA, WRITE_SCHEMA
+from edgekit.connectors.http_write import HttpWriter
 from edgekit.errors import EdgekitError, NotFoundError
 
 Rows = Iterator[dict[str, Any]]
 
 
 class HttpConnector:
-    """Reads the records of one HTTP resource, page by page."""
+    """Reads the records of one HTTP resource, page by page, or sends records to one."""
 
     name: ClassVar[str] = "http"
     positions_are_stable: ClassVar[bool] = False
     config_schema: ClassVar[Mapping[str, Any]] = CONFIG_SCHEMA
+    write_schema: ClassVar[Mapping[str, Any]] = WRITE_SCHEMA
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep, gate: Gate = open_gate) -> None:
         self._sleep = sleep
@@ -86,6 +88,18 @@ class HttpConnector:
             except EdgekitError as error:
                 vars(error).setdefault("attempts", exchange.drain())
                 raise
+
+    @contextmanager
+    def open(
+        self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> Iterator[HttpWriter]:
+        """Open the way to a resource. Each record is sent with an idempotency key; nothing needs a state.
+
+        Raise InvalidError for settings or secrets it cannot be opened with.
+        """
+        credentials = Credentials(config.get("auth", {}), secrets)
+        with Exchange(config, credentials, self._sleep, self._gate) as exchange:
+            yield HttpWriter(config, state, credentials, exchange)
 
 
 class _Pass:

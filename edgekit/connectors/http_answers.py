@@ -26,6 +26,7 @@ EXCERPT = 200
 """Characters of a refusal's text that are shown."""
 
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
+_PAGE = (b"<html", b"<!doctype html")
 _NEXT = re.compile(
     r'<([^>]*)>[^,]*?;\s*rel=(?:next|"(?:[^"]*\s)?next(?:\s[^"]*)?")\s*(?:[;,]|$)', re.IGNORECASE
 )
@@ -64,7 +65,9 @@ def decode(body: bytes, headers: Mapping[str, str], *, status: int, url: str) ->
     if not start:
         raise InvalidError(f"{url} gave an empty answer in place of JSON.")
     if start[:1] == b"<":
-        what = "an HTML page" if "html" in kind or b"<html" in body[:2000].lower() else "XML"
+        what = (
+            "an HTML page" if "html" in kind or any(mark in body[:2000].lower() for mark in _PAGE) else "XML"
+        )
         raise InvalidError(
             f"{url} gave {what} in place of JSON.",
             hint="Is base_url right? A log-in page or a proxy often answers like this.",

@@ -188,7 +188,7 @@ class Requests:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         content = self._content(form, document, headers)
         if link is None:
-            link = _with_query(url, [*self._config.get("params", {}).items(), *query, *params])
+            link = with_query(url, [*self._config.get("params", {}).items(), *query, *params])
         sent = link
         is_home = origin(link) == origin(self._url)
         if is_home:
@@ -196,7 +196,7 @@ class Requests:
                 **{k: str(v) for k, v in self._config.get("headers", {}).items()},
                 **self._credentials.headers,
             }
-            sent = _with_query(link, self._credentials.params.items())
+            sent = with_query(link, self._credentials.params.items())
         return Request(self._method, sent, self._credentials.mask(sent), link, headers, content, is_home)
 
     def head(self) -> Request:
@@ -206,7 +206,7 @@ class Requests:
             **{k: str(v) for k, v in self._config.get("headers", {}).items()},
             **self._credentials.headers,
         }
-        sent = _with_query(url, self._credentials.params.items())
+        sent = with_query(url, self._credentials.params.items())
         return Request("HEAD", sent, self._credentials.mask(sent), url, headers, None, is_home=True)
 
     def _body(
@@ -239,22 +239,22 @@ class Requests:
             return codec.dumps(document).encode()
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-            return urlencode(_pairs(form.items())).encode()
+            return urlencode(pairs(form.items())).encode()
         return b""
 
 
-def _with_query(url: str, params: Iterable[tuple[str, Any]]) -> str:
+def with_query(url: str, params: Iterable[tuple[str, Any]]) -> str:
     """Set query parameters; one that is already there is replaced."""
-    pairs = _pairs(params)
-    if not pairs:
+    wanted = pairs(params)
+    if not wanted:
         return url
     parts = urlsplit(url)
-    names = {name for name, _ in pairs}
+    names = {name for name, _ in wanted}
     kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in names]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *pairs])))
+    return urlunsplit(parts._replace(query=urlencode([*kept, *wanted])))
 
 
-def _pairs(params: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
+def pairs(params: Iterable[tuple[str, Any]]) -> list[tuple[str, str]]:
     """Write parameters as text: a list repeats its name, null is left out, the last of a name counts."""
     found: dict[str, list[str]] = {}
     for name, value in params:

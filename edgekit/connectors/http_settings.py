@@ -98,16 +98,27 @@ _REQUEST: dict[str, Any] = {
     "not": {"required": ["form", "json"]},
 }
 
+_EXCHANGE: dict[str, Any] = {
+    "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 30},
+    "retries": {"type": "integer", "minimum": 0, "maximum": 20, "default": 3},
+    "retry_delay_ms": {"type": "integer", "minimum": 0, "maximum": 60_000, "default": 1000},
+    "retry_multiplier": {"type": "number", "minimum": 1, "maximum": 100, "default": 2},
+    "max_retry_after_seconds": {"type": "number", "minimum": 0, "maximum": 3600, "default": 60},
+    "max_body_bytes": {"type": "integer", "minimum": 1, "default": 64 * 1024 * 1024},
+}
+
+_BASE_URL: dict[str, Any] = {
+    "type": "string",
+    "pattern": "^https?://",
+    "description": "Such as https://api.example.com/v1",
+}
+
 CONFIG_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["base_url"],
     "properties": {
-        "base_url": {
-            "type": "string",
-            "pattern": "^https?://",
-            "description": "Such as https://api.example.com/v1",
-        },
+        "base_url": _BASE_URL,
         "path": {"type": "string"},
         "method": {"enum": ["GET", "POST"], "default": "GET"},
         "params": _VALUES,
@@ -129,11 +140,58 @@ CONFIG_SCHEMA: dict[str, Any] = {
             "required": ["param", "path"],
             "properties": {"param": _TEXT, "path": _TEXT, "initial": {"type": ["string", "number"]}},
         },
-        "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 3600, "default": 30},
-        "retries": {"type": "integer", "minimum": 0, "maximum": 20, "default": 3},
-        "retry_delay_ms": {"type": "integer", "minimum": 0, "maximum": 60_000, "default": 1000},
-        "retry_multiplier": {"type": "number", "minimum": 1, "maximum": 100, "default": 2},
-        "max_retry_after_seconds": {"type": "number", "minimum": 0, "maximum": 3600, "default": 60},
-        "max_body_bytes": {"type": "integer", "minimum": 1, "default": 64 * 1024 * 1024},
+        **_EXCHANGE,
+    },
+}
+
+WRITE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["base_url"],
+    "properties": {
+        "base_url": _BASE_URL,
+        "path": {"type": "string", "description": "May have places of the record: /items/{id}"},
+        "method": {"enum": ["POST", "PUT", "PATCH", "DELETE"], "default": "POST"},
+        "params": _VALUES,
+        "headers": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
+        "request": {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "properties": {
+                "json": {"type": "object", "description": "Members that go along with each request."},
+                "form": {**_VALUES, "description": "The same, and the record is sent as a form."},
+                "into": {**_TEXT, "description": "The member that holds the record or the list."},
+                "list": {"type": "boolean", "description": "A list, even of one record."},
+                "omit": {"type": "array", "items": _TEXT, "description": "Fields that are not sent."},
+                "content_type": {**_TEXT, "description": "Such as application/merge-patch+json."},
+            },
+            "not": {"required": ["form", "json"]},
+        },
+        "batch_size": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 10_000,
+            "default": 1,
+            "description": "Records in one request.",
+        },
+        "idempotency_header": {
+            "type": ["string", "null"],
+            "pattern": "^[A-Za-z0-9_.\\-]+$",
+            "default": "Idempotency-Key",
+            "description": "null: the service does not know a second try from a second record.",
+        },
+        "answer": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "reference": {**_TEXT, "description": "Where its own name of the record is: $.id"},
+                "results": {**_TEXT, "description": "Where the list is that has one for each record."},
+                "status": {**_TEXT, "description": "In a result, its status as HTTP has it."},
+                "error": {**_TEXT, "description": "In a result, why the record is refused."},
+            },
+        },
+        "auth": _AUTH,
+        **_EXCHANGE,
     },
 }
