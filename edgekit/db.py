@@ -95,6 +95,11 @@ class Database:
         found: sqlite3.Connection = self._database.connection()
         return found
 
+    def release(self) -> None:
+        """Close the connection of this thread, which is about to end; each thread closes its own."""
+        if self.open_change is None and not self._database.is_closed():
+            self._database.close()
+
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         """Run a SELECT and return its rows as dicts."""
         cursor = self.connection().execute(sql, params)

@@ -135,6 +135,7 @@ CREATE TABLE integration_execution (
   records_written INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_written.range" CHECK (records_written >= 0),
   records_changed INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_changed.range" CHECK (records_changed >= 0),
   records_failed INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_failed.range" CHECK (records_failed >= 0),
+  records_filtered INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_filtered.range" CHECK (records_filtered >= 0),  -- left out by a step on purpose
   retry_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.retry_count.range" CHECK (retry_count >= 0),
   error_code TEXT CONSTRAINT "integration_execution.error_code.length" CHECK (length(error_code) <= 50),
   error_message TEXT,

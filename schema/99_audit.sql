@@ -4206,6 +4206,7 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
     UNION ALL SELECT 'records_written', OLD.records_written, NEW.records_written
     UNION ALL SELECT 'records_changed', OLD.records_changed, NEW.records_changed
     UNION ALL SELECT 'records_failed', OLD.records_failed, NEW.records_failed
+    UNION ALL SELECT 'records_filtered', OLD.records_filtered, NEW.records_filtered
     UNION ALL SELECT 'retry_count', OLD.retry_count, NEW.retry_count
     UNION ALL SELECT 'error_code', OLD.error_code, NEW.error_code
     UNION ALL SELECT 'error_message', OLD.error_message, NEW.error_message
@@ -4245,7 +4246,7 @@ END;
 
 CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, OLD.id, 'D',
-    json_object('uuid', OLD.uuid, 'integration_id', OLD.integration_id, 'pipeline_id', OLD.pipeline_id, 'trigger_kind', OLD.trigger_kind, 'execution_status', OLD.execution_status, 'runner_id', OLD.runner_id, 'source_digest', OLD.source_digest, 'resumed_from_id', OLD.resumed_from_id, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'records_read', OLD.records_read, 'records_written', OLD.records_written, 'records_changed', OLD.records_changed, 'records_failed', OLD.records_failed, 'retry_count', OLD.retry_count, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'error_data', OLD.error_data, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('uuid', OLD.uuid, 'integration_id', OLD.integration_id, 'pipeline_id', OLD.pipeline_id, 'trigger_kind', OLD.trigger_kind, 'execution_status', OLD.execution_status, 'runner_id', OLD.runner_id, 'source_digest', OLD.source_digest, 'resumed_from_id', OLD.resumed_from_id, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'records_read', OLD.records_read, 'records_written', OLD.records_written, 'records_changed', OLD.records_changed, 'records_failed', OLD.records_failed, 'records_filtered', OLD.records_filtered, 'retry_count', OLD.retry_count, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'error_data', OLD.error_data, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_schedule_execution_direct_insert BEFORE INSERT ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN

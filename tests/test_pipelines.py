@@ -177,8 +177,6 @@ def test_a_conditional_step_is_for_some_records_only(edge: Database, tmp_path: P
 @pytest.mark.parametrize(
     ("pipeline", "told"),
     [
-        ({"pipeline_type": "parallel"}, "type parallel, which cannot be run"),
-        ({"pipeline_type": "hybrid"}, "type hybrid, which cannot be run"),
         ({"steps": CONDITIONAL}, "is linear, not conditional"),
         ({"steps": [{"type": "map", "condition": "@.a"}], "pipeline_type": "conditional"}, "are all mapped"),
         (
@@ -187,7 +185,9 @@ def test_a_conditional_step_is_for_some_records_only(edge: Database, tmp_path: P
         ),
         ({"steps": [{"type": "validate", "condition": 7}], "pipeline_type": "conditional"}, "is text"),
         ({"steps": [{"type": "map"}, {"type": "map"}]}, "maps twice"),
-        ({"steps": [{"type": "enrich", "name": "x"}]}, "'x' cannot be run here"),
+        ({"steps": [{"type": "dance", "name": "x"}]}, "'x' cannot be run here"),
+        ({"steps": [{"type": "map", "schema": {}}]}, "'map' has no schema"),
+        ({"steps": [{"type": "enrich", "name": "x"}]}, "'x': an enrich step has either lookup or integ"),
         ({"steps": [{"type": "map", "order": "first"}]}, "whole number"),
     ],
 )

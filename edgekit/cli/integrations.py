@@ -267,6 +267,7 @@ def _run_line(result: Any) -> dict[str, Any]:
         "written": f"{result.records_written:,}",
         "changed": f"{result.records_changed:,}",
         "set aside": f"{result.dead_letters:,}",
+        **({"filtered": f"{result.filtered:,}"} if result.filtered else {}),
         "retries": result.retries,
         "took": f"{seconds:.1f} s, {result.records_read / max(seconds, 0.001):,.0f} records/s",
         **({"not asked again": f"{result.skipped:,}"} if result.skipped else {}),

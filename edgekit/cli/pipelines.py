@@ -41,9 +41,10 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
     "--input", "source", metavar="FILE", type=click.File("rb"), default="-",
     help="A JSON file with one record.  [default: standard input]",
 )  # fmt: skip
+@click.option("--calls", is_flag=True, help="Ask other integrations too, where a step does.")
 @json_option
 @opened
-def test_pipeline(pipeline: str, source: Any, as_json: bool) -> None:
+def test_pipeline(pipeline: str, source: Any, calls: bool, as_json: bool) -> None:
     """Bring a record through the steps of a pipeline, writing nothing. Exits with 4 if a step fails."""
     from edgekit import integrations, runner
 
@@ -52,7 +53,7 @@ def test_pipeline(pipeline: str, source: Any, as_json: bool) -> None:
         record = json.loads(source.read().decode("utf-8-sig"))
     if not isinstance(record, dict):
         raise InvalidError("The input is not one record, a JSON object.", hint='Such as {"number": 7}')
-    found = runner.test_integration_pipeline(integrations.find_pipeline(pipeline), record)
+    found = runner.test_integration_pipeline(integrations.find_pipeline(pipeline), record, calls=calls)
     show(found, as_json)
     if not found["success"]:
         failed = found["steps"][-1]

@@ -6,10 +6,12 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgekit import bulk, codec, connectors, db, jsonpath, licensing, validate
+from edgekit import bulk, codec, connectors, db, licensing
 from edgekit.errors import InvalidError
 from edgekit.integrations import figures, instances, live, reading
 from edgekit.integrations.credentials import Secrets
+from edgekit.integrations.policies import Policy, read_policy
+from edgekit.integrations.steps import Step, read_steps
 from edgekit.mapping import CompiledMapping, FieldMapping, compile_mapping
 
 if TYPE_CHECKING:
@@ -50,28 +52,6 @@ class Inputs:
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """How many records may be set aside before a run counts as failed."""
-
-    max_count: int | None = None
-    max_percent: float | None = 50.0
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a pipeline: `map`, or a `validate` with what it checks and the records it is for."""
-
-    name: str
-    kind: str
-    validator: validate.Validator | None = None
-    condition: jsonpath.Path | None = None
-
-    def concerns(self, document: Any) -> bool:
-        """Tell whether the step is for a document: all of them where it has no condition."""
-        return self.condition is None or bool(self.condition.find([document]))
-
-
 @dataclass(slots=True)
 class Plan:
     """One run of an integration, ready to go."""
@@ -89,7 +69,7 @@ class Plan:
     ignore: tuple[str, ...]
     fields: list[FieldMapping]
     strategy: str
-    thresholds: Thresholds
+    policy: Policy
     steps: tuple[Step, ...]
     secrets: Mapping[str, str]
     exchange: Mapping[str, Any] = field(default_factory=dict)
@@ -184,8 +164,8 @@ def _prepare(
         ignore=tuple(_names(settings.get("ignore"))),
         fields=read_fields(row["id"]) if trial else live.live_fields(row["id"], row["integration_name"]),
         strategy=pipeline["error_handling_strategy"],
-        thresholds=_thresholds(pipeline["dead_letters"]),
-        steps=_steps(row["integration_name"], pipeline),
+        policy=read_policy(pipeline),
+        steps=read_steps(row["integration_name"], pipeline),
         secrets=Secrets(row["id"], row["integration_name"]),
         exchange=exchange,
         cache_hours=figures.cache_hours(row) if inputs is not None else None,
@@ -225,15 +205,6 @@ def _stored_name(table: str) -> str:
     """Return a table's name as the file spells it."""
     sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE"
     return str(db.query(sql, (table,))[0]["name"])
-
-
-def _thresholds(wanted: Mapping[str, Any]) -> Thresholds:
-    for name, value in wanted.items():
-        if name not in {"max_count", "max_percent"}:
-            raise InvalidError(f"dead_letters has no {name}.", hint="It has max_count and max_percent.")
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-            raise InvalidError(f"dead_letters: {name} is a number from 0 on, or null.")
-    return Thresholds(**wanted)
 
 
 def _required(settings: Mapping[str, Any], key: str, name: str) -> str:
@@ -281,66 +252,3 @@ def read_fields(integration_id: int, *, every: bool = False) -> list[FieldMappin
         (integration_id,),
     )
     return live.fields_of(rows, every=every)
-
-
-def _steps(name: str, pipeline: Mapping[str, Any]) -> tuple[Step, ...]:
-    """Read the steps in their order: validations of records, the mapping, validations of what it made.
-
-    Raise InvalidError naming the step, or the type of pipeline, that cannot be run.
-    """
-    kind, steps = pipeline["pipeline_type"], pipeline["steps"]
-    if kind not in {"linear", "conditional"}:
-        raise InvalidError(
-            f"The pipeline of {name} is of type {kind}, which cannot be run.",
-            hint="linear pipelines can, and conditional ones.",
-        )
-    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-        raise InvalidError('The steps of the pipeline are a list of objects: [{"type": "map"}].')
-    found = [_step(step, kind) for _, step in sorted(enumerate(steps, 1), key=_place)]
-    mappings = sum(step.kind == "map" for step in found)
-    if mappings > 1:
-        raise InvalidError(f"The pipeline of {name} maps twice; a record is mapped once.")
-    return tuple(found if mappings else [*found, Step("map", "map")])
-
-
-def _place(numbered: tuple[int, dict[str, Any]]) -> int:
-    """Say where a step stands: by its `order`, else by its place in the list."""
-    number, step = numbered
-    order = step.get("order", number)
-    if not isinstance(order, int):
-        raise InvalidError(f"The pipeline step {_label(step)}: order is a whole number.")
-    return order
-
-
-def _step(step: Mapping[str, Any], pipeline_type: str) -> Step:
-    kind, condition = step.get("type"), step.get("condition")
-    if kind not in {"map", "validate"}:
-        raise InvalidError(
-            f"The pipeline step {_label(step)} cannot be run here: steps are validate, map, validate."
-        )
-    if condition is not None and (pipeline_type != "conditional" or kind == "map"):
-        why = "its records are all mapped" if kind == "map" else "its pipeline is linear, not conditional"
-        raise InvalidError(f"The pipeline step {_label(step)} has a condition, but {why}.")
-    name = str(step.get("name") or kind)
-    if kind == "map":
-        return Step(name, kind)
-    return Step(name, kind, validate.compile(step.get("schema", {})), _condition(step))
-
-
-def _condition(step: Mapping[str, Any]) -> jsonpath.Path | None:
-    """Read what a record must be like, as a filter of JSONPath says it: `@.state == 'TX'`."""
-    text = step.get("condition")
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise InvalidError(f"The pipeline step {_label(step)}: condition is text, such as @.state == 'TX'.")
-    try:
-        return jsonpath.compile(f"$[?{text}]")
-    except InvalidError as error:
-        raise InvalidError(
-            f"The pipeline step {_label(step)} has a bad condition: {error.message}", hint=error.hint
-        ) from None
-
-
-def _label(step: Mapping[str, Any]) -> str:
-    return repr(str(step.get("name", step.get("type"))))

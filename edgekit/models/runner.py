@@ -175,6 +175,7 @@ class IntegrationExecution(BusinessRow):
     records_written: Any = peewee.IntegerField(default=0)
     records_changed: Any = peewee.IntegerField(default=0)
     records_failed: Any = peewee.IntegerField(default=0)
+    records_filtered: Any = peewee.IntegerField(default=0)
     retry_count: Any = peewee.IntegerField(default=0)
     error_code: Any = peewee.TextField(null=True)
     error_message: Any = MaskedField(null=True)

@@ -11,16 +11,21 @@ from edgekit.errors import ConflictError, EdgekitError, InvalidError
 from edgekit.integrations import Plan, prepare, require_usable
 from edgekit.models.runner import DeadLetter
 from edgekit.runner import reading, transform
+from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgekit.runner.execution import Execution
+    from edgekit.runner.transform import Failure
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One record that could not be used: as it came, where it stood, at which step and why it failed."""
+    """One record that could not be used: as it came, where it stood, at which step and why it failed.
+
+    `step_name` is the pipeline's own name of the step, `step_record` the record as it came there.
+    """
 
     record: str
     position: str
@@ -28,14 +33,30 @@ class Letter:
     code: str
     field: str | None
     message: str
+    step_name: str | None = None
+    step_record: str | None = None
 
 
-def letter(record: Any, position: str, step: str, error: EdgekitError) -> Letter:
+def letter(record: Any, position: str, failure: Failure) -> Letter:
     """Make a letter of a decoded record and the error it met."""
+    error = failure.error
+    return Letter(as_text(record), position, failure.step, error.code[:50], _field(error), error.message,
+                  _name(failure), _step_record(failure))  # fmt: skip
+
+
+def _field(error: EdgekitError) -> str | None:
     field = getattr(error, "column", None)
-    return Letter(
-        as_text(record), position, step, error.code[:50], field[:200] if field else None, error.message
-    )
+    return str(field)[:200] if field else None
+
+
+def _name(failure: Failure) -> str | None:
+    return failure.name[:100] if failure.name else None
+
+
+def _step_record(failure: Failure) -> str | None:
+    """Write the record as it came to the step; what is no JSON object begins at the first again."""
+    text = as_text(failure.record) if isinstance(failure.record, dict) else ""
+    return text if text.startswith('{"') or text == "{}" else None
 
 
 def as_text(record: Any) -> str:
@@ -57,11 +78,13 @@ def store(execution: Execution, plan: Plan, letters: Iterable[Letter]) -> None:
     stable = plan.connector.positions_are_stable
     db.connection().executemany(
         "INSERT INTO dead_letter(integration_id, execution_id, record, record_digest,"
-        " source_position, step, error_code,"
+        " source_position, step, step_name, step_record, error_code,"
         " error_field, error_message, correlation_id, created_by, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (integration_id, record_digest) DO UPDATE SET execution_id = excluded.execution_id,"
-        " source_position = excluded.source_position, step = excluded.step, error_code = excluded.error_code,"
+        " source_position = excluded.source_position, step = excluded.step,"
+        " step_name = excluded.step_name, step_record = excluded.step_record,"
+        " error_code = excluded.error_code,"
         " error_field = excluded.error_field, error_message = excluded.error_message,"
         " attempts = attempts + 1,"
         " replay_status = CASE replay_status WHEN 'discarded' THEN 'discarded' ELSE 'pending' END,"
@@ -76,6 +99,8 @@ def store(execution: Execution, plan: Plan, letters: Iterable[Letter]) -> None:
                 _digest(item, stable=stable),
                 item.position[:200],
                 item.step,
+                item.step_name,
+                item.step_record,
                 item.code,
                 item.field,
                 masking.text(item.message, about=item.field),
@@ -101,9 +126,7 @@ def replay_dead_letter(letter_id: int) -> dict[str, Any]:
     On success it is settled in the change that writes it. On failure the attempt is counted and the error
     raised; the record stays. Raise ConflictError if it is settled already.
     """
-    row = reading.show_dead_letter(letter_id)
-    if row["status"] != "pending":
-        raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
+    row = _pending(letter_id)
     require_usable(row["integration"])
     plan = prepare(row["integration"])
     if plan.mapping is None:
@@ -111,34 +134,56 @@ def replay_dead_letter(letter_id: int) -> dict[str, Any]:
             f"{plan.name} has no mapping to send a record through.",
             hint=f"Run it: edgekit integrations run {plan.name}",
         )
-    failure = _try_again(plan, row)
+    with Work(plan) as work:
+        failure = try_again(plan, row, work)
     if failure is None:
         return reading.show_dead_letter(letter_id)
-    step, error = failure
-    with db.change(reason=f"dead-letters replay {letter_id}: failed", correlation_id=row["correlation_id"]):
-        DeadLetter.update(
-            attempts=DeadLetter.attempts + 1,
-            step=step,
-            error_code=error.code[:50],
-            error_message=masking.text(error.message, about=getattr(error, "column", None)),
-            error_field=getattr(error, "column", None),
-        ).where(DeadLetter.id == letter_id).execute()
     raise InvalidError(
-        f"The dead letter {letter_id} failed again: {error.message}",
+        f"The dead letter {letter_id} failed again: {failure.error.message}",
         hint="Mend its mapping or the data, or discard it.",
     )
 
 
-def _try_again(plan: Plan, row: dict[str, Any]) -> tuple[str, EdgekitError] | None:
-    with db.change(reason=f"dead-letters replay {row['id']}", correlation_id=row["correlation_id"]):
-        outcome = transform.process(plan, [row["record"]])
+def _pending(letter_id: int) -> dict[str, Any]:
+    row = reading.show_dead_letter(letter_id)
+    if row["status"] != "pending":
+        raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
+    return row
+
+
+def try_again(plan: Plan, row: dict[str, Any], work: Work) -> Failure | None:
+    """Take a letter through its pipeline; settle it, or count the attempt and return why it failed again.
+
+    `row` is as `show_dead_letter` gives it. Raise EdgekitError where a step cannot be taken at all, and
+    ConflictError if it was settled meanwhile; then nothing is changed.
+    """
+    correlation_id = row["correlation_id"]
+    batch = transform.prepare(plan, [row["record"]], work)
+    with db.change(reason=f"dead-letters replay {row['id']}", correlation_id=correlation_id):
+        outcome = transform.write(batch)
+        work.log_tries(correlation_id, row["execution_id"])
         if not outcome.failures:
-            DeadLetter.update(replay_status="replayed", settled_at=clock.now()).where(
-                DeadLetter.id == row["id"]
-            ).execute()
+            _settle(row["id"], replay_status="replayed", settled_at=clock.now())
             return None
-    _, step, error = outcome.failures[0]
-    return step, error
+        failure = outcome.failures[0]
+        _settle(
+            row["id"],
+            attempts=DeadLetter.attempts + 1,
+            step=failure.step,
+            step_name=_name(failure),
+            step_record=_step_record(failure),
+            error_code=failure.error.code[:50],
+            error_message=masking.text(failure.error.message, about=_field(failure.error)),
+            error_field=_field(failure.error),
+        )
+    return failure
+
+
+def _settle(letter_id: int, **values: Any) -> None:
+    """Write what became of a letter that still waits. Raise ConflictError if another process was faster."""
+    waits = (DeadLetter.id == letter_id) & (DeadLetter.replay_status == "pending")
+    if DeadLetter.update(**values).where(waits).execute() != 1:
+        raise ConflictError(f"The dead letter {letter_id} was settled by another process meanwhile.")
 
 
 def discard_dead_letter(letter_id: int) -> dict[str, Any]:
@@ -146,11 +191,7 @@ def discard_dead_letter(letter_id: int) -> dict[str, Any]:
 
     Raise ConflictError if settled.
     """
-    row = reading.show_dead_letter(letter_id)
-    if row["status"] != "pending":
-        raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
+    _pending(letter_id)
     with db.change(reason=f"dead-letters discard {letter_id}"):
-        DeadLetter.update(replay_status="discarded", settled_at=clock.now()).where(
-            DeadLetter.id == letter_id
-        ).execute()
+        _settle(letter_id, replay_status="discarded", settled_at=clock.now())
     return reading.show_dead_letter(letter_id)

@@ -7,16 +7,17 @@ checkpoint stands behind it; what was not is read again. No change is open while
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, require_usable, tables
-from edgekit.runner import attempts, dead_letters, execution, garbage, inputs, transform
+from edgekit.runner import attempts, dead_letters, execution, garbage, inputs, reading, transform
 from edgekit.runner.execution import Execution, RunResult
 from edgekit.runner.limits import gated
+from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from edgekit.connectors import Attempt, Page
@@ -50,19 +51,23 @@ def run(
         execution.hold(plan),
         garbage.rarely_collected(),
         gated(plan.connector, plan.integration_id, plan.name) as plan.connector,
+        Work(plan) as work,
     ):
-        result = _rehearse(plan, progress, fresh) if dry_run else _perform(plan, trigger, progress, fresh)
+        if dry_run:
+            result = _rehearse(plan, work, progress, fresh)
+        else:
+            result = _perform(plan, work, trigger, progress, fresh)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     db.current().keep()
     return result
 
 
-def _perform(plan: Plan, trigger: str, progress: Progress | None, fresh: bool) -> RunResult:
+def _perform(plan: Plan, work: Work, trigger: str, progress: Progress | None, fresh: bool) -> RunResult:
     current = execution.begin(plan, trigger=trigger, fresh=fresh)
     try:
-        _read_all(plan, current, progress)
-        if plan.strategy == "retry":
-            _retry_letters(plan, current)
+        _read_all(plan, current, work, progress)
+        if plan.policy.attempts:
+            _retry_letters(plan, current, work)
         if current.ended is None:
             current.ended = _end(plan, current)
     except KeyboardInterrupt:
@@ -71,10 +76,10 @@ def _perform(plan: Plan, trigger: str, progress: Progress | None, fresh: bool) -
             go_on = "Stopped. Run it again to go on from the last batch."
             return _result(plan, current, "interrupted", message=go_on)
     except EdgekitError as failure:
-        _end_failed(plan, current, failure)
+        _end_failed(plan, current, work, failure)
         current.ended = "failed", failure
     except BaseException:
-        _end_failed(plan, current, EdgekitError("A fault of the program stopped the run."))
+        _end_failed(plan, current, work, EdgekitError("A fault of the program stopped the run."))
         raise
     status, error = current.ended
     return _result(plan, current, status, error=error, message=error.message if error else None)
@@ -88,31 +93,36 @@ def _end(plan: Plan, current: Execution) -> tuple[str, EdgekitError | None]:
     return status, error
 
 
-def _end_failed(plan: Plan, current: Execution, error: EdgekitError) -> None:
+def _end_failed(plan: Plan, current: Execution, work: Work, error: EdgekitError) -> None:
     """Write how the run failed, if the file can be written at all; if not, the next run settles it."""
     try:
         with db.change(reason=f"run {plan.name}: failed", correlation_id=current.correlation_id):
             _log_attempts(plan, current, getattr(error, "attempts", []))
+            work.log_tries(current.correlation_id, current.id)
             execution.end(current, plan, "failed", error)
     except EdgekitError as second:
         error.hint = error.hint or second.message
 
 
-def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None:
+def _read_all(plan: Plan, current: Execution, work: Work, progress: Progress | None) -> None:
     with closing(_pages(plan, current)) as pages:
         for page in pages:
             before = current.counts
+            batch = _take_steps(plan, page, work)
             try:
                 with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
-                    _write_batch(plan, current, page)
+                    _write_batch(plan, current, page, batch)
+                    work.log_tries(current.correlation_id, current.id)
                     # The end is part of the last batch: a kill between the two would read all of it again.
-                    last = bool(page.state.get("done")) and plan.strategy != "retry"
+                    last = bool(page.state.get("done")) and not plan.policy.attempts
                     ended = _end(plan, current) if last else None
             except BaseException:
                 current.counts = before  # the batch is undone: it counts for nothing
                 raise
             current.ended = ended
             page.records = []  # let go before the next page is read; the connector may still need its list
+            del batch
+            work.shrink()
             if progress is not None:
                 progress(current.records_read)
             if ended is None and (error := _excess(plan, current, final=False)) is not None:
@@ -120,24 +130,31 @@ def _read_all(plan: Plan, current: Execution, progress: Progress | None) -> None
 
 
 def _pages(plan: Plan, current: Execution) -> Generator[Page, None, None]:
-    """Read the source, learning the mapping from the first page where there is none yet."""
+    """Read the source from where the run goes on."""
     state = current.state
     rows = inputs.read(plan, state, current.reuse) if plan.inputs is not None else None
     config = {**plan.config, **plan.exchange}
     source = plan.connector.read(config, state=state, inputs=rows, secrets=plan.secrets)
     with closing(source):
-        for page in source:
-            if plan.mapping is None:
-                if page.rejects and not page.records:
-                    first = page.rejects[0]
-                    raise InvalidError(
-                        f"{plan.name}: no record can be read; {first.position}: {first.message}"
-                    )
-                with db.change(reason=f"run {plan.name}: learn the mapping"):
-                    tables.adopt(plan, page.records)
-                if plan.learns_only:
-                    raise _learned(plan)
-            yield page
+        yield from source
+
+
+def _take_steps(plan: Plan, page: Page, work: Work) -> transform.Batch:
+    """Take a page through the steps, before its change is open: some of them wait for another side.
+
+    Where there is no mapping yet it is learned from the first page, as its records come to the mapping.
+    """
+    if plan.mapping is not None:
+        return transform.prepare(plan, page.records, work)
+    if page.rejects and not page.records:
+        first = page.rejects[0]
+        raise InvalidError(f"{plan.name}: no record can be read; {first.position}: {first.message}")
+    batch = transform.begin(plan, page.records, work)
+    with db.change(reason=f"run {plan.name}: learn the mapping"):
+        tables.adopt(plan, batch.records or page.records)
+    if plan.learns_only:
+        raise _learned(plan)
+    return transform.finish(batch)
 
 
 def _learned(plan: Plan) -> DeniedError:
@@ -149,16 +166,16 @@ def _learned(plan: Plan) -> DeniedError:
     )
 
 
-def _write_batch(plan: Plan, current: Execution, page: Page) -> None:
+def _write_batch(plan: Plan, current: Execution, page: Page, batch: transform.Batch) -> None:
     """Write one page and everything that is to be known about it. Raise the first error under `fail_fast`."""
-    outcome = transform.process(plan, page.records)
+    outcome = transform.write(batch)
     letters = [
         dead_letters.Letter(reject.raw, reject.position, "read", reject.code, None, reject.message)
         for reject in page.rejects
     ]
     letters += [
-        dead_letters.letter(page.records[index], page.positions[index], step, error)
-        for index, step, error in outcome.failures
+        dead_letters.letter(page.records[failure.index], page.positions[failure.index], failure)
+        for failure in outcome.failures
     ]
     if letters and plan.strategy == "fail_fast":
         first = letters[0]
@@ -171,6 +188,7 @@ def _write_batch(plan: Plan, current: Execution, page: Page) -> None:
     current.records_written += outcome.written
     current.records_changed += outcome.changed
     current.records_failed += len(letters)
+    current.records_filtered += outcome.filtered
     current.retries += sum(attempt.retry_number > 0 for attempt in page.attempts)
     _log_attempts(plan, current, page.attempts)
     execution.save_batch(current, plan, page.state)
@@ -188,7 +206,7 @@ def _log_attempts(plan: Plan, current: Execution, tries: list[Attempt]) -> None:
 
 def _excess(plan: Plan, current: Execution, *, final: bool) -> InvalidError | None:
     """Say that more was set aside than the pipeline allows, if it was. What was written stays."""
-    failed, read, limits = current.records_failed, current.records_read, plan.thresholds
+    failed, read, limits = current.records_failed, current.records_read, plan.policy
     hint = f"See why: edgekit dead-letters list --integration {plan.name}"
     if limits.max_count is not None and failed > limits.max_count:
         return InvalidError(
@@ -206,18 +224,19 @@ def _excess(plan: Plan, current: Execution, *, final: bool) -> InvalidError | No
     return None
 
 
-def _retry_letters(plan: Plan, current: Execution) -> None:
-    """Try once more what failed, now that all the rest is in: a reference may have arrived meanwhile."""
-    for row in db.query(
-        "SELECT id FROM dead_letter WHERE execution_id = ? AND replay_status = 'pending'", (current.id,)
-    ):
-        try:
-            dead_letters.replay_dead_letter(row["id"])
-        except EdgekitError:
-            continue  # it stays set aside, with the attempt counted
-        current.records_failed -= 1
-        current.records_written += 1
+def _retry_letters(plan: Plan, current: Execution, work: Work) -> None:
+    """Try what failed again, now that all the rest is in: a reference may have arrived meanwhile."""
+    pending = "SELECT id FROM dead_letter WHERE execution_id = ? AND replay_status = 'pending' ORDER BY id"
+    for _ in range(plan.policy.attempts):
+        if not (letters := db.query(pending, (current.id,))):
+            break
+        time.sleep(plan.policy.delay_seconds)
+        for row in letters:
+            failure = dead_letters.try_again(plan, reading.show_dead_letter(row["id"]), work)
+            current.records_failed -= failure is None
+            current.records_written += failure is None
     with db.change(reason=f"run {plan.name}: retried", correlation_id=current.correlation_id):
+        work.log_tries(current.correlation_id, current.id)
         db.connection().execute(
             "UPDATE integration_execution SET records_failed = ?, records_written = ? WHERE"
             " id = ? AND runner_id = ?",
@@ -240,30 +259,40 @@ def _undone(reason: str) -> Iterator[None]:
         pass
 
 
-def _rehearse(plan: Plan, progress: Progress | None, fresh: bool) -> RunResult:
+def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) -> RunResult:
     """Do all of a run but the keeping of it: no execution, no checkpoint, no dead letters."""
     current = Execution(0, "", "", {}, reuse=execution.spare(plan, fresh=fresh))
-    rows = inputs.read(plan, {}, current.reuse) if plan.inputs is not None else None
     learn, sample, key = plan.mapping is None, None, plan.key
-    config = {**plan.config, **plan.exchange}
-    with closing(plan.connector.read(config, state={}, inputs=rows, secrets=plan.secrets)) as source:
+    with closing(_pages(plan, current)) as source:
         for page in source:
-            sample = page.records if sample is None else sample
+            batch = transform.begin(plan, page.records, work)
+            sample = (batch.records or page.records) if sample is None else sample
+            if learn:
+                _learn_for_once(plan, sample, key)
+            batch = transform.finish(batch)
             with _undone(f"run {plan.name} --dry-run"):
                 if learn:
                     plan.key = key  # as it was asked for: what was learned is undone with the table
                     tables.adopt(plan, sample)
-                outcome = transform.process(plan, page.records)
+                outcome = transform.write(batch)
             current.records_read += len(page.records) + len(page.rejects)
             current.records_written += outcome.written
             current.records_changed += outcome.changed
             current.records_failed += len(outcome.failures) + len(page.rejects)
+            current.records_filtered += outcome.filtered
             current.retries += sum(attempt.retry_number > 0 for attempt in page.attempts)
             if progress is not None:
                 progress(current.records_read)
     result = _result(plan, current, "dry_run", message="Nothing was written.")
     result.execution_id = None
     return result
+
+
+def _learn_for_once(plan: Plan, sample: Sequence[Any], key: tuple[str, ...]) -> None:
+    """Learn the mapping and keep nothing in the file: steps behind it are taken outside any change."""
+    with _undone(f"run {plan.name} --dry-run: learn the mapping"):
+        plan.key = key
+        tables.adopt(plan, sample)
 
 
 def _result(
@@ -282,6 +311,7 @@ def _result(
         records_written=current.records_written,
         records_changed=current.records_changed,
         dead_letters=current.records_failed,
+        filtered=current.records_filtered,
         retries=current.retries,
         skipped=current.reuse.skipped if current.reuse is not None else 0,
         correlation_id=current.correlation_id,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RunResult:
-    """What a run came to. `records_read` is `records_written` and `dead_letters` together."""
+    """What a run came to. `records_read` is `records_written`, `dead_letters` and `filtered` together."""
 
     integration: str
     execution_id: int | None
@@ -38,6 +38,8 @@ class RunResult:
     records_written: int = 0
     records_changed: int = 0
     dead_letters: int = 0
+    filtered: int = 0
+    """Records that a step left out on purpose."""
     retries: int = 0
     skipped: int = 0
     """Driving rows not asked for, because their last answers are fresh."""
@@ -61,6 +63,7 @@ class Execution:
     records_written: int = 0
     records_changed: int = 0
     records_failed: int = 0
+    records_filtered: int = 0
     retries: int = 0
     ended: tuple[str, EdgekitError | None] | None = None
     """How it ended, once that is written."""
@@ -69,21 +72,27 @@ class Execution:
     """Where and why the first record was set aside."""
 
     @property
-    def counts(self) -> tuple[int, int, int, int, int]:
-        """What has been read, written, changed, set aside and retried."""
+    def counts(self) -> tuple[int, int, int, int, int, int]:
+        """What has been read, written, changed, set aside, filtered out and retried."""
         return (
             self.records_read,
             self.records_written,
             self.records_changed,
             self.records_failed,
+            self.records_filtered,
             self.retries,
         )
 
     @counts.setter
-    def counts(self, counts: tuple[int, int, int, int, int]) -> None:
-        self.records_read, self.records_written, self.records_changed, self.records_failed, self.retries = (
-            counts
-        )
+    def counts(self, counts: tuple[int, int, int, int, int, int]) -> None:
+        (
+            self.records_read,
+            self.records_written,
+            self.records_changed,
+            self.records_failed,
+            self.records_filtered,
+            self.retries,
+        ) = counts
 
 
 @contextmanager
@@ -181,7 +190,7 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> No
     at, actor = clock.now_text(), db.current().actor_id
     mine = connection.execute(
         "UPDATE integration_execution SET records_read = ?, records_written = ?,"
-        " records_changed = ?, records_failed = ?,"
+        " records_changed = ?, records_failed = ?, records_filtered = ?,"
         " retry_count = ?, updated_at = ?, updated_by = ? WHERE id = ? AND runner_id = ? AND"
         " execution_status = 'running'",
         (
@@ -189,6 +198,7 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> No
             execution.records_written,
             execution.records_changed,
             execution.records_failed,
+            execution.records_filtered,
             execution.retries,
             at,
             actor,

@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgekit import integrations
 from edgekit.errors import EdgekitError, InvalidError
+from edgekit.integrations.steps import waiting
 from edgekit.runner.transform import Batch
+from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgekit.integrations.plan import Step
+    from edgekit.integrations.steps import Step
 
 
-def test_integration_pipeline(pipeline_id: int, test_data: Mapping[str, Any]) -> dict[str, Any]:
+def test_integration_pipeline(
+    pipeline_id: int,
+    test_data: Mapping[str, Any],
+    *,
+    calls: bool = False,  # noqa: PT028
+) -> dict[str, Any]:
     """Bring one record through the steps of a pipeline as a run would, and return what became of it.
 
     {"success", "steps": [{"step", "status", "output_preview"}], "final_output"}: a step's status is
-    `success`, `skipped` where its condition leaves the record out, or `failed`, with `error` and
-    `error_code`; a failed step is the last, and there is no final output. Nothing is written anywhere. Raise
-    NotFoundError for an unknown pipeline, InvalidError for one that cannot be run or data that is no object.
+    `success`, `skipped` where its condition leaves the record out, `filtered` where it took the record out,
+    or `failed`, with `error` and `error_code`; a filtered or failed step is the last, and there is no final
+    output. Without `calls` a step that asks another integration is skipped, with the `reason`. Nothing is
+    written anywhere. Raise NotFoundError for an unknown pipeline, InvalidError for one that cannot be run or
+    data that is no object.
     """
     plan = integrations.prepare_pipeline(pipeline_id)
     if not isinstance(test_data, dict):
         raise InvalidError("The test data of a pipeline is one record, a JSON object.")
-    batch = Batch(plan, [test_data])
     steps: list[dict[str, Any]] = []
-    for step in plan.steps:
-        steps.append(_take(batch, step))
-        if steps[-1]["status"] == "failed":
-            return {"success": False, "steps": steps, "final_output": None}
+    with Work(plan) if calls else nullcontext(Work(plan)) as work:
+        batch = Batch(plan, [test_data], work)
+        for step in plan.steps:
+            steps.append(_take(batch, step) if calls else _take_alone(batch, step))
+            if steps[-1]["status"] in {"failed", "filtered"}:
+                success = steps[-1]["status"] == "filtered"
+                return {"success": success, "steps": steps, "final_output": None}
     return {"success": True, "steps": steps, "final_output": batch.documents()[0]}
+
+
+def _take_alone(batch: Batch, step: Step) -> dict[str, Any]:
+    """Take the step without what asks another integration."""
+    asked = [inner.name for inner in waiting([step])]
+    if not asked:
+        return _take(batch, step)
+    reason = f"{', '.join(asked)}: another integration is asked only where calls are allowed (--calls)."
+    left = tuple(branch for branch in step.branches if not any(inner.waits for inner in branch))
+    if left:
+        return {**_take(batch, replace(step, branches=left)), "reason": reason}
+    told = {"step": step.name, "status": "skipped", "output_preview": batch.documents()[0]}
+    return {**told, "reason": reason}
 
 
 def _take(batch: Batch, step: Step) -> dict[str, Any]:
@@ -43,8 +69,10 @@ def _take(batch: Batch, step: Step) -> dict[str, Any]:
     except EdgekitError as failure:
         error = failure
     if batch.outcome.failures:
-        error = batch.outcome.failures[0][2]
+        error = batch.outcome.failures[0].error
     if error is not None:
         failed = {"status": "failed", "output_preview": None}
         return {**told, **failed, "error": error.message, "error_code": error.code}
+    if batch.outcome.filtered:
+        return {**told, "status": "filtered", "output_preview": None}
     return {**told, "output_preview": batch.documents()[0]}

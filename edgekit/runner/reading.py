@@ -12,6 +12,7 @@ _EXECUTION = (
     "e.id, i.integration_name AS integration, e.execution_status AS status, e.trigger_kind,"
     " e.started_at, e.ended_at,"
     " e.records_read, e.records_written, e.records_changed, e.records_failed AS dead_letters,"
+    " e.records_filtered AS filtered,"
     " e.retry_count AS retries,"
     " e.error_code, e.error_message, e.correlation_id, e.resumed_from_id"
 )
@@ -54,7 +55,8 @@ def show_execution(execution_id: int) -> dict[str, Any]:
 
 
 _LETTER = (
-    "d.id, i.integration_name AS integration, d.replay_status AS status, d.step, d.error_code, d.error_field,"
+    "d.id, i.integration_name AS integration, d.replay_status AS status, d.step, d.step_name,"
+    " d.error_code, d.error_field,"
     " d.error_message, d.source_position, d.attempts, d.execution_id, d.created_at, d.updated_at"
 )
 
@@ -78,15 +80,15 @@ def list_dead_letters(
 def show_dead_letter(letter_id: int) -> dict[str, Any]:
     """Return one record set aside, with the record itself. Raise NotFoundError."""
     rows = db.query(
-        f"SELECT {_LETTER}, d.record, d.correlation_id FROM dead_letter d"
+        f"SELECT {_LETTER}, d.record, d.step_record, d.correlation_id FROM dead_letter d"
         " JOIN integration i ON i.id = d.integration_id WHERE d.id = ?",
         (letter_id,),
     )
     if not rows:
         raise NotFoundError(f"There is no dead letter {letter_id}.", hint="See: edgekit dead-letters list")
     row = rows[0]
-    with suppress(
-        ValueError, EdgekitError
-    ):  # where it was not JSON when it came, the raw text is what there is
-        row["record"] = codec.loads(row["record"])
+    for name in ("record", "step_record"):
+        # where it was not JSON when it came, the raw text is what there is
+        with suppress(ValueError, EdgekitError):
+            row[name] = row[name] and codec.loads(row[name])
     return row

@@ -1,34 +1,60 @@
-"""One batch's way: validate, map, validate, write, each record that fails on its own set aside."""
+"""One batch's way: the steps of the pipeline, then the target; each record that fails on its own set aside.
+
+Steps are taken outside any change, for some of them wait; `write` is the batch's change.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgekit.errors import EdgekitError, InvalidError, SkipRecordError
+from edgekit.errors import EdgekitError, InvalidError, NotFoundError, SkipRecordError
 from edgekit.mapping import ABSENT
-from edgekit.runner import target
+from edgekit.runner import branches, target
+from edgekit.runner.branches import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgekit.integrations.plan import Plan, Step
+    from edgekit.integrations.plan import Plan
+    from edgekit.integrations.steps import Step
+    from edgekit.runner.work import Work
+
+WRITE = "write"
+"""Where a record is that went through all steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record of a batch, by its index, that failed on its own: where, why, and as what it came there.
+
+    `record` is None where it was still as it came to the run.
+    """
+
+    index: int
+    step: str
+    error: EdgekitError
+    name: str | None = None
+    record: Any = None
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch. A failure is (index of the record, step, error)."""
+    """What became of a batch."""
 
     written: int = 0
     changed: int = 0
-    failures: list[tuple[int, str, EdgekitError]] = field(default_factory=list)
+    filtered: int = 0
+    failures: list[Failure] = field(default_factory=list)
 
 
 class Batch:
     """Records on their way: as they came, then as rows of the target. `indexes` says which ones are left."""
 
-    def __init__(self, plan: Plan, records: Sequence[Any]) -> None:
+    def __init__(self, plan: Plan, records: Sequence[Any], work: Work) -> None:
         self.plan = plan
+        self.work = work
+        self.came = records
         self.records = records
         self.rows: Sequence[Sequence[Any]] | None = None
         self.indexes: Sequence[int] = range(len(records))
@@ -37,35 +63,53 @@ class Batch:
     def take(self, step: Step) -> None:
         """Bring what is left through a step. Raise InvalidError where the mapping is still to be learned."""
         if step.kind == "map":
-            self._map()
-        else:
+            self._map(step)
+        elif step.kind == "validate":
             self._check(step)
+        else:
+            self._change(step)
 
     def documents(self) -> Sequence[Any]:
         """Return what is left by name, for a schema speaks of members; a column left out is no member."""
-        if self.rows is None:
-            return self.records
-        assert self.plan.mapping is not None
-        columns = self.plan.mapping.columns
-        if target.is_complete(self.plan):
-            return [dict(zip(columns, row, strict=True)) for row in self.rows]
-        return [
-            {name: value for name, value in zip(columns, row, strict=True) if value is not ABSENT}
-            for row in self.rows
-        ]
+        return self.records if self.rows is None else [self._document(row) for row in self.rows]
 
-    def _map(self) -> None:
+    def start_with(self, rows: Sequence[Any]) -> None:
+        """Take the records as what the mapping made of them."""
+        self.rows = [self._row(document) for document in rows]
+
+    def _document(self, row: Sequence[Any]) -> dict[str, Any]:
+        assert self.plan.mapping is not None
+        pairs = zip(self.plan.mapping.columns, row, strict=True)
+        if target.is_complete(self.plan):
+            return dict(pairs)
+        return {name: value for name, value in pairs if value is not ABSENT}
+
+    def _row(self, document: dict[str, Any]) -> tuple[Any, ...]:
+        assert self.plan.mapping is not None
+        return tuple(document.get(name, ABSENT) for name in self.plan.mapping.columns)
+
+    def _came_as(self, place: int) -> Any:
+        """Return what is at a place, None where it is still as it came to the run."""
+        if self.rows is not None:
+            return self._document(self.rows[place])
+        record = self.records[place]
+        return None if record is self.came[self.indexes[place]] else record
+
+    def _map(self, step: Step) -> None:
         if self.plan.mapping is None:
             raise InvalidError(
                 f"{self.plan.name} has no mapping yet: its first run learns it.",
                 hint=f"Run it: edgekit integrations run {self.plan.name}",
             )
         rows, failed = self.plan.mapping.map_many(self.records)
-        self.rows = rows
         if failed:
-            self.outcome.failures.extend((self.indexes[place], "map", error) for place, error in failed)
+            self.outcome.failures.extend(
+                Failure(self.indexes[place], "map", error, step.name, self._came_as(place))
+                for place, error in failed
+            )
             bad = {place for place, _ in failed}
             self.indexes = [index for place, index in enumerate(self.indexes) if place not in bad]
+        self.rows = rows
 
     def _check(self, step: Step) -> None:
         """Keep what is valid; note each other with the first thing wrong with it."""
@@ -78,29 +122,117 @@ class Batch:
         refused = step.validator.refused(documents)
         if not refused:
             return
-        name = "validate_in" if self.rows is None else "validate_out"
         for place in refused:
-            finding = step.validator.errors(documents[place], most=1)[0]
-            where = f"{finding.path}: " if finding.path else ""
-            error = SkipRecordError(f"{where}{finding.message}", error_code=finding.code)
-            self.outcome.failures.append((self.indexes[places[place]], name, error))
+            error = branches.finding(step.validator, documents[place])
+            self._fail(places[place], self._side, step.name, error)
         bad = {places[place] for place in refused}
-        good = [place for place in range(len(self.indexes)) if place not in bad]
+        self._keep([place for place in range(len(self.indexes)) if place not in bad])
+
+    @property
+    def _side(self) -> str:
+        """Name a validation by where it stands."""
+        return "validate_in" if self.rows is None else "validate_out"
+
+    def _fail(self, place: int, kind: str, name: str, error: EdgekitError) -> None:
+        self.outcome.failures.append(Failure(self.indexes[place], kind, error, name, self._came_as(place)))
+
+    def _keep(self, good: list[int]) -> None:
         self.indexes = [self.indexes[place] for place in good]
         if self.rows is None:
             self.records = [self.records[place] for place in good]
         else:
             self.rows = [self.rows[place] for place in good]
 
+    def _change(self, step: Step) -> None:
+        """Take a step that makes other records of them; what it refuses or filters out is not left."""
+        results = branches.take(step, self.documents(), self.work, side=self._side)
+        if self.rows is not None:
+            results = [self._fitting(step, result) for result in results]
+        good = []
+        for place, result in enumerate(results):
+            if not isinstance(result, Stopped):
+                good.append(place)
+            elif result.error is not None:
+                self._fail(place, result.kind, result.name, result.error)
+            else:
+                self.outcome.filtered += 1
+        kept = [results[place] for place in good]
+        self._keep(good)
+        if self.rows is None:
+            self.records = kept
+        else:
+            self.start_with(kept)
 
-def process(plan: Plan, records: Sequence[Any]) -> Outcome:
-    """Take a batch from records to rows, in the open change."""
-    batch = Batch(plan, records)
-    for step in plan.steps:
+    def _fitting(self, step: Step, result: Any) -> Any:
+        """Behind the mapping a record has the columns that are mapped: what else a step adds fits nowhere."""
+        assert self.plan.mapping is not None
+        if isinstance(result, Stopped):
+            return result
+        other = [name for name in result if name not in self.plan.mapping.columns]
+        if not other:
+            return result
+        message = f"{step.name} gives {other[0]}, which is no mapped column; let it stand before the mapping."
+        return Stopped(branches.word(step), step.name, SkipRecordError(message, error_code="column"))
+
+
+def prepare(plan: Plan, records: Sequence[Any], work: Work) -> Batch:
+    """Take records through all steps of the pipeline, outside any change."""
+    return finish(begin(plan, records, work))
+
+
+def begin(plan: Plan, records: Sequence[Any], work: Work) -> Batch:
+    """Take records as far as the mapping."""
+    batch = Batch(plan, records, work)
+    for step in plan.steps[: _mapping(plan)]:
         batch.take(step)
+    return batch
+
+
+def finish(batch: Batch) -> Batch:
+    """Take records that came as far as the mapping through it and what follows."""
+    for step in batch.plan.steps[_mapping(batch.plan) :]:
+        batch.take(step)
+    return batch
+
+
+def _mapping(plan: Plan) -> int:
+    return next(number for number, step in enumerate(plan.steps) if step.kind == "map")
+
+
+def resume(plan: Plan, record: Any, name: str | None, step: str, work: Work) -> Batch:
+    """Take one record through the steps from the one it failed at, as which it came there.
+
+    Raise NotFoundError where the pipeline has no such step any more.
+    """
+    batch = Batch(plan, [record], work)
+    place = len(plan.steps) if step == WRITE else _find(plan, name, step)
+    if place > _mapping(plan):
+        batch.start_with([record])
+    for one in plan.steps[place:]:
+        batch.take(one)
+    return batch
+
+
+def _find(plan: Plan, name: str | None, step: str) -> int:
+    wanted = name or step
+    for number, one in enumerate(plan.steps):
+        if any(wanted == inner.name for inner in one.each()):
+            return number
+    raise NotFoundError(
+        f"The pipeline of {plan.name} has no step {wanted} any more.", hint="Replay it: --from first"
+    )
+
+
+def write(batch: Batch) -> Outcome:
+    """Write what went through the steps, in the open change."""
     assert batch.rows is not None
-    written, refused = target.write(plan, batch.indexes, batch.rows)
+    written, refused = target.write(batch.plan, batch.indexes, batch.rows)
     outcome = batch.outcome
-    outcome.failures.extend((index, "write", error) for index, error in refused)
+    if refused:
+        places = {index: place for place, index in enumerate(batch.indexes)}
+        rows = batch.documents()
+        outcome.failures.extend(
+            Failure(index, WRITE, error, None, rows[places[index]]) for index, error in refused
+        )
     outcome.written, outcome.changed = written.accepted, written.changed
     return outcome

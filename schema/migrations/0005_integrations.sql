@@ -1,5 +1,46 @@
 -- Integrations whole: what goes out and what was answered, inputs that are kept, what came in by webhook, steps of every kind.
 
+CREATE TABLE integration_execution_new (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid TEXT NOT NULL UNIQUE CONSTRAINT "integration_execution.uuid.length" CHECK (length(uuid) = 36),
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
+  pipeline_id INTEGER REFERENCES integration_pipeline_definition(id),  -- the way its records took
+  trigger_kind TEXT NOT NULL DEFAULT 'manual' CONSTRAINT "integration_execution.trigger_kind.choice" CHECK (trigger_kind IN ('manual', 'schedule', 'event', 'replay')),  -- manual: by a person or a script; schedule: by the clock; event: by what happened; replay: to try records again
+  execution_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "integration_execution.execution_status.choice" CHECK (execution_status IN ('pending', 'running', 'completed', 'failed', 'cancelled', 'interrupted')),  -- pending: not begun; running: has a living runner; completed: to the end; failed: stopped by an error; cancelled: by a person; interrupted: its process died or was stopped, the next run goes on from its checkpoint
+  runner_id TEXT CONSTRAINT "integration_execution.runner_id.length" CHECK (length(runner_id) <= 100),  -- the process that may write for this run
+  source_digest TEXT CONSTRAINT "integration_execution.source_digest.length" CHECK (length(source_digest) = 64),  -- of the settings that say what was read
+  resumed_from_id INTEGER REFERENCES integration_execution(id),  -- the interrupted run this one goes on from
+  started_at TEXT CONSTRAINT "integration_execution.started_at.time" CHECK (started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at),
+  ended_at TEXT CONSTRAINT "integration_execution.ended_at.time" CHECK (ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at),
+  records_read INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_read.range" CHECK (records_read >= 0),
+  records_written INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_written.range" CHECK (records_written >= 0),
+  records_changed INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_changed.range" CHECK (records_changed >= 0),
+  records_failed INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_failed.range" CHECK (records_failed >= 0),
+  records_filtered INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_filtered.range" CHECK (records_filtered >= 0),  -- left out by a step on purpose
+  retry_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.retry_count.range" CHECK (retry_count >= 0),
+  error_code TEXT CONSTRAINT "integration_execution.error_code.length" CHECK (length(error_code) <= 50),
+  error_message TEXT,
+  error_data TEXT CONSTRAINT "integration_execution.error_data.json_object" CHECK (error_data IS NULL OR CASE WHEN json_valid(error_data) THEN json_type(error_data) = 'object' ELSE 0 END),  -- what else is known of the error
+  correlation_id TEXT NOT NULL CONSTRAINT "integration_execution.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
+  organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_execution.resumed_from_id.cycle" CHECK (resumed_from_id IS NOT id),
+  CONSTRAINT "integration_execution.ended_at.required" CHECK ((ended_at IS NULL) = (execution_status IN ('pending', 'running')))
+) STRICT;
+INSERT INTO integration_execution_new(id, uuid, integration_id, pipeline_id, trigger_kind, execution_status, runner_id, source_digest, resumed_from_id, started_at, ended_at, records_read, records_written, records_changed, records_failed, retry_count, error_code, error_message, error_data, correlation_id, organization_id, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, uuid, integration_id, pipeline_id, trigger_kind, execution_status, runner_id, source_digest, resumed_from_id, started_at, ended_at, records_read, records_written, records_changed, records_failed, retry_count, error_code, error_message, error_data, correlation_id, organization_id, status_id, created_by, updated_by, created_at, updated_at FROM integration_execution;
+DROP TABLE integration_execution;
+ALTER TABLE integration_execution_new RENAME TO integration_execution;
+CREATE UNIQUE INDEX integration_execution_running ON integration_execution(integration_id) WHERE execution_status = 'running';
+CREATE INDEX integration_execution_correlation ON integration_execution(correlation_id);
+CREATE INDEX integration_execution_integration ON integration_execution(integration_id);
+CREATE INDEX integration_execution_pipeline ON integration_execution(pipeline_id);
+CREATE INDEX integration_execution_resumed_from ON integration_execution(resumed_from_id);
+CREATE INDEX integration_execution_organization ON integration_execution(organization_id);
 CREATE TABLE dead_letter_new (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   integration_id INTEGER NOT NULL REFERENCES integration(id),

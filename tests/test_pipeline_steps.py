@@ -1,0 +1,331 @@
+"""Steps that add to records, and branches of them that go side by side."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from http_provider import Call, Provider, Reply, serve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgekit import db, integrations, runner
+from edgekit.errors import InvalidError
+from edgekit.integrations.steps import Step, read_steps
+from edgekit.runner import branches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgekit.db import Database
+
+CARS = ["1FTMW1T88MFA00001", "1FTMW1T88MFA00002", "1FTMW1T88MFA00003"]
+LOOKUP = {"table": "producer", "match": {"code": "$.agent"}, "columns": {"name": "agent_name"}}
+BY_AGENT = {"type": "enrich", "name": "agent", "lookup": LOOKUP}
+MAKE = {
+    "type": "enrich", "name": "decode", "integration": "vins", "send": {"vin": "$.vin"},
+    "match": {"VIN": "$.vin"}, "columns": {"$.Make": "make"},
+}  # fmt: skip
+BODY = {**MAKE, "name": "bodies", "columns": {"Body": "body"}}
+MAPPINGS = [
+    {"source_path": "vin", "target_path": "vin", "is_required": True},
+    {"source_path": "$.make", "target_path": "make"},
+    {"source_path": "$.body", "target_path": "body_class"},
+    {"source_path": "$.agent_name", "target_path": "model_name"},
+]
+
+
+def answer(call: Call) -> Any:
+    vins = call.form["DATA"][0].split(";")
+    return {"Results": [{"VIN": vin, "Make": f"M{vin[-1]}", "Body": f"B{vin[-1]}"} for vin in reversed(vins)]}
+
+
+@pytest.fixture
+def vins(edge: Database) -> Iterator[Provider]:
+    with serve(answer) as provider:
+        integrations.create(
+            "vins", template="vpic-vin-decode",
+            settings={"base_url": provider.url, "retries": "0", "request": json.dumps(
+                {"inputs": {"join": "{vin}", "separator": ";", "into": "form", "name": "DATA"}})},
+        )  # fmt: skip
+        yield provider
+
+
+def agents() -> None:
+    with db.change(reason="agents"):
+        db.connection().executemany(
+            "INSERT INTO producer(code, name) VALUES (?, ?)", [("A1", "Ann"), ("B2", "Bob")]
+        )
+
+
+def make(tmp_path: Path, records: list[dict[str, Any]], **pipeline: Any) -> None:
+    source = tmp_path / "cars.ndjson"
+    source.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    integrations.create(
+        "cars", template="ndjson-import",
+        settings={"path": str(source), "table": "vehicle", "key": "vin"},
+        customizations={"mappings": MAPPINGS, "pipeline": pipeline},
+    )  # fmt: skip
+
+
+def cars(columns: str = "make") -> list[Any]:
+    return [tuple(row.values()) for row in db.query(f"SELECT {columns} FROM vehicle ORDER BY vin")]
+
+
+def test_a_record_is_enriched_from_a_table_in_one_query(edge: Database, tmp_path: Path) -> None:
+    agents()
+    records = [{"vin": vin, "agent": agent} for vin, agent in zip(CARS, ("a1", "B2", "B2"), strict=True)]
+    make(tmp_path, records, steps=[BY_AGENT])
+    asked: list[str] = []
+    edge.connection().set_trace_callback(asked.append)
+    result = runner.run("cars")
+    edge.connection().set_trace_callback(None)
+    assert (result.records_written, result.dead_letters) == (3, 0)
+    assert cars("model_name") == [("Ann",), ("Bob",), ("Bob",)], "a code without its case, as the column says"
+    assert sum("json_each" in sql and "producer" in sql and "JOIN" in sql for sql in asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "written", "name", "letters"),
+    [("fail", 1, "Ann", 2), ("skip", 3, "kept", 0), ("null", 3, None, 0)],
+)
+def test_what_is_not_found_fails_is_left_or_is_null(
+    edge: Database, tmp_path: Path, missing: str, written: int, name: str | None, letters: int
+) -> None:
+    agents()
+    records = [
+        {"vin": CARS[0], "agent": "A1"},
+        {"vin": CARS[1], "agent": "ZZ", "agent_name": "kept"},
+        {"vin": CARS[2], "agent": None, "agent_name": "kept"},
+    ]
+    make(tmp_path, records, steps=[{**BY_AGENT, "lookup": {**LOOKUP, "missing": missing}}])
+    result = runner.run("cars", overrides={"batch_size": 2})
+    assert (result.records_written, result.dead_letters) == (written, letters)
+    assert cars("model_name")[-1] == (name,)
+    found = [(row["step"], row["step_name"], row["error_code"]) for row in runner.list_dead_letters()]
+    assert found == [("enrich", "agent", "not_found")] * letters
+
+
+def test_two_rows_with_the_key_are_refused(edge: Database, tmp_path: Path) -> None:
+    agents()
+    several = {**BY_AGENT, "lookup": {**LOOKUP, "match": {"status_id": "$.agent"}}}
+    make(tmp_path, [{"vin": CARS[0], "agent": 1}], steps=[several])
+    assert runner.run("cars").dead_letters == 1
+    (letter,) = runner.list_dead_letters()
+    assert (letter["error_code"], "more than one" in letter["error_message"]) == ("ambiguous", True)
+
+
+def test_another_integration_is_asked_once_for_each_key_and_its_tries_are_logged(
+    edge: Database, vins: Provider, tmp_path: Path
+) -> None:
+    records = [{"vin": CARS[number % 2]} for number in range(6)]
+    make(tmp_path, records, steps=[MAKE])
+    result = runner.run("cars", overrides={"batch_size": 2})
+    assert (result.status, result.records_written) == ("completed", 6)
+    assert cars() == [("M1",), ("M2",)]
+    assert [call.form["DATA"] for call in vins.calls] == [[f"{CARS[0]};{CARS[1]}"]], (
+        "known keys are not asked"
+    )
+    log = db.query(
+        "SELECT i.integration_name, l.is_success, l.execution_id FROM integration_log l"
+        " JOIN integration i ON i.id = l.integration_id"
+    )
+    assert log == [{"integration_name": "vins", "is_success": 1, "execution_id": result.execution_id}]
+    runner.run("cars")
+    assert len(vins.calls) == 2, "a run begins with no answers"
+
+
+def test_where_the_other_side_fails_the_run_stops_and_goes_on_later(
+    edge: Database, vins: Provider, tmp_path: Path
+) -> None:
+    make(tmp_path, [{"vin": vin} for vin in CARS], steps=[MAKE])
+    vins.script = lambda call: answer(call) if len(vins.calls) != 2 else Reply({}, status=500)
+    first = runner.run("cars", overrides={"batch_size": 1})
+    assert (first.status, first.records_written, first.dead_letters) == ("failed", 1, 0)
+    assert [row["is_success"] for row in db.query("SELECT is_success FROM integration_log ORDER BY id")] == [
+        1,
+        0,
+    ]
+    second = runner.run("cars", overrides={"batch_size": 1})
+    assert (second.status, second.records_read) == ("completed", 2)
+    assert cars() == [("M1",), ("M2",), ("M3",)]
+
+
+def test_the_limits_of_the_integration_asked_hold(edge: Database, vins: Provider, tmp_path: Path) -> None:
+    with db.change(reason="a limit"):
+        db.connection().execute(
+            "UPDATE integration SET connection_config = json_set(connection_config, '$.rate_limits',"
+            " json('{\"requests_per_day\": 1}'), '$.max_retry_after_seconds', 0)"
+        )
+    make(tmp_path, [{"vin": vin} for vin in CARS], steps=[MAKE])
+    result = runner.run("cars", overrides={"batch_size": 1})
+    assert (result.status, result.records_written, len(vins.calls)) == ("failed", 1, 1)
+    assert result.error is not None
+    assert "requests_per_day" in result.error.message
+
+
+BRANCHES = {"type": "parallel", "name": "both", "branches": [[MAKE], [BODY]]}
+
+
+@pytest.mark.ledger("S4-46")
+def test_branches_that_wait_do_so_at_the_same_time(edge: Database, vins: Provider, tmp_path: Path) -> None:
+    together = threading.Barrier(2)
+
+    def met(call: Call) -> Any:
+        together.wait(10)  # neither is answered before both have asked
+        return answer(call)
+
+    vins.script = met
+    make(tmp_path, [{"vin": vin} for vin in CARS], steps=[BRANCHES, BY_NOTHING], pipeline_type="hybrid")
+    result = runner.run("cars")
+    assert (result.status, result.records_written) == ("completed", 3), result.message
+    assert cars("make, body_class") == [("M1", "B1"), ("M2", "B2"), ("M3", "B3")]
+    assert threading.active_count() < 8, "no thread is left behind"
+
+
+BY_NOTHING = {"type": "validate", "name": "odd", "condition": "@.vin == 'x'", "schema": False}
+
+
+@pytest.mark.ledger("S4-46")
+def test_the_steps_of_a_parallel_pipeline_go_side_by_side(edge: Database, tmp_path: Path) -> None:
+    agents()
+    other = {**BY_AGENT, "name": "id", "lookup": {**LOOKUP, "columns": {"code": "make"}}}
+    make(tmp_path, [{"vin": CARS[0], "agent": "a1"}], steps=[BY_AGENT, other], pipeline_type="parallel")
+    pipeline = integrations.find_pipeline("cars")
+    assert [step.kind for step in integrations.prepare_pipeline(pipeline).steps] == ["parallel", "map"]
+    tried = runner.test_integration_pipeline(pipeline, {"vin": CARS[0], "agent": "a1"})
+    assert [step["step"] for step in tried["steps"]] == ["agent + id", "map"]
+    assert runner.run("cars").records_written == 1
+    assert cars("make, model_name") == [("A1", "Ann")]
+
+
+def test_branches_that_write_one_member_are_refused_before_anything_runs(edge: Database) -> None:
+    with pytest.raises(InvalidError, match="'agent' and 'agent 2' both write agent_name"):
+        read_steps("x", {"pipeline_type": "parallel", "steps": [BY_AGENT, BY_AGENT]})
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ({"branches": [[MAKE]]}, "two or more"),
+        ({"branches": [[{"type": "map"}], [BY_AGENT]]}, "holds no map"),
+        ({"branches": [[{"type": "parallel", "branches": []}], [BY_AGENT]]}, "holds no parallel"),
+    ],
+)
+def test_branches_that_are_none_are_refused(edge: Database, step: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidError, match=told):
+        read_steps("x", {"pipeline_type": "hybrid", "steps": [{"type": "parallel", **step}]})
+    with pytest.raises(InvalidError, match="not parallel or hybrid"):
+        read_steps("x", {"pipeline_type": "linear", "steps": [{"type": "parallel", **step}]})
+
+
+@pytest.mark.parametrize(
+    ("lookup", "told"),
+    [
+        ({"table": "nowhere"}, "no table or view nowhere"),
+        ({"match": {"colour": "$.a"}}, "producer has no column colour"),
+        ({"columns": ["colour"]}, "producer has no column colour"),
+        ({"columns": None}, "columns says what is added"),
+        ({"match": {}}, "match says by what"),
+        ({"match": {"code": "$["}}, "path"),
+        ({"missing": "ignore"}, "missing is one of"),
+        ({"into": ""}, "into is the name"),
+        ({"columns": {"code": "a", "name": "a"}}, "gives a twice"),
+        ({"table": "user", "match": {"username": "$.a"}, "columns": ["password_hash"]}, "is sealed"),
+        ({"table": "audit_log"}, "own books"),
+        ({"colums": 1}, "lookup has no colums"),
+    ],
+)
+def test_a_lookup_that_cannot_work_is_refused_naming_the_step(
+    edge: Database, lookup: dict[str, Any], told: str
+) -> None:
+    step = {**BY_AGENT, "lookup": {**LOOKUP, **lookup}}
+    with pytest.raises(InvalidError, match=f"step 'agent'.*{told}"):
+        read_steps("x", {"pipeline_type": "linear", "steps": [step]})
+
+
+def test_behind_the_mapping_a_step_gives_mapped_columns_only(edge: Database, tmp_path: Path) -> None:
+    agents()
+    late = {
+        **BY_AGENT,
+        "lookup": {"table": "producer", "match": {"code": "make"}, "columns": {"name": "trim_name"}},
+    }
+    make(tmp_path, [{"vin": CARS[0], "make": "A1"}], steps=[{"type": "map"}, late])
+    runner.run("cars")
+    (letter,) = runner.list_dead_letters()
+    assert (letter["step"], letter["error_code"]) == ("enrich", "column")
+    assert runner.show_dead_letter(letter["id"])["step_record"]["make"] == "A1"
+
+
+def test_trying_a_pipeline_asks_nobody_unless_allowed(edge: Database, vins: Provider, tmp_path: Path) -> None:
+    make(tmp_path, [], steps=[BRANCHES], pipeline_type="parallel")
+    pipeline = integrations.find_pipeline("cars")
+    alone = runner.test_integration_pipeline(pipeline, {"vin": CARS[0]})
+    assert [step["status"] for step in alone["steps"]] == ["skipped", "success"]
+    assert "--calls" in alone["steps"][0]["reason"]
+    assert vins.calls == []
+    whole = runner.test_integration_pipeline(pipeline, {"vin": CARS[0]}, calls=True)
+    assert (whole["success"], whole["final_output"]["make"]) == (True, "M1")
+    assert db.query("SELECT 1 FROM integration_log") == []
+
+
+class Nothing:
+    """Work of steps that need none."""
+
+    def side_by_side(self, tasks: list[Any]) -> list[Any]:
+        results = {number: tasks[number]() for number in reversed(range(len(tasks)))}
+        return [results[number] for number in range(len(tasks))]
+
+
+MEMBERS = ("a", "b", "c", "d")
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from(["", "x"]))
+DOCUMENTS = st.dictionaries(st.sampled_from(MEMBERS), VALUES)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(documents=st.lists(DOCUMENTS, max_size=5), minimum=st.integers(0, 2))
+def test_side_by_side_gives_what_one_after_the_other_gives(documents: list[Any], minimum: int) -> None:
+    """Steps that do not touch what another writes come to the same, with the same records set aside."""
+    schema = {"properties": {"a": {"type": "integer", "minimum": minimum}}}
+    found = read_steps(
+        "x",
+        {"pipeline_type": "hybrid", "steps": [
+            {"type": "validate", "name": "v", "schema": schema},
+            {"type": "validate", "name": "w", "condition": "@.b == 1", "schema": {"required": ["c"]}},
+        ]},
+    )[:2]  # fmt: skip
+    group = Step("both", "parallel", branches=tuple((step,) for step in found))
+    work: Any = Nothing()
+    together = branches.take(group, documents, work, side="validate_in")
+    for document, result in zip(documents, together, strict=True):
+        alone: Any = document
+        for step in found:
+            if not isinstance(alone, branches.Stopped):
+                (alone,) = branches.take(step, [alone], work, side="validate_in")
+        if isinstance(alone, branches.Stopped):
+            assert (result.kind, result.name, result.error.code) == (alone.kind, alone.name, alone.error.code)
+        else:
+            assert result == alone
+
+
+@settings(max_examples=100, deadline=None)
+@given(document=DOCUMENTS, made=st.lists(DOCUMENTS, min_size=2, max_size=3))
+def test_what_branches_changed_is_put_together_or_refused(document: Any, made: list[Any]) -> None:
+    """Every member is as the one branch that changed it says; two that differ about one are a conflict."""
+    step = Step("both", "parallel")
+    joined = branches._joined(step, document, made)
+
+    def said(one: dict[str, Any], name: str) -> str:
+        return json.dumps(one[name]) if name in one else "nothing"
+
+    changes = {name: {said(one, name) for one in made} - {said(document, name)} for name in MEMBERS}
+    if any(len(values) > 1 for values in changes.values()):
+        assert isinstance(joined, branches.Stopped)
+        assert joined.error is not None
+        assert joined.error.code == "conflict"
+    else:
+        for name, values in changes.items():
+            assert said(joined, name) == (values.pop() if values else said(document, name))
