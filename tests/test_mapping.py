@@ -386,6 +386,57 @@ def test_ragged_records_go_over_to_the_careful_form() -> None:
     assert [mapping.map(record) for record in page] == wanted
 
 
+TOWN = {"type": "object", "fields": [
+    {"source_path": "city", "target_path": "town", "transformation_rules": {"type": "upper"}},
+    {"source_path": "zip", "target_path": "zip", "target_data_type": "integer", "error_handling": "skip"},
+    {"source_path": "$.geo", "target_path": "place", "mapping_type": "array"},
+]}  # fmt: skip
+
+
+@pytest.mark.ledger("S4-07", "S4-10")
+@pytest.mark.parametrize(
+    ("kind", "raw", "rules", "wanted"),
+    [
+        ("object", {"a": [1]}, None, '{"a":[1]}'), ("object", '{"a": 1}', None, '{"a":1}'),
+        ("object", {"city": "Boston", "zip": "02134", "geo": [1, 2]}, TOWN,
+         '{"town":"BOSTON","zip":2134,"place":[1,2]}'),
+        ("object", {"city": "Boston", "zip": "x"}, TOWN, '{"town":"BOSTON","place":null}'),
+        ("object", {"a": "x", "b": "y"}, {"type": "concat", "paths": ["b", "a"]}, "y x"),
+        ("array", ["a", None, " b"], {"type": "trim"}, '["a",null,"b"]'), ("array", [], None, "[]"),
+        ("array", [{"city": "Boston"}, {"city": "Nome", "zip": 1}], TOWN,
+         '[{"town":"BOSTON","zip":null,"place":null},{"town":"NOME","zip":1,"place":null}]'),
+        ("custom", ..., {"type": "constant", "value": "new"}, "new"),
+        ("custom", "b", {"type": "map", "values": {"b": 2}}, 2), ("object", ..., None, None),
+    ],
+)  # fmt: skip
+def test_types_of_mappings(kind: str, raw: Any, rules: Any, wanted: Any) -> None:
+    assert value_of(raw, mapping_type=kind, transformation_rules=rules) == wanted
+
+
+@pytest.mark.ledger("S4-10")
+@pytest.mark.parametrize(
+    ("kind", "raw", "rules", "code"),
+    [
+        ("object", [1], None, "type"), ("object", "x", None, "format"), ("array", {"a": 1}, None, "type"),
+        ("array", ["5", "x"], {"type": "date"}, "format"),
+    ],
+)  # fmt: skip
+def test_types_of_mappings_refuse(kind: str, raw: Any, rules: Any, code: str) -> None:
+    refused = refusal(raw, mapping_type=kind, transformation_rules=rules)
+    assert refused.code == code
+    assert "not shown" in refused.message or rules
+
+
+def test_an_array_is_all_matches_of_a_path_and_goes_out_as_it_is() -> None:
+    every = FieldMapping("names", "$.d[*].n", "names", mapping_type="array")
+    record = {"d": [{"n": "a"}, {"n": "b"}]}
+    assert compile_mapping([every]).map(record) == ('["a","b"]',)
+    assert compile_mapping([every]).map({"d": []}) == (None,)
+    both = FieldMapping("names", "$.names", "names", mapping_type="array", direction="bidirectional")
+    assert compile_mapping([both]).map({"names": [1]}) == ("[1]",)
+    assert compile_mapping([both], direction="outbound").map({"names": "[1]"}) == ([1],)
+
+
 # ------------------------------------------------------------------------------------ properties
 
 names = st.sampled_from(["a", "b", "c d", "é", "'", "\\"])
@@ -435,6 +486,7 @@ def fields(draw: st.DrawFn) -> list[FieldMapping]:
                     )
                 ),
                 error_handling=draw(st.sampled_from(["fail", "skip", "null", "default"])),
+                mapping_type=draw(st.sampled_from(["field", "field", "object", "array"])),
             )
         )
     return made

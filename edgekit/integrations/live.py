@@ -227,4 +227,5 @@ def _field(row: Mapping[str, Any], direction: str) -> FieldMapping:
         validation_rules=json.loads(checks) if checks else None,
         error_handling=row["error_handling"],
         direction=direction,
+        mapping_type=row["mapping_type"],
     )

@@ -70,9 +70,12 @@ class CompiledMapping:
         return tuple(field.run(record) for field in self._fields)
 
 
-def compile_mapping(fields: Sequence[FieldMapping], *, direction: str = "inbound") -> CompiledMapping:
+def compile_mapping(
+    fields: Sequence[FieldMapping], *, direction: str = "inbound", as_text: bool = True
+) -> CompiledMapping:
     """Compile the fields of one direction, `inbound` or `outbound`; bidirectional ones take part in both.
 
+    Objects and lists are written as JSON text, for a column; outbound, and without `as_text`, as they are.
     A bidirectional field without rules is turned round for `outbound`. Raise InvalidError naming the
     mapping that has a bad path, type, rule or default, or writes a target another one writes.
     """
@@ -85,7 +88,7 @@ def compile_mapping(fields: Sequence[FieldMapping], *, direction: str = "inbound
         if mapping.direction not in {direction, "bidirectional"}:
             continue
         try:
-            field = _field(mapping, direction)
+            field = _field(mapping, direction, as_text)
         except EdgekitError as error:
             raise InvalidError(f'mapping "{mapping.name}": {error.message}', hint=error.hint) from None
         if field.column in owners:
@@ -100,24 +103,27 @@ def compile_mapping(fields: Sequence[FieldMapping], *, direction: str = "inbound
     return CompiledMapping(compiled, lookups)
 
 
-def _field(mapping: FieldMapping, direction: str) -> Field:
+def _field(mapping: FieldMapping, direction: str, as_text: bool) -> Field:
     if direction == "inbound":
-        return Field(mapping, _column(mapping.target_path))
+        return Field(mapping, _column(mapping.target_path), as_text=as_text)
     if mapping.direction == "bidirectional":
         from dataclasses import replace
 
         if mapping.transformation_rules is not None:
             raise InvalidError("a mapping with transformation rules has one direction only")
+        # What an object or a list was written as is read again.
+        written = "json" if mapping.mapping_type in {"object", "array"} else mapping.target_data_type
         mapping = replace(
             mapping,
             source_path=mapping.target_path,
             target_path=mapping.source_path,
-            source_data_type=mapping.target_data_type,
+            source_data_type=written,
             target_data_type=mapping.source_data_type,
+            mapping_type="field",
         )
     if jsonpath.compile(mapping.target_path).segments is None:
         raise InvalidError(f"target {mapping.target_path} is more than one place")
-    return Field(mapping, mapping.target_path.removeprefix("$."))
+    return Field(mapping, mapping.target_path.removeprefix("$."), as_text=False)
 
 
 def _column(target: str) -> str:

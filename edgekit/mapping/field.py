@@ -45,6 +45,7 @@ class FieldMapping:
     validation_rules: Mapping[str, Any] | None = None
     error_handling: str = "fail"
     direction: str = "inbound"
+    mapping_type: str = "field"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from edgekit.errors import InvalidError
 from edgekit.mapping.checks import compile_checks
 from edgekit.mapping.convert import TYPES, converter
 from edgekit.mapping.field import ABSENT, DIRECTIONS, ERROR_HANDLING, FieldError, Refused, is_secret, shown
-from edgekit.mapping.rules import compile_rules
+from edgekit.mapping.kinds import MAPPING_TYPES, compile_kind
 
 if TYPE_CHECKING:
     from edgekit.mapping.convert import Converter
@@ -25,7 +25,7 @@ class Field:
     as the target's own form.
     """
 
-    def __init__(self, mapping: FieldMapping, column: str) -> None:
+    def __init__(self, mapping: FieldMapping, column: str, *, as_text: bool = True) -> None:
         self.column = column
         self.source_path = mapping.source_path
         self.path = jsonpath.compile(mapping.source_path)
@@ -33,12 +33,13 @@ class Field:
         self.handling = _known(mapping.error_handling, ERROR_HANDLING, "error handling")
         _known(mapping.direction, DIRECTIONS, "direction")
         options = mapping.transformation_rules
-        self.rules = None if options is None else compile_rules(options)
+        kind = _known(mapping.mapping_type, MAPPING_TYPES, "mapping type")
+        self.rules = compile_kind(kind, options, as_text=as_text)
         self.keep_empty = bool(options and options.get("keep_empty"))
         secret = bool(
             (options and options.get("secret")) or is_secret(mapping.name, column, mapping.source_path)
         )
-        self.secret = secret
+        self.secret = secret or kind in {"object", "array"}  # what may stand inside is not known by name
         self.check_source, self.check_target = compile_checks(mapping.validation_rules)
         self.source_type = _type(mapping.source_data_type)
         self.target_type = _type(mapping.target_data_type)

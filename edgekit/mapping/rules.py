@@ -14,6 +14,7 @@
 | lookup | `table`, `match` | the value itself; the target puts the id of that row in its place |
 | constant | `value` | that value, whatever came |
 | concat | `paths`, `separator` " " | the texts at these paths of the record |
+| object | `fields`, a list of mappings of their own | the object they make of the value |
 | count, sum, first, last, join (`separator` ", ") | | of a list, or of all matches of a path |
 
 Any rule may also say `keep_empty` (empty text is a value, not a missing one) and `secret` (never shown).
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import jsonpath
 from edgekit.errors import InvalidError
 from edgekit.mapping import convert
-from edgekit.mapping.field import Refused
+from edgekit.mapping.field import FieldMapping, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -263,6 +264,41 @@ def _concat(rule: Mapping[str, Any]) -> Step:
     return step
 
 
+def _object(rule: Mapping[str, Any]) -> Step:
+    from edgekit.mapping.compiled import compile_mapping  # which itself compiles rules
+    from edgekit.mapping.field import ABSENT, FieldError
+
+    inner = compile_mapping(_nested(_option(rule, "fields", list, [])), as_text=False)
+    if inner.lookups:
+        raise InvalidError("a mapping inside of another cannot look up")
+
+    def step(value: Any, _record: Any) -> dict[str, Any]:
+        try:
+            row = inner.map(value)
+        except FieldError as error:
+            raise Refused(error.code, f"cannot be taken apart: {error.message}") from None
+        return {name: one for name, one in zip(inner.columns, row, strict=True) if one is not ABSENT}
+
+    return step
+
+
+def _nested(items: list[Any]) -> list[FieldMapping]:
+    """Read the mappings of a rule; one of type json keeps its value, for all of it becomes JSON."""
+    if not items or not all(isinstance(item, dict) for item in items):
+        raise InvalidError("transformation rule object takes fields, a list of mappings")
+    known = {name for name in FieldMapping.__slots__ if name != "direction"}
+    found = []
+    for item in items:
+        if unknown := sorted(item.keys() - known):
+            raise InvalidError(f"a mapping inside of another has no field {unknown[0]!r}")
+        if not item.get("source_path") or not item.get("target_path"):
+            raise InvalidError("a mapping inside of another needs source_path and target_path")
+        whole = item.get("target_data_type") == "json" or item.get("mapping_type") in {"object", "array"}
+        kept = {**item, "target_data_type": None} if whole else item
+        found.append(FieldMapping(**{"name": item["target_path"], **kept}))
+    return found
+
+
 def _list(value: Any) -> list[Any]:
     if value is None:
         return []
@@ -329,6 +365,7 @@ _RULES: dict[str, tuple[Build, tuple[str, ...], tuple[str, ...]]] = {  # how, op
     "lookup": (_lookup, ("table", "match"), ()),
     "constant": (_constant, ("value",), ()),
     "concat": (_concat, ("paths",), ("separator",)),
+    "object": (_object, ("fields",), ()),
     "count": (_count, (), ()),
     "sum": (_sum, (), ()),
     "first": (_at(0), (), ()),
