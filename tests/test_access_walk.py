@@ -87,6 +87,7 @@ class Theirs:
             "serial": "s", "content": "{}", "how": "deep", "broader": {}, "narrower": {},
             "look": lambda _: None, "pipeline": "theirs", "pipeline_id": 1, "test_data": {},
             "mapping": "theirs", "case": "theirs", "step": "theirs", "input": {}, "subject": "theirs",
+            "values": {"source_path": "taken", "target_path": "taken"},
         }  # fmt: skip
 
 

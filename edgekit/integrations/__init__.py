@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     )
     from edgekit.integrations.environments import show_environment, switch_environment
     from edgekit.integrations.instances import create, retire
-    from edgekit.integrations.mapping_tests import MappingTest, list_mappings, run_mapping_tests
+    from edgekit.integrations.mapping_tests import MappingTest, run_mapping_tests
+    from edgekit.integrations.mappings import (
+        MappingVersion,
+        add_mapping,
+        diff_mapping,
+        list_mappings,
+        mapping_history,
+        retire_mapping,
+        rollback_mapping,
+        set_mapping,
+        show_mapping,
+    )
     from edgekit.integrations.plan import Plan, prepare, prepare_pipeline
     from edgekit.integrations.reading import (
         find,
@@ -40,12 +51,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Approvals",
     "MappingTest",
+    "MappingVersion",
     "Plan",
     "Use",
     "Version",
+    "add_mapping",
     "approve",
     "create",
     "diff",
+    "diff_mapping",
     "disable",
     "enable",
     "find",
@@ -60,16 +74,21 @@ __all__ = [
     "list_pipelines",
     "list_templates",
     "map_configurations",
+    "mapping_history",
     "prepare",
     "prepare_pipeline",
     "require_usable",
     "retire",
+    "retire_mapping",
     "rollback",
+    "rollback_mapping",
     "rotate_credentials",
     "run_mapping_tests",
     "set_credential",
+    "set_mapping",
     "show",
     "show_environment",
+    "show_mapping",
     "show_template",
     "switch_environment",
     "unset_credential",
@@ -89,7 +108,6 @@ _HOMES = {
     "get_credential": "credentials",
     "list_credentials": "credentials",
     "list_integrations": "reading",
-    "list_mappings": "mapping_tests",
     "list_pipelines": "reading",
     "list_templates": "templates",
     "map_configurations": "configurations",
@@ -104,6 +122,20 @@ _HOMES = {
     "show_template": "templates",
     "unset_credential": "credentials",
     "usable": "using",
+    **dict.fromkeys(
+        (
+            "MappingVersion",
+            "add_mapping",
+            "diff_mapping",
+            "list_mappings",
+            "mapping_history",
+            "retire_mapping",
+            "rollback_mapping",
+            "set_mapping",
+            "show_mapping",
+        ),
+        "mappings",
+    ),
     **dict.fromkeys(("Approvals", "approve", "list_approvals"), "approvals"),
     **dict.fromkeys(("show_environment", "switch_environment"), "environments"),
     **dict.fromkeys(("Version", "diff", "history", "rollback"), "versions"),

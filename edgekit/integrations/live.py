@@ -72,13 +72,13 @@ def standings(integration_id: int, *, place: str | None = None) -> list[Standing
         ]
     decided = _decisions(integration_id)
     certified = _certified(integration_id) if rows else {}
-    codes = _directions()
+    codes = direction_codes()
     return [_standing(row, decided.get(row["id"], {}), certified, codes) for row in rows]
 
 
 def fields_of(rows: Iterable[Mapping[str, Any]], *, every: bool = False) -> list[FieldMapping]:
     """Read rows of `integration_mapping`; those that only go outward if `every` one is wanted."""
-    codes = _directions()
+    codes = direction_codes()
     found = [_field(row, codes[row["communication_direction_id"]]) for row in rows]
     return [field for field in found if every or field.direction != "outbound"]
 
@@ -204,7 +204,8 @@ def _said(row: Mapping[str, Any], codes: Mapping[int, str]) -> dict[str, Any]:
     return said
 
 
-def _directions() -> dict[int, str]:
+def direction_codes() -> dict[int, str]:
+    """Return the directions by id: inbound, outbound, bidirectional."""
     return {
         row["id"]: row["code"]
         for row in db.query("SELECT id, lower(code) AS code FROM communication_direction")

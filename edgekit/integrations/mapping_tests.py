@@ -51,25 +51,6 @@ def run_mapping_tests(name: str | None = None, *, now: datetime | None = None) -
     return [outcome for row in rows for outcome in _try_integration(row, now or clock.now())]
 
 
-def list_mappings(name: str | None = None) -> list[dict[str, Any]]:
-    """Return the active mappings of an integration, or of all, with how they are tested.
-
-    Raise NotFoundError.
-    """
-    wanted = None if name is None else reading.find(name)["id"]
-    return db.query(
-        "SELECT m.id, i.integration_name AS integration, m.mapping_name AS name, m.source_path,"
-        " m.target_path, m.target_data_type, lower(d.code) AS mapping_direction, m.error_handling,"
-        " (SELECT count(*) FROM integration_mapping_test t WHERE t.mapping_id = m.id AND t.status_id = 1)"
-        " AS tests,"
-        " m.test_coverage FROM integration_mapping m JOIN integration i ON i.id = m.integration_id"
-        " JOIN communication_direction d ON d.id = m.communication_direction_id"
-        " WHERE m.status_id = 1 AND i.status_id = 1 AND (?1 IS NULL OR i.id = ?1)"
-        " ORDER BY i.integration_name, m.id",
-        (wanted,),
-    )
-
-
 def tests_stand(integration_id: int) -> dict[int, str]:
     """Tell of each active mapping how its tests went: `passed`, `failed`, `pending` or `absent`.
 
