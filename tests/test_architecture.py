@@ -75,7 +75,7 @@ DOORS = {
     "click": {"cli"},
     "cronsim": {"recurrence.py"},
     "cryptography": {"crypto.py"},
-    "filelock": {"runner"},
+    "filelock": {"runner", "connectors"},
     "httpx2": {"connectors"},
     "iregexp_check": {"jsonpath.py"},
     "jsonpath_rfc9535": {"jsonpath.py"},

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("edge")
 
 SECRET = "sk-live-7Hq9-Zebra!"
-TEMPLATES = ["csv-import", "dcs-driver-verification", "ndjson-import", "rest-source", "vpic-vin-decode"]
+TEMPLATES = [
+    "csv-import",
+    "dcs-driver-verification",
+    "ndjson-import",
+    "rest-source",
+    "singer-tap",
+    "vpic-vin-decode",
+]
 TABLES = (
     "integration",
     "integration_template_instance",
@@ -56,7 +63,8 @@ def one_field(source: str = "vin", target: str = "vin", **more: Any) -> dict[str
 @pytest.mark.parametrize("code", TEMPLATES)
 def test_every_template_makes_an_integration(edge: Database, code: str) -> None:
     source = integrations.show_template(code)
-    needed = {"path": "a.csv"} if code.endswith("import") else {"base_url": "http://localhost"}
+    asked = {"import": {"path": "a.csv"}, "tap": {"tap": "tap-a"}}
+    needed = asked.get(code.split("-")[-1], {"base_url": "http://localhost"})
     made = integrations.create("mine", template=code, settings=needed)
     assert made["settings"] == {**source["connection_template"], **needed}
     assert made["template"] == f"{code} {source['version']}"

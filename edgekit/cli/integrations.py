@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli import catalogs
 from edgekit.cli.group import Group, say_stopped
 from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.progress import Counting
@@ -290,6 +291,10 @@ def health(name: str | None, as_json: bool) -> None:
     if failing:
         more = f" ({len(failing)} of {len(found)} are unhealthy.)" if len(found) > 1 else ""
         raise UnavailableError(f"{failing[0].integration} is unhealthy: {failing[0].message}{more}")
+
+
+integrations.add_command(catalogs.discover)
+integrations.add_command(catalogs.select)
 
 
 @integrations.group()

@@ -1,6 +1,6 @@
 """Connectors: take plain settings, yield pages of records. They never see the database and print nothing.
 
-Built in are `file` and `http`; others are found by the entry point group `edgekit.connectors`.
+Built in are `file`, `http` and `singer`; others are found by the entry point group `edgekit.connectors`.
 """
 
 from edgekit.connectors.base import (
@@ -8,6 +8,7 @@ from edgekit.connectors.base import (
     Attempt,
     Connector,
     Delivery,
+    Description,
     Destination,
     Gate,
     Outgoing,
@@ -24,6 +25,7 @@ __all__ = [
     "Attempt",
     "Connector",
     "Delivery",
+    "Description",
     "Destination",
     "Gate",
     "Outgoing",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _BUILT_IN = {
     "file": ("edgekit.connectors.file", "FileConnector"),
     "http": ("edgekit.connectors.http", "HttpConnector"),
+    "singer": ("edgekit.connectors.singer", "SingerConnector"),
 }
 
 
@@ -48,6 +49,17 @@ class Reject:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a source itself says of its records: the fields that identify one, and the type of each field.
+
+    A type is integer, float, boolean, text or json (an object or a list).
+    """
+
+    key: tuple[str, ...]
+    types: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Page:
     """Some records, where each stood, and the state that goes on right behind them once they are committed.
@@ -60,6 +72,7 @@ class Page:
     state: dict[str, Any]
     attempts: list[Attempt] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    description: Description | None = None
 
 
 class Gate(Protocol):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.integrations.approvals import Approvals, approve, list_approvals
+    from edgekit.integrations.catalogs import discover, select
     from edgekit.integrations.configurations import map_configurations
     from edgekit.integrations.credentials import (
         get_credential,
@@ -61,6 +62,7 @@ __all__ = [
     "diff",
     "diff_mapping",
     "disable",
+    "discover",
     "enable",
     "find",
     "find_all",
@@ -84,6 +86,7 @@ __all__ = [
     "rollback_mapping",
     "rotate_credentials",
     "run_mapping_tests",
+    "select",
     "set_credential",
     "set_mapping",
     "show",
@@ -101,6 +104,7 @@ _HOMES = {
     "Use": "using",
     "create": "instances",
     "disable": "using",
+    "discover": "catalogs",
     "enable": "using",
     "find": "reading",
     "find_all": "reading",
@@ -117,6 +121,7 @@ _HOMES = {
     "retire": "instances",
     "rotate_credentials": "credentials",
     "run_mapping_tests": "mapping_tests",
+    "select": "catalogs",
     "set_credential": "credentials",
     "show": "reading",
     "show_template": "templates",

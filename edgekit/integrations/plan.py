@@ -86,7 +86,7 @@ class Plan:
         steady = {
             key: value
             for key, value in self.config.items()
-            if key not in {"batch_size", "page_size", "timeout_seconds"}
+            if key not in {"batch_size", "page_size", "timeout_seconds", "silence_seconds"}
         }
         inputs = [self.inputs.table, self.inputs.path] if self.inputs else []
         return hashlib.sha256(codec.canonical([self.connector.name, steady, inputs]).encode()).hexdigest()

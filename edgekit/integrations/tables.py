@@ -17,6 +17,8 @@ from edgekit.schema import quote_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from edgekit.connectors import Description
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|-?\.[0-9]+")
 _LONGEST_NUMBER = 15
@@ -25,18 +27,20 @@ _LONGEST_NUMBER = 15
 _MOST_COLUMNS = 950
 """SQLite takes an expression of 1000 parts, and an upsert compares every column."""
 
-_SQL_TYPES = {"integer": "INTEGER", "float": "REAL", "text": "TEXT"}
+_SQL_TYPES = {"integer": "INTEGER", "boolean": "INTEGER", "float": "REAL", "text": "TEXT"}
 _FIELD_TYPES = {"INTEGER": "integer", "INT": "integer", "REAL": "number", "TEXT": "string"}
 
 
-def adopt(plan: plans.Plan, sample: Sequence[Any]) -> None:
+def adopt(plan: plans.Plan, sample: Sequence[Any], description: Description | None = None) -> None:
     """Give an integration without mappings one column per field of its records, in the open change.
 
     With `create` a missing table is made first, its types detected from the source (the whole file where it
-    can be read twice, else the first batch). The mappings are stored, so that they can be seen and edited.
-    Raise InvalidError or NotFoundError naming the table or field.
+    can be read twice, else the first batch), or as the source itself describes them; its own key serves where
+    none is set. The mappings are stored, so that they can be seen and edited. Raise InvalidError or
+    NotFoundError naming the table or field.
     """
-    names = list(dict.fromkeys(str(key) for record in sample if isinstance(record, dict) for key in record))
+    types = dict(description.types) if description is not None else {}
+    names = list(dict.fromkeys([*types, *(str(k) for r in sample if isinstance(r, dict) for k in r)]))
     if not names:
         raise InvalidError(f"{plan.name}: the source has no records to learn the fields from.")
     exists = db.query(
@@ -44,15 +48,17 @@ def adopt(plan: plans.Plan, sample: Sequence[Any]) -> None:
     )
     if not exists and not plan.create:
         _refuse_missing(plan)
-    columns = _matching_columns(plan, names) if exists else _create_for(plan, names, sample)
+    if not exists and description is not None:
+        plan.key = plan.key or description.key
+    columns = _matching_columns(plan, names) if exists else _create_for(plan, names, sample, types)
     kinds = bulk.table_columns(db.connection(), plan.table)
     nested = {
         str(k) for r in sample if isinstance(r, dict) for k, v in r.items() if isinstance(v, dict | list)
     }
+    described = {name: kind for name, kind in types.items() if kind in {"boolean", "json"}}
+    described |= dict.fromkeys(nested, "json")
     plan.fields = [
-        _field(
-            source, column, "json" if source in nested else _FIELD_TYPES.get(kinds[column].upper(), "string")
-        )
+        _field(source, column, described.get(source, _FIELD_TYPES.get(kinds[column].upper(), "string")))
         for source, column in columns.items()
     ]
     taken: set[str] = set()
@@ -169,14 +175,16 @@ def _matching_columns(plan: plans.Plan, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _create_for(plan: plans.Plan, names: list[str], sample: Sequence[Any]) -> dict[str, str]:
+def _create_for(
+    plan: plans.Plan, names: list[str], sample: Sequence[Any], described: Mapping[str, str]
+) -> dict[str, str]:
     """Create the target table for these fields and return which column each goes to."""
     if not plan.key:
         raise InvalidError(
             f"What identifies a record of {plan.table}?",
             hint=f"Say it with --set key=… ; the fields are: {', '.join(names)}.",
         )
-    types = _detect(plan, sample)
+    types = {**_detect(plan, sample), **described}
     wanted = {_column_name(part).lower() for part in plan.key}
     keeps_id = wanted == {"id"} and any(
         name.lower() == "id" and types.get(name) == "integer" for name in names

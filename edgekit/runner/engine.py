@@ -20,7 +20,7 @@ from edgekit.runner.limits import gated
 from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
-    from edgekit.connectors import Attempt, Page
+    from edgekit.connectors import Attempt, Description, Page
 
 Progress = Callable[[int], None]
 """Called after every batch with the number of records read so far."""
@@ -151,10 +151,16 @@ def _take_steps(plan: Plan, page: Page, work: Work) -> transform.Batch:
         raise InvalidError(f"{plan.name}: no record can be read; {first.position}: {first.message}")
     batch = transform.begin(plan, page.records, work)
     with db.change(reason=f"run {plan.name}: learn the mapping"):
-        tables.adopt(plan, batch.records or page.records)
+        tables.adopt(plan, batch.records or page.records, _description(plan, page))
     if plan.learns_only:
         raise _learned(plan)
     return transform.finish(batch)
+
+
+def _description(plan: Plan, page: Page) -> Description | None:
+    """Return what the source says of its records, as long as no step makes others of them."""
+    reshaped = any(step.kind not in {"map", "validate"} for step in plan.steps)
+    return None if reshaped else page.description
 
 
 def _learned(plan: Plan) -> DeniedError:
@@ -266,14 +272,14 @@ def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) ->
     with closing(_pages(plan, current)) as source:
         for page in source:
             batch = transform.begin(plan, page.records, work)
-            sample = (batch.records or page.records) if sample is None else sample
+            sample = sample or (batch.records or page.records, _description(plan, page))
             if learn:
                 _learn_for_once(plan, sample, key)
             batch = transform.finish(batch)
             with _undone(f"run {plan.name} --dry-run"):
                 if learn:
                     plan.key = key  # as it was asked for: what was learned is undone with the table
-                    tables.adopt(plan, sample)
+                    tables.adopt(plan, *sample)
                 outcome = transform.write(batch)
             current.records_read += len(page.records) + len(page.rejects)
             current.records_written += outcome.written
@@ -288,11 +294,13 @@ def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) ->
     return result
 
 
-def _learn_for_once(plan: Plan, sample: Sequence[Any], key: tuple[str, ...]) -> None:
+def _learn_for_once(
+    plan: Plan, sample: tuple[Sequence[Any], Description | None], key: tuple[str, ...]
+) -> None:
     """Learn the mapping and keep nothing in the file: steps behind it are taken outside any change."""
     with _undone(f"run {plan.name} --dry-run: learn the mapping"):
         plan.key = key
-        tables.adopt(plan, sample)
+        tables.adopt(plan, *sample)
 
 
 def _result(

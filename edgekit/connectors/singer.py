@@ -1,0 +1,152 @@
+"""Singer: any tap as a source, run as a program of its own; any target as a destination."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from edgekit import codec
+from edgekit.connectors import singer_catalog, singer_process
+from edgekit.connectors.singer_messages import Pages
+from edgekit.connectors.singer_process import Overlong, Program
+from edgekit.errors import EdgekitError, InvalidError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from edgekit.connectors.base import Page
+
+_LONGEST = 16 * 1024 * 1024
+_SILENCE = 300
+_LONGEST_CATALOG = 256 * 1024 * 1024
+_GO_ON = "What came before it is kept; run it again to go on from there."
+
+_PROGRAM = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
+    ]
+}
+
+
+class SingerConnector:
+    """Reads one stream of a tap. Its STATE is the checkpoint: a page ends at one wherever it can."""
+
+    name: ClassVar[str] = "singer"
+    positions_are_stable: ClassVar[bool] = False
+    config_schema: ClassVar[Mapping[str, Any]] = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["tap"],
+        "properties": {
+            "tap": {**_PROGRAM, "description": "The program, or a list of it and its arguments."},
+            "config": {
+                "type": "object",
+                "description": 'The settings of the tap; a secret is {"vault": "key"}.',
+            },
+            "stream": {
+                "type": "string",
+                "minLength": 1,
+                "description": "The stream to take; may be left out if there is only one.",
+            },
+            "catalog": singer_catalog.SCHEMA,
+            "catalog_option": {
+                "enum": ["catalog", "properties"],
+                "default": "catalog",
+                "description": "How the tap wants its catalog: older ones ask for --properties.",
+            },
+            "check_schema": {
+                "type": "boolean",
+                "default": False,
+                "description": "Set aside what is not as the tap's own schema says.",
+            },
+            "batch_size": {"type": "integer", "minimum": 1, "maximum": 100_000, "default": 1000},
+            "max_record_bytes": {"type": "integer", "minimum": 100, "maximum": 2**30, "default": _LONGEST},
+            "silence_seconds": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 86_400,
+                "default": _SILENCE,
+                "description": "How long the tap may say nothing at all before it is stopped.",
+            },
+        },
+    }
+
+    def read(
+        self,
+        config: Mapping[str, Any],
+        *,
+        state: Mapping[str, Any],
+        inputs: Iterator[dict[str, Any]] | None,
+        secrets: Mapping[str, str],
+    ) -> Generator[Page, None, None]:
+        """Run the tap from the STATE it gave last, and yield pages of at most `batch_size` records.
+
+        What the tap says that is no message is set aside. Closing this kills the tap. Raise NotFoundError (no
+        such program, secret or stream), InvalidError (a batch that cannot be read), UnavailableError
+        where the tap fails or falls silent, with its last words; what it gave before comes as a page first.
+        """
+        del inputs
+        catalog = config.get("catalog")
+        with _running(config, state.get("cursor"), catalog, secrets) as tap:
+            pages = Pages(
+                config, state, left_out=singer_catalog.left_out(catalog, config.get("stream")),
+                masked=tap.masked,
+            )  # fmt: skip
+            try:
+                for line in tap.lines():
+                    yield from pages.take(line)
+                tap.check_ended(hint=_GO_ON)
+            except EdgekitError:
+                if (page := pages.rest()).records or page.rejects:
+                    yield page
+                raise
+            yield pages.last()
+
+    def discover(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> dict[str, Any]:
+        """Ask the tap which streams it has, and return its catalog. Raise as `read` does."""
+        with _running(
+            {**config, "max_record_bytes": _LONGEST_CATALOG}, None, None, secrets, "--discover"
+        ) as tap:
+            lines = list(tap.lines())
+            tap.check_ended(hint="Check its settings: a tap may want all of them to say what it has.")
+            text = b"\n".join(line for line in lines if not isinstance(line, Overlong))
+            try:
+                found = codec.loads(text)
+            except InvalidError as error:
+                raise UnavailableError(f"{tap.name} --discover wrote no catalog: {error.message}.") from None
+            if not isinstance(found, dict) or not isinstance(found.get("streams"), list):
+                raise UnavailableError(f"{tap.name} --discover wrote no catalog.")
+        return found
+
+
+@contextmanager
+def _running(
+    config: Mapping[str, Any],
+    cursor: Any,
+    catalog: Mapping[str, Any] | None,
+    secrets: Mapping[str, str],
+    *options: str,
+) -> Iterator[Program]:
+    """Run a tap with files of its own for settings, catalog and state, taken away again in the end."""
+    command = singer_process.command_of(config["tap"])
+    opened: list[str] = []
+    settings = singer_process.resolve(config.get("config", {}), secrets, opened)
+    with singer_process.private_folder() as folder:
+        words = [*command, "--config", singer_process.write_private(folder, "config.json", settings)]
+        if catalog:
+            whole = singer_catalog.unpacked(catalog)
+            option = f"--{config.get('catalog_option', 'catalog')}"
+            words += [option, singer_process.write_private(folder, "catalog.json", whole)]
+        if cursor:
+            words += ["--state", singer_process.write_private(folder, "state.json", cursor)]
+        with closing(
+            Program(
+                [*words, *options],
+                name=singer_process.label_of(config["tap"]),
+                hidden=opened,
+                silence=float(config.get("silence_seconds", _SILENCE)),
+                longest=int(config.get("max_record_bytes", _LONGEST)),
+            )
+        ) as tap:
+            yield tap
