@@ -15,6 +15,7 @@
     │   ├─ RateLimitedError 7   retry after the given seconds
     │   └─ CircuitOpenError 7   refused here, to spare a target that keeps failing
     ├─ SkipRecordError      4   dead-letter this record and go on with the next
+    │   └─ TransformationError 4  a script refused a record, was stopped, or is wrong: its code says which
     └─ CorruptError         8   the file is not what it should be
 
 2 is Click's usage error, 130 is Ctrl-C. Two borders turn foreign errors into these: `db.change()` for those
@@ -153,6 +154,27 @@ class SkipRecordError(EdgekitError):
     def code(self) -> str:
         """The error code a dead letter is stored under."""
         return self.error_code
+
+
+class TransformationError(SkipRecordError):
+    """A transformation gives no answer for a record.
+
+    The code is one of time, memory, denied, syntax, failed, input, output; `line` is the script's line, where
+    it is known; `document` what the failure yields where an error output schema was given.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_code: str,
+        line: int | None = None,
+        document: object = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, error_code=error_code, hint=hint)
+        self.line = line
+        self.document = document
 
 
 class CorruptError(EdgekitError):
