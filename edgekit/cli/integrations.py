@@ -11,7 +11,7 @@ import click
 
 from edgekit.cli import catalogs
 from edgekit.cli.group import Group, say_stopped
-from edgekit.cli.options import json_option, opened, reading
+from edgekit.cli.options import json_option, limit_option, opened, reading
 from edgekit.cli.progress import Counting
 from edgekit.cli.show import quoted, show
 from edgekit.errors import InvalidError, UnavailableError
@@ -32,7 +32,7 @@ _PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.IGNO
 
 @click.group(cls=Group)
 def integrations() -> None:
-    """Connect sources to tables of the file, and run them."""
+    """Connect sources to tables of the file, tables to other sides, and run them."""
 
 
 @integrations.command("list", example="edgekit integrations list")
@@ -229,7 +229,7 @@ def _read_customization(file: Any) -> dict[str, Any]:
 )
 @click.argument("name")
 @click.option("--input", "source", metavar="FILE", help="Read this file instead (- is standard input).")
-@click.option("--dry-run", is_flag=True, help="Read, map and write everything, then undo it.")
+@click.option("--dry-run", is_flag=True, help="Write everything and undo it; send nothing.")
 @click.option("--fresh", is_flag=True, help="Ask again also for what was answered within cache_ttl_hours.")
 @json_option
 @click.pass_context
@@ -251,6 +251,25 @@ def run(
         context.exit(130)
 
 
+@integrations.command(example="edgekit integrations deliveries drivers-out --failed")
+@click.argument("name")
+@click.option("--failed", is_flag=True, help="Only those the other side refused.")
+@limit_option(1000)
+@json_option
+@reading
+def deliveries(name: str, failed: bool, limit: int, as_json: bool) -> None:
+    """List what became of the records an integration sent, and what the other side answered."""
+    from edgekit import runner
+
+    found = runner.list_deliveries(name, failed=failed, limit=limit)
+    show(found, as_json, view=_delivery_line, empty="Nothing was refused." if failed else "Nothing was sent.")
+
+
+def _delivery_line(row: dict[str, Any]) -> dict[str, Any]:
+    shown = ("record_key", "status", "response_code", "external_reference", "sent_at", "error_message")
+    return {name: row[name] for name in shown}
+
+
 def _again(context: click.Context, name: str, source: str | None) -> str:
     """Write the command that goes on with an interrupted run."""
     given = ["--input", source] if source else []
@@ -265,15 +284,26 @@ def _run_line(result: Any) -> dict[str, Any]:
         "execution": result.execution_id,
         "status": result.status,
         "read": f"{result.records_read:,}",
-        "written": f"{result.records_written:,}",
-        "changed": f"{result.records_changed:,}",
+        **_came_to(result),
         "set aside": f"{result.dead_letters:,}",
         **({"filtered": f"{result.filtered:,}"} if result.filtered else {}),
         "retries": result.retries,
         "took": f"{seconds:.1f} s, {result.records_read / max(seconds, 0.001):,.0f} records/s",
         **({"not asked again": f"{result.skipped:,}"} if result.skipped else {}),
         **({"note": result.message} if result.status == "dry_run" else {}),
+        **{f"document {place}": text for place, text in enumerate(map(_as_json, result.documents), 1)},
     }
+
+
+def _came_to(result: Any) -> dict[str, str]:
+    if result.direction == "inbound":
+        return {"written": f"{result.records_written:,}", "changed": f"{result.records_changed:,}"}
+    unchanged = result.records_written - result.records_changed
+    return {"sent": f"{result.records_changed:,}", **({"unchanged": f"{unchanged:,}"} if unchanged else {})}
+
+
+def _as_json(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False)
 
 
 @integrations.command(example="edgekit integrations health\nedgekit integrations health vehicle-data --json")

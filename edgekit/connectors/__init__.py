@@ -1,6 +1,7 @@
 """Connectors: take plain settings, yield pages of records. They never see the database and print nothing.
 
-Built in are `file`, `http` and `singer`; others are found by the entry point group `edgekit.connectors`.
+Built in are `file`, `http`, `singer` and `table`; others are found by the entry point group
+`edgekit.connectors`.
 """
 
 from edgekit.connectors.base import (
@@ -17,6 +18,7 @@ from edgekit.connectors.base import (
     Writer,
     check_config,
     get,
+    get_destination,
     probe,
 )
 
@@ -34,5 +36,6 @@ __all__ = [
     "Writer",
     "check_config",
     "get",
+    "get_destination",
     "probe",
 ]

@@ -22,6 +22,7 @@ _BUILT_IN = {
     "file": ("edgekit.connectors.file", "FileConnector"),
     "http": ("edgekit.connectors.http", "HttpConnector"),
     "singer": ("edgekit.connectors.singer", "SingerConnector"),
+    "table": ("edgekit.connectors.table", "TableConnector"),
 }
 
 
@@ -224,6 +225,18 @@ def get(name: str) -> Connector:
         return other
     known = ", ".join(sorted({*_BUILT_IN, *found}))
     raise NotFoundError(f"There is no connector {name!r}.", hint=f"There are: {known}.")
+
+
+def get_destination(name: str) -> Destination:
+    """Return the connector of a name as one that is written to.
+
+    Raise NotFoundError, or InvalidError for one that only reads.
+    """
+    connector: Any = get(name)
+    if not hasattr(connector, "write_schema"):
+        raise InvalidError(f"The connector {name} reads; nothing can be sent by it.")
+    destination: Destination = connector
+    return destination
 
 
 def probe(connector: Connector, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page | None:

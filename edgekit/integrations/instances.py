@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import connectors, db, masking
 from edgekit.errors import ConflictError, InvalidError
-from edgekit.integrations import figures, reading, templates
+from edgekit.integrations import figures, outbound, reading, templates
 from edgekit.models.integrations import (
     Integration,
     IntegrationMapping,
@@ -20,7 +20,7 @@ from edgekit.models.integrations import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs", "rate_limits"}
+TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs", "rate_limits", "to"}
 """Settings of where records go, what drives the source and how often; all others are the connector's."""
 
 _VAULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
@@ -66,6 +66,9 @@ def create(
     pipeline = {**source["pipeline_template"], **changes.get("pipeline", {})}
     connectors.check_config(connector, connector_config(connection))
     _refuse_secrets(connection)
+    if isinstance(connection.get("to"), dict):
+        _refuse_secrets(connection["to"])
+    outbound.read_way(name, connection)
     if "rate_limits" in connection:
         figures.check_rate_limits(connection["rate_limits"], what=name)
     name = name.strip()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, codec, connectors, db, licensing
 from edgekit.errors import InvalidError
-from edgekit.integrations import figures, instances, live, reading
+from edgekit.integrations import figures, instances, live, outbound, reading
 from edgekit.integrations.credentials import Secrets
 from edgekit.integrations.policies import Policy, read_policy
 from edgekit.integrations.steps import Step, read_steps
@@ -27,6 +27,7 @@ _BOOKS = {
     "encryption_key",
     "integration_checkpoint",
     "integration_credential",
+    "integration_delivery",
     "integration_execution",
     "integration_execution_communication",
     "integration_log",
@@ -50,6 +51,9 @@ class Inputs:
     columns: tuple[str, ...] = ()
     filter: Mapping[str, Any] = field(default_factory=dict)
     path: str | None = None
+    key: str = "id"
+    changed: bool = False
+    """Only what was added or changed since it was sent last."""
 
 
 @dataclass(slots=True)
@@ -79,6 +83,8 @@ class Plan:
     mapping: CompiledMapping | None = None
     learns_only: bool = False
     """Whether a first run only learns the mapping: in production it is approved before it writes."""
+    to: outbound.Way | None = None
+    """Where records leave to; None where they go into the table."""
 
     @property
     def fingerprint(self) -> str:
@@ -89,7 +95,9 @@ class Plan:
             if key not in {"batch_size", "page_size", "timeout_seconds", "silence_seconds"}
         }
         inputs = [self.inputs.table, self.inputs.path] if self.inputs else []
-        return hashlib.sha256(codec.canonical([self.connector.name, steady, inputs]).encode()).hexdigest()
+        way = [self.to.identity] if self.to is not None else []
+        said = codec.canonical([self.connector.name, steady, inputs, *way])
+        return hashlib.sha256(said.encode()).hexdigest()
 
 
 def prepare(
@@ -133,23 +141,17 @@ def _prepare(
 ) -> Plan:
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
-    config = instances.connector_config(settings)
-    inputs = _inputs(settings.get("inputs"))
-    if input is not None:
-        if connector.name == "file" or (inputs is None and "path" in config and "base_url" not in config):
-            config["path"] = input
-        elif inputs is not None:
-            inputs = Inputs(columns=inputs.columns, path=input)
-        else:
-            raise InvalidError(
-                f"{row['integration_name']} reads no file and is not driven by rows: --input has no use."
-            )
+    way = outbound.read_way(row["integration_name"], settings)
+    config, inputs = _source(row["integration_name"], settings, connector, input)
     pipeline = reading.pipeline_of(row["id"], pipeline_id)
     if "batch_size" in connector.config_schema.get("properties", {}):
-        config.setdefault("batch_size", pipeline["performance"].get("batch_size", DEFAULT_BATCH))
+        config.setdefault(
+            "batch_size", pipeline["performance"].get("batch_size", way.batch_size if way else DEFAULT_BATCH)
+        )
     connectors.check_config(connector, config)
     exchange = figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
     connectors.check_config(connector, config | exchange)
+    every = way is not None
     plan = Plan(
         integration_id=row["id"],
         name=row["integration_name"],
@@ -158,21 +160,50 @@ def _prepare(
         connector=connector,
         config=config,
         inputs=inputs,
-        table=_required(settings, "table", row["integration_name"]),
+        table="" if way else _required(settings, "table", row["integration_name"]),
         key=tuple(_names(settings.get("key"))),
         create=settings.get("create") is True,
         ignore=tuple(_names(settings.get("ignore"))),
-        fields=read_fields(row["id"]) if trial else live.live_fields(row["id"], row["integration_name"]),
+        fields=read_fields(row["id"], every=every)
+        if trial
+        else live.live_fields(row["id"], row["integration_name"], every=every),
         strategy=pipeline["error_handling_strategy"],
         policy=read_policy(pipeline),
         steps=read_steps(row["integration_name"], pipeline),
         secrets=Secrets(row["id"], row["integration_name"]),
         exchange=exchange,
-        cache_hours=figures.cache_hours(row) if inputs is not None else None,
+        cache_hours=figures.cache_hours(row) if inputs is not None and connector.name != "table" else None,
+        to=way,
     )
-    if plan.fields:
+    if way is not None:
+        known = way.connector.write_schema.get("properties", {}) if way.connector else {}
+        way.exchange = figures.exchange_settings(row, way.config, known)
+        plan.mapping = outbound.compile_way(plan.name, way, plan.fields)
+    elif plan.fields:
         finish(plan)
     return plan
+
+
+def _source(
+    name: str,
+    settings: Mapping[str, Any],
+    connector: connectors.Connector,
+    input: str | None,  # noqa: A002
+) -> tuple[dict[str, Any], Inputs | None]:
+    """Read the settings of a source and the rows that drive it, `input` in the place of what it reads."""
+    config = instances.connector_config(settings)
+    inputs = _inputs(settings.get("inputs"), own=connector.name == "table")
+    if inputs is not None and inputs.changed and "to" not in settings:
+        raise InvalidError("inputs: changed is for records that are sent; give to, or leave it out.")
+    if connector.name == "table" and inputs is not None:
+        config["row_key"] = inputs.key
+    if input is None:
+        return config, inputs
+    if connector.name == "file" or (inputs is None and "path" in config and "base_url" not in config):
+        return {**config, "path": input}, inputs
+    if inputs is None or connector.name == "table":
+        raise InvalidError(f"{name} reads no file and is not driven by rows: --input has no use.")
+    return config, Inputs(columns=inputs.columns, path=input)
 
 
 def finish(plan: Plan) -> CompiledMapping:
@@ -224,7 +255,8 @@ def _names(value: Any) -> list[str]:
     return [str(part).strip() for part in parts if str(part).strip()]
 
 
-def _inputs(value: Any) -> Inputs | None:
+def _inputs(value: Any, *, own: bool = False) -> Inputs | None:
+    """Read what drives a source; `own` where its rows are the records: of a view, too, and by any key."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -237,12 +269,17 @@ def _inputs(value: Any) -> Inputs | None:
     wanted = value.get("filter") or {}
     if not isinstance(wanted, dict):
         raise InvalidError('inputs: filter is an object: {"column": value}.')
+    key, changed = str(value.get("key") or "id"), value.get("changed", False)
+    if not isinstance(changed, bool):
+        raise InvalidError("inputs: changed is true or false.")
+    if key != "id" and not own:
+        raise InvalidError("inputs: key is for the connector table; rows that drive a source have their id.")
     if table:
-        have = bulk.table_columns(db.connection(), table)
-        for column in (*columns, *wanted):
+        have = outbound.columns_of(table) if own else bulk.table_columns(db.connection(), table)
+        for column in (*columns, *wanted, key):
             if column not in have:
                 raise InvalidError(f"inputs: the table {table} has no column {column}.")
-    return Inputs(table=table, columns=columns, filter=wanted, path=value.get("path"))
+    return Inputs(table, columns, wanted, value.get("path"), key, changed)
 
 
 def read_fields(integration_id: int, *, every: bool = False) -> list[FieldMapping]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.runner.dead_letters import discard_dead_letter, replay_dead_letter
+    from edgekit.runner.deliveries import list_deliveries
     from edgekit.runner.engine import run
     from edgekit.runner.execution import RunResult
     from edgekit.runner.health import Health, check_all_health, check_health
@@ -35,6 +36,7 @@ __all__ = [
     "check_health",
     "discard_dead_letter",
     "list_dead_letters",
+    "list_deliveries",
     "list_executions",
     "list_schedules",
     "next_times",
@@ -57,6 +59,7 @@ _HOMES = {
     "check_health": "health",
     "discard_dead_letter": "dead_letters",
     "list_dead_letters": "reading",
+    "list_deliveries": "deliveries",
     "list_executions": "reading",
     "list_schedules": "schedules",
     "next_times": "schedules",

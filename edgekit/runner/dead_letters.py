@@ -10,13 +10,14 @@ from edgekit import clock, codec, db, masking
 from edgekit.errors import ConflictError, EdgekitError, InvalidError
 from edgekit.integrations import Plan, prepare, require_usable
 from edgekit.models.runner import DeadLetter
-from edgekit.runner import reading, transform
+from edgekit.runner import reading, sending, transform
 from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgekit.runner.execution import Execution
+    from edgekit.runner.sending import Outlet
     from edgekit.runner.transform import Failure
 
 
@@ -129,13 +130,13 @@ def replay_dead_letter(letter_id: int) -> dict[str, Any]:
     row = _pending(letter_id)
     require_usable(row["integration"])
     plan = prepare(row["integration"])
-    if plan.mapping is None:
+    if plan.mapping is None and plan.to is None:
         raise InvalidError(
             f"{plan.name} has no mapping to send a record through.",
             hint=f"Run it: edgekit integrations run {plan.name}",
         )
-    with Work(plan) as work:
-        failure = try_again(plan, row, work)
+    with Work(plan) as work, sending.opened_again(plan, row) as outlet:
+        failure = try_again(plan, row, work, outlet)
     if failure is None:
         return reading.show_dead_letter(letter_id)
     raise InvalidError(
@@ -151,16 +152,18 @@ def _pending(letter_id: int) -> dict[str, Any]:
     return row
 
 
-def try_again(plan: Plan, row: dict[str, Any], work: Work) -> Failure | None:
+def try_again(plan: Plan, row: dict[str, Any], work: Work, outlet: Outlet | None = None) -> Failure | None:
     """Take a letter through its pipeline; settle it, or count the attempt and return why it failed again.
 
     `row` is as `show_dead_letter` gives it. Raise EdgekitError where a step cannot be taken at all, and
     ConflictError if it was settled meanwhile; then nothing is changed.
     """
     correlation_id = row["correlation_id"]
-    batch = transform.prepare(plan, [row["record"]], work)
+    record = row["record"] if outlet is None else outlet.current_record(row)
+    batch = transform.prepare(plan, [record], work)
+    sent = outlet.send_again(batch, row["source_position"]) if outlet is not None else None
     with db.change(reason=f"dead-letters replay {row['id']}", correlation_id=correlation_id):
-        outcome = transform.write(batch)
+        outcome = transform.write(batch) if sent is None else sent.store()
         work.log_tries(correlation_id, row["execution_id"])
         if not outcome.failures:
             _settle(row["id"], replay_status="replayed", settled_at=clock.now())

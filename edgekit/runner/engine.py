@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from edgekit import db
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, require_usable, tables
-from edgekit.runner import attempts, dead_letters, execution, garbage, inputs, reading, transform
+from edgekit.runner import attempts, dead_letters, execution, garbage, inputs, reading, sending, transform
 from edgekit.runner.execution import Execution, RunResult
 from edgekit.runner.limits import gated
 from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from edgekit.connectors import Attempt, Description, Page
+    from edgekit.runner.sending import Outlet
 
 Progress = Callable[[int], None]
 """Called after every batch with the number of records read so far."""
@@ -65,9 +66,13 @@ def run(
 def _perform(plan: Plan, work: Work, trigger: str, progress: Progress | None, fresh: bool) -> RunResult:
     current = execution.begin(plan, trigger=trigger, fresh=fresh)
     try:
-        _read_all(plan, current, work, progress)
-        if plan.policy.attempts:
-            _retry_letters(plan, current, work)
+        with sending.opened(plan, current) as outlet:
+            if not current.is_read:
+                _read_all(plan, current, work, progress, outlet)
+            if plan.policy.attempts:
+                _retry_letters(plan, current, work, outlet)
+            if outlet is not None:
+                outlet.finish()
         if current.ended is None:
             current.ended = _end(plan, current)
     except KeyboardInterrupt:
@@ -89,7 +94,10 @@ def _end(plan: Plan, current: Execution) -> tuple[str, EdgekitError | None]:
     """Write how a run that has read everything ended, and return it."""
     error = _excess(plan, current, final=True)
     status = "completed" if error is None else "failed"
-    execution.end(current, plan, status, error)
+    with db.change(reason=f"run {plan.name}: {status}", correlation_id=current.correlation_id):
+        if plan.to is not None:
+            execution.save_batch(current, plan, current.state, finished=True)
+        execution.end(current, plan, status, error)
     return status, error
 
 
@@ -104,24 +112,31 @@ def _end_failed(plan: Plan, current: Execution, work: Work, error: EdgekitError)
         error.hint = error.hint or second.message
 
 
-def _read_all(plan: Plan, current: Execution, work: Work, progress: Progress | None) -> None:
+def _read_all(
+    plan: Plan, current: Execution, work: Work, progress: Progress | None, outlet: Outlet | None
+) -> None:
     with closing(_pages(plan, current)) as pages:
         for page in pages:
             before = current.counts
             batch = _take_steps(plan, page, work)
+            sent = outlet.send(batch, page) if outlet is not None else None
             try:
                 with db.change(reason=f"run {plan.name}", correlation_id=current.correlation_id):
-                    _write_batch(plan, current, page, batch)
+                    outcome = transform.write(batch) if sent is None else sent.store()
+                    _write_batch(plan, current, page, outcome)
                     work.log_tries(current.correlation_id, current.id)
                     # The end is part of the last batch: a kill between the two would read all of it again.
-                    last = bool(page.state.get("done")) and not plan.policy.attempts
+                    # What was sent is brought to its final place first.
+                    last = bool(page.state.get("done")) and not plan.policy.attempts and plan.to is None
                     ended = _end(plan, current) if last else None
             except BaseException:
                 current.counts = before  # the batch is undone: it counts for nothing
                 raise
             current.ended = ended
+            if plan.to is not None:
+                current.state = page.state
             page.records = []  # let go before the next page is read; the connector may still need its list
-            del batch
+            del batch, sent, outcome
             work.shrink()
             if progress is not None:
                 progress(current.records_read)
@@ -144,7 +159,7 @@ def _take_steps(plan: Plan, page: Page, work: Work) -> transform.Batch:
 
     Where there is no mapping yet it is learned from the first page, as its records come to the mapping.
     """
-    if plan.mapping is not None:
+    if plan.mapping is not None or plan.to is not None:
         return transform.prepare(plan, page.records, work)
     if page.rejects and not page.records:
         first = page.rejects[0]
@@ -172,9 +187,8 @@ def _learned(plan: Plan) -> DeniedError:
     )
 
 
-def _write_batch(plan: Plan, current: Execution, page: Page, batch: transform.Batch) -> None:
-    """Write one page and everything that is to be known about it. Raise the first error under `fail_fast`."""
-    outcome = transform.write(batch)
+def _write_batch(plan: Plan, current: Execution, page: Page, outcome: transform.Outcome) -> None:
+    """Write everything that is to be known about a page. Raise the first error under `fail_fast`."""
     letters = [
         dead_letters.Letter(reject.raw, reject.position, "read", reject.code, None, reject.message)
         for reject in page.rejects
@@ -230,7 +244,7 @@ def _excess(plan: Plan, current: Execution, *, final: bool) -> InvalidError | No
     return None
 
 
-def _retry_letters(plan: Plan, current: Execution, work: Work) -> None:
+def _retry_letters(plan: Plan, current: Execution, work: Work, outlet: Outlet | None) -> None:
     """Try what failed again, now that all the rest is in: a reference may have arrived meanwhile."""
     pending = "SELECT id FROM dead_letter WHERE execution_id = ? AND replay_status = 'pending' ORDER BY id"
     for _ in range(plan.policy.attempts):
@@ -238,7 +252,7 @@ def _retry_letters(plan: Plan, current: Execution, work: Work) -> None:
             break
         time.sleep(plan.policy.delay_seconds)
         for row in letters:
-            failure = dead_letters.try_again(plan, reading.show_dead_letter(row["id"]), work)
+            failure = dead_letters.try_again(plan, reading.show_dead_letter(row["id"]), work, outlet)
             current.records_failed -= failure is None
             current.records_written += failure is None
     with db.change(reason=f"run {plan.name}: retried", correlation_id=current.correlation_id):
@@ -268,7 +282,8 @@ def _undone(reason: str) -> Iterator[None]:
 def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) -> RunResult:
     """Do all of a run but the keeping of it: no execution, no checkpoint, no dead letters."""
     current = Execution(0, "", "", {}, reuse=execution.spare(plan, fresh=fresh))
-    learn, sample, key = plan.mapping is None, None, plan.key
+    learn, sample, key = plan.mapping is None and plan.to is None, None, plan.key
+    documents: list[Any] = []
     with closing(_pages(plan, current)) as source:
         for page in source:
             batch = transform.begin(plan, page.records, work)
@@ -280,7 +295,10 @@ def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) ->
                 if learn:
                     plan.key = key  # as it was asked for: what was learned is undone with the table
                     tables.adopt(plan, *sample)
-                outcome = transform.write(batch)
+                if plan.to is None:
+                    outcome = transform.write(batch)
+                else:
+                    outcome = sending.rehearse(batch, page.positions, documents)
             current.records_read += len(page.records) + len(page.rejects)
             current.records_written += outcome.written
             current.records_changed += outcome.changed
@@ -289,8 +307,9 @@ def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) ->
             current.retries += sum(attempt.retry_number > 0 for attempt in page.attempts)
             if progress is not None:
                 progress(current.records_read)
-    result = _result(plan, current, "dry_run", message="Nothing was written.")
-    result.execution_id = None
+    message = "Nothing was written." if plan.to is None else "Nothing was sent."
+    result = _result(plan, current, "dry_run", message=message)
+    result.execution_id, result.documents = None, documents
     return result
 
 
@@ -325,4 +344,5 @@ def _result(
         correlation_id=current.correlation_id,
         message=message,
         error=error,
+        direction="inbound" if plan.to is None else "outbound",
     )

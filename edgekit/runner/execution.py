@@ -47,6 +47,9 @@ class RunResult:
     correlation_id: str = ""
     message: str | None = None
     error: EdgekitError | None = field(default=None, repr=False)
+    direction: str = "inbound"
+    documents: list[Any] = field(default_factory=list)
+    """What a dry run would have sent first."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,8 @@ class Execution:
     runner_id: str
     correlation_id: str
     state: dict[str, Any]
+    writer: dict[str, Any] = field(default_factory=dict)
+    """How far what is sent has come, as the destination tells it."""
     resumed: bool = False
     """Whether it began in the middle of a pass."""
     records_read: int = 0
@@ -68,6 +73,8 @@ class Execution:
     ended: tuple[str, EdgekitError | None] | None = None
     """How it ended, once that is written."""
     reuse: Reuse | None = None
+    is_read: bool = False
+    """Whether all was read and sent before, and only the end of it was cut off."""
     first_failure: str = ""
     """Where and why the first record was set aside."""
 
@@ -137,15 +144,18 @@ def begin(plan: Plan, *, trigger: str, fresh: bool = False) -> Execution:
             organization_id=plan.organization_id,
         )
         correlation_id = change.correlation_id
-    state, kept = _checkpoint(plan)
-    resumed = bool(state) and not state.get("done")
+    stored = _checkpoint(plan)
+    state, kept = dict(stored.get("state", {})), dict(stored.get("answered", {}))
+    is_read = bool(stored.get("unfinished")) and bool(state.get("done"))
+    resumed = is_read or (bool(state) and not state.get("done"))
+    writer = dict(stored.get("writer", {})) if resumed else {}
     again = reuse.begin(plan, kept, resumed=resumed, fresh=fresh, now=row.started_at)
-    return Execution(row.id, runner_id, correlation_id, state, resumed=resumed, reuse=again)
+    return Execution(row.id, runner_id, correlation_id, state, writer, resumed, reuse=again, is_read=is_read)
 
 
 def spare(plan: Plan, *, fresh: bool) -> Reuse | None:
     """Return what a run would leave out now, were it to begin anew."""
-    _, kept = _checkpoint(plan)
+    kept = dict(_checkpoint(plan).get("answered", {}))
     return reuse.begin(plan, kept, resumed=False, fresh=fresh, now=clock.now())
 
 
@@ -170,19 +180,17 @@ def _settle_dead(integration_id: int) -> int | None:
     return int(last[0]["id"]) if last and last[0]["execution_status"] == "interrupted" else None
 
 
-def _checkpoint(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the state to go on from, and what is known of answers to be used again."""
+def _checkpoint(plan: Plan) -> dict[str, Any]:
+    """Return what the last run of the same source left: its state, and what is known of answers."""
     rows = db.query(
         "SELECT state FROM integration_checkpoint WHERE integration_id = ?", (plan.integration_id,)
     )
-    stored = json.loads(rows[0]["state"]) if rows else {}
-    if stored.get("source") != plan.fingerprint:
-        return {}, {}
-    return dict(stored.get("state", {})), dict(stored.get("answered", {}))
+    stored: dict[str, Any] = json.loads(rows[0]["state"]) if rows else {}
+    return stored if stored.get("source") == plan.fingerprint else {}
 
 
-def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> None:
-    """Write counters and checkpoint in the batch's own change.
+def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any], *, finished: bool = False) -> None:
+    """Write counters and checkpoint in the batch's own change; `finished` where what was sent is in place.
 
     Raise ConflictError if the run is no longer ours.
     """
@@ -211,6 +219,8 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any]) -> No
             f"The run {execution.id} of {plan.name} was taken over by another process; this one stops."
         )
     content: dict[str, Any] = {"source": plan.fingerprint, "state": dict(state)}
+    if plan.to is not None and not finished:
+        content |= {"writer": execution.writer, "unfinished": True}
     if execution.reuse is not None:
         # What is set aside is kept to be replayed; what is only counted is gone.
         lost = execution.records_failed > 0 and plan.strategy == "continue_on_error"

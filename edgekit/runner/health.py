@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, connectors, db, integrations
 from edgekit.errors import EdgekitError, RateLimitedError, VaultLockedError
-from edgekit.integrations import figures
+from edgekit.integrations import figures, outbound
 from edgekit.integrations.credentials import Secrets
 from edgekit.integrations.instances import connector_config
 from edgekit.models.integrations import Integration
@@ -93,7 +93,7 @@ def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Se
         tries = vars(error).get("attempts", [])
         return Health(name, status, error.message, _took(tries, began)), tries
     if page is None:
-        return Health(name, None, "It reads standard input: there is nothing to ask."), []
+        return Health(name, None, "There is nothing to ask: it reads standard input, or is only sent to."), []
     took = _took(page.attempts, began)
     complaint = _complaint(page, took, late_ms)
     if complaint is None and breaker is not None:
@@ -103,12 +103,28 @@ def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Se
 
 def _ask(row: dict[str, Any]) -> connectors.Page | None:
     settings = row["connection_config"]
+    if "to" in settings:
+        return _ask_destination(row, outbound.read_way(row["integration_name"], settings))
     connector = connectors.get(str(settings.get("connector", "")))
     config = connector_config(settings)
     connectors.check_config(connector, config)
     config |= figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
     with gated(connector, row["id"], row["integration_name"]) as limited:
         return connectors.probe(limited, config, secrets=Secrets(row["id"], row["integration_name"]))
+
+
+def _ask_destination(row: dict[str, Any], way: outbound.Way | None) -> connectors.Page | None:
+    """Ask the other side without sending anything, where its connector knows how to."""
+    connector: Any = way.connector if way is not None else None
+    if way is None or not hasattr(connector, "probe_write"):
+        return None
+    known = connector.write_schema.get("properties", {})
+    config = way.config | figures.exchange_settings(row, way.config, known)
+    secrets = Secrets(row["id"], row["integration_name"])
+    limited: Any
+    with gated(connector, row["id"], row["integration_name"]) as limited:
+        page: connectors.Page | None = limited.probe_write(config, secrets=secrets)
+    return page
 
 
 def _complaint(page: connectors.Page, took: int, late_ms: int) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgekit import connectors, db
+from edgekit import bulk, connectors, db
 from edgekit.errors import InvalidError
+from edgekit.integrations import outbound
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
@@ -23,10 +24,57 @@ def read(plan: Plan, state: Mapping[str, Any], reuse: Reuse | None = None) -> It
     Rows whose answers are used again are left out, and counted in `reuse.skipped`.
     """
     assert plan.inputs is not None
-    after = int(state.get("input") or 0)
+    after = state.get("input")
     if plan.inputs.path is not None:
-        return _from_file(plan.inputs, after)
-    return _from_table(plan.inputs, after, reuse)
+        return _from_file(plan.inputs, int(after or 0))
+    if plan.connector.name == "table":
+        return _records(plan.inputs, after)
+    return _from_table(plan.inputs, int(after or 0), reuse)
+
+
+def read_row(plan: Plan, key: Any) -> dict[str, Any] | None:
+    """Return the row that is a record of the connector `table` as it is now; None where it is gone."""
+    assert plan.inputs is not None
+    assert plan.inputs.table is not None
+    condition, params = _condition(plan.inputs.filter)
+    name = quote_name(plan.inputs.key)
+    sql = f"SELECT {_chosen(plan.inputs)} FROM {quote_name(plan.inputs.table)} WHERE {name} = ?{condition}"
+    rows = db.query(sql, (key, *params))
+    return rows[0] if rows else None
+
+
+def _chosen(inputs: Inputs) -> str:
+    """Name the columns of a record: those asked for, else all but the secrets."""
+    assert inputs.table is not None
+    names = inputs.columns or outbound.columns_of(inputs.table)
+    return ", ".join(quote_name(name) for name in dict.fromkeys((inputs.key, *names)))
+
+
+def _records(inputs: Inputs, after: Any) -> Iterator[dict[str, Any]]:
+    """Read rows as records, by their key, which must tell each from the others."""
+    assert inputs.table is not None
+    table, key = quote_name(inputs.table), quote_name(inputs.key)
+    condition, params = _condition(inputs.filter)
+    if (inputs.key,) not in bulk.unique_keys(db.connection(), inputs.table):
+        (found,) = db.query(
+            f"SELECT count(*) - count(DISTINCT {key}) AS more FROM {table} WHERE 1{condition}", params
+        )
+        if found["more"]:
+            raise InvalidError(
+                f"{inputs.table}.{inputs.key} does not tell its rows apart: it is empty or there twice.",
+                hint='Name the column that does: "inputs": {"table": …, "key": …}',
+            )
+    # A view may sort all its rows for each part, so parts of it are larger.
+    size = _AT_ONCE if inputs.key == "id" else _AT_ONCE * 20
+    chosen = _chosen(inputs)
+    while True:
+        behind, bounds = (f" AND {key} > ?", [after]) if after is not None else ("", [])
+        sql = f"SELECT {chosen} FROM {table} WHERE 1{condition}{behind} ORDER BY {key} LIMIT {size}"
+        rows = db.query(sql, (*params, *bounds))
+        yield from rows
+        if len(rows) < size:
+            return
+        after = rows[-1][inputs.key]
 
 
 def _from_table(inputs: Inputs, after: int, reuse: Reuse | None) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgekit.integrations.steps import Step
     from edgekit.runner.work import Work
 
-WRITE = "write"
+WRITE, SEND = "write", "send"
 """Where a record is that went through all steps."""
 
 
@@ -57,6 +57,7 @@ class Batch:
         self.came = records
         self.records = records
         self.rows: Sequence[Sequence[Any]] | None = None
+        self.is_mapped = False
         self.indexes: Sequence[int] = range(len(records))
         self.outcome = Outcome()
 
@@ -75,6 +76,10 @@ class Batch:
 
     def start_with(self, rows: Sequence[Any]) -> None:
         """Take the records as what the mapping made of them."""
+        self.is_mapped = True
+        if self.plan.to is not None:
+            self.records = rows
+            return
         self.rows = [self._row(document) for document in rows]
 
     def _document(self, row: Sequence[Any]) -> dict[str, Any]:
@@ -96,6 +101,10 @@ class Batch:
         return None if record is self.came[self.indexes[place]] else record
 
     def _map(self, step: Step) -> None:
+        self.is_mapped = True
+        if self.plan.to is not None and self.plan.mapping is None:
+            self.records = _as_they_are(self.plan, self.records)
+            return
         if self.plan.mapping is None:
             raise InvalidError(
                 f"{self.plan.name} has no mapping yet: its first run learns it.",
@@ -109,7 +118,11 @@ class Batch:
             )
             bad = {place for place, _ in failed}
             self.indexes = [index for place, index in enumerate(self.indexes) if place not in bad]
-        self.rows = rows
+        if self.plan.to is None:
+            self.rows = rows
+        else:
+            assert self.plan.to.nest is not None
+            self.records = list(map(self.plan.to.nest, rows))
 
     def _check(self, step: Step) -> None:
         """Keep what is valid; note each other with the first thing wrong with it."""
@@ -131,7 +144,7 @@ class Batch:
     @property
     def _side(self) -> str:
         """Name a validation by where it stands."""
-        return "validate_in" if self.rows is None else "validate_out"
+        return "validate_out" if self.is_mapped else "validate_in"
 
     def _fail(self, place: int, kind: str, name: str, error: EdgekitError) -> None:
         self.outcome.failures.append(Failure(self.indexes[place], kind, error, name, self._came_as(place)))
@@ -175,6 +188,21 @@ class Batch:
         return Stopped(branches.word(step), step.name, SkipRecordError(message, error_code="column"))
 
 
+def _as_they_are(plan: Plan, records: Sequence[Any]) -> Sequence[Any]:
+    """Leave out what is to be ignored, and a key that was not asked for; all else of a record leaves."""
+    left_out = set(plan.ignore)
+    if plan.connector.name == "table" and plan.inputs is not None and plan.inputs.columns:
+        left_out |= {plan.inputs.key} - set(plan.inputs.columns)
+    if not left_out:
+        return records
+    return [
+        {name: value for name, value in record.items() if name not in left_out}
+        if isinstance(record, dict)
+        else record
+        for record in records
+    ]
+
+
 def prepare(plan: Plan, records: Sequence[Any], work: Work) -> Batch:
     """Take records through all steps of the pipeline, outside any change."""
     return finish(begin(plan, records, work))
@@ -205,7 +233,7 @@ def resume(plan: Plan, record: Any, name: str | None, step: str, work: Work) -> 
     Raise NotFoundError where the pipeline has no such step any more.
     """
     batch = Batch(plan, [record], work)
-    place = len(plan.steps) if step == WRITE else _find(plan, name, step)
+    place = len(plan.steps) if step in {WRITE, SEND} else _find(plan, name, step)
     if place > _mapping(plan):
         batch.start_with([record])
     for one in plan.steps[place:]:
