@@ -139,7 +139,7 @@ def test_a_workbook_is_named(tmp_path: Path) -> None:
         book.writestr("[Content_Types].xml", "<Types/>")
     _, error = until_error(path)
     assert "looks like a ZIP/XLSX file, not CSV" in error.message
-    assert "as CSV" in (error.hint or "")
+    assert "--set format=xlsx" in (error.hint or "")
 
 
 def test_a_missing_file_is_not_found(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAVY = {
-    "apscheduler", "asyncio", "cryptography", "filelock", "httpx2", "jsonschema", "jsonschema_rs", "keyring",
-    "msgspec", "openfeature", "peewee", "platformdirs", "psycopg", "regex", "rich", "sqlite_utils", "stamina",
+    "aiohttp", "apscheduler", "asyncio", "cryptography", "filelock", "fsspec", "httpx2", "jsonschema",
+    "jsonschema_rs", "keyring", "msgspec", "openfeature", "openpyxl", "paramiko", "peewee", "platformdirs",
+    "psycopg", "regex", "rich", "sqlite_utils", "stamina",
 }  # fmt: skip
 
 PROBE = """

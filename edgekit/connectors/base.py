@@ -114,7 +114,9 @@ class Connector(Protocol):
     """What a connector offers.
 
     One that makes requests also has `through(gate)`: it returns the connector with each of them made in
-    `gate(longest)`.
+    `gate(longest)`. One that does something to what it has read, such as moving a file, has
+    `committed(config, *, state, secrets)`: it is called once the page of that state is kept for good, and may
+    be called for a state again. After a kill in between it is not called: `read` makes up for it.
     """
 
     name: str

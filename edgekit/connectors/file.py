@@ -1,18 +1,27 @@
-"""Files as sources: CSV, NDJSON and JSON arrays, plain or gzip, or standard input; memory stays bounded."""
+"""Files as sources and destinations: CSV, NDJSON, JSON, XLSX, fixed width and XML, here or behind a URL."""
 
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgekit.connectors import file_drop
 from edgekit.connectors.base import Page, Positions
-from edgekit.connectors.file_formats import Batch, Reader, reader
-from edgekit.connectors.file_open import BrokenError, Source, source
-from edgekit.errors import EdgekitError, InvalidError
+from edgekit.connectors.file_formats import Batch, Reader, is_sheet, reader
+from edgekit.connectors.file_open import BrokenError, disk_identity, on_disk, source
+from edgekit.connectors.file_places import is_url, local_path, place
+from edgekit.connectors.file_settings import READ, WRITE
+from edgekit.errors import EdgekitError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
+
+_READING = (
+    "format", "encoding", "delimiter", "records", "max_record_bytes", "formula_guard", "columns", "sheet",
+    "record_length", "namespaces", "header_row", "error_cells", "always_list", "pad", "skip", "skip_lines",
+)  # fmt: skip
+"""Settings that make other records of the same bytes."""
 
 
 class FileConnector:
@@ -20,41 +29,21 @@ class FileConnector:
 
     name: ClassVar[str] = "file"
     positions_are_stable: ClassVar[bool] = True
-    config_schema: ClassVar[Mapping[str, Any]] = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["path"],
-        "properties": {
-            "path": {"type": "string", "minLength": 1, "description": "The file; - is standard input."},
-            "format": {
-                "enum": ["csv", "ndjson", "json"],
-                "description": "Guessed from the name and the beginning if absent.",
-            },
-            "encoding": {"type": "string", "default": "utf-8", "description": "Such as latin-1 or cp1252."},
-            "delimiter": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 3,
-                "description": "Of a CSV: one character, or tab; guessed if absent.",
-            },
-            "records": {
-                "type": "string",
-                "description": "Member of a JSON object that holds the array, such as data.items.",
-            },
-            "batch_size": {"type": "integer", "minimum": 1, "maximum": 100_000, "default": 1000},
-            "max_record_bytes": {
-                "type": "integer",
-                "minimum": 100,
-                "maximum": 2**30,
-                "default": 16 * 1024 * 1024,
-            },
-        },
-    }
+    config_schema: ClassVar[Mapping[str, Any]] = READ
+    write_schema: ClassVar[Mapping[str, Any]] = WRITE
 
     def probe(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page | None:
-        """Read the first record. Standard input is left alone: what is read from it is gone."""
-        if config["path"] == "-":
+        """Read the first record of a file here; look for the files elsewhere, without fetching one.
+
+        Standard input is left alone: what is read from it is gone.
+        """
+        path = str(config["path"])
+        if path == "-":
             return None
+        if is_url(path) or file_drop.is_drop(config):
+            with place(path, config, secrets) as found:
+                found.find()
+            return Page([], [], {})
         with closing(self.read({**config, "batch_size": 1}, state={}, inputs=None, secrets=secrets)) as pages:
             return next(pages)
 
@@ -66,39 +55,82 @@ class FileConnector:
         inputs: Iterator[dict[str, Any]] | None,
         secrets: Mapping[str, str],
     ) -> Generator[Page, None, None]:
-        """Yield the file's records in pages of at most `batch_size`, at least one page.
+        """Yield the records in pages of at most `batch_size`; of a single file at least one page.
 
         A state of the same file (size, time and beginning unchanged) is gone on from, another file is read
         from its start. What stands before a damage comes as a page before the error. Raise NotFoundError, or
         InvalidError naming the file and the place: empty, no text, wrong encoding, damaged gzip, cut off.
         """
-        del inputs, secrets
-        size = int(config.get("batch_size", 1000))
-        with source(str(config["path"])) as found:
-            mark = _fingerprint(found, config)
-            items = reader(found, config)
-            number = 0
-            known = mark and state.get("file") == mark and not state.get("done")
-            behind = int(state.get("record", 0)) if known else 0
-            while number < behind:
-                passed, failure = _fill(items, min(size, behind - number), found.path, number)
-                number += len(passed)
-                if failure is not None:
-                    raise failure
-                if not passed:
-                    break
-            batch, failure = _fill(items, size, found.path, number)
-            while failure is None:
-                number += len(batch)
-                following, failure = _fill(items, size, found.path, number)
-                if failure is None and not following:
-                    yield _page(batch, {"done": True})
-                    return
-                yield _page(batch, {"file": mark, "record": number})
-                batch = following
-            if batch:
-                yield _page(batch, {"file": mark, "record": number + len(batch)})
-            raise failure
+        del inputs
+        path = str(config["path"])
+        file_drop.check(config)
+        if file_drop.is_drop(config):
+            yield from file_drop.read(
+                config, state, secrets, lambda *what: _read_one(what[0], what[1], what[2], config, what[3])
+            )
+        elif is_url(path):
+            with place(path, config, secrets) as remote:
+                entries = remote.find()
+                if not entries:
+                    raise NotFoundError(f"There is no file {path}.", hint="Check the path.")
+                with remote.fetched(entries[0]) as fetched:
+                    yield from _read_one(fetched, path, entries[0].mark, config, state)
+        else:
+            path = local_path(path)
+            yield from _read_one(path, path, None, config, state)
+
+    def committed(
+        self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> None:
+        """Do what is to be done once the page of this state is kept for good: move or delete its file."""
+        file_drop.committed(config, state, secrets)
+
+
+def _read_one(
+    path: str, shown: str, mark: str | None, config: Mapping[str, Any], state: Mapping[str, Any]
+) -> Generator[Page, None, None]:
+    """Yield the pages of one file of this machine, going on from the state."""
+    size = int(config.get("batch_size", 1000))
+    with _reader(path, shown, mark, config) as (items, identity):
+        number = 0
+        known = identity and state.get("file") == identity and not state.get("done")
+        behind = int(state.get("record", 0)) if known else 0
+        while number < behind:
+            passed, failure = _fill(items, min(size, behind - number), shown, number)
+            number += len(passed)
+            if failure is not None:
+                raise failure
+            if not passed:
+                break
+        batch, failure = _fill(items, size, shown, number)
+        while failure is None:
+            number += len(batch)
+            following, failure = _fill(items, size, shown, number)
+            if failure is None and not following:
+                yield _page(batch, {"done": True})
+                return
+            yield _page(batch, {"file": identity, "record": number})
+            batch = following
+        if batch:
+            yield _page(batch, {"file": identity, "record": number + len(batch)})
+        raise failure
+
+
+@contextmanager
+def _reader(
+    path: str, shown: str, mark: str | None, config: Mapping[str, Any]
+) -> Iterator[tuple[Reader, str]]:
+    """Open a file in its format; tell what identifies its content as it is read."""
+    if is_sheet(shown, config):
+        from edgekit.connectors.file_xlsx import sheet
+
+        with on_disk(path) as kept:
+            told = "" if path == "-" else mark or disk_identity(kept)
+            with sheet(kept, "standard input" if path == "-" else shown, config) as found:
+                yield found, _fingerprint(told, b"", config)
+        return
+    with source(path, shown=shown, mark=mark) as opened:
+        yield reader(opened, config), _fingerprint(opened.identity, opened.head, config)
 
 
 def _fill(items: Reader, size: int, path: str, before: int) -> tuple[Batch, EdgekitError | None]:
@@ -121,11 +153,9 @@ def _page(batch: Batch, state: dict[str, Any]) -> Page:
     return Page(batch.records, Positions(batch.word, batch.numbers), state, [], batch.rejects)
 
 
-def _fingerprint(found: Source, config: Mapping[str, Any]) -> str:
+def _fingerprint(identity: str, head: bytes, config: Mapping[str, Any]) -> str:
     """Identify content and reading; standard input is never the same twice."""
-    if not found.identity:
+    if not identity:
         return ""
-    settings = [
-        config.get(name) for name in ("format", "encoding", "delimiter", "records", "max_record_bytes")
-    ]
-    return hashlib.sha256(f"{found.identity} {settings}".encode() + found.head).hexdigest()
+    settings = [config.get(name) for name in _READING]
+    return hashlib.sha256(f"{identity} {settings}".encode() + head).hexdigest()

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekit import codec
 from edgekit.connectors.base import Reject
+from edgekit.connectors.file_fixed import FixedReader
 from edgekit.connectors.file_json import ArrayReader
 from edgekit.connectors.file_text import HEAVY, ByteLines, Text, TextLines, settle_encoding
+from edgekit.connectors.file_xml import XmlReader
 from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
     from edgekit.connectors.file_open import Source
 
+_ENDINGS = (
+    (".csv", "csv"), (".tsv", "csv"), (".ndjson", "ndjson"), (".jsonl", "ndjson"), (".xml", "xml"),
+)  # fmt: skip
+_GUARDED = re.compile(r"'+[=@+\-\t\r]")
 _SHOWN = 2000
 _LONGEST = 1 << 24
 _QUOTED = re.compile(r'"[^"]*"')
@@ -56,21 +62,34 @@ def reader(source: Source, config: Mapping[str, Any]) -> Reader:
     """Return a reader of the format that settings, name and first characters say."""
     encoding = settle_encoding(source, str(config.get("encoding", "utf-8")))
     beginning = source.head.decode(encoding, "replace").lstrip("\ufeff \t\r\n")
-    kind = config.get("format") or _guess(source.path, beginning)
+    kind = config.get("format") or _guess(source.path, beginning, config)
     longest = int(config.get("max_record_bytes", _LONGEST))
     if kind == "ndjson":
         return _LineReader(source, encoding, longest)
+    if kind == "xml":
+        return XmlReader(source, config, encoding if "encoding" in config else None, longest)
     text = Text(source, encoding)
     if kind == "csv":
-        return _CsvReader(text, source.path, config.get("delimiter"), longest)
+        return _CsvReader(text, source.path, config, longest)
+    if kind == "fixed":
+        return FixedReader(text, source.path, config, longest)
     return ArrayReader(text, source.path, str(config.get("records", "")), longest)
 
 
-def _guess(path: str, beginning: str) -> str:
+def is_sheet(path: str, config: Mapping[str, Any]) -> bool:
+    """Tell whether a file is a workbook, by what is said or by its name."""
+    return str(config.get("format") or path.lower().rpartition(".")[2]) in {"xlsx", "xlsm"}
+
+
+def _guess(path: str, beginning: str, config: Mapping[str, Any]) -> str:
+    if any(isinstance(column, dict) for column in config.get("columns", ())):
+        return "fixed"
     name = path.lower().removesuffix(".gz")
-    for ending, kind in ((".csv", "csv"), (".tsv", "csv"), (".ndjson", "ndjson"), (".jsonl", "ndjson")):
+    for ending, kind in _ENDINGS:
         if name.endswith(ending):
             return kind
+    if beginning.startswith("<?xml"):
+        return "xml"
     if beginning[:1] == "[" or name.endswith(".json"):
         return "ndjson" if _has_object_lines(beginning) else "json"
     return "ndjson" if beginning[:1] == "{" else "csv"
@@ -160,11 +179,13 @@ class _LineReader:
 class _CsvReader:
     """A header and rows. Lines without a cell are passed over, rows of another width set aside."""
 
-    def __init__(self, text: Text, path: str, delimiter: str | None, longest: int) -> None:
+    def __init__(self, text: Text, path: str, config: Mapping[str, Any], longest: int) -> None:
         self._path = path
-        self._lines = TextLines(text, path, longest)
+        self._guards = bool(config.get("formula_guard", True))
+        self._lines = TextLines(text, path, longest, guarded=self._guards)
         self._longest = longest
-        self._mark = _delimiter(delimiter)
+        self._mark = delimiter_of(config.get("delimiter"))
+        self._names = [str(name) for name in config.get("columns", ())]
         self._reader: Any = None
         self._header: list[str] = []
         self._line = 1
@@ -217,6 +238,8 @@ class _CsvReader:
         elif any("\x00" in cell for cell in row):
             batch.refuse(self._joined(row), line, "format", "The row holds a NUL character.")
         else:
+            if self._guards:
+                row = [cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell for cell in row]
             batch.records.append(dict(zip(self._header, row, strict=True)))
             batch.numbers.append(line)
         return 1
@@ -243,6 +266,12 @@ class _CsvReader:
         self._mark = mark
         blank = [""] * (self._line - 1)  # so that line_num counts from the file's beginning
         self._reader = csv.reader(chain(blank, [first], lines), delimiter=mark, strict=True)
+        if self._names:
+            self._header = _checked(self._names, self._path)
+            for _ in blank:
+                next(self._reader)
+            self._begun = self._line
+            return
         try:
             header = next(row for row in self._reader if row)
         except csv.Error as error:
@@ -264,7 +293,8 @@ class _CsvReader:
         return text.getvalue()
 
 
-def _delimiter(wanted: str | None) -> str | None:
+def delimiter_of(wanted: str | None) -> str | None:
+    """Read the setting of a delimiter. Raise InvalidError for what cannot be one."""
     if wanted is None:
         return None
     mark = {"tab": "\t", "\\t": "\t"}.get(wanted.lower(), wanted)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import sys
+import tempfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +24,9 @@ _GZIP = b"\x1f\x8b"
 _DAMAGED = "Fetch it again; nothing of it was used."
 _AGAIN = "Fetch it again; what was read is kept."
 _OTHER_KINDS = (
-    (b"PK\x03\x04", "a ZIP/XLSX file", "Save the sheet as CSV, or unpack the ZIP."),
+    (b"PK\x03\x04", "a ZIP/XLSX file", "If it is a workbook: --set format=xlsx; else unpack the ZIP."),
     (b"PK\x05\x06", "an empty ZIP file", "Unpack the ZIP."),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Office file", "Save the sheet as CSV."),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Office file", "Save it as XLSX, or the sheet as CSV."),
     (b"SQLite format 3\x00", "an SQLite database", "Export its table as CSV."),
     (b"%PDF", "a PDF", None),
     (b"PAR1", "a Parquet file", "Write it as CSV or NDJSON."),
@@ -78,15 +80,16 @@ class Source:
 
 
 @contextmanager
-def source(path: str) -> Iterator[Source]:
+def source(path: str, *, shown: str | None = None, mark: str | None = None) -> Iterator[Source]:
     """Open a file, or standard input for `-`, unpacking gzip by its first bytes.
 
-    Raise NotFoundError if there is none, InvalidError if it is a folder, unreadable, empty or no text.
+    `shown` is what it is called, and `mark` what tells its content, where that is not the file's own. Raise
+    NotFoundError if there is none, InvalidError if it is a folder, unreadable, empty or no text.
     """
-    name = "standard input" if path == "-" else path
+    name = "standard input" if path == "-" else shown or path
     raw = _standard_input() if path == "-" else _opened(path)
     try:
-        identity = "" if path == "-" else _identity(raw)
+        identity = "" if path == "-" else mark or _identity(raw)
         try:
             packed = raw.peek(2)[:2] == _GZIP
             if packed and raw.seekable():
@@ -184,3 +187,23 @@ def _check_kind(found: Source) -> None:
 def _is_wide(sample: bytes) -> bool:
     """Tell UTF-16 without a mark: every other byte is NUL."""
     return abs(sample[::2].count(0) - sample[1::2].count(0)) * 10 > len(sample) * 3
+
+
+@contextmanager
+def on_disk(path: str) -> Iterator[str]:
+    """Give the path of a file that can be read at any place: standard input is kept in one of its own."""
+    if path != "-":
+        _opened(path).close()
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
+        kept = Path(folder) / "input"
+        with kept.open("wb") as target:
+            shutil.copyfileobj(_standard_input(), target)
+        yield str(kept)
+
+
+def disk_identity(path: str) -> str:
+    """Identify the present content of a file of this machine cheaply."""
+    with _opened(path) as raw:
+        return _identity(raw)

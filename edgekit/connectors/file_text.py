@@ -43,6 +43,14 @@ def settle_encoding(source: Source, wanted: str) -> str:
     return name.removesuffix("-sig") if name.startswith("utf-8") else name
 
 
+_GUARDS = ("'=", "'@", "'+", "'-", "'\t", "'\r")
+
+
+def _may_be_guarded(block: str) -> bool:
+    """Tell whether an apostrophe stands before what begins a formula, be it in the next block."""
+    return block.endswith("'") or any(mark in block for mark in _GUARDS)
+
+
 class Text:
     """Decoded text, block by block. A byte that is not of the encoding is named with its line."""
 
@@ -88,13 +96,15 @@ class Text:
 class TextLines:
     """Lists of lines with their ends, as csv takes them: `for line in chain.from_iterable(lines)`.
 
-    `alert` is set while something needs a closer look: a NUL in these lines, or `weight` over HEAVY.
+    `alert` is set while something needs a closer look: a NUL in these lines, a guarded formula where they may
+    be `guarded`, or `weight` over HEAVY.
     """
 
-    def __init__(self, text: Text, path: str, longest: int) -> None:
+    def __init__(self, text: Text, path: str, longest: int, *, guarded: bool = False) -> None:
         self._text = text
         self._path = path
         self._longest = longest
+        self._guarded = guarded
         self._kept: list[str] = []
         self._before: list[str] = []
         self._first = 1
@@ -104,13 +114,12 @@ class TextLines:
     def __iter__(self) -> Iterator[list[str]]:
         parts: list[str] = []
         size = 0
-        had_nul = False
+        odd = was_odd = False
         while block := self._text.read():
             if block.endswith("\r"):
                 block += self._text.read()  # may be half of \r\n
             self.weight += len(block)
-            has_nul = "\x00" in block
-            self.alert, had_nul = has_nul or had_nul or self.weight > HEAVY, has_nul
+            odd = odd or "\x00" in block or (self._guarded and _may_be_guarded(block))
             parts.append(block)
             size += len(block)
             if "\n" not in block and "\r" not in block:
@@ -120,8 +129,10 @@ class TextLines:
             parts = [] if lines[-1].endswith(("\n", "\r")) else [lines.pop()]
             size = len(parts[0]) if parts else 0
             self._check(size)
+            self.alert, odd, was_odd = odd or was_odd or self.weight > HEAVY, False, odd
             yield self._remember(lines)
         if parts:
+            self.alert = odd or was_odd or self.weight > HEAVY
             yield self._remember(["".join(parts)])
 
     def _check(self, size: int) -> None:

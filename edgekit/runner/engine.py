@@ -135,6 +135,7 @@ def _read_all(
             current.ended = ended
             if plan.to is not None:
                 current.state = page.state
+            _acknowledge(plan, page.state)
             page.records = []  # let go before the next page is read; the connector may still need its list
             del batch, sent, outcome
             work.shrink()
@@ -142,6 +143,13 @@ def _read_all(
                 progress(current.records_read)
             if ended is None and (error := _excess(plan, current, final=False)) is not None:
                 raise error
+
+
+def _acknowledge(plan: Plan, state: Mapping[str, Any]) -> None:
+    """Tell the connector, if it wants to know, that what it yielded with a state is kept for good."""
+    committed = getattr(plan.connector, "committed", None)
+    if committed is not None:
+        committed({**plan.config, **plan.exchange}, state=state, secrets=plan.secrets)
 
 
 def _pages(plan: Plan, current: Execution) -> Generator[Page, None, None]:
