@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from connector_contract import ConnectorContract, pages, records
+from connector_contract import ConnectorContract, DestinationContract, pages, records
 
-from edgekit.connectors import singer_process
+from edgekit.connectors import Outgoing, singer_process, singer_target
 from edgekit.connectors.singer import SingerConnector
 from edgekit.errors import InvalidError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from edgekit.connectors import Page
+    from edgekit.connectors import Delivery, Page
 
 TAP = [sys.executable, str(Path(__file__).with_name("singer_tap.py"))]
 SECRET = "pa55-of-the-tap"
@@ -283,3 +283,93 @@ class TestCatalog:
         schema = singer_catalog.unpacked(chosen)["streams"][0]["schema"]
         assert schema["selected"] is True
         assert {name for name, kind in schema["properties"].items() if kind["selected"]} == {"id", "name"}
+
+
+TARGET = [sys.executable, str(Path(__file__).with_name("singer_target.py"))]
+
+
+def target(path: Path, mode: str = "at once", **extra: Any) -> dict[str, Any]:
+    config = {"path": str(path), "mode": mode, "password": {"vault": "tap_password"}}
+    return {"target": TARGET, "stream": "people", "key": "id", "config": config, **extra}
+
+
+class TestTarget(DestinationContract):
+    write_secrets: Mapping[str, str] = VAULT
+
+    @pytest.fixture
+    def destination(self) -> SingerConnector:
+        return SingerConnector()
+
+    @pytest.fixture
+    def write_config(self, tmp_path: Path) -> dict[str, Any]:
+        return target(tmp_path / "out.json")
+
+    @pytest.fixture
+    def broken_write_config(self, tmp_path: Path) -> dict[str, Any]:
+        return target(tmp_path / "out.json", "broken")
+
+    @pytest.fixture
+    def content(self, tmp_path: Path) -> Callable[[], list[Any]]:
+        path = tmp_path / "out.json"
+        return lambda: (
+            [row["id"] for row in json.loads(path.read_text(encoding="utf-8")).values()]
+            if path.exists()
+            else []
+        )
+
+
+class TestWhatTargetsDo:
+    def send(self, config: dict[str, Any], *batches: list[dict[str, Any]]) -> list[Delivery]:
+        found = []
+        with SingerConnector().open(config, state={}, secrets=VAULT) as writer:
+            for batch in batches:
+                going = [Outgoing(record, "k", "i", f"row {n}") for n, record in enumerate(batch, 1)]
+                found.append(writer.send(going))
+            writer.finish()
+        return found
+
+    def test_one_that_confirms_at_its_end_is_run_for_each_batch(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(singer_target, "_FIRST_WAIT_SECONDS", 0.05)
+        path = tmp_path / "out.json"
+        with SingerConnector().open(target(path, "end"), state={}, secrets=VAULT) as writer:
+            for number in (1, 2):
+                delivery = writer.send([Outgoing({"id": number}, "k", "i", "row 1")])
+                assert len(json.loads(path.read_text(encoding="utf-8"))) == number
+        assert delivery.state == {"sent": 2}
+
+    def test_the_schema_is_told_first_and_again_when_there_is_more_to_say(self, tmp_path: Path) -> None:
+        path = tmp_path / "out.json"
+        self.send(target(path), [{"id": 1, "size": 1}], [{"id": 2}], [{"id": 3, "size": 1.5, "tags": []}])
+        told = [json.loads(line) for line in Path(f"{path}.log").read_text(encoding="utf-8").splitlines()]
+        assert [schema["properties"] for schema in told] == [
+            {"id": {"type": ["integer"]}, "size": {"type": ["integer", "null"]}},
+            {
+                "id": {"type": ["integer"]}, "size": {"type": ["number", "null"]},
+                "tags": {"type": ["array", "null"]},
+            },
+        ]  # fmt: skip
+
+    def test_a_record_without_its_key_is_refused_alone(self, tmp_path: Path) -> None:
+        (delivery,) = self.send(target(tmp_path / "out.json"), [{"id": 1}, {"name": "nobody"}])
+        assert [answer.error is None for answer in delivery.answers] == [True, False]
+        assert delivery.state == {"sent": 1}
+
+    @pytest.mark.parametrize(
+        ("mode", "said"),
+        [
+            ("broken", "failed with exit code 1. It said: cannot log in with password=***"),
+            ("crash", "failed with exit code 1. It said: the disk is full"),
+            ("deaf", "does not end, 0.3 seconds after all was sent."),
+            ("forgets", "ended without confirming all it was given."),
+        ],
+    )
+    def test_what_goes_wrong_is_said(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, said: str
+    ) -> None:
+        monkeypatch.setattr(singer_target, "_FIRST_WAIT_SECONDS", 0.05)
+        with pytest.raises(UnavailableError) as caught:
+            self.send(target(tmp_path / "out.json", mode, silence_seconds=0.3), [{"id": 1}])
+        assert said in caught.value.message
+        assert SECRET not in caught.value.message

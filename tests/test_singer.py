@@ -91,14 +91,28 @@ def start(path: Path) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def wait_for(path: Path, least: int) -> None:
+def stop(process: subprocess.Popen[bytes], how: str) -> None:
+    """Kill a run, or end it as Ctrl-C does, and see that it ends so."""
+    if how == "kill" or os.name == "nt":
+        process.kill()
+    else:
+        process.send_signal(signal.SIGINT)
+    code = process.wait(30)
+    for pipe in (process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
+    if how == "ctrl-c" and os.name != "nt":
+        assert code == 130
+
+
+def wait_for(path: Path, least: int, table: str = "person") -> None:
     import sqlite3
 
     until = time.monotonic() + 60
     while time.monotonic() < until:
         shell = sqlite3.connect(path)
         try:
-            if shell.execute("SELECT count(*) FROM person").fetchone()[0] >= least:
+            if shell.execute(f"SELECT count(*) FROM {table}").fetchone()[0] >= least:
                 return
         except sqlite3.OperationalError:
             pass
@@ -120,16 +134,7 @@ def test_a_run_stopped_in_the_middle_goes_on_from_the_last_state(
         )
     process = start(edge.path)
     wait_for(edge.path, 14)
-    if how == "kill":
-        process.kill()
-    elif os.name != "nt":
-        process.send_signal(signal.SIGINT)
-    code = process.wait(30)
-    for pipe in (process.stdout, process.stderr):
-        assert pipe is not None
-        pipe.close()
-    if how == "ctrl-c" and os.name != "nt":
-        assert code == 130
+    stop(process, how)
     assert numbers() == list(range(1, 15))
     assert checkpoint() == {"cursor": {"next": 15}, "record": 14}
     (tmp_path / "go on").touch()

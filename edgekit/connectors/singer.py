@@ -9,6 +9,7 @@ from edgekit import codec
 from edgekit.connectors import singer_catalog, singer_process
 from edgekit.connectors.singer_messages import Pages
 from edgekit.connectors.singer_process import Overlong, Program
+from edgekit.connectors.singer_target import SingerWriter
 from edgekit.errors import EdgekitError, InvalidError, UnavailableError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _SILENCE = 300
 _LONGEST_CATALOG = 256 * 1024 * 1024
 _GO_ON = "What came before it is kept; run it again to go on from there."
 
-_PROGRAM = {
+_PROGRAM: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "minLength": 1},
         {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
@@ -71,6 +72,41 @@ class SingerConnector:
             },
         },
     }
+
+    write_schema: ClassVar[Mapping[str, Any]] = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["target", "stream"],
+        "properties": {
+            "target": {**_PROGRAM, "description": "The program, or a list of it and its arguments."},
+            "config": {
+                "type": "object",
+                "description": 'The settings of the target; a secret is {"vault": "key"}.',
+            },
+            "stream": {"type": "string", "minLength": 1, "description": "What the records are called there."},
+            "key": {
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+                "description": "The fields that identify a record, by which the target may replace it.",
+            },
+            "schema": {
+                "anyOf": [{"type": "object"}, {"type": "string"}],
+                "description": "The JSON Schema of the records, in place of what they look like.",
+            },
+            "silence_seconds": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 86_400,
+                "default": _SILENCE,
+                "description": "How long the target may say and take nothing before it is stopped.",
+            },
+        },
+    }
+
+    def open(
+        self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> SingerWriter:
+        """Open the way to a target. It is started with the first records. Raise NotFoundError (program)."""
+        return SingerWriter(config, state=state, secrets=secrets)
 
     def read(
         self,

@@ -177,6 +177,7 @@ class Program:
         self._heard_at = time.monotonic()
         self._outgoing: queue.Queue[bytes] = queue.Queue(_BLOCKS_WAITING)
         self._is_deaf = False
+        self._heard = b""
         self._process = self._started(list(command), fed)
         works = [(self._note, self._process.stderr), (self._listen, self._process.stdout)]
         works += [(self._feed, self._process.stdin)] if fed else []
@@ -265,9 +266,20 @@ class Program:
         except queue.Empty:
             return []
 
-    def waiting(self) -> bool:
-        """Tell whether something was heard that nobody has read yet."""
-        return not self._blocks.empty()
+    def next_line(self, seconds: float) -> bytes | None:
+        """Return the next line of standard output, b"" at its end, None if none comes in so many seconds."""
+        limit = time.monotonic() + seconds
+        while b"\n" not in self._heard:
+            block = self._look(_LOOK_SECONDS)
+            if block == [b""]:
+                self._blocks.put(b"")  # the end is found again
+                line, self._heard = self._heard, b""
+                return line
+            if not block and time.monotonic() > limit:
+                return None
+            self._heard = (self._heard + b"".join(block))[-self._longest :]
+        line, self._heard = self._heard.split(b"\n", 1)
+        return line + b"\n"
 
     def write(self, data: bytes) -> bool:
         """Write to standard input; False where the program no longer listens.

@@ -31,7 +31,7 @@ _OWN = {"connector", "write_back", "deliveries"}
 """Settings under `to` that are not the connector's."""
 
 _UNSTEADY = {"batch_size", "timeout_seconds", "retries", "retry_delay_ms", "retry_multiplier"}
-_WHOLE = {"file", "sql"}
+_WHOLE = {"file", "singer", "sql"}
 """Destinations that take many records at once."""
 
 _SECRET = ("_ciphertext", "_hash")
