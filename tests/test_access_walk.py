@@ -88,6 +88,7 @@ class Theirs:
             "look": lambda _: None, "pipeline": "theirs", "pipeline_id": 1, "test_data": {},
             "mapping": "theirs", "case": "theirs", "step": "theirs", "input": {}, "subject": "theirs",
             "values": {"source_path": "taken", "target_path": "taken"},
+            "found": None,
             "stream": "theirs",
         }  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.group import Group
+from edgekit.cli.mapping_help import preview, suggest
 from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.show import show
 from edgekit.errors import InvalidError
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 @click.group(cls=Group)
 def mappings() -> None:
     """Look at how fields become columns, and try it."""
+
+
+mappings.add_command(suggest)
+mappings.add_command(preview)
 
 
 @mappings.command("list", example="edgekit mappings list vehicle-data")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         show_mapping,
     )
     from edgekit.integrations.plan import Plan, prepare, prepare_pipeline
+    from edgekit.integrations.previews import Preview, preview_mappings
     from edgekit.integrations.reading import (
         find,
         find_all,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         list_pipelines,
         show,
     )
+    from edgekit.integrations.suggesting import apply_suggestions, suggest_mappings
     from edgekit.integrations.templates import list_templates, show_template
     from edgekit.integrations.using import Use, disable, enable, require_usable, usable
     from edgekit.integrations.versions import Version, diff, history, rollback
@@ -54,9 +56,11 @@ __all__ = [
     "MappingTest",
     "MappingVersion",
     "Plan",
+    "Preview",
     "Use",
     "Version",
     "add_mapping",
+    "apply_suggestions",
     "approve",
     "create",
     "diff",
@@ -79,6 +83,7 @@ __all__ = [
     "mapping_history",
     "prepare",
     "prepare_pipeline",
+    "preview_mappings",
     "require_usable",
     "retire",
     "retire_mapping",
@@ -93,6 +98,7 @@ __all__ = [
     "show_environment",
     "show_mapping",
     "show_template",
+    "suggest_mappings",
     "switch_environment",
     "unset_credential",
     "usable",
@@ -141,6 +147,8 @@ _HOMES = {
         ),
         "mappings",
     ),
+    **dict.fromkeys(("apply_suggestions", "suggest_mappings"), "suggesting"),
+    **dict.fromkeys(("Preview", "preview_mappings"), "previews"),
     **dict.fromkeys(("Approvals", "approve", "list_approvals"), "approvals"),
     **dict.fromkeys(("show_environment", "switch_environment"), "environments"),
     **dict.fromkeys(("Version", "diff", "history", "rollback"), "versions"),

@@ -39,9 +39,9 @@ class CompiledMapping:
         self.columns: tuple[str, ...] = tuple(field.column for field in fields)
         self.lookups: list[Lookup] = list(lookups)
         self.uncompiled: list[str] = [path for field in fields for path in _uncompiled(field)]
-        self._fields = tuple(fields)
-        self._quick = _generate(self._fields, careful=False)
-        self._careful = _generate(self._fields, careful=True, strict=self._quick["strict"])
+        self.fields = tuple(fields)
+        self._quick = _generate(self.fields, careful=False)
+        self._careful = _generate(self.fields, careful=True, strict=self._quick["strict"])
         self._map_one = self._quick["one"]
         self._map_page = self._quick["page"]
 
@@ -67,7 +67,7 @@ class CompiledMapping:
         """Do what `map` does without compiled code; the reference it is tested against."""
         if not isinstance(record, dict):
             _refuse_shape(record)
-        return tuple(field.run(record) for field in self._fields)
+        return tuple(field.run(record) for field in self.fields)
 
 
 def compile_mapping(

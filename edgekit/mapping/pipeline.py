@@ -34,6 +34,7 @@ class Field:
         _known(mapping.direction, DIRECTIONS, "direction")
         options = mapping.transformation_rules
         kind = _known(mapping.mapping_type, MAPPING_TYPES, "mapping type")
+        self.kind = kind
         self.rules = compile_kind(kind, options, as_text=as_text)
         self.keep_empty = bool(options and options.get("keep_empty"))
         secret = bool(
