@@ -432,6 +432,29 @@ CREATE TRIGGER integration_delivery_response_data_secret_bu BEFORE UPDATE OF res
     AND type IN ('text', 'integer', 'real', 'array') AND CASE type WHEN 'array' THEN EXISTS (SELECT 1 FROM json_each(t.value) WHERE atom IS NOT '***') ELSE atom IS NOT '***' END;
 END;
 
+-- One row is a batch of what a run read, kept so that it can be run again; runs delete what is past its time.
+CREATE TABLE integration_execution_input (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid TEXT NOT NULL UNIQUE CONSTRAINT "integration_execution_input.uuid.length" CHECK (length(uuid) = 36),  -- what the content is sealed to
+  execution_id INTEGER NOT NULL REFERENCES integration_execution(id),
+  batch_number INTEGER NOT NULL CONSTRAINT "integration_execution_input.batch_number.range" CHECK (batch_number >= 1),
+  record_count INTEGER NOT NULL CONSTRAINT "integration_execution_input.record_count.range" CHECK (record_count >= 0),
+  records_zlib BLOB,  -- compressed JSON: {"positions", "records"}; never copied to the log
+  records_ciphertext BLOB,  -- the same, sealed
+  encryption_key_id INTEGER REFERENCES encryption_key(id),
+  keep_until TEXT NOT NULL CONSTRAINT "integration_execution_input.keep_until.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', keep_until, '+0 days') IS keep_until),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_execution_input.batch_number.unique" UNIQUE (execution_id, batch_number),
+  CONSTRAINT "integration_execution_input.records_zlib.required" CHECK ((records_zlib IS NULL) <> (records_ciphertext IS NULL)),
+  CONSTRAINT "integration_execution_input.encryption_key_id.required" CHECK ((records_ciphertext IS NULL) = (encryption_key_id IS NULL))
+) STRICT;
+CREATE INDEX integration_execution_input_keep_until ON integration_execution_input(keep_until);
+CREATE INDEX integration_execution_input_encryption_key ON integration_execution_input(encryption_key_id);
+
 -- One row is the breaker between an integration and a place it calls: after failures it is left alone for a while.
 CREATE TABLE circuit_breaker (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

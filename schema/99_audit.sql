@@ -123,6 +123,7 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (115, 'handover_package_confi
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (116, 'handover_package_document');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (117, 'client_summary');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (118, 'integration_delivery');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (119, 'integration_execution_input');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NULL, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
@@ -1786,6 +1787,7 @@ CREATE TRIGGER encryption_key_direct_delete BEFORE DELETE ON encryption_key WHEN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
   SELECT RAISE(ABORT, 'EK|encryption_key|id|referenced|Rows of other tables refer to this row.') WHERE OLD.id IN (SELECT encryption_key_id FROM feature_license)
   OR OLD.id IN (SELECT encryption_key_id FROM integration_credential)
+  OR OLD.id IN (SELECT encryption_key_id FROM integration_execution_input)
   OR OLD.id IN (SELECT encryption_key_id FROM client_billing_info)
   OR OLD.id IN (SELECT encryption_key_id FROM module_license)
   OR OLD.id IN (SELECT encryption_key_id FROM module_payment)
@@ -4241,7 +4243,8 @@ CREATE TRIGGER integration_execution_direct_delete BEFORE DELETE ON integration_
   OR OLD.id IN (SELECT execution_id FROM integration_checkpoint)
   OR OLD.id IN (SELECT execution_id FROM integration_log)
   OR OLD.id IN (SELECT execution_id FROM dead_letter)
-  OR OLD.id IN (SELECT execution_id FROM integration_delivery);
+  OR OLD.id IN (SELECT execution_id FROM integration_delivery)
+  OR OLD.id IN (SELECT execution_id FROM integration_execution_input);
 END;
 
 CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_execution BEGIN
@@ -4577,6 +4580,79 @@ END;
 CREATE TRIGGER integration_delivery_audit_delete AFTER DELETE ON integration_delivery BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 118, OLD.id, 'D',
     json_object('integration_id', OLD.integration_id, 'execution_id', OLD.execution_id, 'record_key', OLD.record_key, 'content_digest', OLD.content_digest, 'idempotency_key', OLD.idempotency_key, 'delivery_status', OLD.delivery_status, 'response_code', OLD.response_code, 'external_reference', OLD.external_reference, 'response_data', OLD.response_data, 'error_message', OLD.error_message, 'sent_at', OLD.sent_at, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+END;
+
+CREATE TRIGGER integration_execution_input_direct_insert BEFORE INSERT ON integration_execution_input WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution_input|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN NEW.encryption_key_id NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|integration_execution_input|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 119, id, NEW.id, NULL FROM integration_execution_input
+    WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid OR execution_id = NEW.execution_id AND batch_number = NEW.batch_number;
+  DELETE FROM integration_execution_input WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 119);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER integration_execution_input_audit_insert AFTER INSERT ON integration_execution_input BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 119, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER integration_execution_input_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON integration_execution_input BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|integration_execution_input|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|integration_execution_input|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|integration_execution_input|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER integration_execution_input_audit_update AFTER UPDATE ON integration_execution_input WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 119 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 119, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json('[' || CASE WHEN name IN ('records_zlib', 'records_ciphertext') THEN iif(old IS NULL, 'null', '{"$secret":true}') ELSE json_quote(old) END || ',' || CASE WHEN name IN ('records_zlib', 'records_ciphertext') THEN iif(new IS NULL, 'null', '{"$secret":true}') ELSE json_quote(new) END || ']')), '{}') FROM (
+    SELECT 'uuid' AS name, OLD.uuid AS old, NEW.uuid AS new
+    UNION ALL SELECT 'execution_id', OLD.execution_id, NEW.execution_id
+    UNION ALL SELECT 'batch_number', OLD.batch_number, NEW.batch_number
+    UNION ALL SELECT 'record_count', OLD.record_count, NEW.record_count
+    UNION ALL SELECT 'records_zlib', OLD.records_zlib, NEW.records_zlib
+    UNION ALL SELECT 'records_ciphertext', OLD.records_ciphertext, NEW.records_ciphertext
+    UNION ALL SELECT 'encryption_key_id', OLD.encryption_key_id, NEW.encryption_key_id
+    UNION ALL SELECT 'keep_until', OLD.keep_until, NEW.keep_until
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE integration_execution_input SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER integration_execution_input_direct_update BEFORE UPDATE ON integration_execution_input WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.execution_id, OLD.execution_id) NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution_input|execution_id|reference|There is no integration_execution with this execution_id.')
+    WHEN nullif(NEW.encryption_key_id, OLD.encryption_key_id) NOT NULL AND NEW.encryption_key_id NOT IN (SELECT id FROM encryption_key) THEN RAISE(ABORT, 'EK|integration_execution_input|encryption_key_id|reference|There is no encryption_key with this encryption_key_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 119, id, NEW.id, NULL FROM integration_execution_input
+    WHERE (uuid = NEW.uuid OR execution_id = NEW.execution_id AND batch_number = NEW.batch_number) AND id IS NOT OLD.id;
+  DELETE FROM integration_execution_input WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 119);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER integration_execution_input_direct_delete BEFORE DELETE ON integration_execution_input WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER integration_execution_input_audit_delete AFTER DELETE ON integration_execution_input BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 119, OLD.id, 'D',
+    format('{"uuid":%s,"execution_id":%s,"batch_number":%s,"record_count":%s,"records_zlib":%s,"records_ciphertext":%s,"encryption_key_id":%s,"keep_until":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    json_quote(OLD.uuid),
+    OLD.execution_id,
+    OLD.batch_number,
+    OLD.record_count,
+    iif(OLD.records_zlib IS NULL, 'null', '{"$secret":true}'),
+    iif(OLD.records_ciphertext IS NULL, 'null', '{"$secret":true}'),
+    ifnull(OLD.encryption_key_id, 'null'),
+    json_quote(OLD.keep_until),
+    OLD.status_id,
+    OLD.created_by,
+    ifnull(OLD.updated_by, 'null'),
+    json_quote(OLD.created_at),
+    json_quote(OLD.updated_at)));
 END;
 
 CREATE TRIGGER circuit_breaker_direct_insert BEFORE INSERT ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN

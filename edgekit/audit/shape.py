@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-SECRET_ENDINGS = ("_ciphertext", "_hash")
+SECRET_ENDINGS = ("_ciphertext", "_hash", "_zlib")
+"""Of columns whose values are never copied: sealed or hashed, or kept in bulk and for a while only."""
+
 TIME_FORMAT = "'%Y-%m-%dT%H:%M:%fZ'"
 """How times are stored, as SQLite's strftime says it."""
 

@@ -306,6 +306,22 @@ def _as_json(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False)
 
 
+@integrations.command("keep-inputs", example="edgekit integrations keep-inputs vehicle-data --days 90")
+@click.argument("name")
+@click.option("--days", type=int, default=30, show_default=True, help="How long it is kept.")
+@click.option("--encrypt/--plain", default=None, help="Seal it, or not.  [default: where it is personal]")
+@click.option("--off", is_flag=True, help="Keep nothing of the runs to come.")
+@json_option
+@opened
+def keep_inputs(name: str, days: int, encrypt: bool | None, off: bool, as_json: bool) -> None:
+    """Keep what runs read, so that they can be run again: edgekit executions replay ID."""
+    from edgekit import integrations as lib
+
+    found = lib.keep_inputs(name, days=None if off else days, encrypt=encrypt)
+    said = f"{name} keeps nothing." if off else f"{name} keeps what it reads for {days} days."
+    show(found if as_json else said, as_json)
+
+
 @integrations.command(example="edgekit integrations health\nedgekit integrations health vehicle-data --json")
 @click.argument("name", required=False)
 @json_option

@@ -8,7 +8,8 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, limit_option, opened, reading
-from edgekit.cli.show import show
+from edgekit.cli.show import quoted, show
+from edgekit.errors import InvalidError
 
 only_integration = click.option("--integration", metavar="NAME", help="Only those of this integration.")
 
@@ -49,6 +50,60 @@ def show_execution(execution_id: int, as_json: bool) -> None:
     show(runner.show_execution(execution_id), as_json)
 
 
+@executions.command("replay", example="edgekit executions replay 12 --mapping-version 3 --diff")
+@click.argument("execution_id", metavar="ID", type=int)
+@click.option("--mapping-version", metavar="N", type=int, help="With the mappings of this version.")
+@click.option("--as-of-run", is_flag=True, help="With mappings and pipeline as they were when it began.")
+@click.option("--diff", is_flag=True, help="Show the records that would differ, field by field.")
+@click.option("--write", is_flag=True, help="Write it, as a run of its own.")
+@click.option("--calls", is_flag=True, help="Ask other integrations too, where a step does.")
+@limit_option(100)
+@json_option
+@opened
+def replay_execution(
+    execution_id: int, mapping_version: int | None, as_of_run: bool, diff: bool, write: bool, calls: bool,
+    limit: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Run a past execution again from what it kept, and count what would differ; nothing is written.
+
+    It is compared with what the table says now.
+    """
+    from edgekit import runner
+
+    found = runner.replay_execution(
+        execution_id, mapping_version=mapping_version, as_of_run=as_of_run, write=write, calls=calls,
+        limit=limit if diff else 0,
+    )  # fmt: skip
+    note = None if write else "Nothing was written."
+    show(found, as_json, view=_rerun_line, note=note)
+    if diff and not as_json:
+        click.echo("")
+        show(found.differences, as_json, view=_difference_line, empty="No record would differ.")
+
+
+def _rerun_line(found: Any) -> dict[str, Any]:
+    shown = ("execution_id", "integration", "mapping_version", "records", "same", "added", "changed",
+             "set_aside", "filtered", "written_execution_id", "message")  # fmt: skip
+    return {name: value for name in shown if (value := getattr(found, name)) is not None}
+
+
+def _difference_line(found: Any) -> dict[str, Any]:
+    fields = "; ".join(f"{column}: {now} -> {would}" for column, (now, would) in found.fields.items())
+    key = ", ".join(str(value) for value in (found.key or {}).values())
+    return {"position": found.position, "key": key, "what": found.what, "fields": fields or found.error}
+
+
+@executions.command("prune-inputs", example="edgekit executions prune-inputs --dry-run")
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@json_option
+@opened
+def prune_inputs(dry_run: bool, as_json: bool) -> None:
+    """Delete what runs kept and what is past its time. Each run does so for its own integration."""
+    from edgekit import runner
+
+    show(runner.prune_inputs(dry_run=dry_run), as_json)
+
+
 @click.group(cls=Group)
 def dead_letters() -> None:
     """Look at records that were set aside, replay or discard them."""
@@ -73,7 +128,16 @@ def list_dead_letters(integration: str | None, status: str, limit: int, as_json:
 
 
 def _letter_line(row: dict[str, Any]) -> dict[str, Any]:
-    shown = ("id", "integration", "status", "source_position", "step", "error_code", "error_message")
+    shown = (
+        "id",
+        "integration",
+        "status",
+        "source_position",
+        "step",
+        "step_name",
+        "error_code",
+        "error_message",
+    )
     return {name: row[name] for name in shown}
 
 
@@ -88,15 +152,55 @@ def show_dead_letter(letter_id: int, as_json: bool) -> None:
     show(runner.show_dead_letter(letter_id), as_json)
 
 
-@dead_letters.command(example="edgekit dead-letters replay 3")
-@click.argument("letter_id", metavar="ID", type=int)
+@dead_letters.command(
+    example="edgekit dead-letters replay 3 --from failed\n"
+    "edgekit dead-letters replay --all --integration vehicle-data"
+)
+@click.argument("letter_id", metavar="[ID]", type=int, required=False)
+@click.option("--all", "every", is_flag=True, help="All that wait, of --integration.")
+@only_integration
+@click.option("--step", metavar="STEP", help="With --all: those set aside at this step, by its name or kind.")
+@click.option(
+    "--from", "start", type=click.Choice(["first", "failed"]), default="first", show_default=True,
+    help="Begin with the first step, or with the one that failed.",
+)  # fmt: skip
+@click.option("--mapping-version", metavar="N", type=int, help="With the mappings of this version.")
+@click.option("--as-of-run", is_flag=True, help="With mappings and pipeline as they were when the run began.")
 @json_option
 @opened
-def replay(letter_id: int, as_json: bool) -> None:
-    """Send a record through its integration again, with the mapping and the rules of now."""
+def replay(
+    letter_id: int | None, every: bool, integration: str | None, step: str | None, start: str,
+    mapping_version: int | None, as_of_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Send records through their integration again, with the mapping and the rules of now unless said."""
     from edgekit import runner
 
-    show(runner.replay_dead_letter(letter_id), as_json)
+    if every is (letter_id is not None) or every is not (integration is not None) or (step and not every):
+        raise click.UsageError("Name one by its ID, or all of one: --all --integration NAME [--step STEP]")
+    if letter_id is not None:
+        found = runner.replay_dead_letter(
+            letter_id, start=start, mapping_version=mapping_version, as_of_run=as_of_run
+        )
+        show(found, as_json)
+        return
+    assert integration is not None
+    result = runner.replay_dead_letters(
+        integration, step=step, start=start, mapping_version=mapping_version, as_of_run=as_of_run
+    )
+    show(result, as_json, view=_replayed_line)
+    if result.error is not None:
+        raise result.error
+    if result.failed:
+        raise InvalidError(
+            f"{result.failed} of {result.tried} records failed again.",
+            hint=f"See why: edgekit dead-letters list --integration {quoted(result.integration)}",
+        )
+
+
+def _replayed_line(result: Any) -> dict[str, Any]:
+    failed = ", ".join(f"{code} {count}" for code, count in sorted(result.errors.items()))
+    line = {name: getattr(result, name) for name in ("integration", "tried", "replayed", "failed")}
+    return {**line, "errors": failed, "message": result.message}
 
 
 @dead_letters.command(example="edgekit dead-letters discard 3")

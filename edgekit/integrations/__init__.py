@@ -22,8 +22,10 @@ if TYPE_CHECKING:
         set_credential,
         unset_credential,
     )
+    from edgekit.integrations.earlier import MappingsVersion, list_mapping_versions
     from edgekit.integrations.environments import show_environment, switch_environment
     from edgekit.integrations.instances import create, retire
+    from edgekit.integrations.keeping import keep_inputs
     from edgekit.integrations.mapping_tests import MappingTest, run_mapping_tests
     from edgekit.integrations.mappings import (
         MappingVersion,
@@ -55,6 +57,7 @@ __all__ = [
     "Approvals",
     "MappingTest",
     "MappingVersion",
+    "MappingsVersion",
     "Plan",
     "Preview",
     "Use",
@@ -73,9 +76,11 @@ __all__ = [
     "find_pipeline",
     "get_credential",
     "history",
+    "keep_inputs",
     "list_approvals",
     "list_credentials",
     "list_integrations",
+    "list_mapping_versions",
     "list_mappings",
     "list_pipelines",
     "list_templates",
@@ -106,6 +111,7 @@ __all__ = [
 
 _HOMES = {
     "MappingTest": "mapping_tests",
+    "MappingsVersion": "earlier",
     "Plan": "plan",
     "Use": "using",
     "create": "instances",
@@ -116,11 +122,13 @@ _HOMES = {
     "find_all": "reading",
     "find_pipeline": "reading",
     "get_credential": "credentials",
+    "keep_inputs": "keeping",
     "list_credentials": "credentials",
     "list_integrations": "reading",
     "list_pipelines": "reading",
     "list_templates": "templates",
     "map_configurations": "configurations",
+    "list_mapping_versions": "earlier",
     "prepare": "plan",
     "prepare_pipeline": "plan",
     "require_usable": "using",

@@ -20,7 +20,7 @@ from edgekit.models.integrations import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs", "rate_limits", "to"}
+TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs", "keep_inputs", "rate_limits", "to"}
 """Settings of where records go, what drives the source and how often; all others are the connector's."""
 
 _VAULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, codec, connectors, db, licensing
-from edgekit.errors import InvalidError
-from edgekit.integrations import figures, instances, live, outbound, reading
+from edgekit.errors import DeniedError, InvalidError, NotFoundError
+from edgekit.integrations import earlier, figures, instances, live, outbound, reading
 from edgekit.integrations.credentials import Secrets
+from edgekit.integrations.keeping import Keep, read_keep
 from edgekit.integrations.policies import Policy, read_policy
 from edgekit.integrations.steps import Step, read_steps
 from edgekit.mapping import CompiledMapping, FieldMapping, compile_mapping
@@ -30,6 +31,7 @@ _BOOKS = {
     "integration_delivery",
     "integration_execution",
     "integration_execution_communication",
+    "integration_execution_input",
     "integration_log",
     "integration_schedule_execution",
     "integration_transformation_run",
@@ -78,6 +80,8 @@ class Plan:
     secrets: Mapping[str, str]
     exchange: Mapping[str, Any] = field(default_factory=dict)
     """Time-out and retries as they count here; they say nothing of what is read."""
+    keep: Keep | None = None
+    """How what is read is kept, if it is."""
     cache_hours: float | None = None
     """How long what was answered for a row is used again."""
     mapping: CompiledMapping | None = None
@@ -123,6 +127,53 @@ def prepare(
     return plan
 
 
+def prepare_earlier(
+    name: str,
+    *,
+    mapping_version: int | None = None,
+    execution_id: int | None = None,
+    trial: bool = False,
+) -> Plan:
+    """Read an integration with the mappings of a version, or with mappings and pipeline of a past run.
+
+    Settings are those of now. Without a `trial`, production writes by live mappings only: raise DeniedError
+    there, NotFoundError for a version or run there never was, and as `prepare`.
+    """
+    row = reading.find(name)
+    if mapping_version is None and execution_id is None:
+        return prepare(name, trial=trial)
+    if not trial and live.environment() == live.PRODUCTION:
+        raise DeniedError(
+            f"In production records of {name} are written by its live mappings only, not by earlier ones.",
+            hint="Look first, without writing: edgekit executions replay ID --mapping-version N --diff",
+        )
+    if row["entity_id"] is not None:
+        licensing.require_entity(row["entity_id"])
+    if mapping_version is not None:
+        rows = earlier.mapping_rows(row["id"], name, mapping_version)
+        return _prepare(row, None, None, None, trial=trial, fields=live.fields_of(rows, every=_sends(row)))
+    run = db.query(
+        "SELECT pipeline_id, started_at FROM integration_execution WHERE id = ? AND integration_id = ?",
+        (execution_id, row["id"]),
+    )
+    if not run:
+        raise NotFoundError(f"{name} has no execution {execution_id}.", hint="See: edgekit executions list")
+    rows = earlier.mapping_rows_of_run(row["id"], run[0]["started_at"])
+    taken = earlier.pipeline_of_run(row["id"], run[0]["pipeline_id"], run[0]["started_at"])
+    return _prepare(
+        row, None, None, None, trial=trial, fields=live.fields_of(rows, every=_sends(row)), pipeline=taken
+    )
+
+
+def _sends(row: Mapping[str, Any]) -> bool:
+    return "to" in row["connection_config"]
+
+
+def check_pipeline(name: str, pipeline: dict[str, Any]) -> Plan:
+    """Read an integration as if a pipeline were its own, checking each step. Raise as `prepare` does."""
+    return _prepare(reading.find(name), None, None, None, trial=True, pipeline=pipeline)
+
+
 def prepare_pipeline(pipeline_id: int) -> Plan:
     """Read an integration with one of its pipelines, be it the active one or not, as `prepare` does.
 
@@ -138,12 +189,15 @@ def _prepare(
     overrides: Mapping[str, Any] | None,
     *,
     trial: bool,
+    fields: list[FieldMapping] | None = None,
+    pipeline: dict[str, Any] | None = None,
 ) -> Plan:
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
     way = outbound.read_way(row["integration_name"], settings)
     config, inputs = _source(row["integration_name"], settings, connector, input)
-    pipeline = reading.pipeline_of(row["id"], pipeline_id)
+    if pipeline is None:
+        pipeline = reading.pipeline_of(row["id"], pipeline_id)
     if "batch_size" in connector.config_schema.get("properties", {}):
         config.setdefault(
             "batch_size", pipeline["performance"].get("batch_size", way.batch_size if way else DEFAULT_BATCH)
@@ -164,15 +218,14 @@ def _prepare(
         key=tuple(_names(settings.get("key"))),
         create=settings.get("create") is True,
         ignore=tuple(_names(settings.get("ignore"))),
-        fields=read_fields(row["id"], every=every)
-        if trial
-        else live.live_fields(row["id"], row["integration_name"], every=every),
+        fields=_fields(row, trial=trial, every=every) if fields is None else fields,
         strategy=pipeline["error_handling_strategy"],
         policy=read_policy(pipeline),
         steps=read_steps(row["integration_name"], pipeline),
         secrets=Secrets(row["id"], row["integration_name"]),
         exchange=exchange,
         cache_hours=figures.cache_hours(row) if inputs is not None and connector.name != "table" else None,
+        keep=read_keep(settings),
         to=way,
     )
     if way is not None:
@@ -280,6 +333,13 @@ def _inputs(value: Any, *, own: bool = False) -> Inputs | None:
             if column not in have:
                 raise InvalidError(f"inputs: the table {table} has no column {column}.")
     return Inputs(table, columns, wanted, value.get("path"), key, changed)
+
+
+def _fields(row: Mapping[str, Any], *, trial: bool, every: bool) -> list[FieldMapping]:
+    """Return the mappings that take part: those that are live, or all of a trial."""
+    if trial:
+        return read_fields(row["id"], every=every)
+    return live.live_fields(row["id"], row["integration_name"], every=every)
 
 
 def read_fields(integration_id: int, *, every: bool = False) -> list[FieldMapping]:

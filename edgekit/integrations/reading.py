@@ -104,15 +104,19 @@ def show(name: str) -> dict[str, Any]:
 def pipeline_of(integration_id: int, pipeline_id: int | None = None) -> dict[str, Any]:
     """Return the active pipeline of an integration, or the one of the id: type, steps, strategy, limits."""
     rows = db.query(
-        "SELECT id, pipeline_type, pipeline_steps, error_handling_strategy, dead_letter_config,"
-        " performance_config FROM integration_pipeline_definition"
+        "SELECT id, pipeline_name, pipeline_type, pipeline_steps, error_handling_strategy,"
+        " dead_letter_config, performance_config FROM integration_pipeline_definition"
         " WHERE integration_id = ?1 AND CASE WHEN ?2 IS NULL THEN status_id = 1 ELSE id = ?2 END",
         (integration_id, pipeline_id),
     )
     if not rows:
         none: dict[str, Any] = {"id": None, "pipeline_type": "linear", "steps": []}
         return {**none, "error_handling_strategy": "dead_letter", "dead_letters": {}, "performance": {}}
-    row = rows[0]
+    return pipeline_as(rows[0])
+
+
+def pipeline_as(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row of a pipeline says, its JSON read."""
     return {
         "id": row["id"],
         "pipeline_type": row["pipeline_type"],

@@ -133,6 +133,7 @@ MODELS = {
         "IntegrationScheduleExecution",
         "IntegrationExecutionCommunication",
         "IntegrationCheckpoint",
+        "IntegrationExecutionInput",
         "IntegrationDelivery",
         "IntegrationLog",
         "DeadLetter",

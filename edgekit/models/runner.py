@@ -24,6 +24,7 @@ from edgekit.models.base import (
 from edgekit.models.communications import Communication
 from edgekit.models.integrations import Integration, IntegrationPipelineDefinition
 from edgekit.models.parties import Organization, User
+from edgekit.models.vault import EncryptionKey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -282,6 +283,24 @@ class DeadLetter(BusinessRow):
 
     class Meta:
         indexes = ((("integration", "record_digest"), True),)
+
+
+class IntegrationExecutionInput(BusinessRow):
+    """A batch of what a run read, kept so that it can be run again."""
+
+    uuid: Any = peewee.TextField(unique=True)
+    execution: Any = reference(IntegrationExecution)
+    execution_id: int
+    batch_number: Any = peewee.IntegerField()
+    record_count: Any = peewee.IntegerField()
+    records_zlib: Any = peewee.BlobField(null=True)
+    records_ciphertext: Any = peewee.BlobField(null=True)
+    encryption_key: Any = reference(EncryptionKey, null=True)
+    encryption_key_id: int | None
+    keep_until: Any = TimeField()
+
+    class Meta:
+        indexes = ((("execution", "batch_number"), True),)
 
 
 class IntegrationDelivery(BusinessRow):

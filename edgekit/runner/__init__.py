@@ -11,13 +11,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekit.runner.dead_letters import discard_dead_letter, replay_dead_letter
+    from edgekit.runner.dead_letters import discard_dead_letter
     from edgekit.runner.deliveries import list_deliveries
     from edgekit.runner.engine import run
     from edgekit.runner.execution import RunResult
     from edgekit.runner.health import Health, check_all_health, check_health
+    from edgekit.runner.kept import Pruned, prune_inputs
     from edgekit.runner.pipelines import test_integration_pipeline
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
+    from edgekit.runner.replaying import Replayed, replay_dead_letter, replay_dead_letters
+    from edgekit.runner.rerun import Rerun, replay_execution
     from edgekit.runner.schedules import (
         add_schedule,
         list_schedules,
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Health",
+    "Pruned",
+    "Replayed",
+    "Rerun",
     "RunResult",
     "add_schedule",
     "check_all_health",
@@ -41,7 +47,10 @@ __all__ = [
     "list_schedules",
     "next_times",
     "pause_schedule",
+    "prune_inputs",
     "replay_dead_letter",
+    "replay_dead_letters",
+    "replay_execution",
     "resume_schedule",
     "run",
     "set_schedule",
@@ -53,6 +62,9 @@ __all__ = [
 
 _HOMES = {
     "Health": "health",
+    "Pruned": "kept",
+    "Replayed": "replaying",
+    "Rerun": "rerun",
     "RunResult": "execution",
     "add_schedule": "schedules",
     "check_all_health": "health",
@@ -64,7 +76,10 @@ _HOMES = {
     "list_schedules": "schedules",
     "next_times": "schedules",
     "pause_schedule": "schedules",
-    "replay_dead_letter": "dead_letters",
+    "prune_inputs": "kept",
+    "replay_dead_letter": "replaying",
+    "replay_dead_letters": "replaying",
+    "replay_execution": "rerun",
     "resume_schedule": "schedules",
     "run": "engine",
     "set_schedule": "schedules",

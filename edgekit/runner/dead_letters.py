@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, codec, db, masking
-from edgekit.errors import ConflictError, EdgekitError, InvalidError
-from edgekit.integrations import Plan, prepare, require_usable
+from edgekit.errors import ConflictError, EdgekitError
 from edgekit.models.runner import DeadLetter
-from edgekit.runner import reading, sending, transform
-from edgekit.runner.work import Work
+from edgekit.runner import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from edgekit.integrations import Plan
     from edgekit.runner.execution import Execution
-    from edgekit.runner.sending import Outlet
     from edgekit.runner.transform import Failure
 
 
@@ -121,80 +119,46 @@ def _digest(item: Letter, *, stable: bool) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def replay_dead_letter(letter_id: int) -> dict[str, Any]:
-    """Send a record through its integration again, with the mapping and rules of now.
+def discard_dead_letter(letter_id: int) -> dict[str, Any]:
+    """Decide against a record: it stays in the file and is not offered again.
 
-    On success it is settled in the change that writes it. On failure the attempt is counted and the error
-    raised; the record stays. Raise ConflictError if it is settled already.
+    Raise ConflictError if settled.
     """
-    row = _pending(letter_id)
-    require_usable(row["integration"])
-    plan = prepare(row["integration"])
-    if plan.mapping is None and plan.to is None:
-        raise InvalidError(
-            f"{plan.name} has no mapping to send a record through.",
-            hint=f"Run it: edgekit integrations run {plan.name}",
-        )
-    with Work(plan) as work, sending.opened_again(plan, row) as outlet:
-        failure = try_again(plan, row, work, outlet)
-    if failure is None:
-        return reading.show_dead_letter(letter_id)
-    raise InvalidError(
-        f"The dead letter {letter_id} failed again: {failure.error.message}",
-        hint="Mend its mapping or the data, or discard it.",
-    )
+    show_pending(letter_id)
+    with db.change(reason=f"dead-letters discard {letter_id}"):
+        _settle(letter_id, replay_status="discarded", settled_at=clock.now())
+    return reading.show_dead_letter(letter_id)
 
 
-def _pending(letter_id: int) -> dict[str, Any]:
+def show_pending(letter_id: int) -> dict[str, Any]:
+    """Return a letter that waits, as `show_dead_letter` does. Raise ConflictError if it is settled."""
     row = reading.show_dead_letter(letter_id)
     if row["status"] != "pending":
         raise ConflictError(f"The dead letter {letter_id} is {row['status']} already.")
     return row
 
 
-def try_again(plan: Plan, row: dict[str, Any], work: Work, outlet: Outlet | None = None) -> Failure | None:
-    """Take a letter through its pipeline; settle it, or count the attempt and return why it failed again.
+def settle_replayed(letter_id: int) -> None:
+    """Note in the open change that a letter went through. Raise ConflictError if it waits no more."""
+    _settle(letter_id, replay_status="replayed", settled_at=clock.now())
 
-    `row` is as `show_dead_letter` gives it. Raise EdgekitError where a step cannot be taken at all, and
-    ConflictError if it was settled meanwhile; then nothing is changed.
-    """
-    correlation_id = row["correlation_id"]
-    record = row["record"] if outlet is None else outlet.current_record(row)
-    batch = transform.prepare(plan, [record], work)
-    sent = outlet.send_again(batch, row["source_position"]) if outlet is not None else None
-    with db.change(reason=f"dead-letters replay {row['id']}", correlation_id=correlation_id):
-        outcome = transform.write(batch) if sent is None else sent.store()
-        work.log_tries(correlation_id, row["execution_id"])
-        if not outcome.failures:
-            _settle(row["id"], replay_status="replayed", settled_at=clock.now())
-            return None
-        failure = outcome.failures[0]
-        _settle(
-            row["id"],
-            attempts=DeadLetter.attempts + 1,
-            step=failure.step,
-            step_name=_name(failure),
-            step_record=_step_record(failure),
-            error_code=failure.error.code[:50],
-            error_message=masking.text(failure.error.message, about=_field(failure.error)),
-            error_field=_field(failure.error),
-        )
-    return failure
+
+def note_failure(letter_id: int, failure: Failure) -> None:
+    """Note in the open change that a letter failed again, where and why; what came is kept."""
+    error = failure.error
+    _settle(
+        letter_id,
+        attempts=DeadLetter.attempts + 1,
+        step=failure.step,
+        step_name=_name(failure),
+        step_record=_step_record(failure),
+        error_code=error.code[:50],
+        error_message=masking.text(error.message, about=_field(error)),
+        error_field=_field(error),
+    )
 
 
 def _settle(letter_id: int, **values: Any) -> None:
-    """Write what became of a letter that still waits. Raise ConflictError if another process was faster."""
     waits = (DeadLetter.id == letter_id) & (DeadLetter.replay_status == "pending")
     if DeadLetter.update(**values).where(waits).execute() != 1:
         raise ConflictError(f"The dead letter {letter_id} was settled by another process meanwhile.")
-
-
-def discard_dead_letter(letter_id: int) -> dict[str, Any]:
-    """Decide against a record: it stays in the file and is not offered again.
-
-    Raise ConflictError if settled.
-    """
-    _pending(letter_id)
-    with db.change(reason=f"dead-letters discard {letter_id}"):
-        _settle(letter_id, replay_status="discarded", settled_at=clock.now())
-    return reading.show_dead_letter(letter_id)

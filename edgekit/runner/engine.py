@@ -7,16 +7,28 @@ checkpoint stands behind it; what was not is read again. No change is open while
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, require_usable, tables
-from edgekit.runner import attempts, dead_letters, execution, garbage, inputs, reading, sending, transform
+from edgekit.runner import (
+    attempts,
+    dead_letters,
+    execution,
+    garbage,
+    inputs,
+    kept,
+    reading,
+    replaying,
+    sending,
+    transform,
+)
 from edgekit.runner.execution import Execution, RunResult
 from edgekit.runner.limits import gated
+from edgekit.runner.undoing import undone
 from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
@@ -57,6 +69,7 @@ def run(
         if dry_run:
             result = _rehearse(plan, work, progress, fresh)
         else:
+            kept.require_vault(plan)
             result = _perform(plan, work, trigger, progress, fresh)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     db.current().keep()
@@ -219,6 +232,7 @@ def _write_batch(plan: Plan, current: Execution, page: Page, outcome: transform.
     current.records_filtered += outcome.filtered
     current.retries += sum(attempt.retry_number > 0 for attempt in page.attempts)
     _log_attempts(plan, current, page.attempts)
+    kept.keep(plan, current, page)
     execution.save_batch(current, plan, page.state)
 
 
@@ -259,8 +273,9 @@ def _retry_letters(plan: Plan, current: Execution, work: Work, outlet: Outlet | 
         if not (letters := db.query(pending, (current.id,))):
             break
         time.sleep(plan.policy.delay_seconds)
+        work.forget_missing()
         for row in letters:
-            failure = dead_letters.try_again(plan, reading.show_dead_letter(row["id"]), work, outlet)
+            failure = replaying.try_again(plan, reading.show_dead_letter(row["id"]), work, outlet)
             current.records_failed -= failure is None
             current.records_written += failure is None
     with db.change(reason=f"run {plan.name}: retried", correlation_id=current.correlation_id):
@@ -270,21 +285,6 @@ def _retry_letters(plan: Plan, current: Execution, work: Work, outlet: Outlet | 
             " id = ? AND runner_id = ?",
             (current.records_failed, current.records_written, current.id, current.runner_id),
         )
-
-
-class _Undo(Exception):  # noqa: N818 - it is no error
-    """Leaves a change so that everything in it is undone."""
-
-
-@contextmanager
-def _undone(reason: str) -> Iterator[None]:
-    """Open a change whose work is thrown away."""
-    try:
-        with db.change(reason=reason):
-            yield
-            raise _Undo
-    except _Undo:
-        pass
 
 
 def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) -> RunResult:
@@ -299,7 +299,7 @@ def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) ->
             if learn:
                 _learn_for_once(plan, sample, key)
             batch = transform.finish(batch)
-            with _undone(f"run {plan.name} --dry-run"):
+            with undone(f"run {plan.name} --dry-run"):
                 if learn:
                     plan.key = key  # as it was asked for: what was learned is undone with the table
                     tables.adopt(plan, *sample)
@@ -325,7 +325,7 @@ def _learn_for_once(
     plan: Plan, sample: tuple[Sequence[Any], Description | None], key: tuple[str, ...]
 ) -> None:
     """Learn the mapping and keep nothing in the file: steps behind it are taken outside any change."""
-    with _undone(f"run {plan.name} --dry-run: learn the mapping"):
+    with undone(f"run {plan.name} --dry-run: learn the mapping"):
         plan.key = key
         tables.adopt(plan, *sample)
 

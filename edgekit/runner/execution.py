@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import clock, db
 from edgekit.errors import ConflictError, EdgekitError
 from edgekit.models.runner import IntegrationExecution
-from edgekit.runner import reuse
+from edgekit.runner import kept, reuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,12 +64,16 @@ class Execution:
     """How far what is sent has come, as the destination tells it."""
     resumed: bool = False
     """Whether it began in the middle of a pass."""
+    is_anew: bool = False
+    """Whether it runs what another run kept: that says nothing of the source."""
     records_read: int = 0
     records_written: int = 0
     records_changed: int = 0
     records_failed: int = 0
     records_filtered: int = 0
     retries: int = 0
+    batches: int = 0
+    """How many of its batches were kept."""
     ended: tuple[str, EdgekitError | None] | None = None
     """How it ended, once that is written."""
     reuse: Reuse | None = None
@@ -122,14 +126,15 @@ def hold(plan: Plan) -> Iterator[None]:
         lock.release()
 
 
-def begin(plan: Plan, *, trigger: str, fresh: bool = False) -> Execution:
+def begin(plan: Plan, *, trigger: str, fresh: bool = False, anew: bool = False) -> Execution:
     """Settle what a dead run left, and write the row of a new one, which goes on from the last checkpoint.
 
-    A `fresh` one uses no answers again.
+    A `fresh` one uses no answers again; one that runs what was kept `anew` leaves the checkpoint alone.
     """
     runner_id = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
     with db.change(reason=f"run {plan.name}") as change:
         interrupted = _settle_dead(plan.integration_id)
+        kept.prune_own(plan.integration_id)
         row = IntegrationExecution.create(
             uuid=str(uuid.uuid4()),
             integration_id=plan.integration_id,
@@ -138,25 +143,27 @@ def begin(plan: Plan, *, trigger: str, fresh: bool = False) -> Execution:
             execution_status="running",
             runner_id=runner_id,
             source_digest=plan.fingerprint,
-            resumed_from_id=interrupted,
+            resumed_from_id=None if anew else interrupted,
             started_at=clock.now(),
             correlation_id=change.correlation_id,
             organization_id=plan.organization_id,
         )
         correlation_id = change.correlation_id
+    if anew:
+        return Execution(row.id, runner_id, correlation_id, {}, is_anew=True)
     stored = _checkpoint(plan)
-    state, kept = dict(stored.get("state", {})), dict(stored.get("answered", {}))
+    state, answered = dict(stored.get("state", {})), dict(stored.get("answered", {}))
     is_read = bool(stored.get("unfinished")) and bool(state.get("done"))
     resumed = is_read or (bool(state) and not state.get("done"))
     writer = dict(stored.get("writer", {})) if resumed else {}
-    again = reuse.begin(plan, kept, resumed=resumed, fresh=fresh, now=row.started_at)
+    again = reuse.begin(plan, answered, resumed=resumed, fresh=fresh, now=row.started_at)
     return Execution(row.id, runner_id, correlation_id, state, writer, resumed, reuse=again, is_read=is_read)
 
 
 def spare(plan: Plan, *, fresh: bool) -> Reuse | None:
     """Return what a run would leave out now, were it to begin anew."""
-    kept = dict(_checkpoint(plan).get("answered", {}))
-    return reuse.begin(plan, kept, resumed=False, fresh=fresh, now=clock.now())
+    answered = dict(_checkpoint(plan).get("answered", {}))
+    return reuse.begin(plan, answered, resumed=False, fresh=fresh, now=clock.now())
 
 
 def _settle_dead(integration_id: int) -> int | None:
@@ -189,35 +196,44 @@ def _checkpoint(plan: Plan) -> dict[str, Any]:
     return stored if stored.get("source") == plan.fingerprint else {}
 
 
+def save_counts(execution: Execution, plan: Plan) -> None:
+    """Write counters in the batch's own change. Raise ConflictError if the run is no longer ours."""
+    at, actor = clock.now_text(), db.current().actor_id
+    mine = (
+        db.connection()
+        .execute(
+            "UPDATE integration_execution SET records_read = ?, records_written = ?,"
+            " records_changed = ?, records_failed = ?, records_filtered = ?,"
+            " retry_count = ?, updated_at = ?, updated_by = ? WHERE id = ? AND runner_id = ? AND"
+            " execution_status = 'running'",
+            (
+                execution.records_read,
+                execution.records_written,
+                execution.records_changed,
+                execution.records_failed,
+                execution.records_filtered,
+                execution.retries,
+                at,
+                actor,
+                execution.id,
+                execution.runner_id,
+            ),
+        )
+        .rowcount
+    )
+    if mine != 1:
+        raise ConflictError(
+            f"The run {execution.id} of {plan.name} was taken over by another process; this one stops."
+        )
+
+
 def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any], *, finished: bool = False) -> None:
     """Write counters and checkpoint in the batch's own change; `finished` where what was sent is in place.
 
     Raise ConflictError if the run is no longer ours.
     """
-    connection = db.connection()
+    save_counts(execution, plan)
     at, actor = clock.now_text(), db.current().actor_id
-    mine = connection.execute(
-        "UPDATE integration_execution SET records_read = ?, records_written = ?,"
-        " records_changed = ?, records_failed = ?, records_filtered = ?,"
-        " retry_count = ?, updated_at = ?, updated_by = ? WHERE id = ? AND runner_id = ? AND"
-        " execution_status = 'running'",
-        (
-            execution.records_read,
-            execution.records_written,
-            execution.records_changed,
-            execution.records_failed,
-            execution.records_filtered,
-            execution.retries,
-            at,
-            actor,
-            execution.id,
-            execution.runner_id,
-        ),
-    ).rowcount
-    if mine != 1:
-        raise ConflictError(
-            f"The run {execution.id} of {plan.name} was taken over by another process; this one stops."
-        )
     content: dict[str, Any] = {"source": plan.fingerprint, "state": dict(state)}
     if plan.to is not None and not finished:
         content |= {"writer": execution.writer, "unfinished": True}
@@ -227,7 +243,7 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any], *, fi
         execution.reuse.is_lost = execution.reuse.is_lost or lost
         content["answered"] = execution.reuse.document(done=bool(state.get("done")))
     document = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    connection.execute(
+    db.connection().execute(
         "INSERT INTO integration_checkpoint(integration_id, state, execution_id, created_by,"
         " updated_at) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (integration_id) DO UPDATE SET state = excluded.state, execution_id ="
@@ -241,7 +257,7 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any], *, fi
 def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | None = None) -> None:
     """Write how a run ended. A run that was taken over is left alone."""
     healthy = {"completed": "healthy", "failed": "degraded"}.get(status)
-    if getattr(error, "limit", None) is not None:
+    if getattr(error, "limit", None) is not None or execution.is_anew:
         healthy = None  # a limit of ours says nothing of the other side
     with db.change(reason=f"run {plan.name}: {status}", correlation_id=execution.correlation_id):
         IntegrationExecution.update(
@@ -255,9 +271,9 @@ def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | Non
             IntegrationExecution.runner_id == execution.runner_id,
             IntegrationExecution.execution_status == "running",
         ).execute()
-        if status == "completed" and not execution.resumed:
+        if status == "completed" and not execution.resumed and not execution.is_anew:
             _supersede_letters(execution, plan)
-        if status == "completed":
+        if status == "completed" and not execution.is_anew:
             _go_live(plan)
         if healthy:
             db.connection().execute(

@@ -200,6 +200,12 @@ def opened_again(plan: Plan, letter: Mapping[str, Any]) -> Iterator[Outlet | Non
         outlet.finish()
 
 
+def would_send(batch: Batch, positions: Sequence[str]) -> tuple[list[Parcel], int]:
+    """Return what differs from what was sent last, and how many records do not. Nothing is sent."""
+    sent = Sent(Outlet(batch.plan, Execution(0, "", "", {})), batch.outcome)
+    return _parcels(batch, positions, sent, only_changes=True), sent.unchanged
+
+
 def rehearse(batch: Batch, positions: Sequence[str], shown: list[Any]) -> Outcome:
     """Do all to a page but send it; keep the first documents that would go in `shown`."""
     sent = Sent(Outlet(batch.plan, Execution(0, "", "", {})), batch.outcome)

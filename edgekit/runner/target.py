@@ -24,14 +24,24 @@ def write(
 ) -> tuple[bulk.Written, list[Failure]]:
     """Write mapped rows in the open change. `indexes` says which record of the batch each row came from."""
     assert plan.mapping is not None
+    columns = plan.mapping.columns
+    indexes, rows, failures = resolve(plan, indexes, rows)
+    written = bulk.upsert_rows(plan.table, columns, plan.key, rows, complete=is_complete(plan))
+    failures.extend((indexes[position], error) for position, error in written.refused)
+    return written, failures
+
+
+def resolve(
+    plan: Plan, indexes: Sequence[int], rows: Sequence[Sequence[Any]]
+) -> tuple[Sequence[int], Sequence[Sequence[Any]], list[Failure]]:
+    """Return what can be written of mapped rows, codes replaced by the ids they mean, and what cannot."""
+    assert plan.mapping is not None
     failures: list[Failure] = []
     columns = plan.mapping.columns
     if plan.mapping.lookups:
         indexes, rows, failures = _look_up(plan, columns, indexes, rows)
     indexes, rows = _identified(plan, columns, indexes, rows, failures)
-    written = bulk.upsert_rows(plan.table, columns, plan.key, rows, complete=is_complete(plan))
-    failures.extend((indexes[position], error) for position, error in written.refused)
-    return written, failures
+    return indexes, rows, failures
 
 
 def is_complete(plan: Plan) -> bool:

@@ -227,12 +227,13 @@ def _mapping(plan: Plan) -> int:
     return next(number for number, step in enumerate(plan.steps) if step.kind == "map")
 
 
-def resume(plan: Plan, record: Any, name: str | None, step: str, work: Work) -> Batch:
-    """Take one record through the steps from the one it failed at, as which it came there.
+def resume(plan: Plan, came: Any, record: Any, name: str | None, step: str, work: Work) -> Batch:
+    """Take a record through the steps from the one it failed at; `record` is as what it came there.
 
     Raise NotFoundError where the pipeline has no such step any more.
     """
-    batch = Batch(plan, [record], work)
+    batch = Batch(plan, [came], work)
+    batch.records = [record]
     place = len(plan.steps) if step in {WRITE, SEND} else _find(plan, name, step)
     if place > _mapping(plan):
         batch.start_with([record])

@@ -41,6 +41,10 @@ class Answers:
     def __getitem__(self, key: Any) -> Any:
         return self._kept[key]
 
+    def forget_missing(self) -> None:
+        """Forget where there was nothing: it may be there by now."""
+        self._kept = {key: answer for key, answer in self._kept.items() if answer is not None}
+
     def shrink(self) -> None:
         """Forget the oldest, once a batch is through."""
         for key in list(self._kept)[: max(0, len(self._kept) - _MOST_KEPT)]:
@@ -84,6 +88,11 @@ class Work:
         """Let go of the oldest answers; called between two batches."""
         for answers in self._answers.values():
             answers.shrink()
+
+    def forget_missing(self) -> None:
+        """Let what was not there be asked for again."""
+        for answers in self._answers.values():
+            answers.forget_missing()
 
     def ask(self, step: str, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Ask the integration of a step for rows, and yield the records it answers. The tries are kept.

@@ -179,9 +179,12 @@ def seal(plaintext: bytes | str, *, place: str) -> Sealed:
     return Sealed(crypto.encrypt(open_keys.by_id[row[0]], plaintext, context=place), row[0])
 
 
-def open(ciphertext: bytes, *, place: str, purpose: str = "use") -> bytes:  # noqa: A001 - read as vault.open
+def open(  # noqa: A001 - read as vault.open
+    ciphertext: bytes, *, place: str, purpose: str = "use", is_secret: bool = True
+) -> bytes:
     """Open a sealed secret and note the use in `vault_use_log`; what was sealed as text comes as UTF-8.
 
+    From then on no text says it, unless it is no secret itself but data that is kept sealed.
     The note belongs to the open change if there is one, and is undone with it. Raise VaultLockedError without
     the right key, CorruptError if the value was altered or moved; then nothing is noted.
     """
@@ -201,7 +204,8 @@ def open(ciphertext: bytes, *, place: str, purpose: str = "use") -> bytes:  # no
             " VALUES (?, ?, ?, ?, ?, ?)",
             (clock.now_text(), change.actor, place, purpose, process, change.correlation_id),
         )
-    masking.note(plaintext.decode("utf-8", "replace"))
+    if is_secret:
+        masking.note(plaintext.decode("utf-8", "replace"))
     return plaintext
 
 

@@ -95,6 +95,27 @@ CREATE TABLE integration_delivery (
 ) STRICT;
 CREATE INDEX integration_delivery_execution ON integration_delivery(execution_id);
 CREATE INDEX integration_delivery_failed ON integration_delivery(integration_id) WHERE delivery_status = 'failed';
+CREATE TABLE integration_execution_input (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uuid TEXT NOT NULL UNIQUE CONSTRAINT "integration_execution_input.uuid.length" CHECK (length(uuid) = 36),  -- what the content is sealed to
+  execution_id INTEGER NOT NULL REFERENCES integration_execution(id),
+  batch_number INTEGER NOT NULL CONSTRAINT "integration_execution_input.batch_number.range" CHECK (batch_number >= 1),
+  record_count INTEGER NOT NULL CONSTRAINT "integration_execution_input.record_count.range" CHECK (record_count >= 0),
+  records_zlib BLOB,  -- compressed JSON: {"positions", "records"}; never copied to the log
+  records_ciphertext BLOB,  -- the same, sealed
+  encryption_key_id INTEGER REFERENCES encryption_key(id),
+  keep_until TEXT NOT NULL CONSTRAINT "integration_execution_input.keep_until.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', keep_until, '+0 days') IS keep_until),
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_execution_input.batch_number.unique" UNIQUE (execution_id, batch_number),
+  CONSTRAINT "integration_execution_input.records_zlib.required" CHECK ((records_zlib IS NULL) <> (records_ciphertext IS NULL)),
+  CONSTRAINT "integration_execution_input.encryption_key_id.required" CHECK ((records_ciphertext IS NULL) = (encryption_key_id IS NULL))
+) STRICT;
+CREATE INDEX integration_execution_input_keep_until ON integration_execution_input(keep_until);
+CREATE INDEX integration_execution_input_encryption_key ON integration_execution_input(encryption_key_id);
 
 -- Rows:
 -- What ran in production before approvals were asked for goes on.

@@ -24,6 +24,13 @@ ROWS: dict[str, dict[str, Any]] = {
     "integration_execution_communication": {},
     "integration_checkpoint": {"state": "{{}}"},
     "integration_log": {"request_type": "GET", "correlation_id": "c"},
+    "integration_execution_input": {
+        "uuid": "{n:036d}",
+        "batch_number": "{n}",
+        "record_count": 1,
+        "records_zlib": b"x",
+        "keep_until": "2026-01-31T06:30:00.000Z",
+    },
     "integration_delivery": {
         "record_key": "{n}",
         "content_digest": "{n:064d}",
@@ -73,6 +80,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     },
     "rate_limit_window.window_seconds.range": {"window_seconds": 0},
     "dead_letter.settled_at.required": {"replay_status": "replayed"},
+    "integration_execution_input.records_zlib.required": {"records_zlib": None},
+    "integration_execution_input.encryption_key_id.required": {"encryption_key_id": 1},
     "integration_delivery.error_message.required": {"delivery_status": "failed"},
     "integration_delivery.response_code.range": {"response_code": 20},
 }
