@@ -442,7 +442,7 @@ CREATE TABLE integration_execution_input (
   records_zlib BLOB,  -- compressed JSON: {"positions", "records"}; never copied to the log
   records_ciphertext BLOB,  -- the same, sealed
   encryption_key_id INTEGER REFERENCES encryption_key(id),
-  keep_until TEXT NOT NULL CONSTRAINT "integration_execution_input.keep_until.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', keep_until, '+0 days') IS keep_until),
+  expires_at TEXT NOT NULL CONSTRAINT "integration_execution_input.expires_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', expires_at, '+0 days') IS expires_at),
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),
@@ -452,7 +452,7 @@ CREATE TABLE integration_execution_input (
   CONSTRAINT "integration_execution_input.records_zlib.required" CHECK ((records_zlib IS NULL) <> (records_ciphertext IS NULL)),
   CONSTRAINT "integration_execution_input.encryption_key_id.required" CHECK ((records_ciphertext IS NULL) = (encryption_key_id IS NULL))
 ) STRICT;
-CREATE INDEX integration_execution_input_keep_until ON integration_execution_input(keep_until);
+CREATE INDEX integration_execution_input_expires_at ON integration_execution_input(expires_at);
 CREATE INDEX integration_execution_input_encryption_key ON integration_execution_input(encryption_key_id);
 
 -- One row is the breaker between an integration and a place it calls: after failures it is left alone for a while.

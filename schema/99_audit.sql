@@ -4614,7 +4614,7 @@ CREATE TRIGGER integration_execution_input_audit_update AFTER UPDATE ON integrat
     UNION ALL SELECT 'records_zlib', OLD.records_zlib, NEW.records_zlib
     UNION ALL SELECT 'records_ciphertext', OLD.records_ciphertext, NEW.records_ciphertext
     UNION ALL SELECT 'encryption_key_id', OLD.encryption_key_id, NEW.encryption_key_id
-    UNION ALL SELECT 'keep_until', OLD.keep_until, NEW.keep_until
+    UNION ALL SELECT 'expires_at', OLD.expires_at, NEW.expires_at
     UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
     UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
     UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
@@ -4639,7 +4639,7 @@ END;
 
 CREATE TRIGGER integration_execution_input_audit_delete AFTER DELETE ON integration_execution_input BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 119, OLD.id, 'D',
-    format('{"uuid":%s,"execution_id":%s,"batch_number":%s,"record_count":%s,"records_zlib":%s,"records_ciphertext":%s,"encryption_key_id":%s,"keep_until":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
+    format('{"uuid":%s,"execution_id":%s,"batch_number":%s,"record_count":%s,"records_zlib":%s,"records_ciphertext":%s,"encryption_key_id":%s,"expires_at":%s,"status_id":%s,"created_by":%s,"updated_by":%s,"created_at":%s,"updated_at":%s}',
     json_quote(OLD.uuid),
     OLD.execution_id,
     OLD.batch_number,
@@ -4647,7 +4647,7 @@ CREATE TRIGGER integration_execution_input_audit_delete AFTER DELETE ON integrat
     iif(OLD.records_zlib IS NULL, 'null', '{"$secret":true}'),
     iif(OLD.records_ciphertext IS NULL, 'null', '{"$secret":true}'),
     ifnull(OLD.encryption_key_id, 'null'),
-    json_quote(OLD.keep_until),
+    json_quote(OLD.expires_at),
     OLD.status_id,
     OLD.created_by,
     ifnull(OLD.updated_by, 'null'),

@@ -286,7 +286,7 @@ def test_nothing_is_kept_unless_it_is_said_and_its_time_ends(edge: Database, tmp
     runner.run("cars")
     with db.change(reason="time goes by"):
         db.connection().execute(
-            "UPDATE integration_execution_input SET keep_until = '2026-01-01T00:00:00.000Z'"
+            "UPDATE integration_execution_input SET expires_at = '2026-01-01T00:00:00.000Z'"
         )
     integrations.keep_inputs("cars", days=None)
     runner.run("cars")

@@ -54,14 +54,28 @@ def filled(edge: Database, shell: sqlite3.Connection) -> dict[tuple[str, str], i
     vault.init()
     made = {}
     for table in fields.tables(db.connection()):
-        if table.name == "integration_credential":
+        if table.name in {"integration_credential", "integration_execution_input"}:
             continue
         row = put(shell, table.name, **sample(shell, table.name))
         for column in table.columns:
             vault.set_field(table.name, row, column, f"{SECRET} {table.name}")
             made[table.name, column] = row
     credential("api_key")
+    kept_input(put(shell, "integration_execution_input", **sample(shell, "integration_execution_input")))
     return made
+
+
+def kept_input(row: int) -> None:
+    """Seal what a run kept: it is not a field that people set."""
+    table = "integration_execution_input"
+    with db.change(reason="kept"):
+        identity = db.query(f"SELECT uuid FROM {table} WHERE id = ?", (row,))[0]["uuid"]
+        sealed = vault.seal(SECRET, place=f"{table}/{identity}/records_ciphertext")
+        db.connection().execute(
+            f"UPDATE {table} SET records_zlib = NULL, records_ciphertext = ?, encryption_key_id = ?"
+            " WHERE id = ?",
+            (sealed.ciphertext, sealed.encryption_key_id, row),
+        )
 
 
 def credential(key: str = "api_key", value: str = SECRET, **options: Any) -> None:
@@ -212,7 +226,7 @@ def test_rotation_covers_every_ciphertext_and_the_old_key_is_needed_no_more(
 ) -> None:
     before, old = opened(filled), ciphertexts()
     done = vault.rotate()
-    assert sum(done.values.values()) == len(filled) + 1
+    assert sum(done.values.values()) == len(filled) + 2
     assert (done.unreadable, done.lost_keys, done.is_new_key) == ((), (), True)
     assert not set(old) & set(ciphertexts())
     for table in fields.tables(db.connection()):
@@ -281,7 +295,7 @@ def test_what_cannot_be_read_stays_and_stops_nothing(
     shell.execute("UPDATE sync_peer SET secret_ciphertext = ?", (b"\x01" + bytes(60),))
     done = vault.rotate()
     assert [place.split("/")[0] for place in done.unreadable] == ["sync_peer"]
-    assert sum(done.values.values()) == len(filled)
+    assert sum(done.values.values()) == len(filled) + 1
     (found,) = [one for one in vault.doctor() if one.severity == "error"]
     assert "sync_peer/" in found.what
 

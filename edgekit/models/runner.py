@@ -297,7 +297,7 @@ class IntegrationExecutionInput(BusinessRow):
     records_ciphertext: Any = peewee.BlobField(null=True)
     encryption_key: Any = reference(EncryptionKey, null=True)
     encryption_key_id: int | None
-    keep_until: Any = TimeField()
+    expires_at: Any = TimeField()
 
     class Meta:
         indexes = ((("execution", "batch_number"), True),)

@@ -27,7 +27,7 @@ _MADE_ELSEWHERE = {
 
 _ENGINE = {
     "configuration": "Its keys are checked and told of: edgekit configuration set TYPE KEY VALUE.",
-    "integration_execution_input": "A run keeps it: edgekit integrations keep-inputs NAME",
+    "integration_execution_input": "A run keeps it, where that is wished: edgekit integrations keep-inputs",
     "integration_delivery": "A run writes what was answered.",
     "integration_checkpoint": "A run writes how far it came.",
     "circuit_breaker": "Runs write it as the other side answers or fails.",

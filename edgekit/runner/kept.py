@@ -66,7 +66,7 @@ def keep(plan: Plan, current: Execution, page: Page) -> None:
     at = clock.now()
     db.connection().execute(
         "INSERT INTO integration_execution_input(uuid, execution_id, batch_number, record_count,"
-        " records_zlib, records_ciphertext, encryption_key_id, keep_until, created_by, created_at,"
+        " records_zlib, records_ciphertext, encryption_key_id, expires_at, created_by, created_at,"
         " updated_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -141,7 +141,7 @@ def _nothing(execution_id: int) -> InvalidError:
 def prune_own(integration_id: int) -> None:
     """Delete in the open change what is kept of an integration and past its time."""
     db.connection().execute(
-        "DELETE FROM integration_execution_input WHERE keep_until <= ? AND execution_id IN"
+        "DELETE FROM integration_execution_input WHERE expires_at <= ? AND execution_id IN"
         " (SELECT id FROM integration_execution WHERE integration_id = ?)",
         (clock.now_text(), integration_id),
     )
@@ -153,9 +153,9 @@ def prune_inputs(*, dry_run: bool = False, now: datetime | None = None) -> Prune
     with db.change(reason="executions prune-inputs"):
         (found,) = db.query(
             "SELECT count(*) AS batches, count(DISTINCT execution_id) AS runs"
-            " FROM integration_execution_input WHERE keep_until <= ?",
+            " FROM integration_execution_input WHERE expires_at <= ?",
             (at,),
         )
         if not dry_run:
-            db.connection().execute("DELETE FROM integration_execution_input WHERE keep_until <= ?", (at,))
+            db.connection().execute("DELETE FROM integration_execution_input WHERE expires_at <= ?", (at,))
     return Pruned(found["batches"], found["runs"], dry_run)

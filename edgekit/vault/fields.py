@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from edgekit.vault.keys import OpenKeys
 
-_OWN_DOOR = {"integration_credential": "edgekit vault set INTEGRATION KEY"}
+_OWN_DOOR = {
+    "integration_credential": "edgekit vault set INTEGRATION KEY",
+    "integration_execution_input": "edgekit executions replay ID",
+}
 """Tables whose secrets know more than their value, such as when they expire."""
 
 

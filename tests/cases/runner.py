@@ -29,7 +29,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "batch_number": "{n}",
         "record_count": 1,
         "records_zlib": b"x",
-        "keep_until": "2026-01-31T06:30:00.000Z",
+        "expires_at": "2026-01-31T06:30:00.000Z",
     },
     "integration_delivery": {
         "record_key": "{n}",
