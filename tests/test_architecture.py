@@ -72,7 +72,7 @@ PURE = {
 }
 """These never see the file."""
 
-IN_MEMORY = {"edgekit/transformation/sql.py", "edgekit/transformation/worker.py"}
+IN_MEMORY = {"edgekit/transformation/sql.py"}
 """These have a database of their own, in memory."""
 
 DOORS = {

@@ -32,7 +32,7 @@ def answer_many(
         "limits": dataclasses.asdict(limits),
     }
     found: list[Any | Refusal] = []
-    stopped, is_careful = 0, len(documents) == 1
+    stopped, lost, is_careful = 0, -1, len(documents) == 1
     while len(found) < len(documents):
         if stopped >= MAX_STOPPED:
             rest = Refusal("time", f"was not begun: {stopped} records before it used up their time")
@@ -40,14 +40,17 @@ def answer_many(
         left = documents[len(found) :]
         request.update(count=len(left), is_careful=is_careful)
         head = codec.dumps(request).encode() + b"\n"
-        lines, end = workers.ask(language, head, left, seconds=limits.seconds + _GRACE[language])
+        seconds = limits.seconds + _GRACE[language]
+        lines, end = workers.ask(language, text, head, left, seconds=seconds, memory=limits.memory)
         found.extend(map(_read, lines))
-        if end in {"late", "gone"}:
-            if is_careful:
-                found.append(out_of_time(limits.seconds) if end == "late" else out_of_memory())
-            elif end == "late" and len(left) > 1:
-                pass  # the next one who is late is known by name
-            is_careful = True
+        if end == "late" and is_careful:
+            found.append(out_of_time(limits.seconds))
+        elif end == "gone" and is_careful and lost == len(found):  # twice at the same record
+            found.append(out_of_memory())
+        elif end == "gone":
+            lost = len(found)
+        # From here each answer is sent at once: who is late, or ends its worker, is known by its place.
+        is_careful = is_careful or end in {"late", "gone"}
         stopped += sum(1 for answer in found[-1:] if isinstance(answer, Refusal) and answer.code == "time")
     return found
 

@@ -156,7 +156,7 @@ class Transformation:
         try:
             return self._direct(record)
         except InvalidError as error:
-            return Refusal("failed", error.message)
+            return Refusal("failed", f"fails: {error.message}")
 
     def _written(self, record: Any) -> bytes | Refusal:
         try:
@@ -194,4 +194,4 @@ def _value(answer: Any) -> Any | Refusal:
     try:
         return codec.loads(answer)
     except InvalidError as error:
-        return Refusal("output", f"gives what is no JSON: {error.message}")
+        return Refusal("output", f"gives no JSON: {error.message}")

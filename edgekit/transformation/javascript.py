@@ -23,6 +23,8 @@ _REACH = {
     "console", "document", "fetch", "fs", "importScripts", "load", "module", "navigator", "os", "print",
     "process", "require", "scriptArgs", "setInterval", "setTimeout", "std", "window",
 }  # fmt: skip
+_TOO_MUCH = ("out of memory", "string too long", "invalid string length", "array length", "buffer length",
+    "BigInt is too large")  # fmt: skip
 _EXACT = 2**53
 
 _REALM = r"""
@@ -129,12 +131,18 @@ class Evaluator:
             pass  # no expression: statements
         else:
             return plain.replace("return (\n", "return (", 1)
-        source = f'(function (input) {{ "use strict"; return eval({json.dumps(text)}); }})'
+        whole = f'(function (input) {{ "use strict"; {text}\n}})'
         try:
-            context.eval(f'new Function({json.dumps(text)}.replace(/^/, "\\"use strict\\";"))')
+            context.eval(f"(0, eval)({json.dumps(whole)})")
         except quickjs.JSException as error:
             raise _refusal(str(error), self.limits, 0, code="syntax") from None
-        return source
+        try:  # where `return` may not stand: what gives its value by it is a function already
+            closed = f"(class {{ static {{ if (0) {{ {text}\n}} }} }})"
+            context.eval(f"(0, eval)({json.dumps(closed)})")
+        except quickjs.JSException:
+            if re.search(r"\breturn\b", text):
+                return whole
+        return f'(function (input) {{ "use strict"; return eval({json.dumps(text)}); }})'
 
     def run(self, document: bytes, seconds: float) -> str:
         """Answer one record in JSON within so many seconds. Raise Refusal."""
@@ -173,7 +181,7 @@ def _refusal(message: str, limits: Limits, seconds: float, *, code: str = "faile
     said, _, trace = message.partition("\n")
     if "InternalError: interrupted" in said:
         return out_of_time(seconds)
-    if "InternalError: out of memory" in said or "too long" in said or "too large" in said:
+    if said == "null" or any(sign in said for sign in _TOO_MUCH):  # null: no memory for the error itself
         return out_of_memory()
     if "call stack size" in said:
         return too_deep()
@@ -181,7 +189,9 @@ def _refusal(message: str, limits: Limits, seconds: float, *, code: str = "faile
     unknown = _UNKNOWN.match(said)
     if unknown and unknown[1] in _REACH:
         return Refusal("denied", f"may not use {unknown[1]}: it sees its input only", place and int(place[1]))
-    return Refusal(code, said, int(place[1]) if place else None)
+    verb = {"failed": "fails: ", "syntax": "is no JavaScript: ", "output": "gives no JSON: "}[code]
+    said = said if code == "failed" else said.partition(": ")[2] or said
+    return Refusal(code, verb + said, int(place[1]) if place else None)
 
 
 def _refuse_inexact(value: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import codec, jsonpath, pattern
 from edgekit.errors import InvalidError
-from edgekit.transformation.limits import Refusal, out_of_memory, out_of_time, too_deep, too_large
+from edgekit.transformation.limits import Refusal, out_of_time, too_deep, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def compile_jsonpath(text: str) -> Callable[[Any], Any] | None:
     try:
         path = jsonpath.compile(text)
     except InvalidError as error:
-        raise Refusal("syntax", error.message) from None
+        raise Refusal("syntax", f"is wrong: {error.message}") from None
     return path.find if path.segments is not None else None
 
 
@@ -81,30 +81,30 @@ class Evaluator:
             answer = self.search(codec.loads(document))
             if _size(answer, {}) > self.limits.output:
                 raise too_large(self.limits.output)
-            written = codec.dumps(answer)
         except pattern.PatternTimeoutError:
             raise out_of_time(seconds) from None
         except RecursionError:
             raise too_deep() from None
-        except MemoryError:
-            raise out_of_memory() from None
         except InvalidError as error:
             if isinstance(error.__context__, pattern.PatternTimeoutError):
                 raise out_of_time(seconds) from None
-            raise Refusal("failed", error.message) from None
-        return written
+            raise Refusal("failed", f"fails: {error.message}") from None
+        try:
+            return codec.dumps(answer)
+        except InvalidError as error:
+            raise Refusal("output", f"gives what {error.message}") from None
 
 
 def _jsonpath(text: str) -> Callable[[Any], Any]:
     try:
         return jsonpath.compile(text).find
     except InvalidError as error:
-        raise Refusal("syntax", error.message) from None
+        raise Refusal("syntax", f"is wrong: {error.message}") from None
 
 
 def _jmespath(text: str, limits: Limits) -> Callable[[Any], Any]:
     from jmespath import Options
-    from jmespath.exceptions import JMESPathError
+    from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
     expression = _parse(text)
     options = Options(custom_functions=_functions(limits.output))
@@ -112,10 +112,14 @@ def _jmespath(text: str, limits: Limits) -> Callable[[Any], Any]:
     def search(document: Any) -> Any:
         try:
             return expression.search(document, options)
+        except JMESPathTypeError as error:  # its own words would show the value
+            wanted = " or ".join(error.expected_types)
+            said = f"{error.function_name}() takes {wanted}, not {error.actual_type}"
+            raise Refusal("failed", f"fails: {said}") from None
         except JMESPathError as error:
-            raise Refusal("failed", str(error)) from None
+            raise Refusal("failed", f"fails: {error}") from None
         except (ArithmeticError, TypeError, ValueError) as error:
-            raise Refusal("failed", f"{type(error).__name__}: {error}") from None
+            raise Refusal("failed", f"fails: {type(error).__name__}") from None
 
     return search
 

@@ -164,8 +164,8 @@ def _checked(answer: str, limits: Limits) -> Any | Refusal:
 
 
 def _unwritable(refusal: Refusal) -> Refusal:
-    _, _, said = refusal.message.partition(": ")
-    return Refusal("output", f"gives what is no JSON: {said or refusal.message}")
+    said = refusal.message.removeprefix("fails: ").partition(": ")[2]
+    return Refusal("output", f"gives no JSON: {said or refusal.message}")
 
 
 def _refusal(error: Any, limits: Limits, lines: dict[int, int], head: int) -> Refusal:
@@ -184,14 +184,16 @@ def _refusal(error: Any, limits: Limits, lines: dict[int, int], head: int) -> Re
     own = [lines[frame.line - head] for frame in error.traceback() if frame.line - head in lines]
     line = own[-1] if own else None
     if isinstance(error, pydantic_monty.MontySyntaxError):
-        return Refusal("syntax", said, line)
+        return Refusal("syntax", f"is no Python: {said}", line)
     names = said.split("'")
     reaches = kind in {"PermissionError", "ModuleNotFoundError", "ImportError"} or (
         "is not supported in this environment" in said
         or (kind == "NameError" and len(names) > 1 and names[1] in _REACH)
         or (kind == "AttributeError" and len(names) > 3 and names[3].startswith("__"))
     )
-    return Refusal("denied", f"may not do this: {said}", line) if reaches else Refusal("failed", said, line)
+    return (
+        Refusal("denied", f"may not: {said}", line) if reaches else Refusal("failed", f"fails: {said}", line)
+    )
 
 
 _pool: Any = None

@@ -67,7 +67,7 @@ class Evaluator:
         if action == sqlite3.SQLITE_FUNCTION:
             refused = (column or "").lower() in _FORBIDDEN
         elif action == sqlite3.SQLITE_READ:  # without a column: something is only counted
-            refused = bool(column) and (name or "").lower() not in _TABLES
+            refused = (name or "").lower() not in _TABLES if column else (name or "").startswith("sqlite_")
         return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
 
     def run(self, document: bytes, seconds: float) -> str:
@@ -76,14 +76,10 @@ class Evaluator:
         try:
             self._fill(codec.loads(document))
             return codec.dumps(self._query())
-        except MemoryError:
-            self._connection.close()
-            self._connection = self._open()
-            raise out_of_memory() from None
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise _refusal(error, seconds) from None
         except InvalidError as error:
-            raise Refusal("output", error.message) from None
+            raise Refusal("output", f"gives what {error.message}") from None
 
     def _fill(self, document: Any) -> None:
         """Make the table: a row per record, a column per member, or per member the input schema knows."""
@@ -153,11 +149,12 @@ def _refusal(error: sqlite3.Error | sqlite3.Warning, seconds: float) -> Refusal:
         return out_of_time(seconds)
     if "too big" in text or "out of memory" in text:
         return out_of_memory()
-    if "not authorized" in text or "prohibited" in text:
+    if "not authorized" in text or "prohibited" in text or "authorization denied" in text:
         return Refusal("denied", "may only query the table input")
     if "one statement" in text:
         return Refusal("syntax", "is more than one statement")
     if "UTF-8" in text:
         return Refusal("output", "gives a text that is not UTF-8")
-    wrong = "syntax error" in text or "incomplete input" in text or "unrecognized token" in text
-    return Refusal("syntax" if wrong else "failed", text)
+    if any(sign in text for sign in ("syntax error", "incomplete input", "unrecognized token", "overflow")):
+        return Refusal("syntax", f"is no SQL: {text}")
+    return Refusal("failed", f"fails: {text}")

@@ -33,6 +33,7 @@ class Worker:
     """One process that evaluates scripts of one language."""
 
     def __init__(self, language: str) -> None:
+        self.last = ""
         root = str(Path(edgekit.__file__).resolve().parent.parent)
         paths = [*(path for path in sys.path if path), root]
         windows = {key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ}
@@ -115,19 +116,29 @@ class _Watch:
 
 
 _watch = _Watch()
-_idle: dict[str, list[Worker]] = {}
+_idle: dict[tuple[str, int], list[Worker]] = {}
 _lock = threading.Lock()
 
 
-def ask(language: str, head: bytes, documents: Sequence[bytes], *, seconds: float) -> tuple[list[bytes], str]:
+def ask(
+    language: str, script: str, head: bytes, documents: Sequence[bytes], *, seconds: float, memory: int
+) -> tuple[list[bytes], str]:
     """Have a worker answer; return its answers and how it ended: done, leaving, late or gone.
 
-    It is killed, and late, after so many seconds. Raise UnavailableError where no process can be started.
+    It is killed, and late, after so many seconds; one that once held to less memory is not asked. Raise
+    UnavailableError where no process can be started.
     """
     with _lock:
-        idle = _idle.setdefault(language, [])
-        worker = idle.pop() if idle else None
-    worker = worker or Worker(language)
+        idle = _idle.setdefault((language, memory), [])
+        for worker in [worker for worker in idle if worker.process.poll() is not None]:
+            idle.remove(worker)
+            worker.close()
+        known = next((worker for worker in idle if worker.last == script), None)
+        chosen = known or (idle[0] if idle else None)
+        if chosen is not None:
+            idle.remove(chosen)
+    worker = chosen or Worker(language)
+    worker.last = script
     begun, end = time.monotonic(), "gone"
     try:
         with _watch.over(worker, seconds):
