@@ -16,6 +16,9 @@ from edgekit.errors import EdgekitError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from edgekit.connectors.base import Writer
 
 _READING = (
     "format", "encoding", "delimiter", "records", "max_record_bytes", "formula_guard", "columns", "sheet",
@@ -29,6 +32,7 @@ class FileConnector:
 
     name: ClassVar[str] = "file"
     positions_are_stable: ClassVar[bool] = True
+    writes_whole: ClassVar[bool] = True
     config_schema: ClassVar[Mapping[str, Any]] = READ
     write_schema: ClassVar[Mapping[str, Any]] = WRITE
 
@@ -78,6 +82,14 @@ class FileConnector:
         else:
             path = local_path(path)
             yield from _read_one(path, path, None, config, state)
+
+    def open(
+        self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> AbstractContextManager[Writer]:
+        """Open the way to a file, which stands under its name once it is finished, whole."""
+        from edgekit.connectors import file_write
+
+        return file_write.opened(config, state=state, secrets=secrets)
 
     def committed(
         self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _ENDINGS = (
     (".csv", "csv"), (".tsv", "csv"), (".ndjson", "ndjson"), (".jsonl", "ndjson"), (".xml", "xml"),
 )  # fmt: skip
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s.,()/-]*$)")
 _GUARDED = re.compile(r"'+[=@+\-\t\r]")
 _SHOWN = 2000
 _LONGEST = 1 << 24
@@ -74,6 +75,39 @@ def reader(source: Source, config: Mapping[str, Any]) -> Reader:
     if kind == "fixed":
         return FixedReader(text, source.path, config, longest)
     return ArrayReader(text, source.path, str(config.get("records", "")), longest)
+
+
+def kind_of_name(path: str) -> str:
+    """Return the format a file's name tells. Raise InvalidError where it tells none."""
+    name = path.lower().removesuffix(".gz")
+    for ending, kind in (*_ENDINGS, (".json", "json"), (".xlsx", "xlsx")):
+        if name.endswith(ending):
+            return kind
+    raise InvalidError(
+        f"In which format is {path} to be written?",
+        hint="Say it: --set to.format=csv (or ndjson, json, xlsx, fixed, xml)",
+    )
+
+
+def guarded(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet would take for a formula.
+
+    A sign before figures alone (a phone number, -) is none. A text that looks guarded already gets another
+    one, so that taking it away always gives what was written.
+    """
+    return f"'{text}" if _FORMULA.match(text) or _GUARDED.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Take the apostrophe away that `guarded` put there."""
+    return text[1:] if _GUARDED.match(text) else text
+
+
+def read_header(source: Source, config: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return the names of a CSV's columns and what stands between them."""
+    encoding = settle_encoding(source, str(config.get("encoding", "utf-8")))
+    reader = _CsvReader(Text(source, encoding), source.path, {**config, "columns": []}, _LONGEST)
+    return reader.begin()
 
 
 def is_sheet(path: str, config: Mapping[str, Any]) -> bool:
@@ -239,7 +273,7 @@ class _CsvReader:
             batch.refuse(self._joined(row), line, "format", "The row holds a NUL character.")
         else:
             if self._guards:
-                row = [cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell for cell in row]
+                row = [unguarded(cell) if cell[:1] == "'" else cell for cell in row]
             batch.records.append(dict(zip(self._header, row, strict=True)))
             batch.numbers.append(line)
         return 1
@@ -254,6 +288,12 @@ class _CsvReader:
             ) from error
         raw = self._lines.between(self._begun, last)
         batch.refuse(raw.rstrip("\r\n"), self._begun, "quote", f"The row is not well quoted: {error}.")
+
+    def begin(self) -> tuple[list[str], str]:
+        """Read the header; return it and the delimiter."""
+        csv.field_size_limit(min(self._longest, 2**31 - 1))
+        self._begin()
+        return self._header, self._mark or ","
 
     def _begin(self) -> None:
         """Read the header: the first line with something in it."""
@@ -278,7 +318,8 @@ class _CsvReader:
             raise InvalidError(
                 f"{self._path}: its first line, which names the columns, is no CSV: {error}."
             ) from error
-        self._header = _checked([name.strip() for name in header], self._path)
+        names = [name.strip() for name in header]
+        self._header = _checked([unguarded(name) for name in names] if self._guards else names, self._path)
         self._begun = self._line = self._reader.line_num + 1
 
     def _passed_over(self, line: str) -> bool:

@@ -153,6 +153,12 @@ class _Folder:
     def put(self, source: str, path: str) -> None:
         with _reaching(path, "written"):
             Path(source).replace(path)
+            if os.name != "nt":  # the name as well as the content
+                handle = os.open(Path(path).parent, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
 
 
 class _Remote:

@@ -24,6 +24,7 @@ _LOOKED_AT = 20
 
 _MOST_UNPACKED = 2 << 30
 _MOST_TIMES = 100
+_TAKEN_FOR_MORE = frozenset("=#")
 _SMALL = 1 << 24
 """A part of a workbook larger than this may be packed to no less than a hundredth."""
 
@@ -229,6 +230,40 @@ def _check_size(path: str, shown: str, most: int) -> None:
             f"{shown} would unpack to more than is allowed, {size} bytes: it may be made to harm.",
             hint="If it is right: --set max_unpacked_bytes=…",
         )
+
+
+def write_sheet(
+    path: Path, rows: Iterator[Mapping[str, Any]], columns: Sequence[str], shown: str, title: Any
+) -> None:
+    """Write a workbook of one sheet, row by row. A text is a text, be it like a formula or an error."""
+    try:
+        from openpyxl import Workbook
+        from openpyxl.cell import WriteOnlyCell  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise missing(shown) from error
+    book = Workbook(write_only=True)
+    try:
+        sheet = book.create_sheet(str(title or "Sheet1"))
+    except ValueError as error:
+        raise InvalidError(f"sheet: {title!r} cannot be a sheet's name: {error}.") from error
+
+    def cell(value: Any) -> Any:
+        if isinstance(value, dict | list) or (isinstance(value, int) and abs(value) >= _WHOLE):
+            value = codec.dumps(value)
+        if not isinstance(value, str) or value[:1] not in _TAKEN_FOR_MORE:
+            return value
+        found = WriteOnlyCell(sheet, value=value)
+        found.data_type = "s"
+        return found
+
+    try:
+        if columns:
+            sheet.append([cell(name) for name in columns])
+        for row in rows:
+            sheet.append([cell(row.get(name)) for name in columns])
+        book.save(path)
+    finally:
+        book.close()
 
 
 def missing(shown: str) -> NotFoundError:
