@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -343,6 +345,52 @@ def test_records_of_a_file_are_sent_by_their_place(tmp_path: Path, provider: Pro
     assert counts(runner.run("out")) == ("completed", 3, 2, 2, 1)
     assert [d["record_key"] for d in runner.list_deliveries("out")] == ["line 1", "line 2"]
     assert len(other.taken) == 2
+
+
+def test_a_database_is_imported_and_the_next_run_takes_what_is_new(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    rows = [(1, "Ann", "2026-01-01"), (2, "Bob", "2026-01-02")]
+    with closing(sqlite3.connect(path)) as shop, shop:
+        shop.execute("CREATE TABLE customer (number INTEGER PRIMARY KEY, name TEXT, seen TEXT)")
+        shop.executemany("INSERT INTO customer VALUES (?, ?, ?)", rows)
+    make(
+        connector="sql", url=f"sqlite:///{path}", source_table="customer", incremental={"column": "seen"},
+        table="customer", key="number", create=True, batch_size=1,
+    )  # fmt: skip
+    assert counts(runner.run("out")) == ("completed", 2, 2, 2, 0)
+    with closing(sqlite3.connect(path)) as shop, shop:
+        shop.execute("UPDATE customer SET name = 'Bo' WHERE number = 2")
+        shop.execute("INSERT INTO customer VALUES (3, 'Cy', '2026-01-03')")
+    assert counts(runner.run("out")) == ("completed", 2, 2, 2, 0)
+    assert [row["name"] for row in db.query("SELECT name FROM customer ORDER BY number")] == [
+        "Ann",
+        "Bo",
+        "Cy",
+    ]
+
+
+def test_rows_go_into_another_database(tmp_path: Path) -> None:
+    to = {
+        "connector": "sql", "url": f"sqlite:///{tmp_path / 'other.db'}", "table": "people", "key": "name",
+        "create": True,
+    }  # fmt: skip
+    inputs = {"table": "person", "columns": ["name", "city"], "changed": True}
+    make(connector="table", inputs=inputs, to=to)
+    assert counts(runner.run("out")) == ("completed", 3, 3, 3, 0)
+    update("Bob", "Lima")
+    assert counts(runner.run("out")) == ("completed", 3, 3, 1, 0)
+    with closing(sqlite3.connect(tmp_path / "other.db")) as there:
+        found = there.execute("SELECT name, city FROM people ORDER BY name").fetchall()
+    assert found == [("Ann", "Bern"), ("Bob", "Lima"), ("Cy", "Oslo")]
+
+
+def test_the_file_that_is_open_is_no_other_side(edge: Database) -> None:
+    make("in", connector="sql", url=f"sqlite:///{edge.path}", source_table="person", table="driver")
+    to = {"connector": "sql", "url": f"sqlite:///{edge.path}", "table": "person", "key": "id"}
+    make("out", connector="table", inputs={"table": "person"}, to=to)
+    for name in ("in", "out"):
+        with pytest.raises(InvalidError, match="is the file this runs in"):
+            runner.run(name)
 
 
 @pytest.mark.parametrize(

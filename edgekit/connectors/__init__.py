@@ -1,6 +1,6 @@
 """Connectors: take plain settings, yield pages of records. They never see the database and print nothing.
 
-Built in are `file`, `http`, `singer` and `table`; others are found by the entry point group
+Built in are `file`, `http`, `singer`, `sql` and `table`; others are found by the entry point group
 `edgekit.connectors`.
 """
 

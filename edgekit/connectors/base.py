@@ -22,6 +22,7 @@ _BUILT_IN = {
     "file": ("edgekit.connectors.file", "FileConnector"),
     "http": ("edgekit.connectors.http", "HttpConnector"),
     "singer": ("edgekit.connectors.singer", "SingerConnector"),
+    "sql": ("edgekit.connectors.sql", "SqlConnector"),
     "table": ("edgekit.connectors.table", "TableConnector"),
 }
 

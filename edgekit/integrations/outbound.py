@@ -88,8 +88,20 @@ def read_way(name: str, settings: Mapping[str, Any]) -> Way | None:
     else:
         way.connector = connectors.get_destination(kind)
         validate.check(way.connector.write_schema, config, what=f"{name}: settings of to ({kind})")
+        refuse_own_file(way.connector, config)
     way.write_back = _write_back(name, to.get("write_back") or {}, settings)
     return way
+
+
+def refuse_own_file(connector: Any, config: Mapping[str, Any]) -> None:
+    """Raise InvalidError where a connector would open the very file that is open, past its rules."""
+    file_of = getattr(connector, "file_of", None)
+    path = file_of(config) if file_of is not None else None
+    if path is not None and path.exists() and path.samefile(db.current().path):
+        raise InvalidError(
+            f"{path} is the file this runs in.",
+            hint="Read it by the connector table; write it by the setting table.",
+        )
 
 
 def _keeps(name: str, to: Mapping[str, Any]) -> bool:

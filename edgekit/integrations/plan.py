@@ -245,6 +245,7 @@ def _source(
 ) -> tuple[dict[str, Any], Inputs | None]:
     """Read the settings of a source and the rows that drive it, `input` in the place of what it reads."""
     config = instances.connector_config(settings)
+    outbound.refuse_own_file(connector, config)
     inputs = _inputs(settings.get("inputs"), own=connector.name == "table")
     if inputs is not None and inputs.changed and "to" not in settings:
         raise InvalidError("inputs: changed is for records that are sent; give to, or leave it out.")
