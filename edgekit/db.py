@@ -174,6 +174,11 @@ class Database:
             )
         sqlite.close_gate(connection, change)
 
+    def leave(self) -> None:
+        """Close this thread's connection: for a thread that ends before the file is closed."""
+        if not self._database.is_closed():
+            self._database.close()
+
     def close(self) -> None:
         """Close this thread's connection and free the models."""
         global _current, moment

@@ -98,14 +98,14 @@ CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integrat
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret', '$.verify.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connection_config ON integration WHEN json_valid(NEW.connection_config) BEGIN
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret', '$.verify.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 -- What becomes of an integration is a change of the feature its type stands under.
@@ -425,14 +425,14 @@ CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT 
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret', '$.verify.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE OF connection_template ON integration_template WHEN json_valid(NEW.connection_template) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret', '$.verify.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 CREATE TRIGGER integration_template_mappings_bi BEFORE INSERT ON integration_template WHEN json_valid(NEW.mapping_templates) BEGIN

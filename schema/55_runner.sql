@@ -455,6 +455,27 @@ CREATE TABLE integration_execution_input (
 CREATE INDEX integration_execution_input_expires_at ON integration_execution_input(expires_at);
 CREATE INDEX integration_execution_input_encryption_key ON integration_execution_input(encryption_key_id);
 
+-- One row is what another service told us of its own accord, kept as it came until its integration reads it.
+CREATE TABLE webhook_receipt (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
+  event_id TEXT NOT NULL CONSTRAINT "webhook_receipt.event_id.length" CHECK (length(event_id) BETWEEN 1 AND 200),  -- the sender's own id of it: what is told twice is kept once
+  content_type TEXT CONSTRAINT "webhook_receipt.content_type.length" CHECK (length(content_type) <= 100),
+  headers TEXT NOT NULL DEFAULT '{}' CONSTRAINT "webhook_receipt.headers.json_object" CHECK (CASE WHEN json_valid(headers) THEN json_type(headers) = 'object' ELSE 0 END),  -- without those that prove who sent it
+  body TEXT NOT NULL,
+  received_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "webhook_receipt.received_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', received_at, '+0 days') IS received_at),
+  organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  CONSTRAINT "webhook_receipt.event_id.unique" UNIQUE (integration_id, event_id)
+) STRICT;
+CREATE INDEX webhook_receipt_received ON webhook_receipt(received_at);
+CREATE INDEX webhook_receipt_organization ON webhook_receipt(organization_id);
+
+CREATE TRIGGER webhook_receipt_organization_bi BEFORE INSERT ON webhook_receipt BEGIN
+  SELECT RAISE(ABORT, 'EK|webhook_receipt|organization_id|organization|A row belongs to the organization of its integration.')
+  FROM integration WHERE id = NEW.integration_id AND organization_id IS NOT NEW.organization_id;
+END;
+
 -- One row is the breaker between an integration and a place it calls: after failures it is left alone for a while.
 CREATE TABLE circuit_breaker (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -503,11 +524,13 @@ CREATE TRIGGER integration_run_organization_bi BEFORE INSERT ON integration BEGI
   SELECT RAISE(ABORT, 'EK|integration|organization_id|organization|An integration that has a schedule, a run or a log stays in its organization.')
   WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
     OR EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
-    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM webhook_receipt WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
 END;
 CREATE TRIGGER integration_run_organization_bu BEFORE UPDATE OF organization_id ON integration WHEN NEW.organization_id IS NOT OLD.organization_id BEGIN
   SELECT RAISE(ABORT, 'EK|integration|organization_id|organization|An integration that has a schedule, a run or a log stays in its organization.')
   WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
     OR EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
-    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM webhook_receipt WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
 END;

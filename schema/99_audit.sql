@@ -726,6 +726,7 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   OR OLD.id IN (SELECT organization_id FROM integration_execution)
   OR OLD.id IN (SELECT organization_id FROM integration_schedule_execution)
   OR OLD.id IN (SELECT organization_id FROM integration_log)
+  OR OLD.id IN (SELECT organization_id FROM webhook_receipt)
   OR OLD.id IN (SELECT organization_id FROM client)
   OR OLD.id IN (SELECT organization_id FROM consultation_session)
   OR OLD.id IN (SELECT organization_id FROM dashboard);
@@ -3437,6 +3438,7 @@ CREATE TRIGGER integration_direct_delete BEFORE DELETE ON integration WHEN (SELE
   OR OLD.id IN (SELECT integration_id FROM integration_log)
   OR OLD.id IN (SELECT integration_id FROM dead_letter)
   OR OLD.id IN (SELECT integration_id FROM integration_delivery)
+  OR OLD.id IN (SELECT integration_id FROM webhook_receipt)
   OR OLD.id IN (SELECT integration_id FROM alert_rule)
   OR OLD.id IN (SELECT integration_id FROM sla_target);
   DELETE FROM integration_mapping WHERE integration_id = OLD.id;
@@ -4653,6 +4655,25 @@ CREATE TRIGGER integration_execution_input_audit_delete AFTER DELETE ON integrat
     ifnull(OLD.updated_by, 'null'),
     json_quote(OLD.created_at),
     json_quote(OLD.updated_at)));
+END;
+
+CREATE TRIGGER webhook_receipt_direct_insert BEFORE INSERT ON webhook_receipt WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  SELECT CASE WHEN NEW.id > 9007199254740991 THEN RAISE(ABORT, 'EK|webhook_receipt|id|range|Ids end at 9007199254740991.')
+    WHEN NEW.integration_id NOT IN (SELECT id FROM integration) THEN RAISE(ABORT, 'EK|webhook_receipt|integration_id|reference|There is no integration with this integration_id.')
+    WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|webhook_receipt|organization_id|reference|There is no organization with this organization_id.')
+    WHEN NEW.created_by NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|webhook_receipt|created_by|reference|There is no user with this created_by.') END;
+END;
+
+CREATE TRIGGER webhook_receipt_kept_insert BEFORE INSERT ON webhook_receipt WHEN EXISTS (SELECT 1 FROM webhook_receipt WHERE id = NEW.id OR integration_id = NEW.integration_id AND event_id = NEW.event_id) BEGIN
+  SELECT RAISE(ABORT, 'EK|webhook_receipt|*|append_only|Rows of webhook_receipt are only ever added.');
+END;
+
+CREATE TRIGGER webhook_receipt_kept_update BEFORE UPDATE ON webhook_receipt BEGIN
+  SELECT RAISE(ABORT, 'EK|webhook_receipt|*|append_only|Rows of webhook_receipt are only ever added.');
+END;
+
+CREATE TRIGGER webhook_receipt_kept_delete BEFORE DELETE ON webhook_receipt WHEN (OLD.received_at < (SELECT note ->> '$.before' FROM audit_seal WHERE kind = 'prune' AND id = (SELECT max(id) FROM audit_seal) AND txn_id = (SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL AND id = (SELECT max(id) FROM audit_transaction)))) IS NOT 1 BEGIN
+  SELECT RAISE(ABORT, 'EK|webhook_receipt|*|append_only|Rows of webhook_receipt are only ever added.');
 END;
 
 CREATE TRIGGER circuit_breaker_direct_insert BEFORE INSERT ON circuit_breaker WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -8415,7 +8436,7 @@ CREATE TRIGGER integration_connection_config_secret_bi BEFORE INSERT ON integrat
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret', '$.verify.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_connection_config_secret_bu;
@@ -8423,7 +8444,7 @@ CREATE TRIGGER integration_connection_config_secret_bu BEFORE UPDATE OF connecti
   SELECT RAISE(ABORT, 'EK|integration|connection_config|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_config) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret', '$.verify.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_credential_uuid_bi;
@@ -8547,7 +8568,7 @@ CREATE TRIGGER integration_template_connection_template_secret_bi BEFORE INSERT 
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret', '$.verify.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_template_connection_template_secret_bu;
@@ -8555,7 +8576,7 @@ CREATE TRIGGER integration_template_connection_template_secret_bu BEFORE UPDATE 
   SELECT RAISE(ABORT, 'EK|integration_template|connection_template|secret|A setting is named like a secret. Secrets belong in the vault: edgekit vault set INTEGRATION KEY.')
   FROM json_tree(NEW.connection_template) WHERE lower(replace(replace(replace(replace(key, '-', ''), '_', ''), ' ', ''), '.', '')) IN secret_name AND type NOT IN ('null', 'true', 'false')
     AND NOT (type = 'object' AND value GLOB '{"vault":"[A-Za-z]*"}' AND substr(value, 11, length(value) - 12) NOT GLOB '*[^A-Za-z0-9_]*')
-    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
+    AND NOT (fullkey IN ('$.auth.secret', '$.to.auth.secret', '$.verify.secret') AND type = 'text' AND length(atom) <= 50 AND atom GLOB '[A-Za-z]*' AND atom NOT GLOB '*[^A-Za-z0-9_]*');  -- the key of a secret in the vault
 END;
 
 DROP TRIGGER integration_template_mappings_bi;
@@ -8801,7 +8822,8 @@ CREATE TRIGGER integration_run_organization_bi BEFORE INSERT ON integration BEGI
   SELECT RAISE(ABORT, 'EK|integration|organization_id|organization|An integration that has a schedule, a run or a log stays in its organization.')
   WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
     OR EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
-    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM webhook_receipt WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
 END;
 
 DROP TRIGGER integration_run_organization_bu;
@@ -8809,7 +8831,8 @@ CREATE TRIGGER integration_run_organization_bu BEFORE UPDATE OF organization_id 
   SELECT RAISE(ABORT, 'EK|integration|organization_id|organization|An integration that has a schedule, a run or a log stays in its organization.')
   WHERE EXISTS (SELECT 1 FROM integration_schedule WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
     OR EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
-    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+    OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
+    OR EXISTS (SELECT 1 FROM webhook_receipt WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
 END;
 
 DROP TRIGGER client_organization_bi;

@@ -49,6 +49,9 @@ COMMON = set(_COMMON.split())
 ELSEWHERE = {"demo", "init"}
 """Commands that make a file of their own."""
 
+ENDLESS = [["webhooks", "serve"]]
+"""Commands that go on until they are stopped: their own tests walk them."""
+
 WORDS = (
     "access", "audit", "bulk", "configuration", "integrations", "licensing", "monitoring", "rows", "runner",
     "scope", "seeds", "vault",
@@ -86,6 +89,8 @@ class Theirs:
             "environment": "PRODUCTION", "rows": [], "passphrase": "a long enough passphrase",
             "serial": "s", "content": "{}", "how": "deep", "broader": {}, "narrower": {},
             "look": lambda _: None, "pipeline": "theirs", "pipeline_id": 1, "test_data": {},
+            "headers": {}, "body": b"{}",
+            "receipt_id": self.ids["webhook_receipt"],
             "mapping": "theirs", "case": "theirs", "step": "theirs", "input": {}, "subject": "theirs",
             "values": {"source_path": "taken", "target_path": "taken"},
             "found": None,
@@ -247,7 +252,7 @@ def test_no_command_shows_or_changes_anything_of_theirs(theirs: Theirs, who: str
     before, values = everything(theirs.path), theirs.values()
     walked = 0
     for path, command in commands():
-        if path[0] in ELSEWHERE:
+        if path[0] in ELSEWHERE or path in ENDLESS:
             continue
         given = arguments(path, command, values)
         asked = ["--db", str(theirs.path), "--actor", who, *path, *given]

@@ -83,6 +83,7 @@ DOORS = {
     "defusedxml": {"connectors"},
     "filelock": {"runner", "connectors"},
     "fsspec": {"connectors"},
+    "h11": {"runner"},
     "httpx2": {"connectors"},
     "iregexp_check": {"jsonpath.py"},
     "jmespath": {"transformation"},

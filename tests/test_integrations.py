@@ -30,6 +30,7 @@ TEMPLATES = [
     "rest-source",
     "singer-tap",
     "vpic-vin-decode",
+    "webhook-inbox",
 ]
 TABLES = (
     "integration",
@@ -63,7 +64,7 @@ def one_field(source: str = "vin", target: str = "vin", **more: Any) -> dict[str
 @pytest.mark.parametrize("code", TEMPLATES)
 def test_every_template_makes_an_integration(edge: Database, code: str) -> None:
     source = integrations.show_template(code)
-    asked = {"import": {"path": "a.csv"}, "tap": {"tap": "tap-a"}}
+    asked = {"import": {"path": "a.csv"}, "tap": {"tap": "tap-a"}, "inbox": {"records": "$.x"}}
     needed = asked.get(code.split("-")[-1], {"base_url": "http://localhost"})
     made = integrations.create("mine", template=code, settings=needed)
     assert made["settings"] == {**source["connection_template"], **needed}

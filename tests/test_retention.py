@@ -318,14 +318,14 @@ def test_archives_grow_month_by_month_with_what_the_integrations_logged(old: Pat
 
 
 LOGGED = [f"{year}-{month:02d}-28T10:00:00.000Z" for year in YEARS for month in (1, 7)]
+LOGGED_IN = ["integration_log", "metric_sample", "webhook_receipt"]
 SAMPLE = "INSERT INTO metric_sample(metric, value, sampled_at) VALUES ('m', 1, '{}')"
 
 
 def logged(path: Path) -> dict[str, int]:
     with connect(path) as connection:
         return {
-            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("integration_log", "metric_sample")
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in LOGGED_IN
         }
 
 
@@ -342,6 +342,11 @@ def noted(old: Path) -> Path:
             for moment in LOGGED
         ),
         *(SAMPLE.format(moment) for moment in LOGGED),
+        *(
+            "INSERT INTO webhook_receipt(integration_id, event_id, body, received_at)"
+            f" VALUES (1, '{moment}', '{{}}', '{moment}')"
+            for moment in LOGGED
+        ),
     )  # fmt: skip
     return old
 
@@ -350,28 +355,32 @@ def noted(old: Path) -> Path:
 def test_what_integrations_logged_and_measured_is_pruned_and_still_read(noted: Path) -> None:
     plan = sealing.prune(noted, before="2025-01-01", dry_run=True)
     done = sealing.prune(noted, before="2025-01-01")
-    assert plan.logged == done.logged == {"integration_log": 4, "metric_sample": 4}
-    assert logged(noted) == {"integration_log": 2, "metric_sample": 2}
+    assert plan.logged == done.logged == dict.fromkeys(LOGGED_IN, 4)
+    assert logged(noted) == dict.fromkeys(LOGGED_IN, 2)
     assert verify(noted) == []
     with closing(sqlite.connect(noted, read_only=True)) as connection:
         with audit.attached(connection, audit.find_archives(noted)):
-            for table, column in (("integration_log", "created_at"), ("metric_sample", "sampled_at")):
+            for table, column in (
+                ("integration_log", "created_at"),
+                ("metric_sample", "sampled_at"),
+                ("webhook_receipt", "received_at"),
+            ):
                 found = connection.execute(f"SELECT {column} FROM {table} ORDER BY id").fetchall()
                 assert [moment for (moment,) in found] == LOGGED
         note = connection.execute("SELECT note FROM audit_seal ORDER BY id DESC LIMIT 1").fetchone()[0]
     assert json.loads(note)["logged"] == done.logged
-    assert sealing.prune(noted, before="2025-01-01").logged == {"integration_log": 0, "metric_sample": 0}
+    assert sealing.prune(noted, before="2025-01-01").logged == dict.fromkeys(done.logged, 0)
     # The rest goes where nothing of the log itself can go: the floor stays, the chain holds.
     done = sealing.prune(noted, before="2025-06-01")
     later = sealing.prune(noted, before="2025-12-01")
-    assert (later.floor_seq, later.logged) == (done.floor_seq, {"integration_log": 1, "metric_sample": 1})
+    assert (later.floor_seq, later.logged) == (done.floor_seq, dict.fromkeys(done.logged, 1))
     assert verify(noted) == []
     with closing(sqlite.connect(noted, read_only=True)) as connection:
         found = audit.entries(connection, table="vehicle", archives=audit.find_archives(noted))
         assert len(found) == 12
 
 
-@pytest.mark.parametrize("table", ["integration_log", "metric_sample"])
+@pytest.mark.parametrize("table", LOGGED_IN)
 def test_nothing_logged_goes_but_behind_a_prune_record_of_the_same_change(noted: Path, table: str) -> None:
     def deleted(*statements: str) -> None:
         with pytest.raises(sqlite3.IntegrityError, match=f"Rows of {table} are only ever added"):

@@ -41,6 +41,7 @@ WITHOUT_LIFE_CYCLE = {
     "validation_message": {"created_at"},
     "integration_log": {"created_by", "created_at"},
     "integration_transformation_run": {"created_by", "created_at"},
+    "webhook_receipt": {"created_by"},
     "approval": set(),
     "consultation_analytics": set(),
     "vault_use_log": set(),

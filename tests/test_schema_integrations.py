@@ -495,6 +495,7 @@ def test_each_type_is_seeded_with_what_allows_it(edge: Database) -> None:
         "VPIC_VIN_DECODE": "API_INTEGRATIONS",
         "REST_API": "API_INTEGRATIONS",
         "FILE_IMPORT": "FILE_IMPORTS",
+        "SINGER": "API_INTEGRATIONS",
     }
     assert {(row["created_by"], row["by"]) for row in found} == {(1, 1)}, "made by the system user"
 

@@ -200,9 +200,9 @@ def _copy_log(connection: sqlite3.Connection, table: str, column: str, span: tup
 def attached(connection: sqlite3.Connection, archives: Sequence[str | Path]) -> Iterator[None]:
     """Let everything that reads the log on this connection read some archives as well, while it lasts.
 
-    TEMP views take the place of the log's tables, of `integration_log` and of `metric_sample`; what the file
-    has itself is not read from an archive again. Raise InvalidError for more than nine, NotFoundError,
-    CorruptError for a file that is no archive, ConflictError for another file's.
+    TEMP views take the place of the log's tables, of `integration_log`, `metric_sample` and
+    `webhook_receipt`; what the file has itself is not read from an archive again. Raise InvalidError for more
+    than nine, NotFoundError, CorruptError for a file that is no archive, ConflictError for another file's.
     """
     archives = list(dict.fromkeys(Path(path).resolve() for path in archives))  # twice named counts once
     if len(archives) > LIMIT:

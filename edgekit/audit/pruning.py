@@ -47,7 +47,7 @@ class Pruned:
     changes: int
     dry_run: bool
     logged: dict[str, int] = field(default_factory=dict)
-    """Rows of `integration_log` and of `metric_sample`."""
+    """Rows of `integration_log`, `metric_sample` and `webhook_receipt`."""
 
 
 def floor_of(connection: sqlite3.Connection) -> tuple[int, int]:

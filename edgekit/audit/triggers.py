@@ -62,10 +62,11 @@ APPEND_ONLY = (
     "schema_migration",
     "validation_message",
     "vault_use_log",
+    "webhook_receipt",
 )
 """Tables that are only ever added to: they are logs themselves, so they are guarded and not audited."""
 
-PRUNED = {"integration_log": "created_at", "metric_sample": "sampled_at"}
+PRUNED = {"integration_log": "created_at", "metric_sample": "sampled_at", "webhook_receipt": "received_at"}
 """Those of them whose old rows a prune takes out, and the column that says how old they are."""
 
 EDITED = (

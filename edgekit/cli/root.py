@@ -26,6 +26,9 @@ COMMANDS = {
     "mappings": Lazy("Bring data in", "edgekit.cli.mappings", "Try how fields become columns."),
     "pipelines": Lazy("Bring data in", "edgekit.cli.pipelines", "Try the steps records go through."),
     "schedules": Lazy("Bring data in", "edgekit.cli.schedules", "Say when integrations run."),
+    "webhooks": Lazy(
+        "Bring data in", "edgekit.cli.webhooks", "Take what other services tell of their own accord."
+    ),
     "vault": Lazy("Bring data in", "edgekit.cli.vault", "Keep the secrets of integrations."),
     "licensing": Lazy(
         "Set it up", "edgekit.cli.licensing", "Ask what is licensed and why, and license features."

@@ -24,6 +24,7 @@ _BUILT_IN = {
     "singer": ("edgekit.connectors.singer", "SingerConnector"),
     "sql": ("edgekit.connectors.sql", "SqlConnector"),
     "table": ("edgekit.connectors.table", "TableConnector"),
+    "webhook": ("edgekit.connectors.webhook", "WebhookConnector"),
 }
 
 
@@ -113,6 +114,9 @@ class Positions(Sequence[str]):
 
 class Connector(Protocol):
     """What a connector offers.
+
+    One whose records wait in a table of this file says so: `driven_by` = {"table", "columns", "by"}, where
+    `by` is the column that names the integration. Its `inputs` are those rows, each once.
 
     One that makes requests also has `through(gate)`: it returns the connector with each of them made in
     `gate(longest)`. One that does something to what it has read, such as moving a file, has

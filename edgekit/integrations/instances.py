@@ -214,14 +214,17 @@ def _refuse_secrets(connection: Mapping[str, Any]) -> None:
     for name, value in connection.items():
         if isinstance(value, str) and masking.holds_secret(value):
             raise InvalidError(f"The setting {name} holds a secret in its address.", hint=kept)
-    auth = connection.get("auth")
-    for name, value in auth.items() if isinstance(auth, dict) else ():
-        if name.endswith("secret") and not _VAULT_KEY.fullmatch(str(value)):
-            raise InvalidError(
-                f"The setting auth.{name} is the key of a secret in the vault, such as api_key;"
-                " what stands there is none.",
-                hint=kept,
-            )
+    out = connection.get("to")
+    places = {"auth": connection.get("auth"), "verify": connection.get("verify")}
+    places["to.auth"] = out.get("auth") if isinstance(out, dict) else None
+    for place, settings in places.items():
+        for name, value in settings.items() if isinstance(settings, dict) else ():
+            if name.endswith("secret") and not _VAULT_KEY.fullmatch(str(value)):
+                raise InvalidError(
+                    f"The setting {place}.{name} is the key of a secret in the vault, such as api_key;"
+                    " what stands there is none.",
+                    hint=kept,
+                )
 
 
 def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:

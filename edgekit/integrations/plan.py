@@ -41,6 +41,7 @@ _BOOKS = {
     "tracked_table",
     "validation_message",
     "vault_use_log",
+    "webhook_receipt",
 }
 """Tables the file keeps for itself, beside those of the audit."""
 
@@ -98,6 +99,8 @@ class Plan:
             for key, value in self.config.items()
             if key not in {"batch_size", "page_size", "timeout_seconds", "silence_seconds"}
         }
+        if hasattr(self.connector, "driven_by"):
+            steady = {}  # what was received is the same however it is checked and read
         inputs = [self.inputs.table, self.inputs.path] if self.inputs else []
         way = [self.to.identity] if self.to is not None else []
         said = codec.canonical([self.connector.name, steady, inputs, *way])
@@ -195,7 +198,7 @@ def _prepare(
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
     way = outbound.read_way(row["integration_name"], settings)
-    config, inputs = _source(row["integration_name"], settings, connector, input)
+    config, inputs = _source(row, settings, connector, input)
     if pipeline is None:
         pipeline = reading.pipeline_of(row["id"], pipeline_id)
     if "batch_size" in connector.config_schema.get("properties", {}):
@@ -238,15 +241,20 @@ def _prepare(
 
 
 def _source(
-    name: str,
+    row: Mapping[str, Any],
     settings: Mapping[str, Any],
     connector: connectors.Connector,
     input: str | None,  # noqa: A002
 ) -> tuple[dict[str, Any], Inputs | None]:
     """Read the settings of a source and the rows that drive it, `input` in the place of what it reads."""
-    config = instances.connector_config(settings)
+    name, config = row["integration_name"], instances.connector_config(settings)
     outbound.refuse_own_file(connector, config)
     inputs = _inputs(settings.get("inputs"), own=connector.name == "table")
+    waiting: Mapping[str, Any] | None = getattr(connector, "driven_by", None)
+    if waiting is not None:
+        if input is not None or inputs is not None:
+            raise InvalidError(f"{name} reads what it was sent: it takes no input.")
+        return config, Inputs(waiting["table"], tuple(waiting["columns"]), {waiting["by"]: row["id"]})
     if inputs is not None and inputs.changed and "to" not in settings:
         raise InvalidError("inputs: changed is for records that are sent; give to, or leave it out.")
     if connector.name == "table" and inputs is not None:

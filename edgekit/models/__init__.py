@@ -137,6 +137,7 @@ MODELS = {
         "IntegrationDelivery",
         "IntegrationLog",
         "DeadLetter",
+        "WebhookReceipt",
         "CircuitBreaker",
         "RateLimitWindow",
     ),

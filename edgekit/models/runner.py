@@ -324,6 +324,24 @@ class IntegrationDelivery(BusinessRow):
         indexes = ((("integration", "record_key"), True),)
 
 
+class WebhookReceipt(Row):
+    """What another service told us of its own accord, kept as it came."""
+
+    integration: Any = reference(Integration)
+    integration_id: int
+    event_id: Any = peewee.TextField()
+    content_type: Any = peewee.TextField(null=True)
+    headers: Any = JsonField(default=dict)
+    body: Any = peewee.TextField()
+    received_at: Any = TimeField(default=now)
+    organization: Any = reference(Organization, null=True, default=organization_id)
+    organization_id: int | None
+    created_by: Any = user_reference(column_name="created_by", default=actor_id)
+
+    class Meta:
+        indexes = ((("integration", "event_id"), True),)
+
+
 class CircuitBreaker(BusinessRow):
     """The breaker between an integration and a place it calls."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         set_schedule,
         show_schedule,
     )
+    from edgekit.runner.webhooks import list_webhook_receipts, receive_webhook, show_webhook_receipt
 
 __all__ = [
     "Health",
@@ -45,9 +46,11 @@ __all__ = [
     "list_deliveries",
     "list_executions",
     "list_schedules",
+    "list_webhook_receipts",
     "next_times",
     "pause_schedule",
     "prune_inputs",
+    "receive_webhook",
     "replay_dead_letter",
     "replay_dead_letters",
     "replay_execution",
@@ -57,6 +60,7 @@ __all__ = [
     "show_dead_letter",
     "show_execution",
     "show_schedule",
+    "show_webhook_receipt",
     "test_integration_pipeline",
 ]
 
@@ -74,9 +78,11 @@ _HOMES = {
     "list_deliveries": "deliveries",
     "list_executions": "reading",
     "list_schedules": "schedules",
+    "list_webhook_receipts": "webhooks",
     "next_times": "schedules",
     "pause_schedule": "schedules",
     "prune_inputs": "kept",
+    "receive_webhook": "webhooks",
     "replay_dead_letter": "replaying",
     "replay_dead_letters": "replaying",
     "replay_execution": "rerun",
@@ -86,6 +92,7 @@ _HOMES = {
     "show_dead_letter": "reading",
     "show_execution": "reading",
     "show_schedule": "schedules",
+    "show_webhook_receipt": "webhooks",
     "test_integration_pipeline": "pipelines",
 }
 

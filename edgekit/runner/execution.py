@@ -302,7 +302,7 @@ def _supersede_letters(execution: Execution, plan: Plan) -> None:
     """
     if execution.reuse is not None and execution.reuse.skipped:
         return
-    if "cursor" in execution.state or plan.config.get("incremental"):
+    if {"cursor", "input"} & set(execution.state) or plan.config.get("incremental"):
         return
     at, actor = clock.now_text(), db.current().actor_id
     db.connection().execute(

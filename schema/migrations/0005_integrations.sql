@@ -116,6 +116,20 @@ CREATE TABLE integration_execution_input (
 ) STRICT;
 CREATE INDEX integration_execution_input_expires_at ON integration_execution_input(expires_at);
 CREATE INDEX integration_execution_input_encryption_key ON integration_execution_input(encryption_key_id);
+CREATE TABLE webhook_receipt (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
+  event_id TEXT NOT NULL CONSTRAINT "webhook_receipt.event_id.length" CHECK (length(event_id) BETWEEN 1 AND 200),  -- the sender's own id of it: what is told twice is kept once
+  content_type TEXT CONSTRAINT "webhook_receipt.content_type.length" CHECK (length(content_type) <= 100),
+  headers TEXT NOT NULL DEFAULT '{}' CONSTRAINT "webhook_receipt.headers.json_object" CHECK (CASE WHEN json_valid(headers) THEN json_type(headers) = 'object' ELSE 0 END),  -- without those that prove who sent it
+  body TEXT NOT NULL,
+  received_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "webhook_receipt.received_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', received_at, '+0 days') IS received_at),
+  organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  CONSTRAINT "webhook_receipt.event_id.unique" UNIQUE (integration_id, event_id)
+) STRICT;
+CREATE INDEX webhook_receipt_received ON webhook_receipt(received_at);
+CREATE INDEX webhook_receipt_organization ON webhook_receipt(organization_id);
 
 -- Rows:
 -- What ran in production before approvals were asked for goes on.

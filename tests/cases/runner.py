@@ -38,6 +38,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "delivery_status": "delivered",
         "sent_at": "2026-01-31T06:30:00.000Z",
     },
+    "webhook_receipt": {"event_id": "e{n}", "body": "{{}}"},
     "dead_letter": {
         "record": "{{}}",
         "record_digest": "{n:064d}",
@@ -258,6 +259,14 @@ REFUSALS |= {
             " VALUES (?1, 'GET', 'c', NULL)"
         ),
         "integration_log.organization_id.organization",
+    ),
+    "webhook_receipt_organization_bi": (
+        "integration",
+        (
+            "INSERT INTO webhook_receipt(integration_id, event_id, body, organization_id)"
+            " VALUES (?1, 'e', '{}', NULL)"
+        ),
+        "webhook_receipt.organization_id.organization",
     ),
     "integration_execution_communication_organization_bi": (
         "integration_execution",
