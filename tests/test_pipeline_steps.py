@@ -272,6 +272,114 @@ def test_trying_a_pipeline_asks_nobody_unless_allowed(edge: Database, vins: Prov
     assert db.query("SELECT 1 FROM integration_log") == []
 
 
+def script(language: str, text: str, kind: str = "map", **more: Any) -> dict[str, Any]:
+    return {"type": "transform", "language": language, "text": text, "transformation_type": kind, **more}
+
+
+RECORDS = [{"vin": vin, "make": make, "tags": ["a", "b"]} for vin, make in zip(CARS, "xyz", strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("step", "rows", "counts"),
+    [
+        (script("jmespath", "{vin: vin, make: join('-', tags)}"), ["a-b", "a-b", "a-b"], (3, 0, 0)),
+        (script("jmespath", "make != 'y'", "filter"), ["x", "z"], (2, 1, 0)),
+        (script("jmespath", "{body: upper(make)}", "enrich"), [], (0, 0, 3)),
+        (script("jmespath", "{body: to_string(tags)}", "enrich"), ["x", "y", "z"], (3, 0, 0)),
+        (script("jmespath", "[-1]", "aggregate"), ["z"], (1, 2, 0)),
+        (script("jmespath", "make == 'x' || ['no x']", "validate"), ["x"], (1, 0, 2)),
+        (script("jmespath", "make != 'x' && @ || `null`", "custom"), ["y", "z"], (2, 1, 0)),
+        (script("python", "{**input, 'make': input['make'] * 2}"), ["xx", "yy", "zz"], (3, 0, 0)),
+    ],
+)
+def test_a_script_makes_other_records_and_what_it_leaves_out_is_no_failure(
+    edge: Database, tmp_path: Path, step: dict[str, Any], rows: list[str], counts: tuple[int, int, int]
+) -> None:
+    make(tmp_path, RECORDS, steps=[{**step, "name": "script"}], dead_letters={"max_percent": 100})
+    result = runner.run("cars")
+    assert (result.records_written, result.filtered, result.dead_letters) == counts, result.message
+    assert [row[0] for row in cars()] == rows
+    shown = runner.show_execution(result.execution_id or 0)
+    assert (shown["records_read"], shown["filtered"]) == (3, counts[1])
+    letters = runner.list_dead_letters()
+    assert {(row["step"], row["step_name"]) for row in letters} <= {("transform", "script")}
+
+
+def test_one_record_may_become_several_and_each_is_written_or_set_aside(
+    edge: Database, tmp_path: Path
+) -> None:
+    several = script("jmespath", "parts[].{vin: @}", "custom")
+    make(
+        tmp_path, [{"parts": [CARS[0], "SHORT", CARS[1]]}], steps=[several], dead_letters={"max_percent": 100}
+    )
+    result = runner.run("cars")
+    assert (result.records_written, result.dead_letters) == (2, 1)
+    (letter,) = runner.list_dead_letters()
+    assert runner.show_dead_letter(letter["id"])["step_record"]["vin"] == "SHORT"
+
+
+def test_a_transformation_of_the_file_is_taken_by_its_name(edge: Database, tmp_path: Path) -> None:
+    named = {"type": "transform", "transformation": "shout"}
+    with pytest.raises(InvalidError, match="step 'transform': there is no transformation shout"):
+        read_steps("x", {"pipeline_type": "linear", "steps": [named]})
+    with db.change(reason="a transformation"):
+        db.connection().execute(
+            "INSERT INTO integration_transformation(transformation_name, transformation_type, language,"
+            " transformation_logic, output_schema) VALUES ('Shout', 'map', 'jmespath', ?, ?)",
+            (
+                json.dumps({"text": "{vin: vin, make: join('', [make, '!'])}"}),
+                json.dumps({"properties": {"make": {"enum": ["x!", "y!"]}}}),
+            ),
+        )
+    make(tmp_path, RECORDS, steps=[named], dead_letters={"max_percent": 100})
+    assert runner.run("cars").records_written == 2
+    assert cars() == [("x!",), ("y!",)]
+    (letter,) = runner.list_dead_letters()
+    assert letter["error_code"] == "output"
+
+
+def test_behind_the_mapping_a_script_may_change_and_leave_out_columns(edge: Database, tmp_path: Path) -> None:
+    late = script("jmespath", "{vin: vin, make: join('', [make, '?'])}")
+    make(tmp_path, RECORDS[:1], steps=[{"type": "map"}, late])
+    with db.change(reason="a car"):
+        db.connection().execute("INSERT INTO vehicle(vin, body_class) VALUES (?, 'kept')", (CARS[0],))
+    runner.run("cars")
+    assert cars("make, body_class") == [("x?", "kept")]
+
+
+def test_scripts_go_side_by_side(edge: Database, tmp_path: Path) -> None:
+    one = script("python", "{**input, 'make': 'one'}", name="one")
+    two = script("python", "{**input, 'body': 'two'}", name="two")
+    make(tmp_path, RECORDS, steps=[one, two], pipeline_type="parallel")
+    assert runner.run("cars").records_written == 3
+    assert cars("make, body_class") == [("one", "two")] * 3
+    both = script("python", "{**input, 'make': 'two'}", name="both")
+    found = read_steps("x", {"pipeline_type": "parallel", "steps": [one, both]})
+    work: Any = Nothing()
+    conflict, same = branches.take(found[0], [{"make": "x"}, {"make": "two"}], work, side="validate_in")
+    assert (conflict.error.code, "both" in conflict.name) == ("conflict", True)
+    assert same == {"make": "one"}
+    with pytest.raises(InvalidError, match="stands in no branch"):
+        read_steps("x", {"pipeline_type": "parallel", "steps": [one, script("jmespath", "@", "aggregate")]})
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ({"language": "jmespath"}, "either transformation"),
+        ({"language": "cobol", "text": "x"}, "no language"),
+        ({"language": "jmespath", "text": "{"}, "step 'transform'"),
+        ({"language": "jmespath", "text": "@", "transformation_type": "dance"}, "is one of map"),
+        ({"transformation": "x", "language": "jmespath"}, "language belongs to a script"),
+    ],
+)
+def test_a_script_that_cannot_run_is_refused_naming_the_step(
+    edge: Database, step: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InvalidError, match=told):
+        read_steps("x", {"pipeline_type": "linear", "steps": [{"type": "transform", **step}]})
+
+
 class Nothing:
     """Work of steps that need none."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import jsonpath, validate
 from edgekit.errors import EdgekitError, InvalidError
 from edgekit.integrations.enriching import Enrichment, read_enrichment
+from edgekit.integrations.transforming import Script, read_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ _SIDE_BY_SIDE = {"parallel", "hybrid"}
 _KNOWN: dict[str, set[str]] = {
     "validate": {"schema"},
     "map": set(),
+    "transform": {"transformation", "language", "text", "transformation_type"},
     "enrich": {"lookup", "integration", "send", "match", "columns", "into", "missing"},
     "parallel": {"branches"},
 }
@@ -35,6 +37,7 @@ class Step:
     validator: validate.Validator | None = None
     condition: jsonpath.Path | None = None
     enrichment: Enrichment | None = None
+    script: Script | None = None
     branches: tuple[tuple[Step, ...], ...] = ()
 
     def concerns(self, document: Any) -> bool:
@@ -42,9 +45,14 @@ class Step:
         return self.condition is None or bool(self.condition.find([document]))
 
     @property
-    def waits(self) -> bool:
-        """Whether it waits for another side: then its branch gets a thread of its own."""
+    def asks(self) -> bool:
+        """Whether it asks another integration."""
         return self.enrichment is not None and self.enrichment.integration is not None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits, for another side or another process: then its branch gets a thread of its own."""
+        return self.asks or (self.script is not None and not self.script.transformation.is_direct)
 
     def each(self) -> Iterator[Step]:
         """Yield the step and those inside it."""
@@ -157,6 +165,8 @@ def _made(step: Mapping[str, Any], kind: str, pipeline_type: str) -> Step:
         return replace(made, validator=validate.compile(step.get("schema", {})))
     if kind == "enrich":
         return replace(made, enrichment=read_enrichment(step))
+    if kind == "transform":
+        return replace(made, script=read_script(step))
     if kind == "parallel":
         made = replace(made, branches=_branches(step, pipeline_type))
         _refuse_conflicts(made)
@@ -177,6 +187,10 @@ def _refuse_conflicts(step: Step) -> None:
     writers: dict[str, tuple[int, str]] = {}
     for number, branch in enumerate(step.branches):
         for inner in branch:
+            if inner.script is not None and inner.script.kind == "aggregate":
+                raise InvalidError(
+                    f"The pipeline step {inner.name!r} makes one record of many; it stands in no branch."
+                )
             for member in inner.enrichment.members if inner.enrichment else ():
                 owner = writers.setdefault(member, (number, inner.name))
                 if owner[0] != number:
@@ -186,9 +200,9 @@ def _refuse_conflicts(step: Step) -> None:
                     )
 
 
-def waiting(steps: Iterable[Step]) -> list[Step]:
-    """Return the steps, those in branches as well, that ask another side."""
-    return [inner for step in steps for inner in step.each() if inner.waits]
+def asking(steps: Iterable[Step]) -> list[Step]:
+    """Return the steps, those in branches as well, that ask another integration."""
+    return [inner for step in steps for inner in step.each() if inner.asks]
 
 
 def _condition(step: Mapping[str, Any]) -> jsonpath.Path | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgekit import transformation
 from edgekit.errors import EdgekitError, SkipRecordError
 from edgekit.runner.enrich import enrich
 
@@ -32,6 +33,10 @@ class Stopped:
     error: EdgekitError | None = None
 
 
+class Several(list[Any]):
+    """The records that were made of one."""
+
+
 def take(step: Step, documents: Sequence[Any], work: Work, *, side: str) -> list[Any]:
     """Return what each document becomes by a step, or where it stopped. `side` names a validation.
 
@@ -43,6 +48,8 @@ def take(step: Step, documents: Sequence[Any], work: Work, *, side: str) -> list
         found = _all_branches(step, concerned, work, side)
     elif step.kind == "validate":
         found = _checked(step, concerned, side)
+    elif step.kind == "transform":
+        found = transform(step, concerned)
     else:
         found = [
             Stopped(step.kind, step.name, result) if isinstance(result, EdgekitError) else result
@@ -52,6 +59,23 @@ def take(step: Step, documents: Sequence[Any], work: Work, *, side: str) -> list
     for place, result in zip(places, found, strict=True):
         results[place] = result
     return results
+
+
+def transform(step: Step, documents: Sequence[Any]) -> list[Any]:
+    """Return what each document becomes by a script: another, several, nothing, or an error."""
+    assert step.script is not None
+    outcome = transformation.take(step.script.transformation, step.script.kind, documents)
+    made: dict[int, list[Any]] = {}
+    for place, document in outcome.kept:
+        made.setdefault(place, []).append(document)
+    failed = dict(outcome.failed)
+    return [_made(step, made.get(place, []), failed.get(place)) for place in range(len(documents))]
+
+
+def _made(step: Step, made: list[Any], error: EdgekitError | None) -> Any:
+    if error is not None or not made:
+        return Stopped("transform", step.name, error)
+    return made[0] if len(made) == 1 else Several(made)
 
 
 def word(step: Step) -> str:
@@ -100,10 +124,18 @@ def _task(branch: Sequence[Step], documents: Sequence[Any], work: Work, side: st
             places = [place for place, result in enumerate(results) if not isinstance(result, Stopped)]
             taken = take(step, [results[place] for place in places], work, side=side)
             for place, result in zip(places, taken, strict=True):
-                results[place] = result
+                results[place] = _one(step, result)
         return results
 
     return run
+
+
+def _one(step: Step, result: Any) -> Any:
+    """A branch gives one record for one: several could not be put together with what the others give."""
+    if not isinstance(result, Several):
+        return result
+    message = f"{step.name} gives {len(result)} records; in a branch it gives one."
+    return Stopped("transform", step.name, SkipRecordError(message, error_code="several"))
 
 
 def _joined(step: Step, document: Any, results: Sequence[Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import integrations
 from edgekit.errors import EdgekitError, InvalidError
-from edgekit.integrations.steps import waiting
+from edgekit.integrations.steps import asking
 from edgekit.runner.transform import Batch
 from edgekit.runner.work import Work
 
@@ -49,11 +49,11 @@ def test_integration_pipeline(
 
 def _take_alone(batch: Batch, step: Step) -> dict[str, Any]:
     """Take the step without what asks another integration."""
-    asked = [inner.name for inner in waiting([step])]
+    asked = [inner.name for inner in asking([step])]
     if not asked:
         return _take(batch, step)
     reason = f"{', '.join(asked)}: another integration is asked only where calls are allowed (--calls)."
-    left = tuple(branch for branch in step.branches if not any(inner.waits for inner in branch))
+    left = tuple(branch for branch in step.branches if not any(inner.asks for inner in branch))
     if left:
         return {**_take(batch, replace(step, branches=left)), "reason": reason}
     told = {"step": step.name, "status": "skipped", "output_preview": batch.documents()[0]}

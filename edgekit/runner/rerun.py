@@ -13,7 +13,7 @@ from edgekit import codec, db
 from edgekit.errors import EdgekitError, InvalidError
 from edgekit.integrations import require_usable
 from edgekit.integrations.plan import prepare_earlier
-from edgekit.integrations.steps import waiting
+from edgekit.integrations.steps import asking
 from edgekit.runner import dead_letters, execution, kept, reading, sending, target, transform
 from edgekit.runner.undoing import undone
 from edgekit.runner.work import Work
@@ -121,7 +121,7 @@ def _check(plan: Plan, *, calls: bool, write: bool) -> None:
         )
     if plan.mapping is None and plan.to is None:
         raise InvalidError(f"{plan.name} has no mapping to send records through.")
-    if (asked := [step.name for step in waiting(plan.steps)]) and not calls:
+    if (asked := [step.name for step in asking(plan.steps)]) and not calls:
         raise InvalidError(
             f"{', '.join(asked)} asks another integration, and calls are not allowed here.",
             hint="Allow them: --calls",
@@ -202,8 +202,8 @@ def _show(found: Mapping[int, Difference], result: Rerun, limit: int) -> None:
 def _compare(plan: Plan, batch: Batch, taken: transform.Batch, result: Rerun, limit: int) -> Outcome:
     """Write a batch in the open change, and count and tell what differs from before."""
     assert taken.rows is not None
-    indexes, rows, _ = target.resolve(plan, taken.indexes, taken.rows)
-    keys = {index: _key(plan, row) for index, row in zip(indexes, rows, strict=True)}
+    places, rows, _ = target.resolve(plan, range(len(taken.rows)), taken.rows)
+    keys = {place: _key(plan, row) for place, row in zip(places, rows, strict=True)}
     before = _stored(plan, list(keys.values()))
     outcome = transform.write(taken)
     after = _stored(plan, list(keys.values()))
@@ -211,10 +211,10 @@ def _compare(plan: Plan, batch: Batch, taken: transform.Batch, result: Rerun, li
     result.filtered += outcome.filtered
     found = _set_aside(batch, outcome, result)
     told: set[Any] = set()
-    for index, key in keys.items():
-        if index in found:
+    for place, key in keys.items():
+        index, text = taken.indexes[place], codec.canonical(list(key.values()))
+        if index in found and found[index].what == "set_aside":
             continue
-        text = codec.canonical(list(key.values()))
         old, new = before.get(text), after.get(text)
         if text in told or old == new or new is None:  # a key that comes twice is told once
             result.same += 1

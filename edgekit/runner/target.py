@@ -20,13 +20,13 @@ Failure = tuple[int, EdgekitError]
 
 
 def write(
-    plan: Plan, indexes: Sequence[int], rows: Sequence[Sequence[Any]]
+    plan: Plan, indexes: Sequence[int], rows: Sequence[Sequence[Any]], *, complete: bool
 ) -> tuple[bulk.Written, list[Failure]]:
-    """Write mapped rows in the open change. `indexes` says which record of the batch each row came from."""
+    """Write mapped rows in the open change. `indexes` names them; `complete` says that no value is absent."""
     assert plan.mapping is not None
     columns = plan.mapping.columns
     indexes, rows, failures = resolve(plan, indexes, rows)
-    written = bulk.upsert_rows(plan.table, columns, plan.key, rows, complete=is_complete(plan))
+    written = bulk.upsert_rows(plan.table, columns, plan.key, rows, complete=complete)
     failures.extend((indexes[position], error) for position, error in written.refused)
     return written, failures
 

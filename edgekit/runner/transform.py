@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edgekit import codec
 from edgekit.errors import EdgekitError, InvalidError, NotFoundError, SkipRecordError
 from edgekit.mapping import ABSENT
 from edgekit.runner import branches, target
-from edgekit.runner.branches import Stopped
+from edgekit.runner.branches import Several, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,8 @@ class Batch:
         self.records = records
         self.rows: Sequence[Sequence[Any]] | None = None
         self.is_mapped = False
+        self.is_complete = target.is_complete(plan)
+        """Whether every mapped row has a value, be it null, for every column."""
         self.indexes: Sequence[int] = range(len(records))
         self.outcome = Outcome()
 
@@ -81,17 +84,19 @@ class Batch:
             self.records = rows
             return
         self.rows = [self._row(document) for document in rows]
+        self.is_complete = self.is_complete and not any(ABSENT in row for row in self.rows)
 
     def _document(self, row: Sequence[Any]) -> dict[str, Any]:
         assert self.plan.mapping is not None
         pairs = zip(self.plan.mapping.columns, row, strict=True)
-        if target.is_complete(self.plan):
+        if self.is_complete:
             return dict(pairs)
         return {name: value for name, value in pairs if value is not ABSENT}
 
     def _row(self, document: dict[str, Any]) -> tuple[Any, ...]:
         assert self.plan.mapping is not None
-        return tuple(document.get(name, ABSENT) for name in self.plan.mapping.columns)
+        values = (document.get(name, ABSENT) for name in self.plan.mapping.columns)
+        return tuple(codec.dumps(value) if isinstance(value, dict | list) else value for value in values)
 
     def _came_as(self, place: int) -> Any:
         """Return what is at a place, None where it is still as it came to the run."""
@@ -161,15 +166,19 @@ class Batch:
         results = branches.take(step, self.documents(), self.work, side=self._side)
         if self.rows is not None:
             results = [self._fitting(step, result) for result in results]
-        good = []
+        good: list[int] = []
+        kept: list[Any] = []
         for place, result in enumerate(results):
-            if not isinstance(result, Stopped):
+            if isinstance(result, Several):
+                good += [place] * len(result)
+                kept += result
+            elif not isinstance(result, Stopped):
                 good.append(place)
+                kept.append(result)
             elif result.error is not None:
                 self._fail(place, result.kind, result.name, result.error)
             else:
                 self.outcome.filtered += 1
-        kept = [results[place] for place in good]
         self._keep(good)
         if self.rows is None:
             self.records = kept
@@ -179,13 +188,19 @@ class Batch:
     def _fitting(self, step: Step, result: Any) -> Any:
         """Behind the mapping a record has the columns that are mapped: what else a step adds fits nowhere."""
         assert self.plan.mapping is not None
-        if isinstance(result, Stopped):
-            return result
-        other = [name for name in result if name not in self.plan.mapping.columns]
-        if not other:
-            return result
-        message = f"{step.name} gives {other[0]}, which is no mapped column; let it stand before the mapping."
-        return Stopped(branches.word(step), step.name, SkipRecordError(message, error_code="column"))
+        for document in result if isinstance(result, Several) else [result]:
+            if isinstance(document, Stopped):
+                continue
+            if not isinstance(document, dict):
+                message = f"{step.name} gives what is no object, so it has no columns."
+                return Stopped(branches.word(step), step.name, SkipRecordError(message, error_code="shape"))
+            other = [name for name in document if name not in self.plan.mapping.columns]
+            if other:
+                message = (
+                    f"{step.name} gives {other[0]}, which no column is mapped to; place it before the map."
+                )
+                return Stopped(branches.word(step), step.name, SkipRecordError(message, error_code="column"))
+        return result
 
 
 def _as_they_are(plan: Plan, records: Sequence[Any]) -> Sequence[Any]:
@@ -255,13 +270,13 @@ def _find(plan: Plan, name: str | None, step: str) -> int:
 def write(batch: Batch) -> Outcome:
     """Write what went through the steps, in the open change."""
     assert batch.rows is not None
-    written, refused = target.write(batch.plan, batch.indexes, batch.rows)
+    places = range(len(batch.rows))  # one record may have become several
+    written, refused = target.write(batch.plan, places, batch.rows, complete=batch.is_complete)
     outcome = batch.outcome
     if refused:
-        places = {index: place for place, index in enumerate(batch.indexes)}
         rows = batch.documents()
         outcome.failures.extend(
-            Failure(index, WRITE, error, None, rows[places[index]]) for index, error in refused
+            Failure(batch.indexes[place], WRITE, error, None, rows[place]) for place, error in refused
         )
     outcome.written, outcome.changed = written.accepted, written.changed
     return outcome

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from edgekit import db
 from edgekit.errors import EdgekitError
 from edgekit.integrations.sources import Source, prepare_source
-from edgekit.integrations.steps import waiting
+from edgekit.integrations.steps import asking
 from edgekit.runner import attempts
 from edgekit.runner.limits import gated
 
@@ -64,7 +64,7 @@ class Work:
 
     def __enter__(self) -> Self:
         try:
-            for step in waiting(self._plan.steps):
+            for step in asking(self._plan.steps):
                 assert step.enrichment is not None
                 assert step.enrichment.integration is not None
                 source = prepare_source(step.enrichment.integration)

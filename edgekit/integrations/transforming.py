@@ -1,0 +1,81 @@
+"""What a transform step runs: a transformation of the file by its name, or a script of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from edgekit import db, transformation
+from edgekit.errors import InvalidError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OWN = {"language", "text", "transformation_type"}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A transformation, and what its result means: `kind` is its transformation_type."""
+
+    transformation: transformation.Transformation
+    kind: str
+
+
+def read_script(step: Mapping[str, Any]) -> Script:
+    """Read a transform step. Raise InvalidError, NotFoundError, TransformationError where the text is bad."""
+    name = step.get("transformation")
+    if (name is None) is ("text" not in step):
+        raise InvalidError(
+            "a transform step has either transformation, the name of one, or language and text.",
+            hint='Such as {"language": "jmespath", "text": "{total: premium}"}',
+        )
+    if name is None:
+        language, text, kind = (step.get(key) for key in ("language", "text", "transformation_type"))
+        if not isinstance(language, str) or not isinstance(text, str):
+            raise InvalidError("language and text are texts.", hint=_languages())
+        return Script(transformation.compile(language, text), _kind(kind or "map"))
+    if misplaced := _OWN & set(step):
+        raise InvalidError(f"{min(misplaced)} belongs to a script of its own; {name} has one.")
+    return _stored(str(name))
+
+
+def _stored(name: str) -> Script:
+    """Read an active transformation of the file, an organization's own before a shared one."""
+    rows = db.query(
+        "SELECT * FROM integration_transformation WHERE transformation_name = ? AND status_id = 1"
+        " ORDER BY organization_id IS NULL, id",
+        (name,),
+    )
+    if not rows:
+        listed = db.query(
+            "SELECT transformation_name AS name FROM integration_transformation WHERE status_id = 1"
+        )
+        close = get_close_matches(name, [row["name"] for row in listed], n=3)
+        hint = f"Did you mean {' or '.join(close)}?" if close else "See: edgekit transformations list"
+        raise NotFoundError(f"there is no transformation {name}.", hint=hint)
+    row = rows[0]
+    schemas = {
+        f"{side}_schema": json.loads(row[f"{side}_schema"]) if row[f"{side}_schema"] else None
+        for side in ("input", "output", "error_output")
+    }
+    made = transformation.compile(
+        row["language"],
+        str(json.loads(row["transformation_logic"]).get("text", "")),
+        limits=transformation.Limits(seconds=row["timeout_seconds"]),
+        name=row["transformation_name"],
+        **schemas,
+    )
+    return Script(made, _kind(row["transformation_type"]))
+
+
+def _kind(kind: Any) -> str:
+    if kind not in transformation.KINDS:
+        raise InvalidError(f"transformation_type is one of {', '.join(transformation.KINDS)}.")
+    return str(kind)
+
+
+def _languages() -> str:
+    return f"Languages are: {', '.join(transformation.LANGUAGES)}."
