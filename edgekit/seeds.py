@@ -2,8 +2,8 @@
 
 `seeds/NN_word.json` is {"table": [row, …]}. A reference to another table is written as that row's code; an
 object or list becomes JSON text. An id without a declared table, as of a scope, names the table too:
-`{"scope_id": {"program": "AUTO"}}`. A row that is there already (by its key) is left alone, so applying twice
-changes nothing.
+`{"scope_id": {"program": "AUTO"}}`. Rows that hang on a row may stand in it, under the name of their table. A
+row that is there already (by its key) is left alone, so applying twice changes nothing.
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ def apply(paths: list[str] | None = None) -> dict[str, int]:
 
 
 def _files() -> list[Path]:
-    return sorted(schema.seed_folder().glob("[0-9]*.json"))
+    """Return our seed files in the order of the words; those in a word's folder come behind its own."""
+    folder = schema.seed_folder()
+    found = [*folder.glob("[0-9]*.json"), *folder.glob("[0-9]*/*.json")]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def _apply_file(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
@@ -103,7 +106,10 @@ def _apply_file(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
         raise InvalidError(f'{path} must be an object of tables: {{"table": [row, …]}}.')
     if not path.is_relative_to(schema.seed_folder()):  # ours are looked at by a test: it takes its time
         _check_schemas(path, document)
-    return {table: _apply_rows(connection, path, table, rows) for table, rows in document.items()}
+    added: dict[str, int] = {}
+    for table, rows in document.items():
+        _apply_rows(connection, path, table, rows, added)
+    return added
 
 
 def holds_schema(column: str) -> bool:
@@ -121,37 +127,62 @@ def _check_schemas(path: Path, document: dict[str, Any]) -> None:
                     validate.check_schema(value, f"{path}: {table}.{column}")
 
 
-def _apply_rows(connection: sqlite3.Connection, path: Path, table: str, rows: list[dict[str, Any]]) -> int:
+def _apply_rows(
+    connection: sqlite3.Connection, path: Path, table: str, rows: list[Any], added: dict[str, int],
+    within: tuple[str, int] | None = None,
+) -> None:  # fmt: skip
+    """Add the rows of a table that are missing, and count them; `within` is the row they stand in."""
     columns = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
     if not columns or table.startswith(("audit_", "sqlite_")):
         raise InvalidError(f"{path}: there is no table {table} to put rows into.")
     references = dict(
         connection.execute('SELECT "from", "table" FROM pragma_foreign_key_list(?)', (table,)).fetchall()
     )
-    added = 0
+    added.setdefault(table, 0)
     for row in rows:
         if not isinstance(row, dict):
             raise InvalidError(f"{path}: a row of {table} is not an object.")
-        if unknown := sorted(set(row) - columns):
+        inner = {name: row[name] for name in row if name not in columns and isinstance(row[name], list)}
+        if unknown := sorted(set(row) - columns - set(inner)):
             raise InvalidError(f"{path}: {table} has no column {unknown[0]}.")
         values = {
-            column: _value(connection, path, column, value, references) for column, value in row.items()
+            column: _value(connection, path, column, row[column], references)
+            for column in row
+            if column in columns
         }
-        keys = _keys(connection, table)
-        if missing := [key for key in keys if key not in values and key not in _SCOPE[1:]]:
-            raise InvalidError(f"{path}: a row of {table} has no {missing[0]}.")
-        where = " AND ".join(f"{quote_name(key)} IS ?" for key in keys)
-        found = connection.execute(
-            f"SELECT 1 FROM {quote_name(table)} WHERE {where}", [values.get(key) for key in keys]
-        )
-        if found.fetchone() is None:
+        if within is not None:
+            values[_reference(path, table, references, within[0])] = within[1]
+        where, known = _identity(connection, path, table, values)
+        if connection.execute(f"SELECT 1 FROM {where}", known).fetchone() is None:
             names = ", ".join(quote_name(column) for column in values)
             marks = ", ".join("?" * len(values))
             connection.execute(
                 f"INSERT INTO {quote_name(table)} ({names}) VALUES ({marks})", list(values.values())
             )
-            added += 1
-    return added
+            added[table] += 1
+        for child, hanging in inner.items():
+            (number,) = connection.execute(f"SELECT id FROM {where}", known).fetchone()
+            _apply_rows(connection, path, child, hanging, added, (table, number))
+
+
+def _reference(path: Path, table: str, references: dict[str, str], parent: str) -> str:
+    """Return the column by which rows of a table hang on rows of another."""
+    signed = {"created_by", "updated_by", "status_id"}
+    found = [column for column, named in references.items() if named == parent and column not in signed]
+    if len(found) != 1:
+        raise InvalidError(f"{path}: rows of {table} do not hang on rows of {parent}.")
+    return found[0]
+
+
+def _identity(
+    connection: sqlite3.Connection, path: Path, table: str, values: dict[str, Any]
+) -> tuple[str, list[Any]]:
+    """Write where a row is found again, and the values that identify it."""
+    keys = _keys(connection, table)
+    if missing := [key for key in keys if key not in values and key not in _SCOPE[1:]]:
+        raise InvalidError(f"{path}: a row of {table} has no {missing[0]}.")
+    where = " AND ".join(f"{quote_name(key)} IS ?" for key in keys)
+    return f"{quote_name(table)} WHERE {where}", [values.get(key) for key in keys]
 
 
 def _keys(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:

@@ -362,7 +362,7 @@ WHEN OLD.seq = (SELECT max(seq) FROM audit_log)
     WHERE kind = 'prune' AND id = (SELECT max(id) FROM audit_seal)
       AND txn_id = (SELECT id FROM audit_transaction WHERE open_gate IS NOT NULL AND id = (SELECT max(id) FROM audit_transaction))), 0)
   OR OLD.table_id IN (SELECT id FROM audit_table WHERE name IN ('configuration', 'integration', 'integration_mapping',
-    'integration_transformation', 'integration_pipeline_definition', 'system')) BEGIN
+    'integration_transformation', 'integration_pipeline_definition', 'integration_template_instance', 'system')) BEGIN
   SELECT RAISE(ABORT, 'EK|audit_log|*|append_only|The audit log is only ever added to.');
 END;
 

@@ -401,6 +401,7 @@ CREATE TABLE integration_template (
   pipeline_template TEXT CONSTRAINT "integration_template.pipeline_template.json_object" CHECK (pipeline_template IS NULL OR CASE WHEN json_valid(pipeline_template) THEN json_type(pipeline_template) = 'object' ELSE 0 END),  -- steps, error handling, dead letters, performance of the instance
   transformation_library TEXT CONSTRAINT "integration_template.transformation_library.json_object" CHECK (transformation_library IS NULL OR CASE WHEN json_valid(transformation_library) THEN json_type(transformation_library) = 'object' ELSE 0 END),
   test_suite TEXT CONSTRAINT "integration_template.test_suite.json_object" CHECK (test_suite IS NULL OR CASE WHEN json_valid(test_suite) THEN json_type(test_suite) = 'object' ELSE 0 END),
+  renames TEXT CONSTRAINT "integration_template.renames.json_object" CHECK (renames IS NULL OR CASE WHEN json_valid(renames) THEN json_type(renames) = 'object' ELSE 0 END),  -- {"settings": {"old": "new"}, "mappings": {…}}: what the version before called otherwise
   rate_limits TEXT CONSTRAINT "integration_template.rate_limits.json_object" CHECK (rate_limits IS NULL OR CASE WHEN json_valid(rate_limits) THEN json_type(rate_limits) = 'object' ELSE 0 END),
   documentation_url TEXT CONSTRAINT "integration_template.documentation_url.length" CHECK (length(documentation_url) <= 500),
   organization_id INTEGER REFERENCES organization(id),  -- NULL: for everybody
@@ -446,6 +447,20 @@ CREATE TRIGGER integration_template_mappings_bu BEFORE UPDATE OF mapping_templat
     ELSE RAISE(ABORT, 'EK|integration_template|mapping_templates|shape|integration_template.mapping_templates holds a list of objects: {"mappings": [{…}, …]}.') END
   WHERE CASE json_type(NEW.mapping_templates) WHEN 'array' THEN 1 WHEN 'object' THEN json_type(NEW.mapping_templates, '$.mappings') IS NOT 'array'
     OR EXISTS (SELECT 1 FROM json_each(NEW.mapping_templates, '$.mappings') WHERE type <> 'object') ELSE 0 END;
+END;
+
+-- Whoever made something from a version, or certified it, finds it as it was.
+CREATE TRIGGER integration_template_pinned_bi BEFORE INSERT ON integration_template BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_template|version|pinned|A version that is certified, or that integrations were made from, stays as it is. Make a new version.')
+  FROM integration_template o WHERE id = NEW.id AND (o.is_certified OR EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = o.id))
+    AND (o.code, o.version, o.connection_template, o.mapping_templates, o.pipeline_template, o.transformation_library, o.test_suite, o.renames, o.rate_limits, o.integration_type_id)
+     IS NOT (NEW.code, NEW.version, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.renames, NEW.rate_limits, NEW.integration_type_id);
+END;
+CREATE TRIGGER integration_template_pinned_bu BEFORE UPDATE ON integration_template
+WHEN (OLD.code, OLD.version, OLD.connection_template, OLD.mapping_templates, OLD.pipeline_template, OLD.transformation_library, OLD.test_suite, OLD.renames, OLD.rate_limits, OLD.integration_type_id)
+  IS NOT (NEW.code, NEW.version, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.renames, NEW.rate_limits, NEW.integration_type_id) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_template|version|pinned|A version that is certified, or that integrations were made from, stays as it is. Make a new version.')
+  WHERE (OLD.is_certified AND NEW.is_certified) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = OLD.id);
 END;
 
 -- One row is a mapping a template brings, read out of it.

@@ -3818,7 +3818,7 @@ CREATE TRIGGER integration_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid
 END;
 
 CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_template BEGIN
-  INSERT INTO audit_change VALUES (36, NEW.id, '["code","template_name","description","integration_type_id","template_category_id","version","is_certified","certification_date","certified_by","connection_template","mapping_templates","pipeline_template","transformation_library","test_suite","rate_limits","documentation_url","organization_id","status_id","updated_by"]', json_array(OLD.code, OLD.template_name, OLD.description, OLD.integration_type_id, OLD.template_category_id, OLD.version, OLD.is_certified, OLD.certification_date, OLD.certified_by, OLD.connection_template, OLD.mapping_templates, OLD.pipeline_template, OLD.transformation_library, OLD.test_suite, OLD.rate_limits, OLD.documentation_url, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.template_name, NEW.description, NEW.integration_type_id, NEW.template_category_id, NEW.version, NEW.is_certified, NEW.certification_date, NEW.certified_by, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.rate_limits, NEW.documentation_url, NEW.organization_id, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (36, NEW.id, '["code","template_name","description","integration_type_id","template_category_id","version","is_certified","certification_date","certified_by","connection_template","mapping_templates","pipeline_template","transformation_library","test_suite","renames","rate_limits","documentation_url","organization_id","status_id","updated_by"]', json_array(OLD.code, OLD.template_name, OLD.description, OLD.integration_type_id, OLD.template_category_id, OLD.version, OLD.is_certified, OLD.certification_date, OLD.certified_by, OLD.connection_template, OLD.mapping_templates, OLD.pipeline_template, OLD.transformation_library, OLD.test_suite, OLD.renames, OLD.rate_limits, OLD.documentation_url, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.template_name, NEW.description, NEW.integration_type_id, NEW.template_category_id, NEW.version, NEW.is_certified, NEW.certification_date, NEW.certified_by, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.renames, NEW.rate_limits, NEW.documentation_url, NEW.organization_id, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration_template SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 36 AND of_key = NEW.id
@@ -3849,7 +3849,7 @@ END;
 
 CREATE TRIGGER integration_template_audit_delete AFTER DELETE ON integration_template BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 36, OLD.id, 'D',
-    json_object('code', OLD.code, 'template_name', OLD.template_name, 'description', OLD.description, 'integration_type_id', OLD.integration_type_id, 'template_category_id', OLD.template_category_id, 'version', OLD.version, 'is_certified', OLD.is_certified, 'certification_date', OLD.certification_date, 'certified_by', OLD.certified_by, 'connection_template', OLD.connection_template, 'mapping_templates', OLD.mapping_templates, 'pipeline_template', OLD.pipeline_template, 'transformation_library', OLD.transformation_library, 'test_suite', OLD.test_suite, 'rate_limits', OLD.rate_limits, 'documentation_url', OLD.documentation_url, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('code', OLD.code, 'template_name', OLD.template_name, 'description', OLD.description, 'integration_type_id', OLD.integration_type_id, 'template_category_id', OLD.template_category_id, 'version', OLD.version, 'is_certified', OLD.is_certified, 'certification_date', OLD.certification_date, 'certified_by', OLD.certified_by, 'connection_template', OLD.connection_template, 'mapping_templates', OLD.mapping_templates, 'pipeline_template', OLD.pipeline_template, 'transformation_library', OLD.transformation_library, 'test_suite', OLD.test_suite, 'renames', OLD.renames, 'rate_limits', OLD.rate_limits, 'documentation_url', OLD.documentation_url, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_template_prerequisite_direct_insert BEFORE INSERT ON integration_template_prerequisite WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
@@ -8593,6 +8593,22 @@ CREATE TRIGGER integration_template_mappings_bu BEFORE UPDATE OF mapping_templat
     ELSE RAISE(ABORT, 'EK|integration_template|mapping_templates|shape|integration_template.mapping_templates holds a list of objects: {"mappings": [{…}, …]}.') END
   WHERE CASE json_type(NEW.mapping_templates) WHEN 'array' THEN 1 WHEN 'object' THEN json_type(NEW.mapping_templates, '$.mappings') IS NOT 'array'
     OR EXISTS (SELECT 1 FROM json_each(NEW.mapping_templates, '$.mappings') WHERE type <> 'object') ELSE 0 END;
+END;
+
+DROP TRIGGER integration_template_pinned_bi;
+CREATE TRIGGER integration_template_pinned_bi BEFORE INSERT ON integration_template BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|integration_template|version|pinned|A version that is certified, or that integrations were made from, stays as it is. Make a new version.')
+  FROM integration_template o WHERE id = NEW.id AND (o.is_certified OR EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = o.id))
+    AND (o.code, o.version, o.connection_template, o.mapping_templates, o.pipeline_template, o.transformation_library, o.test_suite, o.renames, o.rate_limits, o.integration_type_id)
+     IS NOT (NEW.code, NEW.version, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.renames, NEW.rate_limits, NEW.integration_type_id);
+END;
+
+DROP TRIGGER integration_template_pinned_bu;
+CREATE TRIGGER integration_template_pinned_bu BEFORE UPDATE ON integration_template
+WHEN (OLD.code, OLD.version, OLD.connection_template, OLD.mapping_templates, OLD.pipeline_template, OLD.transformation_library, OLD.test_suite, OLD.renames, OLD.rate_limits, OLD.integration_type_id)
+  IS NOT (NEW.code, NEW.version, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.renames, NEW.rate_limits, NEW.integration_type_id) BEGIN
+  SELECT RAISE(ABORT, 'EK|integration_template|version|pinned|A version that is certified, or that integrations were made from, stays as it is. Make a new version.')
+  WHERE (OLD.is_certified AND NEW.is_certified) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = OLD.id);
 END;
 
 DROP TRIGGER integration_template_instance_organization_bi;

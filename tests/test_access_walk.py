@@ -95,6 +95,7 @@ class Theirs:
             "values": {"source_path": "taken", "target_path": "taken"},
             "found": None,
             "stream": "theirs",
+            "note": "n",
         }  # fmt: skip
 
 

@@ -677,7 +677,21 @@ class TestProcess:
         [
             ("in", {"init", "integrations"}),
             ("vault st", {"status"}),
-            ("integrations templates ", {"list", "show"}),
+            (
+                "integrations templates ",
+                {
+                    "list",
+                    "show",
+                    "versions",
+                    "diff",
+                    "test",
+                    "upgrade",
+                    "rollback",
+                    "certify",
+                    "export",
+                    "import",
+                },
+            ),
         ],
     )
     def test_the_shell_completes_words_and_verbs(self, typed: str, offered: set[str]) -> None:

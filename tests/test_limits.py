@@ -80,7 +80,9 @@ def policies(count: int) -> None:
 def dcs(url: str, **more: Any) -> None:
     """Connect the driver service on loopback, one policy to a request."""
     settings = {"base_url": url, "auth": {"kind": "none"}, "batch_size": 1, "pagination": {"kind": "none"}}
-    integrations.create("drivers", template="dcs-driver-verification", settings=settings | more)
+    integrations.create(
+        "drivers", template="dcs-driver-verification", settings=settings | more, acknowledge=True
+    )
 
 
 def rest(url: str, name: str = "items", **more: Any) -> None:

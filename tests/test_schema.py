@@ -262,6 +262,7 @@ def test_checks_of_one_kind_are_written_one_way(catalogue: sqlite3.Connection) -
             for word in ("mapping_templates", "transformation_library", "test_suite")
         ),
         ("integration_template", "rate_limits"),
+        ("integration_template", "renames"),
         ("integration_template_instance", "customizations"),
     } <= json_columns
 

@@ -92,7 +92,7 @@ def test_what_other_rows_begin_with(edge: Database) -> None:
         (1, "system", "ADMIN")
     ]
     assert rows(edge, "SELECT s.id, e.code FROM system s JOIN environment e ON e.id = s.environment_id") == [
-        (1, "PRODUCTION")
+        (1, "DEVELOPMENT")
     ]
     assert rows(edge, "SELECT code FROM license_tier ORDER BY tier_rank") == [
         ("BASIC",),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEPT = (
     "configuration", "integration", "integration_mapping", "integration_transformation",
-    "integration_pipeline_definition", "system",
+    "integration_pipeline_definition", "integration_template_instance", "system",
 )  # fmt: skip
 """Tables whose entries are never pruned; the trigger of `audit_log` names them too."""
 

@@ -14,6 +14,7 @@ from edgekit.cli.group import Group, say_stopped
 from edgekit.cli.options import json_option, limit_option, opened, reading
 from edgekit.cli.progress import Counting
 from edgekit.cli.show import quoted, show
+from edgekit.cli.templates import acknowledge_option, acknowledged, templates
 from edgekit.errors import InvalidError, UnavailableError
 
 if TYPE_CHECKING:
@@ -148,7 +149,12 @@ def rollback(name: str, version: int, as_json: bool) -> None:
     " --set path=customers.csv --set table=customer --set key=number --set create=true"
 )
 @click.argument("name")
-@click.option("--template", metavar="CODE", required=True, help="See: edgekit integrations templates list.")
+@click.option(
+    "--template",
+    metavar="CODE",
+    required=True,
+    help="Or CODE@VERSION. See: edgekit integrations templates list.",
+)
 @click.option(
     "--set",
     "settings",
@@ -160,17 +166,22 @@ def rollback(name: str, version: int, as_json: bool) -> None:
     "--customize", metavar="FILE", type=click.File("rb"),
     help="A JSON file with changes to the template's connection, mappings and pipeline.",
 )  # fmt: skip
+@acknowledge_option
 @json_option
 @opened
-def create(name: str, template: str, settings: tuple[str, ...], customize: Any, as_json: bool) -> None:
+def create(
+    name: str, template: str, settings: tuple[str, ...], customize: Any, acknowledge: bool, as_json: bool
+) -> None:
     """Make an integration from a template; secrets are stored apart, by `edgekit vault set`."""
     from edgekit import integrations as lib
 
     changes = _read_customization(customize) if customize else None
-    found = lib.create(
-        name, template=template, settings=_read_settings(name, settings), customizations=changes
-    )
-    show(found, as_json, note=f"Run it with: edgekit integrations run {quoted(found['name'])}")
+    given = _read_settings(name, settings)
+    known = acknowledged(lib.show_template(template)["prerequisites"], acknowledge)
+    found = lib.create(name, template=template, settings=given, customizations=changes, acknowledge=known)
+    to_store = [f"edgekit vault set {quoted(found['name'])} {key}" for key in found["secrets_missing"]]
+    first = f"Store its secrets first: {'; '.join(to_store)}\n" if to_store else ""
+    show(found, as_json, note=f"{first}Run it with: edgekit integrations run {quoted(found['name'])}")
 
 
 def _read_settings(name: str, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -341,30 +352,4 @@ def health(name: str | None, as_json: bool) -> None:
 
 integrations.add_command(catalogs.discover)
 integrations.add_command(catalogs.select)
-
-
-@integrations.group()
-def templates() -> None:
-    """Look at the templates an integration can be made from."""
-
-
-@templates.command("list", example="edgekit integrations templates list")
-@json_option
-@reading
-def list_templates(as_json: bool) -> None:
-    """List the templates, the newest version of each."""
-    from edgekit import integrations as lib
-
-    view = ("code", "version", "template_name", "description")
-    show(lib.list_templates(), as_json, view=lambda row: {name: row[name] for name in view})
-
-
-@templates.command("show", example="edgekit integrations templates show csv-import")
-@click.argument("code")
-@json_option
-@reading
-def show_template(code: str, as_json: bool) -> None:
-    """Show a template whole: its connection, mappings and pipeline."""
-    from edgekit import integrations as lib
-
-    show(lib.show_template(code), as_json)
+integrations.add_command(templates)

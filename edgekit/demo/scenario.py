@@ -106,7 +106,7 @@ def _ensure(item: dict[str, Any], settings: dict[str, Any]) -> None:
     except NotFoundError:
         integrations.create(
             item["name"], template=item["template"], settings={**item.get("settings", {}), **settings},
-            customizations={"mappings": item.get("mappings", [])},
+            customizations={"mappings": item.get("mappings", [])}, acknowledge=True,
         )  # fmt: skip
 
 

@@ -48,8 +48,15 @@ if TYPE_CHECKING:
         list_pipelines,
         show,
     )
+    from edgekit.integrations.sharing import Taken, export_template, import_template
     from edgekit.integrations.suggesting import apply_suggestions, suggest_mappings
-    from edgekit.integrations.templates import list_templates, show_template
+    from edgekit.integrations.templates import (
+        TemplateVersion,
+        diff_templates,
+        list_template_versions,
+        list_templates,
+        show_template,
+    )
     from edgekit.integrations.using import Use, disable, enable, require_usable, usable
     from edgekit.integrations.versions import Version, diff, history, rollback
 
@@ -60,6 +67,8 @@ __all__ = [
     "MappingsVersion",
     "Plan",
     "Preview",
+    "Taken",
+    "TemplateVersion",
     "Use",
     "Version",
     "add_mapping",
@@ -68,14 +77,17 @@ __all__ = [
     "create",
     "diff",
     "diff_mapping",
+    "diff_templates",
     "disable",
     "discover",
     "enable",
+    "export_template",
     "find",
     "find_all",
     "find_pipeline",
     "get_credential",
     "history",
+    "import_template",
     "keep_inputs",
     "list_approvals",
     "list_credentials",
@@ -83,6 +95,7 @@ __all__ = [
     "list_mapping_versions",
     "list_mappings",
     "list_pipelines",
+    "list_template_versions",
     "list_templates",
     "map_configurations",
     "mapping_history",
@@ -126,7 +139,11 @@ _HOMES = {
     "list_credentials": "credentials",
     "list_integrations": "reading",
     "list_pipelines": "reading",
+    "list_template_versions": "templates",
     "list_templates": "templates",
+    "TemplateVersion": "templates",
+    "diff_templates": "templates",
+    **dict.fromkeys(("Taken", "export_template", "import_template"), "sharing"),
     "map_configurations": "configurations",
     "list_mapping_versions": "earlier",
     "prepare": "plan",

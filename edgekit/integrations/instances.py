@@ -7,15 +7,10 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from edgekit import connectors, db, masking
+from edgekit import clock, connectors, db, masking
 from edgekit.errors import ConflictError, InvalidError
-from edgekit.integrations import figures, outbound, reading, templates
-from edgekit.models.integrations import (
-    Integration,
-    IntegrationMapping,
-    IntegrationPipelineDefinition,
-    IntegrationTemplateInstance,
-)
+from edgekit.integrations import figures, form_rows, forms, outbound, reading, templates
+from edgekit.models.integrations import Integration, IntegrationTemplateInstance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,23 +20,6 @@ TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs", "keep_inputs", 
 
 _VAULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 
-_MAPPING_FIELDS = {
-    "name",
-    "mapping_type",
-    "source_path",
-    "target_path",
-    "source_data_type",
-    "target_data_type",
-    "is_required",
-    "default_value",
-    "transformation_rules",
-    "transformation",
-    "validation_rules",
-    "mapping_direction",
-    "error_handling",
-    "mapping_notes",
-}
-
 
 def create(
     name: str,
@@ -49,21 +27,51 @@ def create(
     template: str,
     settings: Mapping[str, Any] | None = None,
     customizations: Mapping[str, Any] | None = None,
+    acknowledge: bool = False,
 ) -> dict[str, Any]:
     """Make an integration from a template: its row, instance, mappings and pipeline, in one change.
 
-    `settings` override the template's connection per top-level key; text is read as the setting's kind asks,
-    and `a.b` reaches into an object. `customizations` may hold `connection`, `mappings` (by name: replaced or
-    added) and `pipeline`. Return what `show` returns. Raise NotFoundError (template), InvalidError (a
-    setting), ConflictError (the name is taken), LicenseError (one too many).
+    `template` is a code, for its newest version, or CODE@VERSION. `settings` override the template's
+    connection per top-level key; text is read as the setting's kind asks, and `a.b` reaches into an object.
+    `customizations` may hold `connection`, `mappings` (by name: replaced or added) and `pipeline`. What the
+    template asks for beforehand must be acknowledged; who did, and when, is kept in the instance. Return
+    what `show` returns. Raise NotFoundError (template), InvalidError (a setting, or prerequisites nobody
+    acknowledged), ConflictError (the name is taken), LicenseError (one too many).
     """
     source = templates.show_template(template)
     changes = _checked_changes(customizations or {})
+    form = customised(source, changes, settings or {})
+    name = name.strip()
+    check_settings(name, form["settings"])
+    known = require_acknowledged(source, acknowledge=acknowledge)
+    with db.change(reason=f"integrations create {name}"):
+        if reading.rows_named(name):
+            raise ConflictError(
+                f"There is already an integration {name}.",
+                hint="Choose another name. See: edgekit integrations list",
+            )
+        made = insert(name, source, form, changes | known)
+        figures.require_room(made)
+    return reading.show(name)
+
+
+def customised(
+    source: Mapping[str, Any], changes: Mapping[str, Any], settings: Mapping[str, Any]
+) -> forms.Form:
+    """Return the form of a template with the changes of one integration put over it. Raise InvalidError."""
     connection = {**source["connection_template"], **changes.get("connection", {})}
-    connection = _with_settings(connection, settings or {})
+    base = source["mapping_templates"].get("mappings", [])
+    return {
+        **forms.of_template(source),
+        "settings": _with_settings(connection, settings),
+        "mappings": _merge_mappings(base, changes.get("mappings", [])),
+        "pipeline": forms.normal_pipeline({**source["pipeline_template"], **changes.get("pipeline", {})}),
+    }
+
+
+def check_settings(name: str, connection: Mapping[str, Any]) -> None:
+    """Check the settings of an integration as a whole. Raise InvalidError naming the setting."""
     connector = connectors.get(str(connection.get("connector", "")))
-    mappings = _merge_mappings(source["mapping_templates"].get("mappings", []), changes.get("mappings", []))
-    pipeline = {**source["pipeline_template"], **changes.get("pipeline", {})}
     connectors.check_config(connector, connector_config(connection))
     _refuse_secrets(connection)
     if isinstance(connection.get("to"), dict):
@@ -71,47 +79,43 @@ def create(
     outbound.read_way(name, connection)
     if "rate_limits" in connection:
         figures.check_rate_limits(connection["rate_limits"], what=name)
-    name = name.strip()
-    with db.change(reason=f"integrations create {name}"):
-        if reading.rows_named(name):
-            raise ConflictError(
-                f"There is already an integration {name}.",
-                hint="Choose another name. See: edgekit integrations list",
-            )
-        made = Integration.create(
-            integration_name=name,
-            integration_type_id=_type_id(source["integration_type"]),
-            connection_config=connection,
-        )
-        figures.require_room(made.id)
-        IntegrationTemplateInstance.create(
-            template_id=source["id"],
-            integration_id=made.id,
-            instance_name=name,
-            customizations=changes or None,
-            deployed_by=db.current().actor_id,
-            organization_id=made.organization_id,
-        )
-        _add_mappings(made, mappings)
-        IntegrationPipelineDefinition.create(
-            integration_id=made.id, organization_id=made.organization_id, pipeline_name=name,
-            pipeline_type=pipeline.get("pipeline_type", "linear"),
-            pipeline_steps=_steps(pipeline.get("steps")),
-            error_handling_strategy=pipeline.get("error_handling_strategy", "dead_letter"),
-            dead_letter_config=pipeline.get("dead_letters"), performance_config=pipeline.get("performance"),
-        )  # fmt: skip
-    return reading.show(name)
 
 
-def _add_mappings(made: Integration, mappings: list[dict[str, Any]]) -> None:
-    directions = _directions()
-    for item in mappings:
-        IntegrationMapping.create(
-            integration_id=made.id,
-            organization_id=made.organization_id,
-            communication_direction_id=_direction(item, directions),
-            **item,
+def require_acknowledged(source: Mapping[str, Any], *, acknowledge: bool) -> dict[str, Any]:
+    """Return who acknowledges now what a template asks for, as the instance keeps it.
+
+    Raise InvalidError with the list where nobody does.
+    """
+    wanted = source["prerequisites"]
+    if not wanted:
+        return {}
+    if not acknowledge:
+        raise InvalidError(
+            f"{source['code']} {source['version']} needs beforehand: {'; '.join(wanted)}.",
+            hint="See to it, and say so with: --acknowledge",
         )
+    session = db.current().session
+    said = {"acknowledged_by": session.username, "acknowledged_at": clock.now_text(), "prerequisites": wanted}
+    return {"acknowledgement": {**said, "template_version": source["version"]}}
+
+
+def insert(name: str, source: Mapping[str, Any], form: forms.Form, customizations: Mapping[str, Any]) -> int:
+    """Write the rows of an integration within the open change, and return its id."""
+    made = Integration.create(
+        integration_name=name,
+        integration_type_id=_type_id(source["integration_type"]),
+        connection_config=form["settings"],
+    )
+    IntegrationTemplateInstance.create(
+        template_id=source["id"],
+        integration_id=made.id,
+        instance_name=name,
+        customizations=dict(customizations) or None,
+        deployed_by=db.current().actor_id,
+        organization_id=made.organization_id,
+    )
+    form_rows.write(made.id, form)
+    return int(made.id)
 
 
 def retire(name: str) -> None:
@@ -131,29 +135,6 @@ def connector_config(connection: Mapping[str, Any]) -> dict[str, Any]:
 
 def _type_id(code: str) -> int:
     return int(db.query("SELECT id FROM integration_type WHERE code = ?", (code,))[0]["id"])
-
-
-def _directions() -> dict[str, int]:
-    rows = db.query("SELECT lower(code) AS code, id FROM communication_direction ORDER BY id")
-    return {row["code"]: row["id"] for row in rows}
-
-
-def _direction(item: dict[str, Any], directions: Mapping[str, int]) -> int:
-    """Take the direction out of a mapping and return its id; without one it is inbound."""
-    wanted = str(item.pop("mapping_direction", None) or "inbound").lower()
-    if wanted not in directions:
-        raise InvalidError(
-            f"The mapping {item['mapping_name']} goes in no direction {wanted}.",
-            hint=f"It is one of: {', '.join(directions)}.",
-        )
-    return directions[wanted]
-
-
-def _steps(steps: Any) -> dict[str, Any]:
-    """Store steps as an object; a bare list is wrapped."""
-    if isinstance(steps, dict):
-        return steps
-    return {"steps": steps or [{"name": "map", "type": "map"}]}
 
 
 def _with_settings(connection: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,27 +225,10 @@ def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     return dict(changes)
 
 
-def _merge_mappings(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put customised mappings over the template's, by name, and give each what its row needs."""
+def _merge_mappings(base: list[dict[str, Any]], changes: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Put customised mappings over the template's, by name."""
     merged = {str(item.get("name") or item.get("target_path")): dict(item) for item in base}
     for item in changes:
         label = str(item.get("name") or item.get("target_path"))
-        merged[label] = {**merged.get(label, {}), **item}
-    return [_mapping_row(label, item) for label, item in merged.items()]
-
-
-def _mapping_row(label: str, item: dict[str, Any]) -> dict[str, Any]:
-    if unknown := sorted(set(item) - _MAPPING_FIELDS):
-        raise InvalidError(
-            f"The mapping {label} has no field {unknown[0]}.",
-            hint=f"Fields: {', '.join(sorted(_MAPPING_FIELDS))}.",
-        )
-    if missing := [key for key in ("source_path", "target_path") if not item.get(key)]:
-        raise InvalidError(f"The mapping {label} has no {missing[0]}.")
-    row = {key: value for key, value in item.items() if key not in {"name", "transformation"}}
-    if "transformation" in item:
-        row.setdefault("transformation_rules", item["transformation"])
-    default = row.get("default_value")
-    if default is not None and not isinstance(default, str):
-        row["default_value"] = json.dumps(default)
-    return {"mapping_name": label, **row}
+        merged[label] = {**merged.get(label, {}), **item, "name": label}
+    return dict(map(forms.normal_mapping, merged.values()))

@@ -235,7 +235,7 @@ def _prepare(
         known = way.connector.write_schema.get("properties", {}) if way.connector else {}
         way.exchange = figures.exchange_settings(row, way.config, known)
         plan.mapping = outbound.compile_way(plan.name, way, plan.fields)
-    elif plan.fields:
+    elif plan.fields and not (plan.create and _is_missing(plan.table)):  # else made in the first run
         finish(plan)
     return plan
 
@@ -292,6 +292,11 @@ def finish(plan: Plan) -> CompiledMapping:
         )
     plan.mapping = mapping
     return mapping
+
+
+def _is_missing(table: str) -> bool:
+    sql = "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE"
+    return not db.query(sql, (table,))
 
 
 def _stored_name(table: str) -> str:

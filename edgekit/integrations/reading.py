@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import db
-from edgekit.errors import ConflictError, NotFoundError
+from edgekit.errors import ConflictError, InvalidError, NotFoundError
+from edgekit.integrations import forms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def find(name: str) -> dict[str, Any]:
@@ -81,7 +85,8 @@ def show(name: str) -> dict[str, Any]:
             mapping[column] = json.loads(mapping[column]) if mapping[column] else None
         mapping["live_version"] = live[mapping["name"]]
     origin = db.query(
-        "SELECT t.code, t.version FROM integration_template_instance x JOIN"
+        "SELECT t.code, t.version, x.customizations ->> '$.acknowledgement' AS acknowledgement"
+        " FROM integration_template_instance x JOIN"
         " integration_template t ON t.id = x.template_id"
         " WHERE x.integration_id = ?",
         (row["id"],),
@@ -89,6 +94,7 @@ def show(name: str) -> dict[str, Any]:
     keys = db.query(
         "SELECT credential_key FROM integration_credential WHERE integration_id = ? ORDER BY id", (row["id"],)
     )
+    said = origin[0]["acknowledgement"] if origin else None
     return {
         "id": row["id"],
         "name": row["integration_name"],
@@ -98,7 +104,33 @@ def show(name: str) -> dict[str, Any]:
         "mappings": mappings,
         "pipeline": pipeline_of(row["id"]),
         "secrets": [key["credential_key"] for key in keys],
+        "secrets_missing": missing_secrets(row["id"], row["connection_config"]),
+        **({"acknowledgement": json.loads(said)} if said else {}),
     }
+
+
+def missing_secrets(integration_id: int, settings: Mapping[str, Any]) -> list[str]:
+    """Name the secrets settings need that are not stored in the environment this file is used in."""
+    stored = db.query(
+        "SELECT lower(c.credential_key) AS name FROM integration_credential c"
+        " JOIN system s ON s.environment_id = c.environment_id"
+        " WHERE c.integration_id = ? AND c.status_id = 1",
+        (integration_id,),
+    )
+    names = {row["name"] for row in stored}
+    return [key for key in forms.secret_keys(settings) if key.lower() not in names]
+
+
+def require_secrets(integration_id: int, name: str, settings: Mapping[str, Any]) -> None:
+    """Raise InvalidError where a secret the settings need is not stored, with the command that stores it."""
+    missing = missing_secrets(integration_id, settings)
+    if missing:
+        quoted = f'"{name}"' if " " in name else name
+        raise InvalidError(
+            f"{name} needs the secret {missing[0]}, which is not stored"
+            f"{', nor are the other ' + str(len(missing) - 1) if missing[1:] else ''}.",
+            hint=f"Store it: edgekit vault set {quoted} {missing[0]}",
+        )
 
 
 def pipeline_of(integration_id: int, pipeline_id: int | None = None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _MOST_COLUMNS = 950
 """SQLite takes an expression of 1000 parts, and an upsert compares every column."""
 
 _SQL_TYPES = {"integer": "INTEGER", "boolean": "INTEGER", "float": "REAL", "text": "TEXT"}
+_MAPPED_TYPES = {"integer": "INTEGER", "boolean": "INTEGER", "money": "INTEGER", "number": "REAL"}
 _FIELD_TYPES = {"INTEGER": "integer", "INT": "integer", "REAL": "number", "TEXT": "string"}
 
 
@@ -36,9 +37,13 @@ def adopt(plan: plans.Plan, sample: Sequence[Any], description: Description | No
 
     With `create` a missing table is made first, its types detected from the source (the whole file where it
     can be read twice, else the first batch), or as the source itself describes them; its own key serves where
-    none is set. The mappings are stored, so that they can be seen and edited. Raise InvalidError or
-    NotFoundError naming the table or field.
+    none is set. The mappings are stored, so that they can be seen and edited. One that has mappings, and no
+    table yet, gets the table from them. Raise InvalidError or NotFoundError naming the table or field.
     """
+    if plan.fields:
+        _create_mapped(plan)
+        plans.finish(plan)
+        return
     types = dict(description.types) if description is not None else {}
     names = list(dict.fromkeys([*types, *(str(k) for r in sample if isinstance(r, dict) for k in r)]))
     if not names:
@@ -152,6 +157,22 @@ def _refuse_missing(plan: plans.Plan) -> None:
         ) from error
 
 
+def _create_mapped(plan: plans.Plan) -> None:
+    """Create the target table with a column per mapping, of the type it converts to."""
+    columns = {
+        field.target_path: _MAPPED_TYPES.get(str(field.target_data_type), "TEXT") for field in plan.fields
+    }
+    by_name = {name.lower(): name for name in columns}
+    if not plan.key:
+        raise InvalidError(
+            f"What identifies a record of {plan.table}?",
+            hint=f"Say it with --set key=… ; the columns are: {', '.join(columns)}.",
+        )
+    if missing := [part for part in plan.key if part.lower() not in by_name]:
+        raise InvalidError(f"{plan.name}: nothing is mapped to {missing[0]}, which is to identify a record.")
+    create(plan.table, columns, key=[by_name[part.lower()] for part in plan.key])
+
+
 def _matching_columns(plan: plans.Plan, names: Iterable[str]) -> dict[str, str]:
     """Match field names with columns, whatever their case, spaces or dashes."""
     have = bulk.table_columns(db.connection(), plan.table)
@@ -225,7 +246,8 @@ def _detect(plan: plans.Plan, sample: Sequence[Any]) -> dict[str, str]:
     again = plan.connector.name == "file" and isinstance(path, str) and Path(path).is_file()
     for batch in _readable(plan) if again else [sample]:
         rows = (
-            {str(k): v for k, v in record.items() if v not in (None, "")}
+            # The tracker asks int(), to which 2.5 is a 2: it is told a number as it is written.
+            {str(k): repr(v) if isinstance(v, float) else v for k, v in record.items() if v not in (None, "")}
             for record in batch
             if isinstance(record, dict)
         )

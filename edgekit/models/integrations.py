@@ -214,6 +214,7 @@ class IntegrationTemplate(BusinessRow):
     pipeline_template: Any = JsonField(null=True)
     transformation_library: Any = JsonField(null=True)
     test_suite: Any = JsonField(null=True)
+    renames: Any = JsonField(null=True)
     rate_limits: Any = JsonField(null=True)
     documentation_url: Any = peewee.TextField(null=True)
     organization: Any = reference(Organization, null=True)

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.runner.certifying import certify, withdraw_certification
     from edgekit.runner.dead_letters import discard_dead_letter
     from edgekit.runner.deliveries import list_deliveries
     from edgekit.runner.engine import run
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
         set_schedule,
         show_schedule,
     )
+    from edgekit.runner.template_tests import SuiteTest, try_template
+    from edgekit.runner.upgrades import Upgrade, roll_back_upgrade, upgrade, upgrade_all
     from edgekit.runner.webhooks import list_webhook_receipts, receive_webhook, show_webhook_receipt
 
 __all__ = [
@@ -38,7 +41,10 @@ __all__ = [
     "Replayed",
     "Rerun",
     "RunResult",
+    "SuiteTest",
+    "Upgrade",
     "add_schedule",
+    "certify",
     "check_all_health",
     "check_health",
     "discard_dead_letter",
@@ -55,6 +61,7 @@ __all__ = [
     "replay_dead_letters",
     "replay_execution",
     "resume_schedule",
+    "roll_back_upgrade",
     "run",
     "set_schedule",
     "show_dead_letter",
@@ -62,6 +69,10 @@ __all__ = [
     "show_schedule",
     "show_webhook_receipt",
     "test_integration_pipeline",
+    "try_template",
+    "upgrade",
+    "upgrade_all",
+    "withdraw_certification",
 ]
 
 _HOMES = {
@@ -94,6 +105,9 @@ _HOMES = {
     "show_schedule": "schedules",
     "show_webhook_receipt": "webhooks",
     "test_integration_pipeline": "pipelines",
+    **dict.fromkeys(("certify", "withdraw_certification"), "certifying"),
+    **dict.fromkeys(("SuiteTest", "try_template"), "template_tests"),
+    **dict.fromkeys(("Upgrade", "roll_back_upgrade", "upgrade", "upgrade_all"), "upgrades"),
 }
 
 

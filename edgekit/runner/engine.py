@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import db
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError
 from edgekit.integrations import Plan, prepare, require_usable, tables
+from edgekit.integrations.reading import require_secrets
 from edgekit.runner import (
     attempts,
     dead_letters,
@@ -60,6 +61,9 @@ def run(
     started = time.monotonic()
     require_usable(name)
     plan = prepare(name, input=input, overrides=overrides, trial=dry_run)
+    # What others prove themselves by is asked for when something is received, not when it is read.
+    ways = {**plan.config, "verify": None, "to": plan.to.config if plan.to is not None else None}
+    require_secrets(plan.integration_id, plan.name, ways)
     with (
         execution.hold(plan),
         garbage.rarely_collected(),

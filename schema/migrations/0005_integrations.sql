@@ -1,5 +1,45 @@
 -- Integrations whole: what goes out and what was answered, inputs that are kept, what came in by webhook, steps of every kind.
 
+CREATE TABLE integration_template_new (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  code TEXT NOT NULL COLLATE NOCASE CONSTRAINT "integration_template.code.length" CHECK (length(code) BETWEEN 1 AND 50),
+  template_name TEXT NOT NULL CONSTRAINT "integration_template.template_name.length" CHECK (length(template_name) BETWEEN 1 AND 100),
+  description TEXT,
+  integration_type_id INTEGER NOT NULL REFERENCES integration_type(id),
+  template_category_id INTEGER NOT NULL REFERENCES template_category(id),
+  version TEXT NOT NULL CONSTRAINT "integration_template.version.length" CHECK (length(version) BETWEEN 1 AND 20),
+  is_certified INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_template.is_certified.boolean" CHECK (is_certified IN (0, 1)),
+  certification_date TEXT CONSTRAINT "integration_template.certification_date.date" CHECK (certification_date IS NULL OR date(certification_date, '+0 days') IS certification_date),
+  certified_by INTEGER REFERENCES user(id),
+  connection_template TEXT NOT NULL CONSTRAINT "integration_template.connection_template.json_object" CHECK (CASE WHEN json_valid(connection_template) THEN json_type(connection_template) = 'object' ELSE 0 END),
+  mapping_templates TEXT NOT NULL CONSTRAINT "integration_template.mapping_templates.json_object" CHECK (CASE WHEN json_valid(mapping_templates) THEN json_type(mapping_templates) = 'object' ELSE 0 END),  -- {"mappings": [{"name", "source_path", "target_path", …}]}
+  pipeline_template TEXT CONSTRAINT "integration_template.pipeline_template.json_object" CHECK (pipeline_template IS NULL OR CASE WHEN json_valid(pipeline_template) THEN json_type(pipeline_template) = 'object' ELSE 0 END),  -- steps, error handling, dead letters, performance of the instance
+  transformation_library TEXT CONSTRAINT "integration_template.transformation_library.json_object" CHECK (transformation_library IS NULL OR CASE WHEN json_valid(transformation_library) THEN json_type(transformation_library) = 'object' ELSE 0 END),
+  test_suite TEXT CONSTRAINT "integration_template.test_suite.json_object" CHECK (test_suite IS NULL OR CASE WHEN json_valid(test_suite) THEN json_type(test_suite) = 'object' ELSE 0 END),
+  renames TEXT CONSTRAINT "integration_template.renames.json_object" CHECK (renames IS NULL OR CASE WHEN json_valid(renames) THEN json_type(renames) = 'object' ELSE 0 END),  -- {"settings": {"old": "new"}, "mappings": {…}}: what the version before called otherwise
+  rate_limits TEXT CONSTRAINT "integration_template.rate_limits.json_object" CHECK (rate_limits IS NULL OR CASE WHEN json_valid(rate_limits) THEN json_type(rate_limits) = 'object' ELSE 0 END),
+  documentation_url TEXT CONSTRAINT "integration_template.documentation_url.length" CHECK (length(documentation_url) <= 500),
+  organization_id INTEGER REFERENCES organization(id),  -- NULL: for everybody
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "integration_template.certification_date.required" CHECK (is_certified = 0 OR certification_date IS NOT NULL),
+  CONSTRAINT "integration_template.certified_by.required" CHECK (is_certified = 0 OR certified_by IS NOT NULL)
+) STRICT;
+INSERT INTO integration_template_new(id, code, template_name, description, integration_type_id, template_category_id, version, is_certified, certification_date, certified_by, connection_template, mapping_templates, pipeline_template, transformation_library, test_suite, rate_limits, documentation_url, organization_id, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, code, template_name, description, integration_type_id, template_category_id, version, is_certified, certification_date, certified_by, connection_template, mapping_templates, pipeline_template, transformation_library, test_suite, rate_limits, documentation_url, organization_id, status_id, created_by, updated_by, created_at, updated_at FROM integration_template;
+DROP TABLE integration_template;
+ALTER TABLE integration_template_new RENAME TO integration_template;
+CREATE UNIQUE INDEX integration_template_version ON integration_template(code, version, COALESCE(organization_id, 0));
+CREATE UNIQUE INDEX integration_template_name ON integration_template(template_name, version, COALESCE(organization_id, 0));
+CREATE INDEX integration_template_certified_by ON integration_template(certified_by);
+CREATE INDEX integration_template_mapping_count ON integration_template(json_array_length(mapping_templates, '$.mappings'));
+CREATE INDEX integration_template_integration_type ON integration_template(integration_type_id);
+CREATE INDEX integration_template_template_category ON integration_template(template_category_id);
+CREATE INDEX integration_template_organization ON integration_template(organization_id);
+CREATE INDEX integration_template_active ON integration_template(template_category_id) WHERE status_id = 1;
 CREATE TABLE integration_execution_new (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uuid TEXT NOT NULL UNIQUE CONSTRAINT "integration_execution.uuid.length" CHECK (length(uuid) = 36),

@@ -32,7 +32,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "integration_template_operation": {"operation": "read"},
     "approval": {
         "template_id": 1,
-        "subject_version": "1.0.0",
+        "subject_version": "1.1.0",
         "approval_kind": "data_owner",
         "decision": "approved",
         "decided_by": 1,
@@ -127,6 +127,18 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
         "integration_template",
         """UPDATE integration_template SET connection_template = '{"headers": {"Authorization": "x"}}' WHERE id = ?1""",
         "integration_template.connection_template.secret",
+    ),
+    "integration_template_pinned_bi": (
+        "integration_template_instance",
+        """REPLACE INTO integration_template(id, code, template_name, integration_type_id, template_category_id, version, connection_template, mapping_templates)
+            SELECT t.id, t.code, t.template_name, t.integration_type_id, t.template_category_id, '99.0.0', '{}', t.mapping_templates
+            FROM integration_template t JOIN integration_template_instance x ON x.template_id = t.id WHERE x.id = ?1""",
+        "integration_template.version.pinned",
+    ),
+    "integration_template_pinned_bu": (
+        "integration_template_instance",
+        "UPDATE integration_template SET version = '99.0.0' WHERE id = (SELECT template_id FROM integration_template_instance WHERE id = ?1)",
+        "integration_template.version.pinned",
     ),
     "integration_mapping_rules_bi": (
         "integration_mapping",

@@ -1,0 +1,289 @@
+"""What a template, or an integration made from one, consists of; and how three of such forms become one.
+
+A form is plain data: `settings`, `mappings` by name, `pipeline`, `transformations` by name. Nothing here
+reads or writes the file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from edgekit.errors import InvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Form = dict[str, dict[str, Any]]
+
+PARTS = ("settings", "mappings", "pipeline", "transformations")
+
+_DEPTH = {"settings": 99, "mappings": 2, "pipeline": 2, "transformations": 1}
+"""How deep a part is compared key by key; what lies deeper is one whole, as rules of a mapping are."""
+
+USUAL_MAPPING = {
+    "mapping_type": "field", "source_path": None, "target_path": None, "source_data_type": None,
+    "target_data_type": None, "is_required": False, "default_value": None, "transformation_rules": None,
+    "mapping_direction": "inbound", "validation_rules": None, "error_handling": "fail", "mapping_notes": None,
+}  # fmt: skip
+"""What a mapping can say, and what it says where it says nothing."""
+
+USUAL_PIPELINE = {
+    "pipeline_type": "linear", "steps": [{"name": "map", "type": "map"}],
+    "error_handling_strategy": "dead_letter", "dead_letters": {}, "performance": {},
+}  # fmt: skip
+
+_AUTH_SECRETS = {
+    "header": {"secret": "api_key"}, "query": {"secret": "api_key"}, "bearer": {"secret": "token"},
+    "token": {"secret": "token"},
+    "hmac": {"secret": "signing_key"},
+    "basic": {"username_secret": "username", "password_secret": "password"},
+    "oauth2": {"client_id_secret": "client_id", "client_secret_secret": "client_secret"},
+}  # fmt: skip
+"""The secrets each kind of proof needs: the setting that names the key in the vault, and its usual key."""
+
+
+class Gone:
+    """The type of `GONE`."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+GONE = Gone()
+"""In a part: it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing two or three forms say differently, such as `settings.page_size`; None: it is not there.
+
+    `outcome`: `follows` (as the template has it now), `kept` (the integration's own stays), `conflict` (both
+    changed it, and nobody has said which counts) or `differs` where only two forms are compared.
+    """
+
+    part: str
+    template_before: Any
+    mine: Any
+    template_now: Any
+    outcome: str
+    note: str | None = None
+
+
+def of_template(template: Mapping[str, Any]) -> Form:
+    """Return the form of a template, as `show_template` returns it."""
+    library = template["transformation_library"].get("transformations", [])
+    return {
+        "settings": dict(template["connection_template"]),
+        "mappings": dict(normal_mapping(item) for item in template["mapping_templates"].get("mappings", [])),
+        "pipeline": normal_pipeline(template["pipeline_template"]),
+        "transformations": {str(item.get("name")): dict(item) for item in library},
+    }
+
+
+def normal_mapping(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of a mapping as a template writes it, and all it says. Raise InvalidError."""
+    name = str(item.get("name") or item.get("target_path"))
+    known = {"name", "transformation", *USUAL_MAPPING}
+    if unknown := sorted(set(item) - known):
+        raise InvalidError(
+            f"The mapping {name} has no field {unknown[0]}.", hint=f"Fields: {', '.join(sorted(known))}."
+        )
+    if missing := [key for key in ("source_path", "target_path") if not item.get(key)]:
+        raise InvalidError(f"The mapping {name} has no {missing[0]}.")
+    said = {**USUAL_MAPPING, **{key: item[key] for key in USUAL_MAPPING if item.get(key) is not None}}
+    if said["transformation_rules"] is None:
+        said["transformation_rules"] = item.get("transformation")
+    said["is_required"] = bool(said["is_required"])
+    said["mapping_direction"] = str(said["mapping_direction"]).lower()
+    if said["default_value"] is not None and not isinstance(said["default_value"], str):
+        said["default_value"] = json.dumps(said["default_value"])
+    return name, said
+
+
+def normal_pipeline(pipeline: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all a pipeline says; a bare list of steps is one, and so is a list in an object."""
+    said = {key: pipeline.get(key) or usual for key, usual in USUAL_PIPELINE.items()}
+    if isinstance(said["steps"], dict):
+        said["steps"] = said["steps"].get("steps", [])
+    return said
+
+
+def suite(template: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the tests of a template. Raise InvalidError where its suite has another shape."""
+    tests = template["test_suite"].get("tests", [])
+    if not isinstance(tests, list) or not all(map(_is_test, tests)):
+        raise InvalidError(
+            f"The test suite of {template['code']} has another shape.",
+            hint='It is {"tests": [{"name", "settings": {…}, "records": […], "rows": […]}]}.',
+        )
+    return list(tests)
+
+
+def _is_test(test: Any) -> bool:
+    return (
+        isinstance(test, dict)
+        and isinstance(test.get("settings", {}), dict)
+        and isinstance(test.get("records"), list)
+        and isinstance(test.get("rows"), list)
+        and all(isinstance(row, dict) for row in test["rows"])
+    )
+
+
+def secret_keys(settings: Mapping[str, Any]) -> list[str]:
+    """Name the secrets settings need, by their keys in the vault: of `auth`, `verify` and {"vault": KEY}."""
+    return list(dict.fromkeys(_secret_keys(settings)))
+
+
+def _secret_keys(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _secret_keys(item)
+    if not isinstance(value, dict):
+        return
+    if set(value) == {"vault"}:
+        yield str(value["vault"])
+        return
+    for auth in (value.get("auth"), value.get("verify")):
+        if not isinstance(auth, dict):
+            continue
+        wanted = dict(_AUTH_SECRETS.get(str(auth.get("kind")), {}))
+        if auth.get("grant") == "refresh_token":
+            wanted = {"client_id_secret": "client_id", "refresh_token_secret": "refresh_token"}
+        for setting, usual in wanted.items():
+            yield str(auth.get(setting, usual))
+    for item in value.values():
+        yield from _secret_keys(item)
+
+
+def compare(old: Form, new: Form) -> list[Part]:
+    """List what two forms say differently."""
+    found = [
+        Part(label, _shown(before), None, _shown(after), "differs")
+        for name in PARTS
+        for label, before, after in _differences(name, old[name], new[name], _DEPTH[name])
+    ]
+    return sorted(found, key=_place)
+
+
+def _differences(label: str, old: Any, new: Any, depth: int) -> Iterator[tuple[str, Any, Any]]:
+    if same(old, new):
+        return
+    if depth and isinstance(old, dict) and isinstance(new, dict) and _one_kind(label, old, new):
+        for key in {**old, **new}:
+            yield from _differences(f"{label}.{key}", old.get(key, GONE), new.get(key, GONE), depth - 1)
+    else:
+        yield label, old, new
+
+
+def merge(base: Form, mine: Form, theirs: Form, *, take: Mapping[str, str]) -> tuple[Form, list[Part]]:
+    """Bring what changed from `base` to `theirs` into `mine`, and tell of each part that differs.
+
+    What `mine` has as `base` follows `theirs`; what only `mine` changed stays. What both changed is a
+    conflict, settled by `take`: {"settings.page_size": "template" | "mine", "*": …}; until then it stays
+    mine.
+    """
+    parts: list[Part] = []
+    merged = {
+        name: _merge(name, base[name], mine[name], theirs[name], _DEPTH[name], take, parts) for name in PARTS
+    }
+    return merged, sorted(parts, key=_place)
+
+
+def _merge(
+    label: str, base: Any, mine: Any, theirs: Any, depth: int, take: Mapping[str, str], parts: list[Part]
+) -> Any:
+    if same(mine, theirs):
+        return mine
+    own, other = isinstance(mine, dict), isinstance(theirs, dict)
+    if depth and own and other and _one_kind(label, mine, theirs) and isinstance(base, dict | Gone):
+        before = base if isinstance(base, dict) else {}
+        keys = {**before, **mine, **theirs}
+        found = {
+            key: _merge(
+                f"{label}.{key}", before.get(key, GONE), mine.get(key, GONE), theirs.get(key, GONE),
+                depth - 1, take, parts,
+            )
+            for key in keys
+        }  # fmt: skip
+        order = [*mine, *(key for key in theirs if key not in mine)]
+        return {key: found[key] for key in order if found[key] is not GONE}
+    part = Part(label, _shown(base), _shown(mine), _shown(theirs), "conflict")
+    chosen, outcome = settle(label, take), "conflict"
+    if same(mine, base):
+        chosen, outcome = "template", "follows"
+    elif same(theirs, base):
+        chosen, outcome = "mine", "kept"
+    elif chosen is not None:
+        outcome = "follows" if chosen == "template" else "kept"
+    parts.append(replace(part, outcome=outcome))
+    return theirs if chosen == "template" else mine
+
+
+def settle(label: str, take: Mapping[str, str]) -> str | None:
+    """Say which side counts for a conflict, if somebody has said so."""
+    return take.get(label, take.get("*"))
+
+
+def rename(form: Form, renames: Mapping[str, Any]) -> Form:
+    """Call settings and mappings of a form as a later version calls them. Raise InvalidError.
+
+    A setting may be named by a path: `request.form`. What is not there is passed over.
+    """
+    result: Form = json.loads(json.dumps(form))
+    for old, new in renames.get("settings", {}).items():
+        found = _taken(result["settings"], str(old).split("."))
+        if found is not GONE:
+            _put(result["settings"], str(new).split("."), found)
+    names = renames.get("mappings", {})
+    result["mappings"] = {str(names.get(name, name)): said for name, said in result["mappings"].items()}
+    if len(result["mappings"]) < len(form["mappings"]):
+        raise InvalidError("The new version renames a mapping to a name another mapping of it has.")
+    return result
+
+
+def _taken(settings: dict[str, Any], path: Sequence[str]) -> Any:
+    *way, last = path
+    place: Any = settings
+    for part in way:
+        place = place.get(part, GONE) if isinstance(place, dict) else GONE
+    return place.pop(last, GONE) if isinstance(place, dict) else GONE
+
+
+def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    *way, last = path
+    place = settings
+    for part in way:
+        inner = place.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise InvalidError(
+                f"The new version renames a setting to {'.'.join(path)}, within a plain value."
+            )
+        place = inner
+    place[last] = value
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same JSON: 1 is not true, and 1.0 is 1."""
+    if one is GONE or other is GONE:
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _one_kind(label: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two objects can be mixed: settings of one kind of log-in mean nothing to another."""
+    within = label.startswith("settings.")
+    return not within or all(one.get(key) == other.get(key) for key in ("kind", "connector"))
+
+
+def _shown(value: Any) -> Any:
+    return None if value is GONE else value
+
+
+def _place(part: Part) -> tuple[int, str]:
+    return PARTS.index(part.part.partition(".")[0]), part.part
