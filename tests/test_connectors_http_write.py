@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from connector_contract import DestinationContract
 from http_provider import Call, Provider, Reply, Script, in_turn, serve
 
 from edgekit import validate
@@ -15,7 +16,7 @@ from edgekit.connectors.http_write import MAX_RESPONSE
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SECRET = "s3cret/kase+1"
 
@@ -61,6 +62,61 @@ def broken(script: Script | Any, records: Sequence[Outgoing], **config: Any) -> 
 
 def bodies(provider: Provider) -> list[Any]:
     return [json.loads(call.body) for call in provider.calls]
+
+
+class Inbox:
+    """A service that knows a second try by its key, and lets nobody in but who has the secret."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, int] = {}
+
+    def __call__(self, call: Call) -> Any:
+        if call.path != "/in" or call.headers["Authorization"] != f"Bearer {SECRET}":
+            return Reply({"error": f"not with {SECRET}"}, 403)
+        document = json.loads(call.body)
+        found = document if isinstance(document, list) else [document]
+        self.taken.setdefault(call.headers["Idempotency-Key"], 0)
+        for record in found:
+            self.taken[f"{call.headers['Idempotency-Key']} {record['id']}"] = record["id"]
+        return [{"ref": record["id"]} for record in found]
+
+
+class TestContract(DestinationContract):
+    """Records one by one."""
+
+    write_secrets: ClassVar[Mapping[str, str]] = {"token": SECRET}
+    extra: ClassVar[Mapping[str, Any]] = {}
+
+    @pytest.fixture
+    def inbox(self) -> Inbox:
+        return Inbox()
+
+    @pytest.fixture
+    def service(self, inbox: Inbox) -> Iterator[Provider]:
+        with serve(inbox) as provider:
+            yield provider
+
+    @pytest.fixture
+    def destination(self) -> Any:
+        return HttpConnector(sleep=lambda _: None)
+
+    @pytest.fixture
+    def write_config(self, service: Provider) -> Mapping[str, Any]:
+        return {"base_url": service.url, "path": "/in", "auth": {"kind": "bearer"}, **self.extra}
+
+    @pytest.fixture
+    def broken_write_config(self, service: Provider) -> Mapping[str, Any]:
+        return {"base_url": service.url, "path": "/elsewhere", "auth": {"kind": "bearer"}}
+
+    @pytest.fixture
+    def content(self, inbox: Inbox) -> Callable[[], list[Any]]:
+        return lambda: [number for key, number in inbox.taken.items() if " " in key]
+
+
+class TestBatchContract(TestContract):
+    """Records in requests of two, each with an answer of its own."""
+
+    extra: ClassVar[Mapping[str, Any]] = {"batch_size": 2, "answer": {"results": "$", "reference": "$.ref"}}
 
 
 def test_each_record_is_sent_with_its_key_and_what_came_back_is_told() -> None:
