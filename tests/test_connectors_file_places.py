@@ -7,8 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -424,3 +427,39 @@ def test_urls_are_told_from_paths() -> None:
     assert not file_places.is_url("file:///data/a.csv")
     assert not file_places.is_pattern("https://host/a.csv?day=1")
     assert file_places.is_pattern("sftp://host/in/?.csv")
+
+
+def test_http_is_read_like_any_other(tmp_path: Path) -> None:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    (tmp_path / "a.csv").write_text("k\n1\n2\n3\n", encoding="utf-8")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            found = read(f"{url}/a.csv", batch_size=2)
+            assert records(read(f"{url}/a.csv", found[0].state, batch_size=2)) == [{"k": "3"}]
+            with pytest.raises(NotFoundError, match="no file"):
+                read(f"{url}/b.csv")
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.usefixtures("edge")
+def test_a_table_s_types_are_those_of_all_files(tmp_path: Path) -> None:
+    (tmp_path / "1.xml").write_text('<a><b id="1"><n>1</n></b></a>', encoding="utf-8")
+    (tmp_path / "2.xml").write_text('<a><b id="2"><n>007</n></b></a>', encoding="utf-8")
+    integrations.create("xml", template="csv-import", settings={
+        "path": str(tmp_path / "*.xml"), "format": "xml", "records": "a/b", "table": "thing", "key": "id",
+        "create": "true",
+    })  # fmt: skip
+    assert runner.run("xml").status == "completed"
+    assert db.query("SELECT id, n FROM thing") == [{"id": 1, "n": "1"}, {"id": 2, "n": "007"}]
+    (tmp_path / "a.ndjson").write_text('{"k": 1, "v": 1.5}\n{"k": 2, "v": 2}\n', encoding="utf-8")
+    integrations.create("json", template="ndjson-import", settings={
+        "path": str(tmp_path / "a.ndjson"), "table": "other", "key": "k", "create": "true",
+    })  # fmt: skip
+    assert runner.run("json").dead_letters == 0
+    assert db.query("SELECT k, v FROM other") == [{"k": 1, "v": 1.5}, {"k": 2, "v": 2.0}]

@@ -62,6 +62,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/tutorial.md",
         "docs/rows.md",
         "docs/audit.md",
+        "docs/connectors.md",
         "docs/configuration.md",
         "docs/licensing.md",
         "docs/license-files.md",

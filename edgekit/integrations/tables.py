@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit import audit, bulk, db
@@ -208,7 +207,7 @@ def _create_for(
     types = {**_detect(plan, sample), **described}
     wanted = {_column_name(part).lower() for part in plan.key}
     keeps_id = wanted == {"id"} and any(
-        name.lower() == "id" and types.get(name) == "integer" for name in names
+        _column_name(name).lower() == "id" and types.get(name) == "integer" for name in names
     )
     columns: dict[str, str] = {}
     taken: set[str] = set() if keeps_id else {"id"}
@@ -216,7 +215,8 @@ def _create_for(
         if name in plan.ignore:
             continue
         column = _free_name(
-            "external_id" if name.lower() == "id" and not keeps_id else _column_name(name), taken
+            "external_id" if _column_name(name).lower() == "id" and not keeps_id else _column_name(name),
+            taken,
         )
         taken.add(column.lower())
         columns[name] = column
@@ -237,13 +237,13 @@ def _create_for(
 
 
 def _detect(plan: plans.Plan, sample: Sequence[Any]) -> dict[str, str]:
-    """Detect the type of each field over the whole source where it is a file that can be read twice."""
+    """Detect the type of each field over the whole source where it is files, which can be read twice."""
     from sqlite_utils.utils import TypeTracker
 
     tracker = TypeTracker()
     text: set[str] = set()
-    path = plan.config.get("path")
-    again = plan.connector.name == "file" and isinstance(path, str) and Path(path).is_file()
+    fractions: set[str] = set()
+    again = plan.connector.name == "file" and plan.config.get("path") != "-"
     for batch in _readable(plan) if again else [sample]:
         rows = (
             # The tracker asks int(), to which 2.5 is a 2: it is told a number as it is written.
@@ -253,7 +253,13 @@ def _detect(plan: plans.Plan, sample: Sequence[Any]) -> dict[str, str]:
         )
         for row in tracker.wrap(rows):
             text.update(name for name, value in row.items() if name not in text and _is_text(value))
-    return {name: "text" if name in text else kind for name, kind in tracker.types.items()}
+            # int(1.5) is no error, so the tracker takes a number that is no text for a whole one.
+            fractions.update(k for k, v in row.items() if isinstance(v, float) and not v.is_integer())
+    whole = {"integer": "float"}
+    return {
+        name: "text" if name in text else whole.get(kind, kind) if name in fractions else kind
+        for name, kind in tracker.types.items()
+    }
 
 
 def _readable(plan: plans.Plan) -> Iterator[Sequence[Any]]:
