@@ -21,10 +21,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import peers
 from rounds import ratios, take_turns
 
 if TYPE_CHECKING:
@@ -101,14 +103,21 @@ def serve(source: str) -> None:
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
     from urllib.parse import parse_qs, urlparse
 
-    lines = Path(source).read_bytes().splitlines()
-    count = -(-len(lines) // PAGE)
-    pages = []
-    for number in range(1, count + 1):
-        following = f'"/records?page={number + 1}"' if number < count else "null"
-        body = b",".join(lines[(number - 1) * PAGE : number * PAGE])
-        pages.append(b'{"data":[' + body + b'],"next":' + following.encode() + b"}")
-    del lines
+    starts = [0]  # of pages, in bytes: the file may be larger than memory
+    with Path(source).open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if number % PAGE == 1:
+                starts.append(starts[-1])
+            starts[-1] += len(line)
+    lock = threading.Lock()
+    opened = Path(source).open("rb")  # noqa: SIM115 - as long as the process serves
+
+    def page(number: int) -> bytes:
+        with lock:
+            opened.seek(starts[number - 1])
+            lines = opened.read(starts[number] - starts[number - 1])
+        following = f'"/records?page={number + 1}"' if number + 1 < len(starts) else "null"
+        return b'{"data":[' + lines.rstrip().replace(b"\n", b",") + b'],"next":' + following.encode() + b"}"
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -117,7 +126,7 @@ def serve(source: str) -> None:
 
         def do_GET(self) -> None:
             number = int(parse_qs(urlparse(self.path).query).get("page", ["1"])[0])
-            body = pages[number - 1]
+            body = page(number)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -244,12 +253,12 @@ class Bench:
     def variant(self, name: str, command: list[str], start: Path | None = None) -> Callable[[], float]:
         def run() -> float:
             for old in self.folder.glob("out.db*"):
-                old.unlink()
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
             if start is not None:
                 shutil.copy(start, self.target)
             began = time.perf_counter()
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            self._wait(name, process)
+            self.wait(name, process)
             took = time.perf_counter() - began
             if process.returncode:
                 raise SystemExit(f"{name} failed")
@@ -260,7 +269,7 @@ class Bench:
 
         return run
 
-    def _wait(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def wait(self, name: str, process: subprocess.Popen[bytes]) -> None:
         if not hasattr(os, "wait4"):  # Windows tells no peak memory of a child
             process.wait()
             return
@@ -270,7 +279,6 @@ class Bench:
         self.peaks[name] = max(size, self.peaks.get(name, 0.0))
 
     def variants(self) -> dict[str, Callable[[], float]]:
-        http = self.source.startswith("http")
         ours = self.prepared()
         found = {
             "by hand (the limit)": (child("floor", self.source, self.target), None),
@@ -282,11 +290,7 @@ class Bench:
                 self.prepared(triggers=False),
             ),
         }
-        if not http:
-            peer = [sys.executable, "-m", "sqlite_utils"]
-            rest = [str(self.target), "records", self.source, "--nl", "--pk", "record_id"]
-            found["sqlite-utils insert --nl (neither maps nor checks)"] = ([*peer, "insert", *rest], None)
-            found["sqlite-utils upsert --nl (neither maps nor checks)"] = ([*peer, "upsert", *rest], None)
+        found |= {name: (command, None) for name, command in peers.commands(self.source, self.target).items()}
         return {name: self.variant(name, *rest) for name, rest in found.items()}
 
     def report(self, rounds: int, only: str) -> None:
