@@ -208,6 +208,7 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
     else the system user, with the login noted in each change. Raise NotFoundError (no such file or user),
     CorruptError (not one of ours), MigrationNeededError (another schema), ConflictError (another is open).
     """
+    from edgekit import lean  # noqa: F401 - before Peewee
     from edgekit.binding import File
 
     global _current, moment

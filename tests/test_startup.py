@@ -77,6 +77,12 @@ def test_a_command_that_reads_does_without_the_models(edge_file: Path, args: lis
     assert not [name for name in found if name.startswith("edgekit.models")]
 
 
+def test_a_command_that_writes_loads_no_driver_of_a_server(edge_file: Path) -> None:
+    found = modules_after("--db", str(edge_file), "producers", "add", "code=P9", "name=Nine", ends_well=False)
+    assert "peewee" in found
+    assert found & {"psycopg", "psycopg2", "pymysql", "MySQLdb"} == set()
+
+
 def test_sqlite_has_no_more_to_read_for_each_connection_than_was_agreed() -> None:
     """The text of the schema is parsed whenever a file is opened: what it costs goes by its tokens."""
     rows = schema.pristine().execute("SELECT type, sql FROM sqlite_schema WHERE sql NOT NULL").fetchall()

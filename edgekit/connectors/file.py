@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgekit.connectors import file_drop
 from edgekit.connectors.base import Page, Positions
-from edgekit.connectors.file_formats import Batch, Reader, is_sheet, reader
+from edgekit.connectors.file_formats import Batch, Reader, Skipping, is_sheet, reader
 from edgekit.connectors.file_open import BrokenError, disk_identity, on_disk, source
 from edgekit.connectors.file_places import is_url, local_path, place
 from edgekit.connectors.file_settings import READ, WRITE
@@ -104,16 +104,8 @@ def _read_one(
     """Yield the pages of one file of this machine, going on from the state."""
     size = int(config.get("batch_size", 1000))
     with _reader(path, shown, mark, config) as (items, identity):
-        number = 0
         known = identity and state.get("file") == identity and not state.get("done")
-        behind = int(state.get("record", 0)) if known else 0
-        while number < behind:
-            passed, failure = _fill(items, min(size, behind - number), shown, number)
-            number += len(passed)
-            if failure is not None:
-                raise failure
-            if not passed:
-                break
+        number = _pass_over(items, int(state.get("record", 0)) if known else 0, size, shown)
         batch, failure = _fill(items, size, shown, number)
         while failure is None:
             number += len(batch)
@@ -126,6 +118,23 @@ def _read_one(
         if batch:
             yield _page(batch, {"file": identity, "record": number + len(batch)})
         raise failure
+
+
+def _pass_over(items: Reader, count: int, size: int, path: str) -> int:
+    """Leave out what was read before and return how much that was; lines need not be understood for it."""
+    try:
+        number = items.skip(count) if isinstance(items, Skipping) else 0
+    except BrokenError as error:
+        raise _broken(error, path, count) from error
+    while number < count:
+        passed, failure = _fill(items, min(size, count - number), path, number)
+        number += len(passed)
+        if failure is not None:
+            raise failure
+        if not passed:
+            break
+        del passed  # or it would be held beside the next
+    return number
 
 
 @contextmanager
@@ -151,14 +160,18 @@ def _fill(items: Reader, size: int, path: str, before: int) -> tuple[Batch, Edge
     try:
         items.fill(batch, size)
     except BrokenError as error:
-        count = before + len(batch)
-        where = f"after record {count}" if count else "before its first record"
-        failure = InvalidError(f"{path} {error.what.format(where)}.", hint=error.hint)
+        failure = _broken(error, path, before + len(batch))
         failure.__cause__ = error
         return batch, failure
     except EdgekitError as error:
         return batch, error
     return batch, None
+
+
+def _broken(error: BrokenError, path: str, count: int) -> InvalidError:
+    """Say behind which record a file cannot be read on."""
+    where = f"after record {count}" if count else "before its first record"
+    return InvalidError(f"{path} {error.what.format(where)}.", hint=error.hint)
 
 
 def _page(batch: Batch, state: dict[str, Any]) -> Page:

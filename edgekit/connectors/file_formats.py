@@ -7,7 +7,7 @@ import io
 import re
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgekit import codec
 from edgekit.connectors.base import Reject
@@ -56,6 +56,15 @@ class Reader(Protocol):
 
     def fill(self, batch: Batch, size: int) -> None:
         """Add up to `size` records and rejects, none at the end. On an error it holds what came before."""
+        ...
+
+
+@runtime_checkable
+class Skipping(Protocol):
+    """A reader that passes over records faster than it reads them."""
+
+    def skip(self, count: int) -> int:
+        """Pass over up to so many records and rejects; return how many there were."""
         ...
 
 
@@ -161,6 +170,20 @@ class _LineReader:
                 weight += sum(map(len, self._lines))
             end = self._at + size - len(batch)
             self._read(batch, self._lines[self._at : end])
+
+    def skip(self, count: int) -> int:
+        """Pass over lines undecoded: each that is not blank is a record, or a reject."""
+        passed = 0
+        while passed < count:
+            if self._at >= len(self._lines):
+                self._lines, self._at = self._next(), 0
+                if not self._lines:
+                    break
+            line = self._lines[self._at]
+            passed += len(line) > self._longest or bool(line.strip())
+            self._at += 1
+            self._number += 1
+        return passed
 
     def _next(self) -> list[bytes] | list[str]:
         if self._bytes is not None:

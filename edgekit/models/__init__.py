@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edgekit import lean  # noqa: F401 - before Peewee
 from edgekit.models import core, parties  # noqa: F401 - every other row names a status and a user
 
 if TYPE_CHECKING:
