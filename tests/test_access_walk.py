@@ -96,6 +96,7 @@ class Theirs:
             "found": None,
             "stream": "theirs",
             "note": "n",
+            "transformation": "theirs", "language": "jmespath",
         }  # fmt: skip
 
 

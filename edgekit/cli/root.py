@@ -29,6 +29,9 @@ COMMANDS = {
     "webhooks": Lazy(
         "Bring data in", "edgekit.cli.webhooks", "Take what other services tell of their own accord."
     ),
+    "transformations": Lazy(
+        "Bring data in", "edgekit.cli.transformations", "Keep and try scripts that change records."
+    ),
     "vault": Lazy("Bring data in", "edgekit.cli.vault", "Keep the secrets of integrations."),
     "licensing": Lazy(
         "Set it up", "edgekit.cli.licensing", "Ask what is licensed and why, and license features."

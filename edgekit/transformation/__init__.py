@@ -11,9 +11,19 @@ in a worker process that is killed. Nothing a script does to its surroundings re
 
 from edgekit.transformation.engine import LANGUAGES, Transformation, compile  # noqa: A004 - used qualified
 from edgekit.transformation.limits import Limits
-from edgekit.transformation.reading import KINDS, Outcome, take
+from edgekit.transformation.reading import KINDS, Outcome, take, take_one
 
-__all__ = ["KINDS", "LANGUAGES", "Limits", "Outcome", "Transformation", "close", "compile", "take"]
+__all__ = [
+    "KINDS",
+    "LANGUAGES",
+    "Limits",
+    "Outcome",
+    "Transformation",
+    "close",
+    "compile",
+    "take",
+    "take_one",
+]
 
 
 def close() -> None:

@@ -60,6 +60,23 @@ def take(transformation: Transformation, kind: str, records: Sequence[Any]) -> O
     return outcome
 
 
+def take_one(transformation: Transformation, kind: str, document: Any) -> Any:
+    """Return what one document becomes, as `take` reads it. Raise TransformationError.
+
+    The new record for map and enrich, whether it stays for filter, true for validate, the list of records
+    for custom, and for aggregate, of which the document is the whole batch.
+    """
+    if kind == "aggregate" and not isinstance(document, list):
+        raise InvalidError("An aggregate takes a list of records.")
+    outcome = take(transformation, kind, document if kind == "aggregate" else [document])
+    if outcome.failed:
+        raise outcome.failed[0][1]
+    records = [record for _, record in outcome.kept]
+    if kind in {"filter", "validate"}:
+        return bool(records)
+    return records if kind in {"aggregate", "custom"} else records[0]
+
+
 def _aggregate(transformation: Transformation, records: Sequence[Any], outcome: Outcome) -> None:
     if not records:
         return
