@@ -306,6 +306,10 @@ def test_a_second_try_that_meets_the_first_waits_for_it() -> None:
     with serve(replies) as provider:
         assert send(provider, rows(1)).answers[0].error is None
     assert len(provider.calls) == 3
+    with serve(in_turn(Reply({}, 500), Reply({"e": "there is one"}, 409))) as provider:
+        (answer,) = send(provider, rows(1)).answers
+    assert answer.error is not None
+    assert (answer.error.code, len(provider.calls)) == ("http_409", 4)
 
 
 def test_a_refused_batch_is_halved_until_the_bad_record_is_found() -> None:

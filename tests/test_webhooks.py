@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -182,26 +182,36 @@ def test_without_a_place_for_ids_each_delivery_counts() -> None:
         tell("by-header")
 
 
+WRONG: list[tuple[bytes, dict[str, str], str]] = [
+    (b"", {}, "neither JSON nor a form"),
+    (b'{"id":', {}, "neither JSON nor a form"),
+    (b"\xff\xfe", {}, "UTF-8"),
+    (b'{"id": "a\x00"}', {}, "NUL"),
+    (b'{"id": {"a": 1}}', {}, "no id"),
+    (b'{"id": "' + b"x" * 201 + b'"}', {}, "no id"),
+    (b"[" * 100_000 + b"]" * 100_000, {}, "nested"),
+    (b"a;b", {"Content-Type": "application/x-www-form-urlencoded"}, "a form"),
+    (b"\x1f\x8b", {"Content-Encoding": "gzip"}, "compressed"),
+]
+
+
 @pytest.mark.usefixtures("edge")
-@pytest.mark.parametrize(
-    ("body", "headers", "says"),
-    [
-        (b"", {}, "neither JSON nor a form"),
-        (b'{"id":', {}, "neither JSON nor a form"),
-        (b"\xff\xfe", {}, "UTF-8"),
-        (b'{"id": "a\x00"}', {}, "NUL"),
-        (b'{"id": {"a": 1}}', {}, "no id"),
-        (b'{"id": "' + b"x" * 201 + b'"}', {}, "no id"),
-        (b"[" * 100_000 + b"]" * 100_000, {}, "nested"),
-        (b"a;b", {"Content-Type": "application/x-www-form-urlencoded"}, "a form"),
-        (b"\x1f\x8b", {"Content-Encoding": "gzip"}, "compressed"),
-    ],
-)
-def test_wrong_content_is_refused_and_not_kept(body: bytes, headers: dict[str, str], says: str) -> None:
+def test_wrong_content_is_refused_and_not_kept() -> None:
     make()
-    with pytest.raises(InvalidError, match=says):
-        tell(document=body, headers=headers)
+    for body, headers, says in WRONG:
+        with pytest.raises(InvalidError, match=says):
+            tell(document=body, headers=headers)
     assert stored() == []
+
+
+@pytest.mark.usefixtures("edge")
+def test_who_asks_whether_we_are_there_is_answered() -> None:
+    make(challenge="$.challenge")
+    with serving() as server:
+        asked = json.dumps({"type": "url_verification", "challenge": "3eZbrw1a"})
+        assert post(server, "/webhooks/pay", asked) == (200, {"challenge": "3eZbrw1a"})
+        assert post(server, "/webhooks/pay", '{"id": 1, "challenge": 7}')[1]["repeated"] is False
+    assert len(stored()) == 1
 
 
 @pytest.mark.usefixtures("edge")
@@ -317,49 +327,47 @@ def head(length: int | str, *more: str) -> bytes:
 CHUNKED = b"POST /webhooks/pay HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        (b"GET /webhooks/pay HTTP/1.1\r\nHost: x\r\n\r\n", 405),
-        (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        (b"POST /webhooks/nobody HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        (b"POST /webhooks/../pay HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        (b"POST /webhooks/file HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        (head(101), 413),
-        (head(0), 400),
-        (head(9) + b'{"id": 1}', 200),
-        (CHUNKED + b"fff\r\n" + b"x" * 4095, 413),
-        (head(4, "Content-Length: 5") + b"abcd", 400),
-        (head("-4"), 400),
-        (head(4, "X: " + "y" * 200_000), 431),
-        (b"\x16\x03\x01\x02\x00\x01", 400),
-        (b"POST /webhooks/pay HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}", 400),
-    ],
-)  # fmt: skip
-def test_whatever_is_sent_is_answered_in_one_line(
-    edge: Database, sent: bytes, status: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+SENT: list[tuple[bytes, int]] = [
+    (b"GET /webhooks/pay HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+    (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+    (b"POST /webhooks/nobody HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+    (b"POST /webhooks/../pay HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+    (b"POST /webhooks/file HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+    (head(101), 413),
+    (head(0), 400),
+    (head(9) + b'{"id": 1}', 200),
+    (CHUNKED + b"fff\r\n" + b"x" * 4095, 413),
+    (head(4, "Content-Length: 5") + b"abcd", 400),
+    (head("-4"), 400),
+    (head(4, "X: " + "y" * 200_000), 431),
+    (b"\x16\x03\x01\x02\x00\x01", 400),
+    (b"POST /webhooks/pay HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}", 400),
+]
+
+
+def test_whatever_is_sent_is_answered_in_one_line(edge: Database, capfd: pytest.CaptureFixture[str]) -> None:
     make(max_body_bytes=100)
     integrations.create("file", template="csv-import", settings={"path": "x", "table": "item"})
     with serving() as server:
-        answer = raw(server, sent)
-    first, _, rest = answer.partition(b"\r\n")
-    assert int(first.split()[1]) == status, answer
-    assert json.loads(rest.partition(b"\r\n\r\n")[2])
+        for sent, status in SENT:
+            first, _, rest = raw(server, sent).partition(b"\r\n")
+            assert int(first.split()[1]) == status, sent[:200]
+            assert json.loads(rest.partition(b"\r\n\r\n")[2])
     assert "Traceback" not in capfd.readouterr().err
-    assert len(stored()) == (status == 200)
+    assert len(stored()) == 1
+    assert not edge.open_change
 
 
 @pytest.mark.usefixtures("edge")
-@pytest.mark.parametrize("sent", [b"", b"POST /webh", head(100) + b'{"id"', head(9, "Expect: 100-continue")])
-def test_who_says_nothing_or_half_is_cut_off(sent: bytes) -> None:
+def test_who_says_nothing_or_half_is_cut_off() -> None:
     make()
-    with serving(seconds=0.2) as server, socket.create_connection(address(server), timeout=5) as connection:
-        connection.sendall(sent)
-        found = b""
-        while piece := connection.recv(65536):
-            found += piece
-        assert found in {b"", b"HTTP/1.1 100 Continue\r\n\r\n"}
+    halves = [b"", b"POST /webh", head(100) + b'{"id"', head(9, "Expect: 100-continue")]
+    with serving(seconds=0.2) as server, ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(address(server), timeout=5)) for _ in halves]
+        for connection, sent in zip(slow, halves, strict=True):
+            connection.sendall(sent)
+        found = [b"".join(iter(lambda c=connection: c.recv(65536), b"")) for connection in slow]
+        assert found == [b"", b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n"]
         assert post(server, "/webhooks/pay", '{"id": "e1"}')[0] == 200
     assert len(stored()) == 1
 

@@ -186,12 +186,9 @@ class Exchange:
             if repeatable or failure.unsent:
                 raise
             raise _perhaps(failure.error) from None
-        # To ask again for what is still being done is answered so by those who know idempotency keys.
-        if (
-            status < 500
-            and status not in http_answers.RETRIED
-            and not (status == 409 and retry and repeatable)
-        ):
+        # Who knows idempotency keys answers 409 while the first try is still being worked on.
+        is_met = status == 409 and repeatable and 0 < retry < self._tries - 1
+        if status < 500 and status not in http_answers.RETRIED and not is_met:
             return status, headers, body
         error = http_answers.refusal(status, headers, body, url=request.shown, mask=self._mask)
         if status in http_answers.RETRIED | {409} and (repeatable or status == 429):

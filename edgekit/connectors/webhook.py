@@ -41,6 +41,10 @@ _CONFIG_SCHEMA: dict[str, Any] = {
         },
         "id_header": {**_HEADER, "description": "Carries the sender's own id of what it tells."},
         "id_path": {**_TEXT, "description": "Where that id is in the body, such as $.id"},
+        "challenge": {
+            **_TEXT,
+            "description": "Where a sender that asks whether we are there says what it wants back.",
+        },
         "records": {**_TEXT, "default": "$", "description": "JSONPath to the records in a body."},
         "about": {
             **_TEXT,

@@ -176,6 +176,8 @@ class WebhookServer:
         except EdgekitError as error:
             _log.warning("%s: a webhook cannot be kept: %s", name, error.message)
             raise _Refused(503, "Try again later.") from None
+        if kept.challenge is not None:
+            return 200, {"challenge": kept.challenge}
         return 200, {"id": kept.id, "repeated": not kept.is_new}
 
     def refused(self, refusal: _Refused, asked: tuple[str, str], address: str, began: float) -> None:

@@ -48,11 +48,15 @@ _NEVER_KEPT = {"authorization", "proxy-authorization", "cookie", "content-length
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What came of one delivery: the receipt's id, or that of the same event told before."""
+    """What came of one delivery: the receipt's id, or that of the same event told before.
 
-    id: int
-    event_id: str
+    Of a challenge nothing is kept: it has no id, and is what the sender wants back.
+    """
+
+    id: int | None
+    event_id: str | None
     is_new: bool
+    challenge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ def receive_webhook(
     _verify(hook, Message(method, path, query, body), lower, moment)
     content_type = lower.get("content-type", "").partition(";")[0].strip()[:100] or None
     text, document = _read(body, lower, content_type)
+    if (challenge := _challenge(hook, document)) is not None:
+        return Receipt(None, None, is_new=False, challenge=challenge)
     event_id = _event_id(hook, lower, document)
     try:
         return _store(hook, event_id, content_type, _kept(hook, lower), text, moment)
@@ -192,6 +198,11 @@ def _read(body: bytes, headers: Mapping[str, str], content_type: str | None) -> 
         return text, decode(text, content_type)
     except InvalidError as error:
         raise InvalidError(f"The body is neither JSON nor a form: {error.message}.") from None
+
+
+def _challenge(hook: Hook, document: Any) -> str | None:
+    found = jsonpath.find(hook.settings["challenge"], document) if "challenge" in hook.settings else []
+    return found[0] if found and isinstance(found[0], str) and len(found[0]) <= _HEADER_CHARACTERS else None
 
 
 def _event_id(hook: Hook, headers: Mapping[str, str], document: Any) -> str:
