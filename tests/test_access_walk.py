@@ -93,7 +93,7 @@ class Theirs:
             "receipt_id": self.ids["webhook_receipt"],
             "mapping": "theirs", "case": "theirs", "step": "theirs", "input": {}, "subject": "theirs",
             "values": {"source_path": "taken", "target_path": "taken"},
-            "found": None,
+            "found": None, "tests": [],
             "stream": "theirs",
             "note": "n",
             "transformation": "theirs", "language": "jmespath",

@@ -17,7 +17,7 @@ from edgekit.cli import root
 from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from edgekit.file.migrate import migrate
 from edgekit.integrations.live import KINDS
-from edgekit.models import Approval, IntegrationMapping, IntegrationMappingTest
+from edgekit.models import Approval, IntegrationMapping, IntegrationMappingTest, IntegrationTemplate
 
 if TYPE_CHECKING:
     from edgekit.db import Database
@@ -162,26 +162,31 @@ def test_a_first_run_in_production_learns_and_writes_nothing(edge: Database, tmp
         runner.run("items")
 
 
-def test_a_certified_template_approves_what_is_taken_unchanged(cars: Database) -> None:
-    mappings = {"mappings": [{**item, "name": item["target_path"]} for item in MAPPINGS]}
-    with db.change(reason="certify"):
-        (row,) = db.query("SELECT template_id, version FROM integration_template_instance x"
-                          " JOIN integration_template t ON t.id = x.template_id")  # fmt: skip
-        db.connection().execute(
-            "UPDATE integration_template SET mapping_templates = ?", (json.dumps(mappings),)
-        )
-        assert live() == {"vin": None, "make": None}
-        Approval.create(template_id=row["template_id"], subject_version=row["version"], decided_by=1,
-                        approval_kind="certification", decision="approved")  # fmt: skip
+def test_a_certified_template_approves_what_is_taken_unchanged(cars: Database, tmp_path: Path) -> None:
+    old = IntegrationTemplate.get(IntegrationTemplate.code == "csv-import")
+    with db.change(reason="a template"):
+        IntegrationTemplate.create(
+            code="cars", template_name="Cars", version="1.0.0", integration_type_id=old.integration_type_id,
+            template_category_id=old.template_category_id, connection_template=old.connection_template,
+            mapping_templates={"mappings": [{**item, "name": item["target_path"]} for item in MAPPINGS]},
+            pipeline_template=old.pipeline_template,
+            test_suite={"tests": [{
+                "name": "a car", "settings": {"path": "x.csv", "table": "vehicle", "key": "vin"},
+                "records": [{"VIN": VIN, "Make": "kia"}], "rows": [{"vin": VIN, "make": "kia"}],
+            }]},
+        )  # fmt: skip
+    settings = {"path": str(tmp_path / "cars.csv"), "table": "vehicle", "key": "vin", "ignore": "*"}
+    integrations.retire("cars")
+    integrations.create("cars", template="cars", settings=settings)
+    assert live() == {"vin": None, "make": None}
+    runner.certify("cars", note="Ran a month in the pilot.")
     assert live() == {"vin": 1, "make": 1}
     assert {one.live_by for one in integrations.list_approvals("cars")} == {"certification"}
-    edit("make", source_path="Maker")
+    integrations.set_mapping("cars", "make", {"source_path": "Maker"}, reason="field_change")
     assert live() == {"vin": 1, "make": 1}
     runner.run("cars")
     assert makes() == ["kia"]
-    with db.change(reason="withdraw"):
-        Approval.create(template_id=row["template_id"], subject_version=row["version"], decided_by=1,
-                        approval_kind="certification", decision="rejected")  # fmt: skip
+    runner.withdraw_certification("cars", note="It was too early.")
     assert live() == {"vin": None, "make": None}
 
 

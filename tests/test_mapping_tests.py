@@ -106,7 +106,7 @@ def test_a_refusal_nobody_expects_fails_with_its_reason(edge: Database) -> None:
     )
     first, second = integrations.run_mapping_tests("cars")
     assert (first.test_name, first.test_status) == ("is refused", "failed")
-    assert first.error_message == "$error is left out, not 'required'."
+    assert first.error_message == "It was not refused ('required'); it came out as {'vin': 'A'}."
     assert (second.test_status, second.actual_output) == ("failed", {"$error": "required"})
     assert "vin is required" in str(second.error_message)
 

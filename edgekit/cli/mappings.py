@@ -1,4 +1,4 @@
-"""How fields become columns: `mappings list` and `test`."""
+"""How fields become columns: the mappings one by one, their versions, their approvals."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.mapping_help import preview, suggest
+from edgekit.cli.mapping_testing import confirm_tests, generate_tests, test_mappings
 from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.show import show
 from edgekit.errors import InvalidError
@@ -25,6 +26,9 @@ def mappings() -> None:
 
 mappings.add_command(suggest)
 mappings.add_command(preview)
+mappings.add_command(test_mappings)
+mappings.add_command(generate_tests)
+mappings.add_command(confirm_tests)
 
 
 @mappings.command("list", example="edgekit mappings list vehicle-data")
@@ -60,9 +64,11 @@ def show_mapping(integration: str, mapping: str, as_json: bool) -> None:
 
 def reason_option(default: str | None = None) -> Callable[[Any], Any]:
     """Give a command `--reason`."""
+    given: dict[str, Any] = (
+        {"required": True} if default is None else {"default": default, "show_default": True}
+    )
     return click.option(
-        "--reason", required=default is None, default=default, show_default=default is not None,
-        help="Why the mapping becomes as it will be.",
+        "--reason", help="Why the mapping becomes as it will be.", **given,
         type=click.Choice(
             ["new_integration", "field_change", "model_update", "optimization", "troubleshooting"]
         ),
@@ -188,26 +194,6 @@ def _value(name: str, text: str) -> Any:
     raise InvalidError(f'{name} is a JSON object, such as {{"type": "trim"}}.')
 
 
-@mappings.command("test", example="edgekit mappings test vehicle-data")
-@click.argument("integration", required=False)
-@json_option
-@opened
-def test_mappings(integration: str | None, as_json: bool) -> None:
-    """Try the mappings on their tests and note what came of each. Exits with 4 if one fails."""
-    from edgekit import integrations
-
-    found = integrations.run_mapping_tests(integration)
-    empty = "There is no test. Add one: edgekit integration-mapping-tests add …"
-    show(found, as_json, view=_line, empty=empty)
-    failed = [test for test in found if test.test_status == "failed"]
-    if failed:
-        first = failed[0]
-        raise InvalidError(
-            f"{len(failed)} of {len(found)} tests failed; the first: {first.mapping}, {first.test_name}:"
-            f" {first.error_message}"
-        )
-
-
 @mappings.command(
     example="edgekit mappings approve vehicle-data --all --note 'Reviewed with the agency'\n"
     "edgekit mappings approve vehicle-data vin --kind technical_review --kind data_owner"
@@ -259,8 +245,3 @@ def _approvals(one: Any) -> dict[str, Any]:
         "by": one.live_by, "missing for production": ", ".join(one.missing) or "nothing", "tests": one.tests,
         "rejected": ", ".join(one.rejected),
     }  # fmt: skip
-
-
-def _line(test: Any) -> dict[str, Any]:
-    names = ("integration", "mapping", "test_name", "test_type", "test_status", "error_message")
-    return {name: getattr(test, name) for name in names}

@@ -50,6 +50,23 @@ def show_execution(execution_id: int, as_json: bool) -> None:
     show(runner.show_execution(execution_id), as_json)
 
 
+@executions.command("save-as-test", example="edgekit executions save-as-test 12 --records 10")
+@click.argument("execution_id", metavar="ID", type=int)
+@click.option(
+    "--records", metavar="N", type=click.IntRange(min=1), default=5, show_default=True,
+    help="So many of its records at most.",
+)  # fmt: skip
+@json_option
+@opened
+def save_as_test(execution_id: int, records: int, as_json: bool) -> None:
+    """Store records a run set aside or kept as tests of the mappings, what tells of a person masked."""
+    from edgekit import runner
+
+    found = runner.save_as_test(execution_id, records=records)
+    show(found, as_json, empty="They are tests already.",
+         note="Look at what they expect, then: edgekit mappings test" if found else None)  # fmt: skip
+
+
 @executions.command("replay", example="edgekit executions replay 12 --mapping-version 3 --diff")
 @click.argument("execution_id", metavar="ID", type=int)
 @click.option("--mapping-version", metavar="N", type=int, help="With the mappings of this version.")

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from edgekit.integrations.environments import show_environment, switch_environment
     from edgekit.integrations.instances import create, retire
     from edgekit.integrations.keeping import keep_inputs
-    from edgekit.integrations.mapping_tests import MappingTest, run_mapping_tests
+    from edgekit.integrations.mapping_cases import Case, confirm_tests, generate_tests
+    from edgekit.integrations.mapping_tests import (
+        MappingTest,
+        Suite,
+        mapping_test_history,
+        run_mapping_tests,
+        summarise,
+    )
     from edgekit.integrations.mappings import (
         MappingVersion,
         add_mapping,
@@ -75,12 +82,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Approvals",
+    "Case",
     "MappingTest",
     "MappingVersion",
     "MappingsVersion",
     "Plan",
     "Preview",
     "StoredTransformation",
+    "Suite",
     "Taken",
     "TemplateVersion",
     "TransformationTest",
@@ -92,6 +101,7 @@ __all__ = [
     "apply_suggestions",
     "approve",
     "compile_transformation",
+    "confirm_tests",
     "create",
     "diff",
     "diff_mapping",
@@ -103,6 +113,7 @@ __all__ = [
     "find",
     "find_all",
     "find_pipeline",
+    "generate_tests",
     "get_credential",
     "history",
     "import_template",
@@ -118,6 +129,7 @@ __all__ = [
     "list_transformations",
     "map_configurations",
     "mapping_history",
+    "mapping_test_history",
     "prepare",
     "prepare_pipeline",
     "preview_mappings",
@@ -140,6 +152,7 @@ __all__ = [
     "show_template",
     "show_transformation",
     "suggest_mappings",
+    "summarise",
     "switch_environment",
     "transformation_history",
     "unset_credential",
@@ -213,6 +226,8 @@ _HOMES = {
         "transformations",
     ),
     **dict.fromkeys(("apply_suggestions", "suggest_mappings"), "suggesting"),
+    **dict.fromkeys(("Case", "confirm_tests", "generate_tests"), "mapping_cases"),
+    **dict.fromkeys(("Suite", "mapping_test_history", "summarise"), "mapping_tests"),
     **dict.fromkeys(("Preview", "preview_mappings"), "previews"),
     **dict.fromkeys(("Approvals", "approve", "list_approvals"), "approvals"),
     **dict.fromkeys(("show_environment", "switch_environment"), "environments"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
     from edgekit.runner.replaying import Replayed, replay_dead_letter, replay_dead_letters
     from edgekit.runner.rerun import Rerun, replay_execution
+    from edgekit.runner.saving import save_as_test
     from edgekit.runner.schedules import (
         add_schedule,
         list_schedules,
@@ -63,6 +64,7 @@ __all__ = [
     "resume_schedule",
     "roll_back_upgrade",
     "run",
+    "save_as_test",
     "set_schedule",
     "show_dead_letter",
     "show_execution",
@@ -99,6 +101,7 @@ _HOMES = {
     "replay_execution": "rerun",
     "resume_schedule": "schedules",
     "run": "engine",
+    "save_as_test": "saving",
     "set_schedule": "schedules",
     "show_dead_letter": "reading",
     "show_execution": "reading",
