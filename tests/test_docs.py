@@ -72,6 +72,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/access.md",
         "docs/mappings.md",
         "docs/webhooks.md",
+        "docs/pipelines.md",
     ],
 )
 def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,3 +220,78 @@ def test_the_commands(edge: Database, tmp_path: Path) -> None:
     for stdin in ("", "[]", "nonsense"):
         assert run("test", "cars", stdin=stdin).exit_code == 4
     assert run("test", "nobody", stdin="{}").exit_code == 3
+
+
+def test_a_pipeline_is_set_compared_and_taken_back(edge: Database) -> None:
+    make()
+    whole = integrations.show_pipeline("cars")
+    assert (whole["integration"], whole["version"], whole["steps"]) == ("cars", 1, STEPS)
+    changed = {"steps": [*STEPS[:2]], "performance": {"batch_size": 10, "parallelism": 2}}
+    found = integrations.set_pipeline("cars", changed)
+    assert (found["version"], found["steps"], found["dead_letters"]) == (2, STEPS[:2], {"max_percent": 50})
+    assert integrations.set_pipeline("cars", {"steps": STEPS[:2]})["version"] == 2, "what is so already"
+    assert [(one.version, one.keys) for one in integrations.pipeline_history("cars")] == [
+        (2, ("performance", "steps")),
+        (1, ("dead_letters", "error_handling_strategy", "performance", "pipeline_type", "steps")),
+    ]
+    gone, performance = sorted(
+        integrations.diff_pipeline("cars", 1, 2), key=lambda one: one.key != "steps.is recent"
+    )
+    assert (gone.key, gone.old, gone.new_is_set) == ("steps.is recent", STEPS[2], False)
+    assert performance.key == "performance"
+    assert integrations.rollback_pipeline("cars", 1)["version"] == 3
+    assert integrations.show_pipeline("cars")["steps"] == STEPS
+    with pytest.raises(NotFoundError, match="no version 9"):
+        integrations.rollback_pipeline("cars", 9)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({}, "is a JSON object"),
+        ({"step": []}, "has no step"),
+        ({"steps": "map"}, "list of objects"),
+        ({"pipeline_type": "round"}, "type round"),
+        ({"error_handling_strategy": "pray"}, "is one of fail_fast"),
+        ({"performance": {"parallelism": 0}}, "parallelism is a whole number"),
+        ({"performance": {"speed": 9}}, "performance has no speed"),
+        ({"dead_letters": []}, "dead_letters is an object"),
+        ({"dead_letters": {"max_percent": -1}}, "max_percent is a number"),
+        ({"dead_letters": {"retry": {"attempts": 0}}}, "attempts is a whole number"),
+        ({"dead_letters": {"retry": 3}}, "retry is {"),
+        ({"dead_letters": {"retry": {}}, "error_handling_strategy": "fail_fast"}, "fail_fast keeps nothing"),
+        ({"steps": [{"type": "map"}, {"type": "map"}]}, "maps twice"),
+        (
+            {"steps": [{"type": "dance", "name": "a"}, {"type": "enrich", "name": "b"}]},
+            "has 2 faults: The pipeline step 'a' cannot.*The pipeline step 'b'",
+        ),
+    ],
+)
+def test_a_pipeline_that_cannot_run_is_not_stored(
+    edge: Database, document: dict[str, Any], told: str
+) -> None:
+    make()
+    before = content()
+    with pytest.raises(InvalidError, match=told):
+        integrations.set_pipeline("cars", document)
+    assert (content(), integrations.show_pipeline("cars")["version"]) == (before, 1)
+
+
+def test_the_commands_that_set_a_pipeline(edge: Database, tmp_path: Path) -> None:
+    make()
+    edge.close()
+
+    def run(*args: str, stdin: str = "") -> Any:
+        return CliRunner().invoke(root.edgekit, ["--db", str(edge.path), "pipelines", *args], input=stdin)
+
+    shown = json.loads(run("show", "cars", "--json").stdout)
+    shown["steps"] = STEPS[:2]
+    file = tmp_path / "pipeline.json"
+    file.write_text(json.dumps(shown), encoding="utf-8")
+    assert run("set", "cars", "--file", str(file)).stdout == "The pipeline cars is version 2 now.\n"
+    assert [row["version"] for row in json.loads(run("history", "cars", "--json").stdout)] == [2, 1]
+    assert "steps.is recent" in run("diff", "cars", "1", "2").stdout
+    assert run("rollback", "cars", "1").exit_code == 0
+    bad = run("set", "cars", stdin='{"steps": [{"type": "dance"}]}')
+    assert (bad.exit_code, "'dance' cannot be run here" in bad.stderr) == (4, True)
+    assert run("set", "cars", stdin="[]").exit_code == 4

@@ -121,6 +121,21 @@ def retire(integration: str, mapping: str, reason: str, as_json: bool) -> None:
     show({"mapping": mapping, "retired": True} if as_json else f"Retired {mapping}.", as_json)
 
 
+@mappings.command("versions", example="edgekit mappings versions vehicle-data")
+@click.argument("integration")
+@json_option
+@reading
+def versions(integration: str, as_json: bool) -> None:
+    """List the versions of all mappings of an integration together, as `--mapping-version` names them."""
+    from edgekit import integrations
+
+    show(integrations.list_mapping_versions(integration), as_json, view=_versions_line)
+
+
+def _versions_line(found: Any) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in ("version", "at", "actor", "reason", "mappings")}
+
+
 @mappings.command(example="edgekit mappings history vehicle-data model_year")
 @click.argument("integration")
 @click.argument("mapping")

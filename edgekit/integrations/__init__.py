@@ -45,6 +45,14 @@ if TYPE_CHECKING:
         set_mapping,
         show_mapping,
     )
+    from edgekit.integrations.pipelines import (
+        PipelineVersion,
+        diff_pipeline,
+        pipeline_history,
+        rollback_pipeline,
+        set_pipeline,
+        show_pipeline,
+    )
     from edgekit.integrations.plan import Plan, prepare, prepare_pipeline
     from edgekit.integrations.previews import Preview, preview_mappings
     from edgekit.integrations.reading import (
@@ -86,6 +94,7 @@ __all__ = [
     "MappingTest",
     "MappingVersion",
     "MappingsVersion",
+    "PipelineVersion",
     "Plan",
     "Preview",
     "StoredTransformation",
@@ -105,6 +114,7 @@ __all__ = [
     "create",
     "diff",
     "diff_mapping",
+    "diff_pipeline",
     "diff_templates",
     "disable",
     "discover",
@@ -130,6 +140,7 @@ __all__ = [
     "map_configurations",
     "mapping_history",
     "mapping_test_history",
+    "pipeline_history",
     "prepare",
     "prepare_pipeline",
     "preview_mappings",
@@ -139,16 +150,19 @@ __all__ = [
     "retire_transformation",
     "rollback",
     "rollback_mapping",
+    "rollback_pipeline",
     "rotate_credentials",
     "run_mapping_tests",
     "run_transformation_tests",
     "select",
     "set_credential",
     "set_mapping",
+    "set_pipeline",
     "set_transformation",
     "show",
     "show_environment",
     "show_mapping",
+    "show_pipeline",
     "show_template",
     "show_transformation",
     "suggest_mappings",
@@ -231,6 +245,17 @@ _HOMES = {
     **dict.fromkeys(("Preview", "preview_mappings"), "previews"),
     **dict.fromkeys(("Approvals", "approve", "list_approvals"), "approvals"),
     **dict.fromkeys(("show_environment", "switch_environment"), "environments"),
+    **dict.fromkeys(
+        (
+            "PipelineVersion",
+            "diff_pipeline",
+            "pipeline_history",
+            "rollback_pipeline",
+            "set_pipeline",
+            "show_pipeline",
+        ),
+        "pipelines",
+    ),
     **dict.fromkeys(("Version", "diff", "history", "rollback"), "versions"),
 }
 
