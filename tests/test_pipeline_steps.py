@@ -88,6 +88,46 @@ def test_a_record_is_enriched_from_a_table_in_one_query(edge: Database, tmp_path
     assert sum("json_each" in sql and "producer" in sql and "JOIN" in sql for sql in asked) == 1
 
 
+CHECKED = {"type": "validate", "schema": {"properties": {"agent": {"const": "A1"}}}}
+LATE = {"type": "validate", "schema": {"properties": {"make": {"const": "good"}}}}
+NO_ERROR = {"type": "transform", "language": "jmespath", "text": "join('', [agent, make]) && @"}
+
+
+@pytest.mark.ledger("S4-46", "S4-47")
+@pytest.mark.parametrize(
+    ("step", "kind", "bad"),
+    [
+        (CHECKED, "validate_in", {"agent": "B"}),
+        ({"type": "map"}, "map", {"vin": None}),
+        (LATE, "validate_out", {"make": "bad"}),
+        (BY_AGENT, "enrich", {"agent": "B"}),
+        (NO_ERROR, "transform", {"make": 7}),
+        ({"type": "parallel", "branches": [[CHECKED], [BY_AGENT]]}, "validate_in", {"agent": "B"}),
+        ({"type": "parallel", "branches": [[BY_AGENT], [NO_ERROR]]}, "transform", {"make": 7}),
+        ({"type": "map"}, "write", {"vin": "SHORT"}),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["fail_fast", "continue_on_error", "dead_letter", "retry"])
+def test_what_fails_at_any_step_follows_the_strategy(
+    edge: Database, tmp_path: Path, strategy: str, step: dict[str, Any], kind: str, bad: dict[str, Any]
+) -> None:
+    agents()
+    records = [{"vin": vin, "agent": "A1", "make": "good"} for vin in CARS]
+    records[1] |= bad
+    steps = [{"type": "map"}, step] if kind == "validate_out" else [step]
+    make(tmp_path, records, steps=steps, pipeline_type="hybrid", error_handling_strategy=strategy)
+    result = runner.run("cars")
+    letters = [(row["step"], row["attempts"]) for row in runner.list_dead_letters()]
+    if strategy == "fail_fast":
+        assert (result.status, result.records_written, letters, cars()) == ("failed", 0, [], [])
+        assert (result.message or "").startswith("line 2: ")
+        return
+    assert (result.status, result.records_written, result.dead_letters) == ("completed", 2, 1)
+    assert len(cars()) == 2
+    tries = {"continue_on_error": [], "dead_letter": [(kind, 1)], "retry": [(kind, 2)]}
+    assert letters == tries[strategy]
+
+
 @pytest.mark.parametrize(
     ("missing", "written", "name", "letters"),
     [("fail", 1, "Ann", 2), ("skip", 3, "kept", 0), ("null", 3, None, 0)],

@@ -329,6 +329,15 @@ def test_what_is_personal_is_kept_sealed_and_rotated(
     assert kept()[1]["records_zlib"] is not None
 
 
+def test_what_is_personal_is_sealed_though_nothing_takes_it(edge: Database, tmp_path: Path) -> None:
+    make(tmp_path, [{"vin": CARS[0], "year": 2000, "owner": [{"phone": "1"}]}], KEEPS, steps=[])
+    result = runner.run("cars")
+    assert (result.status, isinstance(result.error, VaultLockedError), kept()) == ("failed", True, [])
+    vault.init()
+    runner.run("cars")
+    assert [row["records_zlib"] for row in kept()] == [None]
+
+
 def test_the_commands_of_a_replay(edge: Database, tmp_path: Path) -> None:
     make(tmp_path, [{"vin": vin, "year": 2000} for vin in CARS], steps=[])
     edge.close()

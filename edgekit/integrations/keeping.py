@@ -25,9 +25,11 @@ class Keep:
     days: int = DAYS
     encrypt: bool | None = None
 
-    def seals(self, fields: Iterable[FieldMapping]) -> bool:
-        """Tell whether what these mappings take is sealed."""
-        return is_personal(fields) if self.encrypt is None else self.encrypt
+    def seals(self, fields: Iterable[FieldMapping], records: Iterable[Any] = ()) -> bool:
+        """Tell whether records are sealed: where they, or what the mappings take of them, are personal."""
+        if self.encrypt is not None:
+            return self.encrypt
+        return is_personal(fields) or any(map(masking.is_personal, _members(records)))
 
 
 def read_keep(settings: Mapping[str, Any]) -> Keep | None:
@@ -54,6 +56,20 @@ def is_personal(fields: Iterable[FieldMapping]) -> bool:
         if any(masking.is_personal(str(name)) for name in (field.target_path, *segments)):
             return True
     return False
+
+
+def _members(values: Iterable[Any]) -> set[str]:
+    """Return the names of all members, however deep."""
+    found: set[str] = set()
+    left = list(values)
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            found.update(map(str, value))
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+    return found
 
 
 def keep_inputs(name: str, *, days: int | None = DAYS, encrypt: bool | None = None) -> dict[str, Any]:

@@ -45,10 +45,9 @@ def enrich(step: Step, documents: Sequence[Any], work: Work) -> list[Any]:
 
 def _key(enrichment: Enrichment, document: Any) -> Key | None:
     """Return what a record is looked up by, as text; None where a part of it is missing."""
-    values = [path.first(document) for _, path in enrichment.match]
-    if any(value is jsonpath.MISSING or value is None or isinstance(value, dict | list) for value in values):
+    if _lacking(enrichment, document) is not None:
         return None
-    return tuple(_text(value) for value in values)
+    return tuple(_text(path.first(document)) for _, path in enrichment.match)
 
 
 def _text(value: Any) -> str:
@@ -114,14 +113,23 @@ def _added(step: Step, enrichment: Enrichment, document: Any, answer: Any) -> An
         return document
     if answer is None and enrichment.missing == "null":
         return {**document, **dict.fromkeys(enrichment.members)}
+    if answer is None and (lacking := _lacking(enrichment, document)):
+        where = enrichment.table or enrichment.integration
+        message = f"{step.name}: the record has no {lacking}, by which {where} is looked up."
+        return SkipRecordError(message, error_code="not_found")
     if answer is None or answer is _SEVERAL:
         what = "nothing" if answer is None else "more than one"
-        by = ", ".join(f"{column} {_said(path.first(document))}" for column, path in enrichment.match)
+        by = ", ".join(f"{column} {repr(path.first(document))[:100]}" for column, path in enrichment.match)
         where = enrichment.table or enrichment.integration
         code = "not_found" if answer is None else "ambiguous"
         return SkipRecordError(f"{step.name}: {where} has {what} with {by}.", error_code=code)
     return {**document, **({enrichment.into: answer} if enrichment.into is not None else answer)}
 
 
-def _said(value: Any) -> str:
-    return "missing" if value is jsonpath.MISSING else repr(value)[:100]
+def _lacking(enrichment: Enrichment, document: Any) -> str | None:
+    """Name the first path a record is looked up by that finds no value in it."""
+    for _, path in enrichment.match:
+        value = path.first(document)
+        if value is jsonpath.MISSING or value is None or isinstance(value, dict | list):
+            return path.text
+    return None

@@ -61,7 +61,7 @@ def keep(plan: Plan, current: Execution, page: Page) -> None:
     identity = str(uuid.uuid4())
     content = zlib.compress(_written(page).encode(), 1)
     sealed = None
-    if plan.keep.seals(plan.fields):
+    if plan.keep.seals(plan.fields, page.records):
         sealed = vault.seal(content, place=_place(identity))
     at = clock.now()
     db.connection().execute(
