@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -47,8 +48,8 @@ def run_through(config: Mapping[str, Any], state: Mapping[str, Any], **secrets: 
     last: Mapping[str, Any] = state
     for page in FILE.read(config, state=state, inputs=None, secrets=secrets):
         found += page.records
+        FILE.committed(config, state=page.state, secrets=secrets)
         last = json.loads(json.dumps(page.state))
-        FILE.committed(config, state=last, secrets=secrets)
     return found, last
 
 
@@ -175,9 +176,10 @@ def test_read_files_are_moved_once_they_are_kept_and_not_before(inbox: Path) -> 
     next(source)
     assert not (inbox / "processed").exists()
     source.close()
-    FILE.committed(config, state=state, secrets={})
-    assert (inbox / "processed" / "a.csv").exists()
-    FILE.committed(config, state=state, secrets={})
+    state = json.loads(json.dumps(state))
+    for _ in range(2):
+        FILE.committed(config, state=state, secrets={})
+        assert (inbox / "processed" / "a.csv").exists()
     found, _ = run_through(config, state)
     assert [record["k"] for record in found] == ["b1", "b2", "c1", "c2"]
     assert sorted(p.name for p in inbox.rglob("*.csv")) == ["a.csv", "b.csv", "c.csv"]
@@ -194,15 +196,49 @@ def test_a_kill_before_the_move_is_made_up_for(inbox: Path) -> None:
     assert list(inbox.iterdir()) == []
 
 
+def test_a_file_changed_while_it_was_read_stays(inbox: Path) -> None:
+    config = {"path": str(inbox / "a.csv"), "then": "delete"}
+    source = FILE.read(config, state={}, inputs=None, secrets={})
+    page = next(source)
+    (inbox / "a.csv").write_text("k,v\na1,1\na2,2\na3,3\n", encoding="utf-8")
+    FILE.committed(config, state=page.state, secrets={})
+    assert list(source) == []
+    assert (inbox / "a.csv").exists()
+    assert len(run_through(config, page.state)[0]) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_file_without_rights_is_tried_again(inbox: Path) -> None:
+    (inbox / "b.csv").chmod(0)
+    found, state = run_through({"path": str(inbox / "*.csv")}, {})
+    assert [record["k"] for record in found] == ["a1", "a2", "c1", "c2"]
+    (inbox / "b.csv").chmod(0o600)
+    assert [r["k"] for r in run_through({"path": str(inbox / "*.csv")}, state)[0]] == ["b1", "b2"]
+
+
+def test_a_file_that_goes_while_others_are_read_is_none(inbox: Path) -> None:
+    source = FILE.read({"path": str(inbox / "*.csv")}, state={}, inputs=None, secrets={})
+    next(source)
+    (inbox / "b.csv").unlink()
+    assert [record["k"] for page in source for record in page.records] == ["c1", "c2"]
+
+
 def test_a_name_met_before_is_not_written_over(inbox: Path) -> None:
     config = {"path": str(inbox / "**" / "*.csv"), "then": "move:done"}
     state: Any = {}
-    for content in ("k,v\n1,1\n", "k,v\n22,2\n"):
+    for number, content in enumerate(("k,v\n1,1\n", "k,v\n22,2\n", "k,v\n33,2\n")):
         (inbox / "a.csv").write_text(content, encoding="utf-8")
+        os.utime(inbox / "a.csv", (1_700_000_000 + number // 2,) * 2)
         _, state = run_through(config, state)
+    (inbox / "a.csv").write_text("k,v\n4,4\n", encoding="utf-8")
+    os.utime(inbox / "a.csv", (1_700_000_001, 1_700_000_001))
+    run_through(config, state)
     moved = {path.name: path.read_text(encoding="utf-8") for path in (inbox / "done").iterdir()}
-    assert sorted(moved) == ["a-2.csv", "a.csv", "b.csv", "c.csv"]
-    assert moved["a-2.csv"] == "k,v\n22,2\n"
+    assert sorted(moved) == [
+        "a-20231114T221320.csv", "a-20231114T221321-2.csv", "a-20231114T221321.csv", "a.csv",
+        "b.csv", "c.csv",
+    ]  # fmt: skip
+    assert moved["a-20231114T221320.csv"] == "k,v\n22,2\n"
 
 
 def test_a_file_still_growing_is_left_for_the_next_run(inbox: Path) -> None:
@@ -262,14 +298,14 @@ def test_a_drop_folder_is_picked_up_run_by_run(inbox: Path) -> None:
         "path": str(inbox / "*.csv"), "then": "move:processed/",
         "table": "thing", "key": "k", "create": "true",
     })  # fmt: skip
-    rehearsed = runner.run("drop", dry_run=True)
-    assert (rehearsed.records_read, len(list(inbox.glob("*.csv")))) == (6, 3)
     assert runner.run("drop").records_read == 6
     assert sorted(path.name for path in (inbox / "processed").iterdir()) == ["a.csv", "b.csv", "c.csv"]
     second = runner.run("drop")
     assert (second.status, second.records_read) == ("completed", 0)
     (inbox / "a.csv").write_text("k,v\na1,5\nbroken\n", encoding="utf-8")
-    third = runner.run("drop", overrides=None)
+    rehearsed = runner.run("drop", dry_run=True)
+    assert (rehearsed.records_read, (inbox / "a.csv").exists()) == (2, True)
+    third = runner.run("drop")
     assert (third.records_read, third.records_changed, third.dead_letters) == (2, 1, 1)
     assert runner.list_dead_letters()[0]["source_position"] == "a.csv, line 3"
     assert db.query("SELECT v FROM thing WHERE k = 'a1'") == [{"v": 5}]
@@ -287,14 +323,16 @@ def test_a_drop_folder_is_picked_up_run_by_run(inbox: Path) -> None:
         ("sftp://ann:w0rd@host/a.csv", InvalidError, "holds a log-in"),
         ("https://host/a.csv?token=w0rd", InvalidError, "holds a log-in or a key"),
         ("nowhere://host/a.csv", InvalidError, "Protocol not known"),
-        ("sftp://127.0.0.1:1/a.csv", InvalidError, "Who logs in"),
-        ("http://127.0.0.1:1/a.csv", UnavailableError, "cannot be listed"),
+        ("sftp://127.0.0.1:{port}/a.csv", InvalidError, "Who logs in"),
+        ("http://127.0.0.1:{port}/a.csv", UnavailableError, "cannot be listed"),
         ("memory://none/*.csv", NotFoundError, "no folder /none"),
     ],
 )
 def test_what_cannot_be_reached_is_said(path: str, kind: type[EdgekitError], message: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
     with pytest.raises(kind, match=message) as caught:
-        read(path)
+        read(path.format(port=port))
     assert "w0rd" not in f"{caught.value.message} {caught.value.hint}"
 
 
@@ -434,6 +472,11 @@ def test_http_is_read_like_any_other(tmp_path: Path) -> None:
         def log_message(self, *_args: Any) -> None:
             """Say nothing."""
 
+        def send_head(self) -> Any:
+            if self.path[1:].isdigit():
+                return self.send_error(int(self.path[1:]))
+            return super().send_head()
+
     (tmp_path / "a.csv").write_text("k\n1\n2\n3\n", encoding="utf-8")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -443,6 +486,10 @@ def test_http_is_read_like_any_other(tmp_path: Path) -> None:
             assert records(read(f"{url}/a.csv", found[0].state, batch_size=2)) == [{"k": "3"}]
             with pytest.raises(NotFoundError, match="no file"):
                 read(f"{url}/b.csv")
+            with pytest.raises(DeniedError, match="HTTP 401"):
+                read(f"{url}/401")
+            with pytest.raises(UnavailableError, match="HTTP 503"):
+                read(f"{url}/503")
         finally:
             server.shutdown()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import subprocess
+import sys
+import time
 import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sftp_server import PASSWORD, USER, Running, serve
 
-from edgekit import connectors, validate
+import edgekit
+from edgekit import connectors, integrations, validate
 from edgekit.connectors import Outgoing, file_formats, file_write
 from edgekit.errors import ConflictError, EdgekitError, InvalidError, NotFoundError
 
@@ -134,7 +138,7 @@ class TestRemote(FileContract):
 
     @pytest.fixture
     def broken_write_config(self) -> Mapping[str, Any]:
-        return {"path": "sftp://127.0.0.1:1/a.csv"}
+        return {"path": "sftp://127.0.0.1/a.csv"}  # without a log-in
 
 
 class TestSftp(FileContract):
@@ -374,8 +378,10 @@ def test_a_lost_part_is_said(tmp_path: Path) -> None:
     config = {"path": str(tmp_path / "a.csv")}
     with FILE.open(config, state={}, secrets={}) as writer:
         state = writer.send(out({"a": 1})).state
-    for path in tmp_path.iterdir():
-        path.unlink()
+    with pytest.raises(InvalidError), FILE.open(config, state={}, secrets={}):
+        raise InvalidError("before anything is sent")
+    (part,) = tmp_path.iterdir()
+    part.unlink()
     with pytest.raises(NotFoundError, match="is gone"), FILE.open(config, state=state, secrets={}):
         pass
 
@@ -402,3 +408,64 @@ def test_what_cannot_be_written_to_is_said(
     with pytest.raises(EdgekitError, match=message):
         write(**config)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- killed, and large
+
+_PEAK = """
+import sys
+from edgekit import connectors
+from edgekit.connectors import Outgoing
+with connectors.get("file").open({config}, state={{}}, secrets={{}}) as writer:
+    for start in range(0, {size}, 1000):
+        writer.send([
+            Outgoing({{"id": n, "name": f"Person {{n}}", "x": n / 7}}, str(n), str(n), "")
+            for n in range(start, start + 1000)
+        ])
+    writer.finish()
+with open("/proc/self/status") as status:
+    print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="its peak is read from /proc")
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.xml", "a.xlsx"])
+def test_memory_stays_flat(tmp_path: Path, name: str) -> None:
+    peaks = []
+    for size in (2_000, 40_000 if name == "a.xlsx" else 300_000):
+        code = _PEAK.format(config={"path": str(tmp_path / name)}, size=size)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout))
+    assert peaks[1] - peaks[0] < 12, peaks
+    assert peaks[1] < 80, peaks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["out.ndjson", "out.xlsx"])
+def test_a_run_killed_in_the_middle_writes_each_record_once(
+    edge_file: Path, tmp_path: Path, name: str
+) -> None:
+    count = 6_000
+    (tmp_path / "in.ndjson").write_bytes(b"".join(b'{"n": %d}\n' % n for n in range(count)))
+    with edgekit.open(edge_file):
+        integrations.create("convert", template="ndjson-import", settings={
+            "path": str(tmp_path / "in.ndjson"), "batch_size": 50,
+            "to": {"connector": "file", "path": str(tmp_path / name)},
+        })  # fmt: skip
+    command = [sys.executable, "-m", "edgekit", "--db", str(edge_file), "integrations", "run", "convert"]
+
+    def part() -> int:
+        return max((path.stat().st_size for path in tmp_path.glob(f".{name}.*.part")), default=-1)
+
+    for kilobytes in (5, 20):
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while run.poll() is None and part() <= kilobytes * 1000:
+            time.sleep(0.01)
+        assert run.poll() is None, "it was over before it could be killed"
+        run.kill()
+        run.wait()
+        assert not (tmp_path / name).exists()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert [record["n"] for record in read(tmp_path / name)] == list(range(count))
+    assert part() == -1

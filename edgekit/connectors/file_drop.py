@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock
 from edgekit.connectors.base import Page, Reject
 from edgekit.connectors.file_places import Entry, Place, is_pattern, is_url, place
-from edgekit.errors import InvalidError
+from edgekit.errors import DeniedError, EdgekitError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     ReadOne = Callable[[str, str, str, Mapping[str, Any]], Generator[Page, None, None]]
     """Reads one file: path, what it is called, its mark, and the state inside of it."""
@@ -26,6 +27,12 @@ _FRESH = 2.0
 """Seconds after which a change shows in a time told in whole seconds."""
 
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+
+
+class _State(dict[str, Any]):
+    """A page's state that can be told that it is kept."""
+
+    is_committed = False
 
 
 def is_drop(config: Mapping[str, Any]) -> bool:
@@ -69,7 +76,9 @@ def read(
             present = _without_moved(folder.find(), then)
         marks = {entry.name: entry.mark for entry in present}
         cursor = {name: mark for name, mark in dict(state.get("cursor", {})).items() if name in marks}
-        _settle(folder, config, [entry for entry in present if cursor.get(entry.name) == entry.mark])
+        for entry in present:
+            if cursor.get(entry.name) == entry.mark:
+                _settle(folder, config, entry)
         waiting = [entry for entry in present if cursor.get(entry.name, "").lstrip(_SET_ASIDE) != entry.mark]
         waiting = list(_settled(waiting, float(config.get("settle_seconds", 0)), at_once))
         at = dict(state.get("at", {}))
@@ -77,7 +86,10 @@ def read(
         for number, entry in enumerate(waiting, 1):
             inside = at if entry.name == at.get("name") else {}
             is_last = number == len(waiting)
-            yield from _read_entry(folder, entry, inside, cursor, read_one, is_last=is_last)
+            for page in _read_entry(folder, entry, inside, cursor, read_one, is_last=is_last):
+                yield page
+                if isinstance(page.state, _State) and page.state.is_committed:
+                    _settle(folder, config, entry)
 
 
 def _read_entry(
@@ -89,17 +101,27 @@ def _read_entry(
     *,
     is_last: bool,
 ) -> Iterator[Page]:
-    try:
-        with folder.fetched(entry) as path:
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(folder.fetched(entry))
+        except NotFoundError:
+            return  # gone since we looked
+        except DeniedError as error:  # it is not remembered: with other rights the next run reads it
+            yield _page(_refused(entry, error), entry, cursor, is_last=is_last, done=True)
+            return
+        try:
             for page in read_one(path, entry.name, entry.mark, inside):
                 done = bool(page.state.get("done"))
                 if done:
                     cursor[entry.name] = entry.mark
                 yield _page(page, entry, cursor, is_last=is_last, done=done)
-    except InvalidError as error:
-        cursor[entry.name] = _SET_ASIDE + entry.mark
-        reject = Reject(entry.name, entry.name, "file", error.message)
-        yield _page(Page([], [], {}, [], [reject]), entry, cursor, is_last=is_last, done=True)
+        except InvalidError as error:
+            cursor[entry.name] = _SET_ASIDE + entry.mark
+            yield _page(_refused(entry, error), entry, cursor, is_last=is_last, done=True)
+
+
+def _refused(entry: Entry, error: EdgekitError) -> Page:
+    return Page([], [], {}, [], [Reject(entry.name, entry.name, "file", error.message)])
 
 
 def _page(page: Page, entry: Entry, cursor: Mapping[str, str], *, is_last: bool, done: bool) -> Page:
@@ -109,24 +131,32 @@ def _page(page: Page, entry: Entry, cursor: Mapping[str, str], *, is_last: bool,
         found if found.code == "file" else replace(found, position=f"{entry.name}, {found.position}")
         for found in page.rejects
     ]
-    state: dict[str, Any] = {"cursor": dict(cursor)}
+    state = _State(cursor=dict(cursor))
     if not done:
         state["at"] = {"name": entry.name, **page.state}
     elif is_last:
         state["done"] = True
-    if done and not cursor[entry.name].startswith(_SET_ASIDE):
+    if done and cursor.get(entry.name) == entry.mark:
         state["finished"] = entry.name
     return Page(page.records, positions, state, page.attempts, rejects)
 
 
 def committed(config: Mapping[str, Any], state: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-    """Move or delete the file that was read whole with the page of this state."""
+    """Have the file that was read whole with the page of this state moved or deleted.
+
+    Where the page's own state is given, it is done when the next page is asked for, by the connection that is
+    open.
+    """
     name = state.get("finished")
     if name is None or config.get("then", "keep") == "keep":
         return
+    if isinstance(state, _State):
+        state.is_committed = True
+        return
     with place(str(config["path"]), config, secrets) as folder:
-        mark = state["cursor"].get(name)
-        _settle(folder, config, [e for e in folder.find() if e.name == name and e.mark == mark])
+        for entry in folder.find():
+            if entry.name == name and entry.mark == state["cursor"].get(name):
+                _settle(folder, config, entry)
 
 
 def _without_moved(entries: list[Entry], then: str) -> list[Entry]:
@@ -155,23 +185,28 @@ def _settled(entries: list[Entry], seconds: float, now: datetime) -> Iterator[En
             yield entry
 
 
-def _settle(folder: Place, config: Mapping[str, Any], entries: list[Entry]) -> None:
-    """Do with files that were read and committed what the settings say."""
+def _settle(folder: Place, config: Mapping[str, Any], entry: Entry) -> None:
+    """Do with a file that was read and committed what the settings say; one changed meanwhile stays."""
     then = str(config.get("then", "keep"))
-    for entry in entries if then != "keep" else ():
-        if then == "delete":
-            folder.delete(entry.path)
-        else:
-            folder.move(entry.path, _free(folder, entry.path, then.removeprefix("move:")))
+    if then == "keep" or folder.mark(entry) != entry.mark:
+        return
+    if then == "delete":
+        folder.delete(entry.path)
+    else:
+        folder.move(entry.path, _free(folder, entry, then.removeprefix("move:")))
 
 
-def _free(folder: Place, path: str, wanted: str) -> str:
+def _free(folder: Place, entry: Entry, wanted: str) -> str:
     """Return a name for a file in the folder it is moved to that no other file has."""
+    path = entry.path
     cut = max(path.rfind("/"), path.rfind("\\")) + 1
     base = "" if _ABSOLUTE.match(wanted) else path[:cut]
     name, dot, ending = path[cut:].partition(".")
     target = f"{base}{wanted.rstrip('/')}/"
     free, number = f"{target}{name}{dot}{ending}", 2
+    if entry.modified is not None and folder.exists(free):
+        name = f"{name}-{datetime.fromtimestamp(entry.modified, UTC):%Y%m%dT%H%M%S}"
+        free = f"{target}{name}{dot}{ending}"
     while folder.exists(free):
         free, number = f"{target}{name}-{number}{dot}{ending}", number + 1
     return free

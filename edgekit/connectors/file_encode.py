@@ -99,6 +99,7 @@ class _Csv:
     def __init__(self, config: Mapping[str, Any], columns: Sequence[str]) -> None:
         self._chosen = [str(name) for name in config.get("columns", ())]
         self.columns = list(self._chosen or columns)
+        self._names: frozenset[str] = frozenset()
         self._guards = bool(config.get("formula_guard", True))
         self._has_header = bool(config.get("header", True))
         self._encoding = _Encoding(config)
@@ -117,13 +118,18 @@ class _Csv:
 
     def record(self, record: Mapping[str, Any], *, is_first: bool) -> bytes:
         del is_first
-        if not self._chosen and (unknown := record.keys() - set(self.columns)):
+        if not self._chosen and (unknown := record.keys() - self._known()):
             raise _refused(
                 f"The file has no column {min(unknown)}: its columns are those of the first records, or the"
                 " setting columns.",
                 "column",
             )
         return self._row([record.get(name) for name in self.columns])
+
+    def _known(self) -> frozenset[str]:
+        if len(self._names) != len(self.columns):
+            self._names = frozenset(self.columns)
+        return self._names
 
     def _row(self, values: Sequence[Any]) -> bytes:
         cells = [self._cell(value) for value in values]

@@ -50,6 +50,10 @@ class Place(Protocol):
         """Open a context with the path of a file of this machine that holds the entry's content."""
         ...
 
+    def mark(self, entry: Entry) -> str:
+        """Return what tells the version of a file's present content, nothing if it is gone."""
+        ...
+
     def exists(self, path: str) -> bool:
         """Tell whether there is a file."""
         ...
@@ -131,12 +135,20 @@ class _Folder:
                 raise InvalidError(f"{path} cannot be looked at: {error.strerror or error}.") from error
             if Path(path).is_file():
                 name = Path(os.path.relpath(path, root or ".")).as_posix()
-                found.append(Entry(path, name, f"{stat.st_size} {stat.st_mtime_ns}", stat.st_mtime))
+                found.append(Entry(path, name, _version(stat), stat.st_mtime))
         return sorted(found, key=lambda entry: entry.name)
 
     @contextmanager
     def fetched(self, entry: Entry) -> Iterator[str]:
+        with _reaching(entry.path, "read"):
+            Path(entry.path).open("rb").close()
         yield entry.path
+
+    def mark(self, entry: Entry) -> str:
+        try:
+            return _version(Path(entry.path).stat())
+        except OSError:
+            return ""
 
     def exists(self, path: str) -> bool:
         return Path(path).exists()
@@ -159,6 +171,10 @@ class _Folder:
                     os.fsync(handle)
                 finally:
                     os.close(handle)
+
+
+def _version(stat: os.stat_result) -> str:
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 class _Remote:
@@ -184,7 +200,8 @@ class _Remote:
         system, path = self._system()
         with _reaching(self.shown, "listed"):
             if not is_pattern(self.shown):
-                if not system.exists(path) and (not (up := path.rpartition("/")[0]) or system.isdir(up)):
+                up = path.rpartition("/")[0]
+                if not path.startswith(_WEB) and not system.exists(path) and (not up or system.isdir(up)):
                     return []
                 return [self._entry(path, path.rpartition("/")[2], system.info(path))]
             root = _fixed(path, "/")
@@ -223,6 +240,13 @@ class _Remote:
             with _reaching(self.shown if not is_pattern(self.shown) else entry.path, "fetched"):
                 system.get_file(entry.path, target)
             yield target
+
+    def mark(self, entry: Entry) -> str:
+        system, _ = self._system()
+        with _reaching(entry.path, "looked at"):
+            if not system.exists(entry.path):
+                return ""
+            return self._entry(entry.path, entry.name, system.info(entry.path)).mark
 
     def exists(self, path: str) -> bool:
         system, _ = self._system()
@@ -330,7 +354,7 @@ def _reaching(shown: str, done: str) -> Iterator[None]:
     except EdgekitError:
         raise
     except FileNotFoundError as error:
-        raise NotFoundError(f"There is no file {shown}.", hint="Check the path.") from error
+        raise _not_found(shown, done, error) from error
     except FileExistsError as error:
         raise ConflictError(f"{shown} cannot be {done}: there is one already.") from error
     except PermissionError as error:
@@ -346,6 +370,21 @@ def _reaching(shown: str, done: str) -> Iterator[None]:
         raise kind(f"{shown} cannot be {done}: {_line(error)}.") from error
     except _foreign() as error:
         raise Unavailable(f"{shown} cannot be {done}: {_line(error)}.") from error
+
+
+def _not_found(shown: str, done: str, error: FileNotFoundError) -> EdgekitError:
+    """Say that there is no file, or what else the server answered: fsspec calls every answer that."""
+    status = getattr(error.__cause__, "status", 404)
+    if status in {401, 403}:
+        hint = "Store a log-in: edgekit vault set INTEGRATION username, and password."
+        return DeniedError(
+            f"{shown} cannot be {done}: the server does not let us (HTTP {status}).", hint=hint
+        )
+    if status not in {404, 410}:
+        return Unavailable(f"{shown} cannot be {done}: the server answered HTTP {status}.")
+    if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
+        return Unavailable(f"{shown} cannot be {done}: {_line(error.__cause__)}.")
+    return NotFoundError(f"There is no file {shown}.", hint="Check the path.")
 
 
 def _line(error: Exception) -> str:

@@ -109,15 +109,16 @@ class FileWriter:
         self._offset = 0
         self._base = ""
         self._is_finished = False
+        self._is_sent = False
         self._is_sheet = kind == "xlsx"
         self._encoder = encoder(kind, config, [])
         digest = hashlib.sha256(path.encode()).hexdigest()[:16]
         temporary = Path(tempfile.gettempdir())
         self._final = Path(local_path(path))
         if is_url(path):
-            self._part = temporary / f"edgekit-{digest}.part"
+            self._part = temporary / f"edgekit-{digest}.{token[:8]}.part"
         else:
-            self._part = self._final.with_name(f".{self._final.name}.part")
+            self._part = self._final.with_name(f".{self._final.name}.{token[:8]}.part")
         self._note = temporary / f"edgekit-{digest}.done"
         self._file: BinaryIO | None = None
 
@@ -139,6 +140,7 @@ class FileWriter:
 
     def go_on(self, state: Mapping[str, Any]) -> None:
         """Open the part of an interrupted run, without what was written behind the state."""
+        self._is_sent = True
         self._records, self._offset = int(state["records"]), int(state["offset"])
         self._base = str(state.get("base", ""))
         if state.get("delimiter"):
@@ -157,9 +159,11 @@ class FileWriter:
         self._file.seek(self._offset)
 
     def close(self) -> None:
-        """Let the part go; it stays for the next run."""
+        """Let the part go; it stays for the next run if anything was sent to it."""
         if self._file is not None:
             self._file.close()
+            if not self._is_sent:
+                self._part.unlink(missing_ok=True)
 
     def send(self, records: Sequence[Outgoing]) -> Delivery:
         """Write records to the part and flush it to the disk; what cannot be written is refused."""
@@ -178,6 +182,7 @@ class FileWriter:
             answers.append(Answer())
         if self._is_sheet and count > _MOST_ROWS:
             raise InvalidError(f"A sheet has at most {_MOST_ROWS} rows below its header.")
+        self._is_sent = True
         self._write(b"".join(blocks))
         self._records = count
         return Delivery(answers, self._state())
