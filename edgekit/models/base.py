@@ -14,6 +14,7 @@ import peewee
 from edgekit import clock, db, masking
 from edgekit.binding import proxy
 from edgekit.errors import CorruptError, InvalidError, NotFoundError
+from edgekit.models import documents
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -276,6 +277,7 @@ class Row(peewee.Model):
             for name, value in signed.items():
                 setattr(self, name, value)
             only = None if only is None else [*only, *signed]
+        self._check_documents()
         saved = super().save(force_insert=force_insert, only=only)
         self._note_stored()
         return saved
@@ -298,6 +300,13 @@ class Row(peewee.Model):
 
     def _sign_new(self) -> None:
         """Set who made the row, where the table has room for it."""
+
+    def _check_documents(self) -> None:
+        """Look at JSON columns that follow the schema of the row's type."""
+        if self._meta.table_name in documents.FOLLOWED:
+            fields = self._meta.fields
+            row = {fields[name].column_name: value for name, value in self.__data__.items()}
+            documents.check(self._meta.table_name, row, {fields[name].column_name for name in self._dirty})
 
     def _find_edited(self) -> None:
         """Mark JSON objects that were edited in place, which an assignment would have marked."""

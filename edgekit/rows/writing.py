@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import db, models
 from edgekit.errors import InvalidError
+from edgekit.models import documents
 from edgekit.rows import values
 from edgekit.rows.reading import find, show
 from edgekit.rows.shape import read_shape
@@ -54,6 +55,7 @@ def add(table: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if model:
             model.check_schemas(row)
             row |= model.completed(row, set(row))
+            documents.check(shape.name, row, set(row))
         names, marks = ", ".join(map(quote_name, row)), ", ".join("?" * len(row))
         into = f"INSERT INTO {quote_name(shape.name)}"
         sql = f"{into} ({names}) VALUES ({marks})" if row else f"{into} DEFAULT VALUES"
@@ -108,6 +110,7 @@ def _change(table: str, which: str | int, given: Mapping[str, Any], verb: str) -
             if model:
                 model.check_schemas(new)
                 new |= model.completed({**old, **new}, set(new))
+                documents.check(shape.name, {**old, **new}, set(new))
             if "version" in shape.columns and shape.columns["version"].is_given:
                 new["version"] = old["version"] + bool(set(new) - _unversioned(shape.name))
             if "updated_by" in shape.columns and "updated_at" in shape.columns:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import bulk, db
 from edgekit.errors import EdgekitError, RuleError
 from edgekit.mapping import ABSENT, Lookup
+from edgekit.models import documents
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def resolve(
     if plan.mapping.lookups:
         indexes, rows, failures = _look_up(plan, columns, indexes, rows)
     indexes, rows = _identified(plan, columns, indexes, rows, failures)
+    if refused := dict(documents.refuse_rows(plan.table, columns, plan.key, rows)):
+        failures.extend((indexes[place], error) for place, error in refused.items())
+        kept = [place for place in range(len(rows)) if place not in refused]
+        indexes, rows = [indexes[place] for place in kept], [rows[place] for place in kept]
     return indexes, rows, failures
 
 
