@@ -34,6 +34,7 @@ from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from edgekit.connectors import Attempt, Description, Page
+    from edgekit.mapping import FieldMapping
     from edgekit.runner.sending import Outlet
 
 Progress = Callable[[int], None]
@@ -294,19 +295,19 @@ def _retry_letters(plan: Plan, current: Execution, work: Work, outlet: Outlet | 
 def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) -> RunResult:
     """Do all of a run but the keeping of it: no execution, no checkpoint, no dead letters."""
     current = Execution(0, "", "", {}, reuse=execution.spare(plan, fresh=fresh))
-    learn, sample, key = plan.mapping is None and plan.to is None, None, plan.key
+    learn, sample, asked = plan.mapping is None and plan.to is None, None, (plan.key, plan.fields)
     documents: list[Any] = []
     with closing(_pages(plan, current)) as source:
         for page in source:
             batch = transform.begin(plan, page.records, work)
             sample = sample or (batch.records or page.records, _description(plan, page))
             if learn:
-                _learn_for_once(plan, sample, key)
+                with undone(f"run {plan.name} --dry-run: learn the mapping"):
+                    _learn_again(plan, sample, asked)  # steps behind it are taken outside any change
             batch = transform.finish(batch)
             with undone(f"run {plan.name} --dry-run"):
                 if learn:
-                    plan.key = key  # as it was asked for: what was learned is undone with the table
-                    tables.adopt(plan, *sample)
+                    _learn_again(plan, sample, asked)
                 if plan.to is None:
                     outcome = transform.write(batch)
                 else:
@@ -325,13 +326,14 @@ def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) ->
     return result
 
 
-def _learn_for_once(
-    plan: Plan, sample: tuple[Sequence[Any], Description | None], key: tuple[str, ...]
+def _learn_again(
+    plan: Plan,
+    sample: tuple[Sequence[Any], Description | None],
+    asked: tuple[tuple[str, ...], list[FieldMapping]],
 ) -> None:
-    """Learn the mapping and keep nothing in the file: steps behind it are taken outside any change."""
-    with undone(f"run {plan.name} --dry-run: learn the mapping"):
-        plan.key = key
-        tables.adopt(plan, *sample)
+    """Learn the mapping from where it began: what was learned before was undone with its table."""
+    plan.key, plan.fields = asked
+    tables.adopt(plan, *sample)
 
 
 def _result(
