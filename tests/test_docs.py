@@ -71,6 +71,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/vault.md",
         "docs/access.md",
         "docs/mappings.md",
+        "docs/transformations.md",
         "docs/webhooks.md",
         "docs/pipelines.md",
     ],

@@ -233,6 +233,7 @@ def test_a_script_leaves_nothing_behind_for_the_next_record() -> None:
     assert answers_of("sql", both, [one, {"n": 2}], limits) == [[{"rows": 1, **one}], [{"rows": 1, "n": 2}]]
 
 
+@pytest.mark.slow
 def test_threads_share_a_transformation() -> None:
     script = transformation.compile("javascript", "input.n * 2")
     found: dict[int, list[Any]] = {}
@@ -427,3 +428,15 @@ def test_a_failing_script_fails_as_every_type(kind: str) -> None:
     assert [index for index, _ in outcome.failed] == [0, 1]
     assert outcome.kept == []
     assert all(isinstance(error, EdgekitError) for _, error in outcome.failed)
+
+
+def test_answers_are_limited_each_and_together() -> None:
+    limits = transformation.Limits(seconds=10, output_mb=1)
+    for language, text, size in (
+        ("javascript", "'x'.repeat(input.n)", 900_000),
+        ("python", "global n\n'x' * input['n']", 900_000),
+        ("sql", "SELECT hex(zeroblob(n / 2)) AS x FROM input", 900_000),
+    ):
+        answers = answers_of(language, text, [{"n": size}] * 6 + [{"n": 1_100_000}], limits)
+        assert [answer == "output" for answer in answers] == [False] * 5 + [True] * 2, language
+        assert answers_of(language, text, [{"n": 1_100_000}], limits) in ([["output"], ["memory"]]), language

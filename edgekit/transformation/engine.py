@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ LANGUAGES = ("jmespath", "jsonpath", "javascript", "python", "sql")
 
 _EXTRAS = {"javascript": ("quickjs", "javascript"), "python": ("pydantic_monty", "python-scripts")}
 _BATCH = 1000
+_CHECKING = 5.0  # seconds a script may take with an empty record while it is only read
 
 
 def compile(  # noqa: A001 - used qualified, as in the standard library
@@ -115,7 +117,7 @@ class Transformation:
         places = [place for place, answer in enumerate(answers) if not isinstance(answer, Refusal)]
         for start in range(0, len(places), _BATCH):
             part = places[start : start + _BATCH]
-            found = self._evaluate([records[place] for place in part])
+            found = self._evaluate([records[place] for place in part], self.limits)
             for place, answer in zip(part, found, strict=True):
                 answers[place] = answer
         if self._output is not None:
@@ -127,12 +129,15 @@ class Transformation:
 
     def check(self) -> None:
         """Read the script with the engine that will run it. Raise TransformationError where it cannot."""
-        if self.language in {"javascript", "sql"}:
-            answer = self._evaluate([dict.fromkeys(self._columns)])[0]
-            if isinstance(answer, Refusal) and answer.code in {"syntax", "denied"}:
-                raise self._error(answer)
+        if self._direct is not None:
+            return
+        document = dict.fromkeys(self._columns)
+        limits = dataclasses.replace(self.limits, seconds=min(self.limits.seconds, _CHECKING))
+        (answer,) = self._evaluate([document], limits)
+        if isinstance(answer, Refusal) and answer.code in {"syntax", "denied"}:
+            raise self._error(answer)
 
-    def _evaluate(self, records: Sequence[Any]) -> list[Any | Refusal]:
+    def _evaluate(self, records: Sequence[Any], limits: Limits) -> list[Any | Refusal]:
         if self._direct is not None:
             return [self._evaluate_here(record) for record in records]
         documents: list[bytes] = []
@@ -143,11 +148,9 @@ class Transformation:
             if not isinstance(written, Refusal):
                 documents.append(written)
         if self._script is not None:
-            found = self._script.answer_many(documents, self.limits)
+            found = self._script.answer_many(documents, limits)
         else:
-            found = asking.answer_many(
-                self.language, self.text, documents, self.limits, columns=self._columns
-            )
+            found = asking.answer_many(self.language, self.text, documents, limits, columns=self._columns)
         left = iter(found)
         return [answer if isinstance(answer, Refusal) else _value(next(left)) for answer in answers]
 

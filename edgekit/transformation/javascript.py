@@ -25,6 +25,7 @@ _REACH = {
 }  # fmt: skip
 _TOO_MUCH = ("out of memory", "string too long", "invalid string length", "array length", "buffer length",
     "BigInt is too large")  # fmt: skip
+_NO_JSON = "NoJson: "
 _EXACT = 2**53
 
 _REALM = r"""
@@ -76,7 +77,10 @@ _DRIVER = r"""
 (function (script) {
   "use strict";
   const { parse, stringify } = JSON;
-  const isFinite = Number.isFinite, PromiseType = Promise;
+  const isFinite = Number.isFinite;
+  const includes = Function.prototype.call.bind(String.prototype.includes);
+  class NoJson extends Error {}
+  Object.defineProperty(NoJson.prototype, "name", {value: "NoJson"});
   const strict = function (key, value) {
     if (typeof value === "number" && !isFinite(value)) throw new TypeError(value + " is no JSON value");
     if (typeof value === "symbol") throw new TypeError("a Symbol is no JSON value");
@@ -84,15 +88,14 @@ _DRIVER = r"""
   };
   return function (text) {
     const value = script(parse(text));
-    let written;
+    if (value === undefined) return "null";
     try {
-      if (value === undefined) return "=null";
-      written = stringify(value);
-      if (written === undefined || written.includes("null")) written = stringify(value, strict);
+      const written = stringify(value);  // given as it is: the binding takes no text that was put together
+      if (written !== undefined && !includes(written, "null")) return written;
+      return stringify(value, strict) ?? "null";
     } catch (error) {
-      return "!" + error;
+      throw new NoJson(error);
     }
-    return written === undefined ? "!TypeError: a " + typeof value + " is no JSON value" : "=" + written;
   };
 })
 """
@@ -114,8 +117,9 @@ class Evaluator:
         context = quickjs.Context()
         context.set_max_stack_size(_STACK)
         context.eval(_REALM)
-        script = context.eval(f"(0, eval)({json.dumps(self._source(context))})")
         context.set_memory_limit(self.limits.memory)
+        context.set_time_limit(seconds)
+        script = context.eval(f"(0, eval)({json.dumps(self._source(context))})")
         self.function = context.eval(_DRIVER)(script)
         self.context = context
 
@@ -168,12 +172,9 @@ class Evaluator:
             raise out_of_memory() from None
         except quickjs.JSException as error:
             raise _refusal(str(error), self.limits, seconds) from None
-        if answer.startswith("!"):
-            message = answer[1:]
-            raise _refusal(message, self.limits, seconds, code="output")
         if len(answer) > self.limits.output:
             raise too_large(self.limits.output)
-        return answer[1:]
+        return answer
 
 
 def _refusal(message: str, limits: Limits, seconds: float, *, code: str = "failed") -> Refusal:
@@ -185,6 +186,8 @@ def _refusal(message: str, limits: Limits, seconds: float, *, code: str = "faile
         return out_of_memory()
     if "call stack size" in said:
         return too_deep()
+    if said.startswith(_NO_JSON):
+        code, said, trace = "output", said.removeprefix(_NO_JSON), ""
     place = _FIRST_LINE.search(trace)
     unknown = _UNKNOWN.match(said)
     if unknown and unknown[1] in _REACH:

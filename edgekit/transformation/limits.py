@@ -62,6 +62,15 @@ def too_deep() -> Refusal:
     return Refusal("memory", "calls itself, or nests its data, too deeply")
 
 
+MOST_PER_CALL = 4
+"""Answers of the largest size that one call may give: what it gives is held in memory."""
+
+
+def too_much(limit: int) -> Refusal:
+    """Say that the answers of a call are too long together."""
+    return Refusal("output", f"gives more than {limit * MOST_PER_CALL >> 20} MB for the records of one call")
+
+
 def too_large(limit: int) -> Refusal:
     """Say that an answer is too long."""
     return Refusal("output", f"gives more than {limit >> 20} MB for one record")

@@ -22,6 +22,7 @@ MAX_LENGTH = 10_000
 """Characters of an expression."""
 
 _STEPS = {"field", "index", "subexpression", "index_expression", "current", "identity"}
+_PLAIN_DEPTH = 50
 _PLAIN = _STEPS | {"multi_select_dict", "multi_select_list", "key_val_pair"}
 
 
@@ -59,13 +60,13 @@ def _parse(text: str) -> Any:
         raise Refusal("syntax", "is no JMESPath that can be read") from None
 
 
-def _is_plain(node: Any, *, inside: bool = False) -> bool:
-    """Tell whether every part is a member, an index or the one selection around them."""
+def _is_plain(node: Any, *, inside: bool = False, depth: int = 0) -> bool:
+    """Tell whether every part is a member, an index or the one selection around them, and none deep."""
     kind = node["type"]
-    if kind not in _PLAIN or (inside and kind.startswith("multi_select")):
+    if kind not in _PLAIN or (inside and kind.startswith("multi_select")) or depth > _PLAIN_DEPTH:
         return False
     inside = inside or kind.startswith("multi_select") or kind == "subexpression"
-    return all(_is_plain(child, inside=inside) for child in node["children"])
+    return all(_is_plain(child, inside=inside, depth=depth + 1) for child in node["children"])
 
 
 class Evaluator:

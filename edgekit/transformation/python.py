@@ -13,7 +13,15 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import UnavailableError
-from edgekit.transformation.limits import Refusal, out_of_memory, out_of_time, too_deep, too_large
+from edgekit.transformation.limits import (
+    MOST_PER_CALL,
+    Refusal,
+    out_of_memory,
+    out_of_time,
+    too_deep,
+    too_large,
+    too_much,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +74,12 @@ class Script:
         found: list[Any | Refusal | None] = [None] * len(texts)
         if self.keeps_nothing and len(texts) > 1:
             found = self._answer_batch(texts, limits)
-        stopped = 0
+        stopped = given = 0
         for place, text in enumerate(texts):
             if found[place] is not None:
+                continue
+            if given > limits.output * MOST_PER_CALL:
+                found[place] = too_much(limits.output)
                 continue
             if stopped >= MAX_STOPPED:
                 found[place] = Refusal(
@@ -77,6 +88,7 @@ class Script:
                 continue
             found[place] = answer = self._answer_one(text, limits)
             stopped += isinstance(answer, Refusal) and answer.code == "time"
+            given += len(answer) if isinstance(answer, str) else 0
         return found
 
     def _answer_batch(self, texts: Sequence[str], limits: Limits) -> list[Any | Refusal | None]:
@@ -159,7 +171,9 @@ def _limits(limits: Limits) -> dict[str, Any]:
     return {"max_feed_duration_secs": limits.seconds, "max_memory": limits.memory, "max_recursion_depth": 500}
 
 
-def _checked(answer: str, limits: Limits) -> Any | Refusal:
+def _checked(answer: Any, limits: Limits) -> Any | Refusal:
+    if not isinstance(answer, str):  # from a script that put something of its own in the place of `json`
+        return Refusal("output", "gives no JSON")
     return too_large(limits.output) if len(answer) > limits.output else answer
 
 

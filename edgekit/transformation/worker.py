@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import codec
 from edgekit.transformation.guard import Guard
-from edgekit.transformation.limits import Limits, Refusal, out_of_memory, out_of_time
+from edgekit.transformation.limits import MOST_PER_CALL, Limits, Refusal, out_of_memory, out_of_time, too_much
 
 if TYPE_CHECKING:
     from typing import BinaryIO, Protocol
@@ -92,14 +92,18 @@ def _answer(
             kept[key] = _open(request, limits)
     except Refusal as refusal:
         wrong = refusal
+    given = 0
     for document in documents:
         try:
+            if given > limits.output * MOST_PER_CALL:
+                raise too_much(limits.output)
             left = deadline - time.monotonic()
             if wrong is not None:
                 raise wrong
             if left <= 0:
                 raise out_of_time(limits.seconds)
             line = b"=" + kept[key].run(document, left).encode()
+            given += len(line)
         except Refusal as refusal:
             told = out_of_time(limits.seconds) if refusal.code == "time" else refusal
             code = told.code

@@ -37,14 +37,17 @@ class Worker:
         root = str(Path(edgekit.__file__).resolve().parent.parent)
         paths = [*(path for path in sys.path if path), root]
         windows = {key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ}
-        self.process = subprocess.Popen(  # noqa: S603 - this interpreter, and nothing a user said
-            [sys.executable, "-I", "-S", "-B", "-c", _START, language, *paths],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=windows,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - this interpreter, and nothing a user said
+                [sys.executable, "-I", "-S", "-B", "-c", _START, language, *paths],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=windows,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise UnavailableError(f"the process that runs {language} does not start: {error}.") from None
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.given, self.answers = self.process.stdin, self.process.stdout
@@ -151,6 +154,14 @@ def ask(
         if not is_kept:
             worker.close()
     return answers, "late" if end == "gone" and time.monotonic() - begun >= seconds else end
+
+
+def _forget() -> None:
+    _idle.clear()
+
+
+if hasattr(os, "register_at_fork"):  # a copy of this process has pipes to the same workers
+    os.register_at_fork(after_in_child=_forget)
 
 
 @atexit.register
