@@ -127,6 +127,31 @@ def test_a_rejected_version_gives_way_to_the_one_before(cars: Database) -> None:
     assert live()["make"] == 3
 
 
+def test_what_another_tool_slips_in_is_not_live(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.approve("cars")
+    with db.change(reason="a shell"):
+        db.connection().execute(
+            "UPDATE integration_mapping SET source_path = 'Maker' WHERE target_path = 'make'"
+        )
+    assert live() == {"vin": 1, "make": 1}
+    runner.run("cars")
+    assert makes() == ["kia"], "as it was when it was approved"
+    (make,) = (one for one in integrations.list_approvals("cars") if one.mapping == "make")
+    assert (make.tests, make.missing) == ("pending", KINDS)
+
+
+def test_whole_records_do_not_leave_in_production(edge: Database, tmp_path: Path) -> None:
+    to = {"connector": "file", "path": str(tmp_path / "out.csv")}
+    (tmp_path / "in.csv").write_text("a\n1\n")
+    connection = {"path": str(tmp_path / "in.csv"), "to": to}
+    integrations.create("out", template="csv-import", customizations={"connection": connection})
+    integrations.switch_environment("production")
+    assert runner.run("out", dry_run=True).records_written > 0
+    with pytest.raises(DeniedError, match="it has no mapping, and what leaves is approved there"):
+        runner.run("out")
+
+
 def test_what_is_not_approved_takes_no_part(cars: Database) -> None:
     add_test({"vin": VIN, "make": "kia"})
     integrations.approve("cars", ["vin"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from edgekit.models.integrations import Approval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,6 @@ def approve(
     kinds: Sequence[str] = live.KINDS,
     reject: bool = False,
     note: str | None = None,
-    now: datetime | None = None,
 ) -> list[Approvals]:
     """Decide on the newest version of mappings, each kind a row, all in one change; return how they stand.
 
@@ -58,15 +57,16 @@ def approve(
     row = reading.find(name)
     chosen = _chosen(row, mappings, reject)
     if "testing_sign_off" in kinds and not reject and chosen:
-        _require_green(row, chosen, now)
+        _require_green(row, chosen)
     verb = "reject" if reject else "approve"
     with db.change(reason=f"mappings {verb} {name}" + (f": {note}" if note else "")):
         for one in chosen:
+            at = _later_than(one.id)
             for kind in kinds:
                 Approval.create(
                     mapping_id=one.id, subject_version=str(one.version), approval_kind=kind,
                     decision="rejected" if reject else "approved", decided_by=db.current().actor_id,
-                    decided_at=now or clock.now(), note=note,
+                    decided_at=at, note=note,
                 )  # fmt: skip
     ids = {one.id for one in chosen}
     return [told for key, told in _told(row) if key in ids]
@@ -97,10 +97,10 @@ def _chosen(row: dict[str, Any], mappings: Sequence[str], reject: bool) -> list[
     return [by_name[wanted.lower()] for wanted in dict.fromkeys(mappings)]
 
 
-def _require_green(row: dict[str, Any], chosen: Sequence[live.Standing], now: datetime | None) -> None:
+def _require_green(row: dict[str, Any], chosen: Sequence[live.Standing]) -> None:
     """Run the tests and refuse the sign-off where they do not all pass."""
     name = row["integration_name"]
-    mapping_tests.run_mapping_tests(name, now=now)
+    mapping_tests.run_mapping_tests(name)
     stand = mapping_tests.tests_stand(row["id"])
     bad = [(one.mapping, stand[one.id]) for one in chosen if stand[one.id] != "passed"]
     if not bad:
@@ -110,8 +110,15 @@ def _require_green(row: dict[str, Any], chosen: Sequence[live.Standing], now: da
     more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
     raise ConflictError(
         f"{name} cannot be signed off: {listed}{more}.",
-        hint=f"See: edgekit mappings test {name}. Add one: edgekit integration-mapping-tests add …",
+        hint=f"See: edgekit mappings test {name} and: edgekit mappings generate-tests {name}",
     )
+
+
+def _later_than(mapping_id: int) -> datetime:
+    """Return the time of a decision: now, but behind what it is about, both told in milliseconds."""
+    (row,) = db.query("SELECT * FROM integration_mapping WHERE id = ?", (mapping_id,))
+    since = clock.from_text(live.said_since(row))
+    return max(clock.now(), since + timedelta(milliseconds=1))
 
 
 def _told(row: dict[str, Any]) -> list[tuple[int, Approvals]]:

@@ -14,7 +14,7 @@ from edgekit.audit.versions import states
 from edgekit.errors import DeniedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from edgekit.mapping import FieldMapping
 
@@ -30,7 +30,15 @@ _SAYS = (
 """What a mapping says, as a template writes it."""
 
 _USUALLY = {"mapping_type": "field", "mapping_direction": "inbound", "error_handling": "fail"}
-_VERSIONED = frozenset({"version"})
+CONTENT = frozenset({
+    "mapping_name", "mapping_type", "source_path", "target_path", "source_data_type", "target_data_type",
+    "is_required", "default_value", "transformation_rules", "validation_rules", "communication_direction_id",
+    "error_handling", "version", "status_id",
+})  # fmt: skip
+"""The columns that say what a mapping does, and whether."""
+
+Decisions = dict[str, tuple[str, str]]
+"""By kind of approval: the decision, and when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,22 @@ def not_live(name: str, found: Iterable[Standing]) -> DeniedError:
     )
 
 
+def sends_unmapped(name: str) -> DeniedError:
+    """Say that whole records do not leave in production: approved mappings say what does."""
+    quoted = f'"{name}"' if " " in name else name
+    return DeniedError(
+        f"{name} does not run in production: it has no mapping, and what leaves is approved there.",
+        hint=f"Say what leaves: edgekit mappings add {quoted} source_path=… target_path=…"
+        f" mapping_direction=outbound; then: edgekit mappings approve {quoted} --all",
+    )
+
+
+def said_since(row: Mapping[str, Any]) -> str:
+    """Return since when a row of `integration_mapping` says what it says."""
+    past = states(db.connection(), "integration_mapping", row["id"], columns=CONTENT, row=dict(row))
+    return next(past).at
+
+
 def say_waiting(integration_id: int, name: str) -> str | None:
     """Say which mappings wait for approval, as the hint of an error; None where none does."""
     waiting = [one.mapping for one in standings(integration_id) if one.live_version is None]
@@ -119,56 +143,68 @@ def say_waiting(integration_id: int, name: str) -> str | None:
 
 
 def _standing(
-    row: dict[str, Any], decided: Mapping[str, Mapping[str, str]],
+    row: dict[str, Any], decided: Mapping[str, Decisions],
     certified: Mapping[str, Mapping[str, Any]], codes: Mapping[int, str],
 ) -> Standing:  # fmt: skip
     now = decided.get(str(row["version"]), {})
     template = certified.get(row["mapping_name"])
     version, by, live = _newest_live(row, decided, template, codes)
-    missing = () if version == row["version"] else tuple(k for k in KINDS if now.get(k) != "approved")
-    rejected = tuple(kind for kind in KINDS if now.get(kind) == "rejected")
+    missing: tuple[str, ...] = ()
+    if version == row["version"] and _differ(row, live):
+        missing = KINDS
+    elif version != row["version"]:
+        missing = tuple(kind for kind in KINDS if now.get(kind, ("", ""))[0] != "approved") or KINDS
+    rejected = tuple(kind for kind in KINDS if now.get(kind, ("", ""))[0] == "rejected")
     return Standing(row["id"], row["mapping_name"], row["version"], version, by, missing, rejected, live)
 
 
 def _newest_live(
-    row: dict[str, Any], decided: Mapping[str, Mapping[str, str]], template: Mapping[str, Any] | None,
+    row: dict[str, Any], decided: Mapping[str, Decisions], template: Mapping[str, Any] | None,
     codes: Mapping[int, str],
 ) -> tuple[int | None, str | None, dict[str, Any]]:  # fmt: skip
-    """Find the newest version that may be live; the log is walked only where the one that stands may not."""
-    if not any(map(_approves, decided.values())) and template is None:
+    """Find the newest version that may be live, as it was when it was approved."""
+    if template is None and not any(_approved_at(decisions) for decisions in decided.values()):
         return None, None, row
-    for state in _versions(row):
-        decisions = decided.get(str(state["version"]), {})
-        if "rejected" in decisions.values() or state["status_id"] != 1:
+    disturbed: set[int] = set()
+    for state in states(db.connection(), "integration_mapping", row["id"], columns=CONTENT, row=row):
+        decisions = decided.get(str(state.row["version"]), {})
+        if state.row["status_id"] != 1 or any(said == "rejected" for said, _ in decisions.values()):
             continue
-        if _approves(decisions):
-            return state["version"], "approvals", state
-        if template is not None and _said(state, codes) == template:
-            return state["version"], "certification", state
+        span = _approved_at(decisions)
+        # What another tool changed since, without giving it a version, nobody has approved; what it changed
+        # between the approvals not everybody saw.
+        if span is not None and state.at < span[0] and state.row["version"] not in disturbed:
+            return state.row["version"], "approvals", state.row
+        if span is not None and span[0] <= state.at <= span[1]:
+            disturbed.add(state.row["version"])
+        if template is not None and _said(state.row, codes) == template:
+            return state.row["version"], "certification", state.row
     return None, None, row
 
 
-def _versions(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield row
-    for state in states(db.connection(), "integration_mapping", row["id"], columns=_VERSIONED, row=row):
-        if state.row["version"] != row["version"]:
-            yield state.row
+def _differ(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return any(row[column] != other[column] for column in CONTENT)
 
 
-def _approves(decisions: Mapping[str, str]) -> bool:
-    return all(decisions.get(kind) == "approved" for kind in KINDS)
+def _approved_at(decisions: Decisions) -> tuple[str, str] | None:
+    """Return when the first and the last of the four approvals were given, if all are."""
+    if any(decisions.get(kind, ("", ""))[0] != "approved" for kind in KINDS):
+        return None
+    times = [decisions[kind][1] for kind in KINDS]
+    return min(times), max(times)
 
 
-def _decisions(integration_id: int) -> dict[int, dict[str, dict[str, str]]]:
-    """Return the last decision by mapping, version and kind."""
-    found: dict[int, dict[str, dict[str, str]]] = {}
+def _decisions(integration_id: int) -> dict[int, dict[str, Decisions]]:
+    """Return the last decision and its time by mapping, version and kind."""
+    found: dict[int, dict[str, Decisions]] = {}
     for row in db.query(
-        "SELECT a.mapping_id, a.subject_version, a.approval_kind, a.decision FROM approval a"
+        "SELECT a.mapping_id, a.subject_version, a.approval_kind, a.decision, a.decided_at FROM approval a"
         " JOIN integration_mapping m ON m.id = a.mapping_id WHERE m.integration_id = ? ORDER BY a.id",
         (integration_id,),
     ):
         versions = found.setdefault(row["mapping_id"], {})
-        versions.setdefault(row["subject_version"], {})[row["approval_kind"]] = row["decision"]
+        decision = row["decision"], row["decided_at"]
+        versions.setdefault(row["subject_version"], {})[row["approval_kind"]] = decision
     return found
 
 

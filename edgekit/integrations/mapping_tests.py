@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import clock, db, jsonpath
 from edgekit.audit.versions import states
 from edgekit.errors import InvalidError, SkipRecordError
-from edgekit.integrations import reading
+from edgekit.integrations import live, reading
 from edgekit.integrations.plan import read_fields
 from edgekit.mapping import ABSENT, compile_mapping
 from edgekit.models.integrations import IntegrationMapping, IntegrationMappingTest
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from edgekit.mapping import FieldMapping
 
-_VERSION = frozenset({"version"})
 _RESULT = frozenset({"last_run_at"})
 _TIMES = 1000
 """How often a test of type performance maps its record: its milliseconds are microseconds of one."""
@@ -146,7 +145,7 @@ def tests_stand(integration_id: int) -> dict[int, str]:
         " WHERE m.integration_id = ? AND m.status_id = 1 AND t.status_id = 1 AND t.test_status <> 'skipped'",
         (integration_id,),
     )
-    since = {row["id"]: _said_since(row) for row in mappings} if tests else {}
+    since = {row["id"]: live.said_since(row) for row in mappings} if tests else {}
     found: dict[int, set[str]] = {row["id"]: set() for row in mappings}
     for test in tests:
         whole, expected = test["test_type"] == "integration", json.loads(test["expected_output"])
@@ -160,12 +159,6 @@ def tests_stand(integration_id: int) -> dict[int, str]:
             found[key].add("pending" if stale else test["test_status"])
     order = ("failed", "pending", "passed")
     return {key: next((how for how in order if how in hows), "absent") for key, hows in found.items()}
-
-
-def _said_since(row: dict[str, Any]) -> str:
-    """Return since when a mapping says what it says."""
-    first = next(states(db.connection(), "integration_mapping", row["id"], columns=_VERSION, row=row))
-    return first.at
 
 
 def _try_integration(row: dict[str, Any], now: datetime) -> list[MappingTest]:

@@ -232,6 +232,8 @@ def _prepare(
         to=way,
     )
     if way is not None:
+        if not trial and not plan.fields and live.environment() == live.PRODUCTION:
+            raise live.sends_unmapped(plan.name)
         known = way.connector.write_schema.get("properties", {}) if way.connector else {}
         way.exchange = figures.exchange_settings(row, way.config, known)
         plan.mapping = outbound.compile_way(plan.name, way, plan.fields)

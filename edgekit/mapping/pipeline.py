@@ -26,6 +26,7 @@ class Field:
     """
 
     def __init__(self, mapping: FieldMapping, column: str, *, as_text: bool = True) -> None:
+        self.name = mapping.name
         self.column = column
         self.source_path = mapping.source_path
         self.path = jsonpath.compile(mapping.source_path)

@@ -47,8 +47,7 @@ def trace(mapping: FieldMapping, compiled: CompiledMapping, record: Any) -> Trac
 
     Raise InvalidError where the mapping takes no part in what was compiled.
     """
-    field = next((one for one in compiled.fields if one.source_path == mapping.source_path
-                  and one.column == mapping.target_path.removeprefix("$.")), None)  # fmt: skip
+    field = next((one for one in compiled.fields if one.name == mapping.name), None)
     if field is None:
         raise InvalidError(f'mapping "{mapping.name}" takes no part in this direction')
     found = jsonpath.find(field.source_path, record)
