@@ -84,9 +84,15 @@ def count_rows(connection: sqlite3.Connection, table: str) -> int:
 
 
 def tracked(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return the user's own tables in a file by the words for their rows, plural or as they are called."""
+    """Return the user's own tables in a file by the words for their rows, plural or as they are called.
+
+    Those that are tracked, and name a row by its `id`.
+    """
     found: dict[str, str] = {}
-    for (table,) in connection.execute("SELECT name FROM tracked_table ORDER BY id"):
+    for (table,) in connection.execute(
+        "SELECT t.name FROM tracked_table t JOIN pragma_table_info(t.name) c ON c.name = 'id' AND c.pk = 1"
+        " WHERE t.status_id = 1 ORDER BY t.id"
+    ):
         found.setdefault(plural(table), table)
         found.setdefault(table.replace("_", "-").replace(" ", "-").lower(), table)
     return found

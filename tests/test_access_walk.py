@@ -94,7 +94,7 @@ class Theirs:
             "mapping": "theirs", "case": "theirs", "step": "theirs", "input": {}, "subject": "theirs",
             "values": {"source_path": "taken", "target_path": "taken"},
             "found": None, "tests": [],
-            "stream": "theirs",
+            "stream": "theirs", "kinds": {"taken": "text"},
             "note": "n",
             "transformation": "theirs", "language": "jmespath",
         }  # fmt: skip

@@ -70,6 +70,8 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/monitoring.md",
         "docs/vault.md",
         "docs/access.md",
+        "docs/singer.md",
+        "docs/tables.md",
         "docs/mappings.md",
         "docs/transformations.md",
         "docs/webhooks.md",

@@ -17,7 +17,7 @@ import edgekit
 from edgekit import db, integrations, runner
 from edgekit.cli import root
 from edgekit.errors import ConflictError, InvalidError, NotFoundError
-from edgekit.integrations import tables
+from edgekit.integrations import own_tables as tables
 from edgekit.models.integrations import Integration, IntegrationMapping, IntegrationPipelineDefinition
 
 if TYPE_CHECKING:

@@ -396,7 +396,7 @@ class TestCreatedTable:
     def test_a_table_that_has_rows_already_can_be_tracked(self, edge: Database) -> None:
         edge.connection().execute("CREATE TABLE note(nr INTEGER PRIMARY KEY, text TEXT) STRICT")
         edge.connection().execute("INSERT INTO note VALUES (7, 'a'), (3, 'b')")
-        integrations.tables.track("note")
+        integrations.track_table("note")
         assert verify(edge.path) == []
         with db.change(reason="edit"):
             edge.connection().execute("UPDATE note SET text = 'c' WHERE nr = 7")
@@ -448,7 +448,7 @@ class TestCreatedTable:
     @pytest.mark.parametrize("table", ["1st", "audit_mine", "sqlite_x", "a b", "x'y"])
     def test_bad_table_names_are_refused(self, table: str) -> None:
         with pytest.raises(InvalidError, match="cannot be a table's name"):
-            integrations.tables.create(table, {"a": "TEXT"}, key=["a"])
+            integrations.own_tables.create(table, {"a": "TEXT"}, key=["a"])
 
 
 @pytest.mark.usefixtures("edge")

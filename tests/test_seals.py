@@ -359,7 +359,7 @@ def test_what_was_found_is_accepted_for_a_reason(sealed_file: Path) -> None:
 def test_a_table_with_other_columns_is_sealed_anew(
     edge: Database, shell: sqlite3.Connection, statement: str
 ) -> None:
-    from edgekit.integrations import tables
+    from edgekit.integrations import own_tables as tables
 
     tables.create("thing", {"b": "TEXT", "c": "INTEGER"}, key=["b"])
     shell.execute("INSERT INTO thing(b, c) VALUES ('x', 1), ('y', 2)")
@@ -410,7 +410,7 @@ def test_altered_hashes_of_rows_are_found(sealed_file: Path) -> None:
 def test_every_kind_of_value_survives_being_hashed_and_undone(
     edge: Database, shell: sqlite3.Connection
 ) -> None:
-    from edgekit.integrations import tables
+    from edgekit.integrations import own_tables as tables
 
     tables.create("thing", {"a": "REAL", "b": "TEXT", "c": "INTEGER"}, key=["b"])
     shell.execute(

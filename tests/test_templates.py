@@ -93,7 +93,7 @@ def make(name: str, **more: Any) -> dict[str, Any]:
 def orders(edge: Database, tmp_path: Path) -> Database:
     ship(tmp_path, FIRST)
     with db.change(reason="the table"):
-        integrations.tables.create(
+        integrations.own_tables.create(
             "orders",
             {"number": "TEXT", "buyer": "TEXT", "total": "TEXT", "currency": "TEXT", "note": "TEXT"},
             key=["number"],
@@ -210,7 +210,7 @@ def test_three_instances_one_customised_are_upgraded_and_rolled_back(
     command("seeds", "apply", "first.json")
     with edgekit.open(edge_file), db.change(reason="the table"):
         columns = dict.fromkeys(("number", "buyer", "total", "currency", "note"), "TEXT")
-        integrations.tables.create("orders", columns, key=["number"])
+        integrations.own_tables.create("orders", columns, key=["number"])
     for name in ("berlin", "paris"):
         command("integrations", "create", name, "--template", "orders", "--set", "path=orders.csv")
     command("integrations", "create", "rome", "--template", "orders", "--set", "path=orders.csv",

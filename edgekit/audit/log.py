@@ -163,6 +163,7 @@ def as_of(
     0.0; generated columns are left out. Raise NotFoundError for a table or record the file has never had,
     InvalidError for a time that is none, and CorruptError if rows and log contradict each other.
     """
+    from edgekit.audit.leaving import is_followed
     from edgekit.audit.pruning import require_kept
 
     at = utc_text(moment)
@@ -174,7 +175,7 @@ def as_of(
     shape = read_table(connection, table, references=())
     connection.execute("SAVEPOINT audit_as_of")  # the rows and the log as of one commit
     try:
-        rows = _live(connection, shape, key)
+        rows = _live(connection, shape, key) if is_followed(connection, table) else {}
         for step in _backwards(connection, number, key, after=_last_change(connection, at)):
             _undo(rows, shape, *step)
     finally:

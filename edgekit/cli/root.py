@@ -26,6 +26,7 @@ COMMANDS = {
     "mappings": Lazy("Bring data in", "edgekit.cli.mappings", "Try how fields become columns."),
     "pipelines": Lazy("Bring data in", "edgekit.cli.pipelines", "Try the steps records go through."),
     "schedules": Lazy("Bring data in", "edgekit.cli.schedules", "Say when integrations run."),
+    "tables": Lazy("Bring data in", "edgekit.cli.tables", "Make tables of your own, audited like the rest."),
     "webhooks": Lazy(
         "Bring data in", "edgekit.cli.webhooks", "Take what other services tell of their own accord."
     ),

@@ -114,15 +114,22 @@ def _own_parents(wanted: sqlite3.Connection, table: str) -> list[str]:
 
 
 def _regenerate(wanted: sqlite3.Connection, table: str) -> None:
-    """Make a table's generated triggers anew: those of a parent know its children."""
-    from edgekit.audit import triggers
+    """Make a table's generated triggers anew: those of a parent know its children.
+
+    Those written by hand follow, for they have to stay the youngest.
+    """
+    from edgekit.audit import leaving, triggers
 
     row = wanted.execute("SELECT id FROM audit_table WHERE name = ?", (table,)).fetchone()
     if row is None:
         return
-    for sql in triggers.table_triggers(wanted, table, row[0]):
-        name = sql.split(None, 3)[2]
-        wanted.execute(f"DROP TRIGGER IF EXISTS {name}")
+    made = {leaving.trigger_name(sql): sql for sql in triggers.table_triggers(wanted, table, row[0])}
+    there = wanted.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? ORDER BY rowid", (table,)
+    ).fetchall()
+    by_hand = {name: sql for name, sql in there if name not in made}
+    for name, sql in {**made, **by_hand}.items():
+        wanted.execute(f"DROP TRIGGER IF EXISTS {schema.quote_name(name)}")
         wanted.execute(sql)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit import clock, db, sqlite
+from edgekit import clock, db, naming, sqlite
 from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
 from edgekit.file import catalogue, places
 from edgekit.file.verify import findings
@@ -138,6 +138,9 @@ def _remedy(sentence: str) -> str:
         return "Somebody wrote past the program. Ask the vendor for a renewal, which sets it right."
     if "of the log" in sentence:
         return "Somebody edited the log. Keep the file, and compare it with a backup."
+    lost = re.fullmatch(r"Table (.+) is missing\.", sentence)
+    if lost and lost[1] not in naming.own_tables():
+        return f"Another program dropped it. Restore a backup, or let it go: edgekit tables untrack {lost[1]}"
     return "Another program changed the schema. Undo that, or restore a backup: edgekit restore BACKUP FILE"
 
 

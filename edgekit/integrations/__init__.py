@@ -45,6 +45,14 @@ if TYPE_CHECKING:
         set_mapping,
         show_mapping,
     )
+    from edgekit.integrations.own_tables import (
+        OwnTable,
+        create_table,
+        list_tables,
+        show_table,
+        track_table,
+        untrack_table,
+    )
     from edgekit.integrations.pipelines import (
         PipelineVersion,
         diff_pipeline,
@@ -65,6 +73,7 @@ if TYPE_CHECKING:
     )
     from edgekit.integrations.sharing import Taken, export_template, import_template
     from edgekit.integrations.suggesting import apply_suggestions, suggest_mappings
+    from edgekit.integrations.table_files import create_table_from
     from edgekit.integrations.templates import (
         TemplateVersion,
         diff_templates,
@@ -94,6 +103,7 @@ __all__ = [
     "MappingTest",
     "MappingVersion",
     "MappingsVersion",
+    "OwnTable",
     "PipelineVersion",
     "Plan",
     "Preview",
@@ -112,6 +122,8 @@ __all__ = [
     "compile_transformation",
     "confirm_tests",
     "create",
+    "create_table",
+    "create_table_from",
     "diff",
     "diff_mapping",
     "diff_pipeline",
@@ -134,6 +146,7 @@ __all__ = [
     "list_mapping_versions",
     "list_mappings",
     "list_pipelines",
+    "list_tables",
     "list_template_versions",
     "list_templates",
     "list_transformations",
@@ -163,13 +176,16 @@ __all__ = [
     "show_environment",
     "show_mapping",
     "show_pipeline",
+    "show_table",
     "show_template",
     "show_transformation",
     "suggest_mappings",
     "summarise",
     "switch_environment",
+    "track_table",
     "transformation_history",
     "unset_credential",
+    "untrack_table",
     "usable",
 ]
 
@@ -243,6 +259,11 @@ _HOMES = {
     **dict.fromkeys(("Case", "confirm_tests", "generate_tests"), "mapping_cases"),
     **dict.fromkeys(("Suite", "mapping_test_history", "summarise"), "mapping_tests"),
     **dict.fromkeys(("Preview", "preview_mappings"), "previews"),
+    **dict.fromkeys(
+        ("OwnTable", "create_table", "list_tables", "show_table", "track_table", "untrack_table"),
+        "own_tables",
+    ),
+    "create_table_from": "table_files",
     **dict.fromkeys(("Approvals", "approve", "list_approvals"), "approvals"),
     **dict.fromkeys(("show_environment", "switch_environment"), "environments"),
     **dict.fromkeys(
@@ -262,8 +283,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # Each part waits until it is used: reading needs neither models nor connectors.
-    if name == "tables":
-        return import_module(f"{__name__}.tables")
+    if name in {"own_tables", "tables"}:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

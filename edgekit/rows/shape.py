@@ -20,7 +20,7 @@ _KIND = re.compile(r'CONSTRAINT "\w+\.(\w+)\.(boolean|json_object|date|time|choi
 _MADE_ELSEWHERE = {
     "encryption_key": "Keys belong to the vault: edgekit vault init",
     "integration_credential": "Secrets are stored by: edgekit vault set INTEGRATION KEY",
-    "tracked_table": "A table is tracked when an integration makes it (--set create=true).",
+    "tracked_table": "A table is tracked, and let go, by: edgekit tables track NAME",
     "system": "The file has one such row, from: edgekit init",
 }
 """Tables whose rows a word of their own makes: what to use instead. Of `system` the columns may be set."""

@@ -14,7 +14,7 @@ import pytest
 import edgekit
 from edgekit import db, integrations
 from edgekit.file.verify import verify
-from edgekit.integrations import tables
+from edgekit.integrations import own_tables as tables
 
 if TYPE_CHECKING:
     from pathlib import Path
