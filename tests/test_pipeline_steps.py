@@ -11,7 +11,7 @@ from http_provider import Call, Provider, Reply, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgekit import db, integrations, runner
+from edgekit import db, integrations, runner, vault
 from edgekit.errors import InvalidError
 from edgekit.integrations.steps import Step, read_steps
 from edgekit.runner import branches
@@ -107,7 +107,15 @@ NO_ERROR = {"type": "transform", "language": "jmespath", "text": "join('', [agen
         ({"type": "map"}, "write", {"vin": "SHORT"}),
     ],
 )
-@pytest.mark.parametrize("strategy", ["fail_fast", "continue_on_error", "dead_letter", "retry"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "fail_fast",
+        "dead_letter",
+        pytest.param("continue_on_error", marks=pytest.mark.slow),
+        pytest.param("retry", marks=pytest.mark.slow),
+    ],
+)
 def test_what_fails_at_any_step_follows_the_strategy(
     edge: Database, tmp_path: Path, strategy: str, step: dict[str, Any], kind: str, bad: dict[str, Any]
 ) -> None:
@@ -147,6 +155,19 @@ def test_what_is_not_found_fails_is_left_or_is_null(
     assert cars("model_name")[-1] == (name,)
     found = [(row["step"], row["step_name"], row["error_code"]) for row in runner.list_dead_letters()]
     assert found == [("enrich", "agent", "not_found")] * letters
+
+
+def test_a_view_may_be_looked_up_and_all_of_it_go_into_one_member(edge: Database, tmp_path: Path) -> None:
+    agents()
+    lookup = {"view": "active_producer", "match": {"code": "$.agent"}, "into": "agent"}
+    name = {"source_path": "$.agent.name", "target_path": "make"}
+    make(tmp_path, [{"vin": CARS[0], "agent": "A1"}], steps=[{**BY_AGENT, "lookup": lookup}])
+    with db.change(reason="the name of the agent"):
+        db.connection().execute(
+            "UPDATE integration_mapping SET source_path = ? WHERE target_path = ?", tuple(name.values())
+        )
+    assert runner.run("cars").records_written == 1
+    assert cars() == [("Ann",)]
 
 
 def test_two_rows_with_the_key_are_refused(edge: Database, tmp_path: Path) -> None:
@@ -226,6 +247,33 @@ def test_branches_that_wait_do_so_at_the_same_time(edge: Database, vins: Provide
     assert threading.active_count() < 8, "no thread is left behind"
 
 
+def test_branches_take_slots_and_open_secrets_in_their_threads(
+    edge: Database, vins: Provider, tmp_path: Path
+) -> None:
+    auth = {"kind": "header", "name": "X-Key", "secret": "api_key"}
+    with db.change(reason="a limit and a key"):
+        db.connection().execute(
+            "UPDATE integration SET connection_config = json_set(connection_config, '$.rate_limits',"
+            " json('{\"requests_per_hour\": 100}'), '$.auth', json(?))",
+            (json.dumps(auth),),
+        )
+    vault.init()
+    integrations.set_credential("vins", "api_key", "open sesame")
+    together = threading.Barrier(2)
+
+    def met(call: Call) -> Any:
+        together.wait(10)
+        return answer(call) if call.headers["X-Key"] == "open sesame" else Reply({}, status=401)
+
+    vins.script = met
+    make(tmp_path, [{"vin": vin} for vin in CARS], steps=[MAKE, BODY], pipeline_type="parallel")
+    result = runner.run("cars", overrides={"batch_size": 2})
+    assert (result.status, result.records_written) == ("completed", 3), result.message
+    assert db.query("SELECT used_count FROM rate_limit_window WHERE limiter_key LIKE 'integration%'") == [
+        {"used_count": 4}
+    ]
+
+
 BY_NOTHING = {"type": "validate", "name": "odd", "condition": "@.vin == 'x'", "schema": False}
 
 
@@ -262,29 +310,27 @@ def test_branches_that_are_none_are_refused(edge: Database, step: dict[str, Any]
         read_steps("x", {"pipeline_type": "linear", "steps": [{"type": "parallel", **step}]})
 
 
-@pytest.mark.parametrize(
-    ("lookup", "told"),
-    [
-        ({"table": "nowhere"}, "no table or view nowhere"),
-        ({"match": {"colour": "$.a"}}, "producer has no column colour"),
-        ({"columns": ["colour"]}, "producer has no column colour"),
-        ({"columns": None}, "columns says what is added"),
-        ({"match": {}}, "match says by what"),
-        ({"match": {"code": "$["}}, "path"),
-        ({"missing": "ignore"}, "missing is one of"),
-        ({"into": ""}, "into is the name"),
-        ({"columns": {"code": "a", "name": "a"}}, "gives a twice"),
-        ({"table": "user", "match": {"username": "$.a"}, "columns": ["password_hash"]}, "is sealed"),
-        ({"table": "audit_log"}, "own books"),
-        ({"colums": 1}, "lookup has no colums"),
-    ],
-)
-def test_a_lookup_that_cannot_work_is_refused_naming_the_step(
-    edge: Database, lookup: dict[str, Any], told: str
-) -> None:
-    step = {**BY_AGENT, "lookup": {**LOOKUP, **lookup}}
-    with pytest.raises(InvalidError, match=f"step 'agent'.*{told}"):
-        read_steps("x", {"pipeline_type": "linear", "steps": [step]})
+LOOKUPS: list[tuple[dict[str, Any], str]] = [
+    ({"table": "nowhere"}, "no table or view nowhere"),
+    ({"match": {"colour": "$.a"}}, "producer has no column colour"),
+    ({"columns": ["colour"]}, "producer has no column colour"),
+    ({"columns": None}, "columns says what is added"),
+    ({"match": {}}, "match says by what"),
+    ({"match": {"code": "$["}}, "path"),
+    ({"missing": "ignore"}, "missing is one of"),
+    ({"into": ""}, "into is the name"),
+    ({"columns": {"code": "a", "name": "a"}}, "gives a twice"),
+    ({"table": "user", "match": {"username": "$.a"}, "columns": ["password_hash"]}, "is sealed"),
+    ({"table": "audit_log"}, "own books"),
+    ({"colums": 1}, "lookup has no colums"),
+]
+
+
+def test_a_lookup_that_cannot_work_is_refused_naming_the_step(edge: Database) -> None:
+    for lookup, told in LOOKUPS:
+        step = {**BY_AGENT, "lookup": {**LOOKUP, **lookup}}
+        with pytest.raises(InvalidError, match=f"step 'agent'.*{told}"):
+            read_steps("x", {"pipeline_type": "linear", "steps": [step]})
 
 
 def test_behind_the_mapping_a_step_gives_mapped_columns_only(edge: Database, tmp_path: Path) -> None:
@@ -360,7 +406,7 @@ def test_one_record_may_become_several_and_each_is_written_or_set_aside(
 
 def test_a_transformation_of_the_file_is_taken_by_its_name(edge: Database, tmp_path: Path) -> None:
     named = {"type": "transform", "transformation": "shout"}
-    with pytest.raises(InvalidError, match="step 'transform': there is no transformation shout"):
+    with pytest.raises(InvalidError, match="here is no transformation shout"):
         read_steps("x", {"pipeline_type": "linear", "steps": [named]})
     with db.change(reason="a transformation"):
         db.connection().execute(
@@ -403,21 +449,19 @@ def test_scripts_go_side_by_side(edge: Database, tmp_path: Path) -> None:
         read_steps("x", {"pipeline_type": "parallel", "steps": [one, script("jmespath", "@", "aggregate")]})
 
 
-@pytest.mark.parametrize(
-    ("step", "told"),
-    [
-        ({"language": "jmespath"}, "either transformation"),
-        ({"language": "cobol", "text": "x"}, "no language"),
-        ({"language": "jmespath", "text": "{"}, "step 'transform'"),
-        ({"language": "jmespath", "text": "@", "transformation_type": "dance"}, "is one of map"),
-        ({"transformation": "x", "language": "jmespath"}, "language belongs to a script"),
-    ],
-)
-def test_a_script_that_cannot_run_is_refused_naming_the_step(
-    edge: Database, step: dict[str, Any], told: str
-) -> None:
-    with pytest.raises(InvalidError, match=told):
-        read_steps("x", {"pipeline_type": "linear", "steps": [{"type": "transform", **step}]})
+SCRIPTS: list[tuple[dict[str, Any], str]] = [
+    ({"language": "jmespath"}, "either transformation"),
+    ({"language": "cobol", "text": "x"}, "no language"),
+    ({"language": "jmespath", "text": "{"}, "step 'transform'"),
+    ({"language": "jmespath", "text": "@", "transformation_type": "dance"}, "is one of map"),
+    ({"transformation": "x", "language": "jmespath"}, "language belongs to a script"),
+]
+
+
+def test_a_script_that_cannot_run_is_refused_naming_the_step(edge: Database) -> None:
+    for step, told in SCRIPTS:
+        with pytest.raises(InvalidError, match=told):
+            read_steps("x", {"pipeline_type": "linear", "steps": [{"type": "transform", **step}]})
 
 
 class Nothing:

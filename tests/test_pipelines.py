@@ -245,35 +245,37 @@ def test_a_pipeline_is_set_compared_and_taken_back(edge: Database) -> None:
         integrations.rollback_pipeline("cars", 9)
 
 
-@pytest.mark.parametrize(
-    ("document", "told"),
-    [
-        ({}, "is a JSON object"),
-        ({"step": []}, "has no step"),
-        ({"steps": "map"}, "list of objects"),
-        ({"pipeline_type": "round"}, "type round"),
-        ({"error_handling_strategy": "pray"}, "is one of fail_fast"),
-        ({"performance": {"parallelism": 0}}, "parallelism is a whole number"),
-        ({"performance": {"speed": 9}}, "performance has no speed"),
-        ({"dead_letters": []}, "dead_letters is an object"),
-        ({"dead_letters": {"max_percent": -1}}, "max_percent is a number"),
-        ({"dead_letters": {"retry": {"attempts": 0}}}, "attempts is a whole number"),
-        ({"dead_letters": {"retry": 3}}, "retry is {"),
-        ({"dead_letters": {"retry": {}}, "error_handling_strategy": "fail_fast"}, "fail_fast keeps nothing"),
-        ({"steps": [{"type": "map"}, {"type": "map"}]}, "maps twice"),
-        (
-            {"steps": [{"type": "dance", "name": "a"}, {"type": "enrich", "name": "b"}]},
-            "has 2 faults: The pipeline step 'a' cannot.*The pipeline step 'b'",
-        ),
-    ],
-)
-def test_a_pipeline_that_cannot_run_is_not_stored(
-    edge: Database, document: dict[str, Any], told: str
-) -> None:
+DOCUMENTS: list[tuple[dict[str, Any], str]] = [
+    ({}, "is a JSON object"),
+    ({"step": []}, "has no step"),
+    ({"steps": "map"}, "list of objects"),
+    ({"pipeline_type": "round"}, "type round"),
+    ({"error_handling_strategy": "pray"}, "is one of fail_fast"),
+    ({"performance": {"parallelism": 0}}, "parallelism is a whole number"),
+    ({"performance": {"speed": 9}}, "performance has no speed"),
+    ({"dead_letters": []}, "dead_letters is an object"),
+    ({"dead_letters": {"max_percent": -1}}, "max_percent is a number"),
+    ({"dead_letters": {"retry": {"attempts": 0}}}, "attempts is a whole number"),
+    ({"dead_letters": {"retry": 3}}, "retry is {"),
+    ({"dead_letters": {"retry": {}}, "error_handling_strategy": "fail_fast"}, "fail_fast keeps nothing"),
+    ({"steps": [{"type": "map"}, {"type": "map"}]}, "maps twice"),
+    (
+        {"steps": [{"type": "transform", "name": "t", "language": "sql", "text": "SELEC 1"}]},
+        "step 't': the sql script",
+    ),
+    (
+        {"steps": [{"type": "dance", "name": "a"}, {"type": "enrich", "name": "b"}]},
+        "has 2 faults: The pipeline step 'a' cannot.*The pipeline step 'b'",
+    ),
+]
+
+
+def test_a_pipeline_that_cannot_run_is_not_stored(edge: Database) -> None:
     make()
     before = content()
-    with pytest.raises(InvalidError, match=told):
-        integrations.set_pipeline("cars", document)
+    for document, told in DOCUMENTS:
+        with pytest.raises(InvalidError, match=told):
+            integrations.set_pipeline("cars", document)
     assert (content(), integrations.show_pipeline("cars")["version"]) == (before, 1)
 
 

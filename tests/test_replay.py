@@ -266,6 +266,30 @@ def test_a_past_run_is_written_again_as_a_run_of_its_own(edge: Database, tmp_pat
         runner.replay_execution(found.written_execution_id or 0)
 
 
+def test_a_run_that_sent_shows_what_would_be_sent_now(edge: Database, tmp_path: Path) -> None:
+    (tmp_path / "out.ndjson").write_text(
+        '{"id": 1, "name": "Ann"}\n{"id": 2, "name": "Bob"}\n', encoding="utf-8"
+    )
+    integrations.create(
+        "out", template="ndjson-import",
+        settings={"path": str(tmp_path / "out.ndjson"), "keep_inputs": True,
+                  "to": {"connector": "event", "type": "person.seen"}},
+        customizations={"connection": {}},
+    )  # fmt: skip
+    run = runner.run("out").execution_id or 0
+    assert runner.replay_execution(run).same == 2
+    upper = {"type": "transform", "language": "jmespath", "text": "{id: id, name: join('', [name, '!'])}"}
+    integrations.set_pipeline("out", {"steps": [upper]})
+    found = runner.replay_execution(run)
+    assert (found.records, found.same, found.changed) == (2, 0, 2)
+    assert [(one.what, one.fields["name"]) for one in found.differences] == [
+        ("sent", [None, "Ann!"]), ("sent", [None, "Bob!"]),
+    ]  # fmt: skip
+    assert len(db.query("SELECT 1 FROM integration_event")) == 2, "nothing was sent"
+    with pytest.raises(InvalidError, match="is not sent again"):
+        runner.replay_execution(run, write=True)
+
+
 def test_nothing_is_kept_unless_it_is_said_and_its_time_ends(edge: Database, tmp_path: Path) -> None:
     make(tmp_path, [{"vin": CARS[0], "year": 2000}], steps=[])
     run = runner.run("cars").execution_id or 0

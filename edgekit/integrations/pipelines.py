@@ -15,6 +15,8 @@ from edgekit.integrations import reading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from edgekit.integrations.steps import Step
+
 _KEYS = ("pipeline_type", "steps", "error_handling_strategy", "dead_letters", "performance")
 _COLUMNS = {
     "pipeline_type": "pipeline_type",
@@ -149,8 +151,9 @@ def _check_whole(name: str, pipeline_id: int, wanted: dict[str, Any]) -> None:
     from edgekit.integrations.plan import check_pipeline
 
     faults = list(dict.fromkeys(_faults(name, wanted)))
-    if len(faults) > 1:
-        raise InvalidError(f"The pipeline of {name} has {len(faults)} faults: {' '.join(faults)}")
+    if faults:
+        many = f"The pipeline of {name} has {len(faults)} faults: " if len(faults) > 1 else ""
+        raise InvalidError(many + " ".join(faults))
     check_pipeline(name, {"id": pipeline_id, **wanted})
 
 
@@ -160,9 +163,20 @@ def _faults(name: str, wanted: Mapping[str, Any]) -> Iterator[str]:
     steps = wanted["steps"]
     for step in steps if isinstance(steps, list) else []:
         try:
-            read_steps(name, {**wanted, "steps": [step]})
+            for read in read_steps(name, {**wanted, "steps": [step]}):
+                _check_scripts(read)
         except EdgekitError as error:
             yield error.message
+
+
+def _check_scripts(step: Step) -> None:
+    """Read each script with the engine that will run it."""
+    for inner in step.each():
+        if inner.script is not None:
+            try:
+                inner.script.transformation.check()
+            except EdgekitError as error:
+                raise InvalidError(f"The pipeline step {inner.name!r}: {error.message}") from None
 
 
 def _write(pipeline_id: int, wanted: Mapping[str, Any], before: Mapping[str, Any]) -> None:

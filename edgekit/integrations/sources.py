@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import connectors, licensing
+from edgekit.errors import InvalidError
 from edgekit.integrations import figures, instances, reading, using
 from edgekit.integrations.credentials import Secrets
 
@@ -35,6 +36,8 @@ def prepare_source(name: str) -> Source:
     if row["entity_id"] is not None:
         licensing.require_entity(row["entity_id"])
     connector = connectors.get(str(row["connection_config"].get("connector", "")))
+    if connector.name == "table":
+        raise InvalidError(f"{name} reads a table of this file: enrich from it by lookup.")
     config = instances.connector_config(row["connection_config"])
     config |= figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
     connectors.check_config(connector, config)

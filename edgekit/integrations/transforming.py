@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from edgekit import db, transformation
-from edgekit.errors import InvalidError, NotFoundError
+from edgekit import transformation
+from edgekit.errors import InvalidError
+from edgekit.integrations.transformations import compile_transformation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,32 +42,9 @@ def read_script(step: Mapping[str, Any]) -> Script:
 
 
 def _stored(name: str) -> Script:
-    """Read an active transformation of the file, an organization's own before a shared one."""
-    rows = db.query(
-        "SELECT * FROM integration_transformation WHERE transformation_name = ? AND status_id = 1"
-        " ORDER BY organization_id IS NULL, id",
-        (name,),
-    )
-    if not rows:
-        listed = db.query(
-            "SELECT transformation_name AS name FROM integration_transformation WHERE status_id = 1"
-        )
-        close = get_close_matches(name, [row["name"] for row in listed], n=3)
-        hint = f"Did you mean {' or '.join(close)}?" if close else "See: edgekit transformations list"
-        raise NotFoundError(f"there is no transformation {name}.", hint=hint)
-    row = rows[0]
-    schemas = {
-        f"{side}_schema": json.loads(row[f"{side}_schema"]) if row[f"{side}_schema"] else None
-        for side in ("input", "output", "error_output")
-    }
-    made = transformation.compile(
-        row["language"],
-        str(json.loads(row["transformation_logic"]).get("text", "")),
-        limits=transformation.Limits(seconds=row["timeout_seconds"]),
-        name=row["transformation_name"],
-        **schemas,
-    )
-    return Script(made, _kind(row["transformation_type"]))
+    """Read an active transformation of the file."""
+    found = compile_transformation(name)
+    return Script(found.script, found.kind)
 
 
 def _kind(kind: Any) -> str:

@@ -51,7 +51,12 @@ def show_execution(execution_id: int) -> dict[str, Any]:
         " retry_count AS retry, created_at FROM integration_log WHERE execution_id = ? ORDER BY id",
         (execution_id,),
     )
-    return {**rows[0], "attempts": attempts}
+    (kept,) = db.query(
+        "SELECT count(*) AS batches, sum(record_count) AS records, max(expires_at) AS until"
+        " FROM integration_execution_input WHERE execution_id = ?",
+        (execution_id,),
+    )
+    return {**rows[0], "kept_inputs": kept if kept["batches"] else None, "attempts": attempts}
 
 
 _LETTER = (
