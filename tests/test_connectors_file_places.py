@@ -434,6 +434,22 @@ def test_a_wrong_log_in_is_said_without_it(sftp: Running) -> None:
         pages(FILE, config, secrets={"username": USER, "private_key": "nonsense"})
 
 
+def test_what_is_no_sftp_server_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"sftp://127.0.0.1:{listener.getsockname()[1]}/a.csv"
+        with pytest.raises(UnavailableError, match="cannot be reached by SFTP"):
+            pages(FILE, {"path": url}, secrets=LOG_IN)
+        thread.join()
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("phrase", [None, "opens it"])
 def test_a_private_key_lets_in(tmp_path: Path, phrase: str | None) -> None:
     key = paramiko.ECDSAKey.generate()

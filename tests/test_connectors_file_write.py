@@ -374,6 +374,17 @@ def test_an_append_goes_on_after_a_kill_and_minds_others(tmp_path: Path) -> None
     assert path.read_text(encoding="utf-8") == "b;a\n1;2\n4;3\n"
 
 
+def test_what_was_written_behind_the_state_is_gone(tmp_path: Path) -> None:
+    config = {"path": str(tmp_path / "a.ndjson")}
+    with FILE.open(config, state={}, secrets={}) as writer:
+        state = writer.send(out({"a": 1})).state
+        writer.send(out({"a": "never known to have been sent"}))
+    with FILE.open(config, state=state, secrets={}) as writer:
+        writer.send(out({"a": 2}))
+        writer.finish()
+    assert read(tmp_path / "a.ndjson") == [{"a": 1}, {"a": 2}]
+
+
 def test_a_lost_part_is_said(tmp_path: Path) -> None:
     config = {"path": str(tmp_path / "a.csv")}
     with FILE.open(config, state={}, secrets={}) as writer:

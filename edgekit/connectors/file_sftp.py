@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from typing import TYPE_CHECKING, Any
 
 import paramiko  # type: ignore[import-untyped]
@@ -17,6 +18,9 @@ NAME = "edgekit-sftp"
 """What fsspec knows it by: its own sftp, which trusts any server, stays what it is."""
 
 _SECONDS = 30.0
+
+# Without a handler its tracebacks go to standard error; who sets one up still gets them.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class _Unknown(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]

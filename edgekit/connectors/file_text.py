@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from typing import TYPE_CHECKING
 
 from edgekit.errors import InvalidError
@@ -43,12 +44,12 @@ def settle_encoding(source: Source, wanted: str) -> str:
     return name.removesuffix("-sig") if name.startswith("utf-8") else name
 
 
-_GUARDS = ("'=", "'@", "'+", "'-", "'\t", "'\r")
+_GUARD = re.compile(r"'[=@+\-\t\r]")
 
 
 def _may_be_guarded(block: str) -> bool:
     """Tell whether an apostrophe stands before what begins a formula, be it in the next block."""
-    return block.endswith("'") or any(mark in block for mark in _GUARDS)
+    return "'" in block and (block.endswith("'") or _GUARD.search(block) is not None)
 
 
 class Text:
