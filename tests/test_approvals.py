@@ -72,7 +72,9 @@ def test_nothing_runs_in_production_before_four_approvals(cars: Database) -> Non
     with pytest.raises(DeniedError, match=r"none of its 2 mappings is approved \(missing: technical_review"):
         runner.run("cars")
     assert db.query("SELECT 1 FROM integration_execution") == []
-    assert runner.run("cars", dry_run=True).records_written == 1, "a rehearsal is always allowed"
+    rehearsed = runner.run("cars", dry_run=True)
+    assert rehearsed.records_written == 1, "a rehearsal is always allowed"
+    assert "these wait for approval: vin, make" in str(rehearsed.message)
     add_test({"vin": VIN, "make": "kia"})
     for kind in KINDS[:-1]:
         integrations.approve("cars", kinds=[kind])

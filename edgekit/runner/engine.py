@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import db
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError
-from edgekit.integrations import Plan, prepare, require_usable, tables
+from edgekit.integrations import Plan, live, prepare, require_usable, tables
 from edgekit.integrations.reading import require_secrets
 from edgekit.runner import (
     attempts,
@@ -321,6 +321,8 @@ def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) ->
             if progress is not None:
                 progress(current.records_read)
     message = "Nothing was written." if plan.to is None else "Nothing was sent."
+    if waiting := live.say_waiting(plan.integration_id, plan.name):
+        message = f"{message} {waiting}"
     result = _result(plan, current, "dry_run", message=message)
     result.execution_id, result.documents = None, documents
     return result
