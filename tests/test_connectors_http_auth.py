@@ -129,6 +129,12 @@ def test_a_token_is_fetched_when_first_needed_and_used_for_the_whole_run() -> No
     assert pair == "agency+%26+co:cl1ent%2Fs3cret%2B"  # as RFC 6749 writes them
 
 
+def test_a_short_client_id_does_not_mask_every_text() -> None:
+    said = Reply({"error": "some message"}, 400)
+    with serve(lambda _: said) as provider, pytest.raises(DeniedError, match="some message"):
+        read(provider, {}, {**SECRETS, "client_id": "me"})
+
+
 def test_the_secret_goes_into_the_body_where_the_service_wants_it_there() -> None:
     service = Guarded()
     with serve(service) as provider:
@@ -340,6 +346,8 @@ def test_each_try_is_signed_for_itself() -> None:
         {"over": "{nonce}", "prefix": "sha256="},
         {"key_encoding": "base64"},
         {"key_encoding": "hex"},
+        {"over": "{timestamp}{body}", "prefix": "{timestamp}:"},
+        {"prefix": "{body},v1="},
     ],
 )
 def test_a_signature_that_proves_nothing_is_refused(auth: dict[str, Any]) -> None:

@@ -348,6 +348,21 @@ def test_each_record_of_a_batch_has_its_own_answer() -> None:
     assert found[0].response == {"id": "a", "status": 201}
 
 
+def test_an_answer_to_all_is_kept_once_and_counts_for_all() -> None:
+    with serve(in_turn({"ok": True}, {"error": "closed"})) as provider:
+        taken = send(provider, rows(3), batch_size=3, answer={"error": "$.error"}).answers
+        refused = send(provider, rows(3), batch_size=3, answer={"error": "$.error"}).answers
+    assert [(a.error, a.response) for a in taken] == [(None, {"ok": True}), (None, None), (None, None)]
+    assert [a.error.code if a.error else None for a in refused] == ["refused"] * 3
+
+
+def test_what_was_said_before_it_broke_is_told_also_within_a_halved_batch() -> None:
+    replies = in_turn(Reply({}, 422), {}, Reply({}, 401))
+    with serve(replies) as provider, pytest.raises(DeniedError) as caught:
+        send(provider, rows(2), batch_size=2)
+    assert [answer.error for answer in vars(caught.value)["answers"]] == [None]
+
+
 def test_a_partial_answer_nobody_can_read_stops_the_run() -> None:
     assert "nobody knows where" in broken(Reply({"x": 1}, 207), rows(2), batch_size=2).message
     two = {"results": "$.results"}
@@ -369,7 +384,14 @@ def test_a_yes_that_is_none_stops_the_run(reply: Reply, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "kept"), [(b"", None), (b"OK", "OK"), (b"<ok/>", "<ok/>"), (b"7", 7), (b"[1]", [1])]
+    ("body", "kept"),
+    [
+        (b"", None),
+        (b"OK", "OK"),
+        (b"<ok/>", "<ok/>"),
+        (b"7", 7),
+        (b"[1]", [1]),
+    ],
 )
 def test_a_yes_need_not_say_more(body: bytes, kept: Any) -> None:
     with serve(lambda _: Reply(body, 200, {"Content-Type": "text/plain"})) as provider:

@@ -73,7 +73,8 @@ class Credentials:
             raise InvalidError(
                 f"The secret {key} is empty.", hint=f"Store it: edgekit vault set INTEGRATION {key}"
             )
-        self._hide(secret)
+        if setting != "client_id_secret" or len(secret) >= masking.SHORTEST:  # a short name is in every text
+            self._hide(secret)
         return secret
 
     def _hide(self, secret: str) -> None:

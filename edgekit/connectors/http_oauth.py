@@ -121,7 +121,10 @@ class Tokens:
         reopen = getattr(self._secrets, "reopen", None)
         if self._grant != "refresh_token" or reopen is None:
             return False
-        found: str = reopen(self._refresh_key)
+        try:
+            found: str = reopen(self._refresh_key)
+        except KeyError:  # taken out of use meanwhile
+            return False
         self._hide(found)
         is_other, self._refresh = found != self._refresh, found
         return is_other

@@ -76,6 +76,12 @@ class Signature:
             raise InvalidError(
                 f"The signature knows no {{{unknown[0]}}}.", hint=f"It knows: {', '.join(sorted(_PLACES))}."
             )
+        *before, last = self._prefix.split(",")
+        if "{" in last or not set(_PLACE.findall(",".join(before))) <= {"timestamp", "nonce"}:
+            raise InvalidError(
+                "The prefix of a signature holds time and nonce only, each with a comma behind it.",
+                hint='Such as "t={timestamp},v1="',
+            )
         told = {
             "timestamp": self._timestamp_header is not None or "{timestamp}" in self._prefix,
             "nonce": self._nonce_header is not None or "{nonce}" in self._prefix,

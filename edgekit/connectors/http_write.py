@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -77,7 +78,7 @@ class HttpWriter:
         answers: list[Answer] = []
         try:
             for start in range(0, len(records), self._size):
-                answers += self._send(records[start : start + self._size])
+                self._send(records[start : start + self._size], answers)
         except EdgekitError as error:
             vars(error).setdefault("attempts", self._exchange.drain())
             vars(error)["answers"] = answers
@@ -88,23 +89,28 @@ class HttpWriter:
         """Return the state: what was answered is there for good already."""
         return dict(self._state)
 
-    def _send(self, records: Sequence[Outgoing]) -> list[Answer]:
+    def _send(self, records: Sequence[Outgoing], answers: list[Answer]) -> None:
+        """Send one request and add what was said to each of its records."""
         try:
             request = self._make(records)
         except SkipRecordError as unfit:
-            return [Answer(unfit)]
+            answers.append(Answer(unfit))
+            return
         reply = self._exchange.deliver(request, repeatable=self._repeatable)
         status, _, body = reply
         if 200 <= status < 300 or (self._method == "DELETE" and status in {404, 410}):
-            return self._taken(request, reply, records)
+            answers += self._taken(request, reply, records)
+            return
         error = http_answers.refusal(*reply, url=request.shown, mask=self._credentials.mask)
         if status in _STOPPING or status < 400 or (status in {404, 410} and not self._places):
             raise error
         if len(records) > 1:
             half = len(records) // 2
-            return [*self._send(records[:half]), *self._send(records[half:])]
+            self._send(records[:half], answers)
+            self._send(records[half:], answers)
+            return
         refused = SkipRecordError(error.message, error_code=f"http_{status}")
-        return [Answer(refused, status, response=self._bounded(_said(body)))]
+        answers.append(Answer(refused, status, response=self._bounded(_said(body))))
 
     # what goes out
 
@@ -163,7 +169,10 @@ class HttpWriter:
                 f"{request.shown} answers each record for itself (207), but nobody knows where.",
                 hint='Say it: answer={"results": "$.results", "status": "$.status", "error": "$.error"}',
             )
-        return [self._one(result, status) for result in results]
+        answers = [self._one(result, status) for result in results]
+        if "results" not in self._answer:  # one for all is kept once
+            answers[1:] = [replace(answer, response=None) for answer in answers[1:]]
+        return answers
 
     def _document(self, request: Request, headers: Mapping[str, str], body: bytes) -> Any:
         """Decode an answer that says yes. It need not say more; but a log-in page is no answer."""
@@ -171,7 +180,8 @@ class HttpWriter:
         if not start:
             return None
         kind = headers.get("content-type", "")
-        if "html" in kind or start[:9].lower() in {b"<!doctype", b"<html"} or "json" in kind:
+        is_page = start[:9].lower() == b"<!doctype" or start[:5].lower() == b"<html"
+        if is_page or ("html" in kind and start[:1] == b"<") or "json" in kind:
             return http_answers.decode(body, headers, status=200, url=request.shown)
         return _said(body)
 

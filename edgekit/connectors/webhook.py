@@ -80,7 +80,7 @@ class WebhookConnector:
         inputs: Iterator[dict[str, Any]] | None,
         secrets: Mapping[str, str],
     ) -> Generator[Page, None, None]:
-        """Yield the records of receipts; the state names the last one, so that none is read twice.
+        """Yield the records of receipts, none where nothing came; the state names the last one read.
 
         A receipt that is not what its sender says, or has no records where they should be, is set aside.
         """
@@ -93,7 +93,8 @@ class WebhookConnector:
             page.take(row)
             held += len(row["body"])
             last = row["id"]
-        yield page.close({"input": last, "done": True})
+        if page.count:
+            yield page.close({"input": last, "done": True})
 
 
 class _Receipts:
