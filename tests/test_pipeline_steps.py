@@ -15,6 +15,7 @@ from edgekit import db, integrations, runner, vault
 from edgekit.errors import InvalidError
 from edgekit.integrations.steps import Step, read_steps
 from edgekit.runner import branches
+from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,6 +169,16 @@ def test_a_view_may_be_looked_up_and_all_of_it_go_into_one_member(edge: Database
         )
     assert runner.run("cars").records_written == 1
     assert cars() == [("Ann",)]
+
+
+def test_what_no_table_holds_is_looked_up_like_anything(edge: Database, tmp_path: Path) -> None:
+    agents()
+    make(tmp_path, [], steps=[BY_AGENT])
+    (step, _) = integrations.prepare("cars").steps
+    with Work(integrations.prepare("cars")) as work:
+        odd = [{"agent": value} for value in ("\ud800", float("nan"), True, 10**30, [], "A1")]
+        found = branches.take(step, odd, work, side="validate_in")
+    assert [getattr(one, "error", None) is not None for one in found] == [True] * 5 + [False]
 
 
 def test_two_rows_with_the_key_are_refused(edge: Database, tmp_path: Path) -> None:

@@ -100,6 +100,8 @@ def _checked(step: Step, documents: Sequence[Any], side: str) -> list[Any]:
 
 
 def _all_branches(step: Step, documents: Sequence[Any], work: Work, side: str) -> list[Any]:
+    if not documents:
+        return []
     tasks = [_task(branch, documents, work, side) for branch in step.branches]
     waits = [any(inner.waits for inner in branch) for branch in step.branches]
     results: list[list[Any]] = [[]] * len(tasks)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from edgekit import codec, db, jsonpath
+from edgekit import db, jsonpath
 from edgekit.errors import SkipRecordError
 from edgekit.schema import quote_name
 
@@ -68,7 +69,7 @@ def _look_up(enrichment: Enrichment, keys: Sequence[Key], documents: Sequence[An
     found: dict[Key, Any] = dict.fromkeys(keys)
     rows = db.connection().execute(
         f"SELECT w.key, {columns} FROM json_each(?) w JOIN {quote_name(enrichment.table)} t ON {joined}",
-        (codec.dumps(values),),
+        (json.dumps(values),),  # of plain characters: half of one is no reason to stop
     )
     for number, *row in rows:
         key = keys[number]
@@ -130,6 +131,6 @@ def _lacking(enrichment: Enrichment, document: Any) -> str | None:
     """Name the first path a record is looked up by that finds no value in it."""
     for _, path in enrichment.match:
         value = path.first(document)
-        if value is jsonpath.MISSING or value is None or isinstance(value, dict | list):
+        if value is jsonpath.MISSING or value is None or isinstance(value, dict | list) or value != value:
             return path.text
     return None

@@ -46,11 +46,15 @@ def require_vault(plan: Plan) -> None:
     try:
         vault.seal(b"", place="integration_execution_input")
     except VaultLockedError as error:
-        raise VaultLockedError(
-            f"{plan.name} keeps what it reads sealed, and the vault is locked: {error.message}",
-            hint=f"{error.hint or 'See: edgekit vault doctor'}"
-            f" Or keep nothing: edgekit integrations keep-inputs {plan.name} --off",
-        ) from error
+        raise _locked(plan, error) from error
+
+
+def _locked(plan: Plan, error: VaultLockedError) -> VaultLockedError:
+    return VaultLockedError(
+        f"{plan.name} keeps what it reads sealed, and the vault is locked: {error.message}",
+        hint=f"{error.hint or 'See: edgekit vault doctor'};"
+        f" or keep nothing: edgekit integrations keep-inputs {plan.name} --off",
+    )
 
 
 def keep(plan: Plan, current: Execution, page: Page) -> None:
@@ -62,7 +66,10 @@ def keep(plan: Plan, current: Execution, page: Page) -> None:
     content = zlib.compress(_written(page).encode(), 1)
     sealed = None
     if plan.keep.seals(plan.fields, page.records):
-        sealed = vault.seal(content, place=_place(identity))
+        try:
+            sealed = vault.seal(content, place=_place(identity))
+        except VaultLockedError as error:  # the records only told that they are personal
+            raise _locked(plan, error) from error
     at = clock.now()
     db.connection().execute(
         "INSERT INTO integration_execution_input(uuid, execution_id, batch_number, record_count,"

@@ -6,10 +6,11 @@ file itself makes of values, and refuses, is told as well. The rows are compared
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgekit import codec, db
+from edgekit import db
 from edgekit.errors import EdgekitError, InvalidError
 from edgekit.integrations import require_usable
 from edgekit.integrations.plan import prepare_earlier
@@ -145,8 +146,13 @@ def _perform(plan: Plan, batches: Any, work: Work, result: Rerun, limit: int) ->
                 work.log_tries(current.correlation_id, current.id)
             work.shrink()
             batch = next(batches, None)
+    except KeyboardInterrupt:
+        execution.end(current, plan, "interrupted", InvalidError("Stopped by the user."))
+        raise
     except EdgekitError as error:
-        execution.end(current, plan, "failed", error)
+        with db.change(reason=f"executions replay {result.execution_id}: failed"):
+            work.log_tries(current.correlation_id, current.id)
+            execution.end(current, plan, "failed", error)
         raise
     execution.end(current, plan, "completed")
 
@@ -212,7 +218,7 @@ def _compare(plan: Plan, batch: Batch, taken: transform.Batch, result: Rerun, li
     found = _set_aside(batch, outcome, result)
     told: set[Any] = set()
     for place, key in keys.items():
-        index, text = taken.indexes[place], codec.canonical(list(key.values()))
+        index, text = taken.indexes[place], _written(key)
         if index in found and found[index].what == "set_aside":
             continue
         old, new = before.get(text), after.get(text)
@@ -237,6 +243,11 @@ def _key(plan: Plan, row: Sequence[Any]) -> dict[str, Any]:
     return {name: row[plan.mapping.columns.index(name)] for name in _key_columns(plan)}
 
 
+def _written(key: Mapping[str, Any]) -> str:
+    # Of plain characters: half of one is the table's to refuse.
+    return json.dumps(list(key.values()), default=str)
+
+
 def _key_columns(plan: Plan) -> list[str]:
     assert plan.mapping is not None
     return [name for name in plan.key if name in plan.mapping.columns]
@@ -253,12 +264,9 @@ def _stored(plan: Plan, keys: list[dict[str, Any]]) -> dict[str, dict[str, Any]]
     own = ""
     if "organization_id" in plan.key and "organization_id" not in plan.mapping.columns:
         own = f" AND t.organization_id IS {db.current().session.organization_id}"
-    values = [list(key.values()) for key in keys]
+    values = [_written(key) for key in keys]
     rows = db.connection().execute(
         f"SELECT w.key, {columns} FROM json_each(?) w JOIN {quote_name(plan.table)} t ON {joined}{own}",
-        (codec.dumps(values),),
+        (f"[{', '.join(values)}]",),
     )
-    return {
-        codec.canonical(values[number]): dict(zip(plan.mapping.columns, row, strict=True))
-        for number, *row in rows
-    }
+    return {values[number]: dict(zip(plan.mapping.columns, row, strict=True)) for number, *row in rows}
