@@ -120,7 +120,7 @@ def test_the_connector_is_found_by_name_and_the_templates_pass_its_schema() -> N
             own.setdefault("base_url", "http://localhost")  # left to the user of the REST source
             check_config(connector, own)
             seen += 1
-    assert seen == 5
+    assert seen == 7
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_every_template_makes_an_integration(edge: Database, code: str) -> None:
 
 @pytest.mark.ledger("S4-79")
 def test_all_seeded_templates_are_listed() -> None:
-    assert [row["code"] for row in integrations.list_templates()] == TEMPLATES
+    assert {row["code"] for row in integrations.list_templates()} >= set(TEMPLATES)
 
 
 @pytest.mark.ledger("S4-37", "S4-38")

@@ -303,7 +303,7 @@ def test_the_sample_credentials_are_made_up_where_the_vault_keeps_them(edge: Dat
     assert len(made["password"]) > 20
     for path in schema.seed_folder().rglob("*.json"):
         assert made["password"] not in path.read_text(encoding="utf-8")
-        assert '"password":' not in path.read_text(encoding="utf-8")
+        assert '"password": "' not in path.read_text(encoding="utf-8")
     third = sample.apply()
     assert third.added["integration_credential"] == 0
     assert integrations.get_credential(name, "password", environment="PRODUCTION") == made["password"]

@@ -23,6 +23,7 @@ _BUILT_IN = {
     "http": ("edgekit.connectors.http", "HttpConnector"),
     "singer": ("edgekit.connectors.singer", "SingerConnector"),
     "sql": ("edgekit.connectors.sql", "SqlConnector"),
+    "smtp": ("edgekit.connectors.smtp", "SmtpConnector"),
     "table": ("edgekit.connectors.table", "TableConnector"),
     "webhook": ("edgekit.connectors.webhook", "WebhookConnector"),
 }

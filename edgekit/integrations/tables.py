@@ -49,7 +49,7 @@ def adopt(plan: plans.Plan, sample: Sequence[Any], description: Description | No
         str(k) for r in sample if isinstance(r, dict) for k, v in r.items() if isinstance(v, dict | list)
     }
     described = {name: kind for name, kind in types.items() if kind in {"boolean", "json"}}
-    described |= dict.fromkeys(nested, "json")
+    described = {**_flags(sample), **described, **dict.fromkeys(nested, "json")}
     plan.fields = [
         field(source, column, described.get(source, FIELD_TYPES.get(kinds[column].upper(), "string")))
         for source, column in columns.items()
@@ -75,6 +75,16 @@ def _refuse_missing(plan: plans.Plan) -> None:
             hint=f"{str(error.hint).removesuffix('.')}. Or have it made from the data:"
             " --set create=true --set key=…",
         ) from error
+
+
+def _flags(sample: Sequence[Any]) -> dict[str, str]:
+    """Find the fields whose values are all true or false: as numbers they would be refused."""
+    kinds: dict[str, set[type]] = {}
+    for record in sample:
+        for name, value in record.items() if isinstance(record, dict) else ():
+            if value is not None:
+                kinds.setdefault(str(name), set()).add(type(value))
+    return {name: "boolean" for name, found in kinds.items() if found == {bool}}
 
 
 def _create_mapped(plan: plans.Plan) -> None:

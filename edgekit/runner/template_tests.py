@@ -91,6 +91,7 @@ def _judge(test: dict[str, Any], prepare: Any, own: Collection[str]) -> SuiteTes
 
 def _rows(plan: Plan, records: list[Any], own: Collection[str]) -> list[dict[str, Any] | None]:
     """Take records one by one through the steps; None for one that the instance's own refused."""
+    plan.config["path"] = "-"  # the records are given: no file is looked into for the types
     if plan.mapping is None and plan.to is None:
         tables.adopt(plan, records)
     return [_row(plan, record, own) for record in records]
