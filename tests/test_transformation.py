@@ -12,7 +12,7 @@ import pytest
 from cases import hostile
 
 from edgekit import transformation
-from edgekit.errors import EdgekitError, InvalidError, TransformationError, UnavailableError
+from edgekit.errors import EdgekitError, InvalidError, TransformationError
 from edgekit.transformation import workers
 
 if TYPE_CHECKING:
@@ -351,10 +351,25 @@ def test_an_unknown_or_absent_language_is_refused(monkeypatch: pytest.MonkeyPatc
         transformation.compile("sql", "  ")
     monkeypatch.setattr("edgekit.transformation.engine.find_spec", lambda _: None)
     for language, extra in (("javascript", "javascript"), ("python", "python-scripts")):
-        with pytest.raises(UnavailableError, match=f"{language} scripts are not installed") as refused:
+        with pytest.raises(InvalidError, match=f"{language} scripts need a package") as refused:
             transformation.compile(language, "1")
         assert f"edgekit[{extra}]" in str(refused.value.hint)
     assert transformation.compile("sql", "SELECT 1 AS a").apply({}) == [{"a": 1}]
+
+
+def test_a_worker_gets_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKIT_MASTER_KEY", "hunter2")
+    told: dict[str, Any] = {}
+    start = subprocess.Popen
+
+    def noting(*words: Any, **options: Any) -> Any:
+        told.update(options)
+        return start(*words, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", noting)
+    workers.close()
+    assert transformation.compile("sql", "SELECT 1 AS a").apply({}) == [{"a": 1}]
+    assert set(told["env"]) <= {"SYSTEMROOT"}
 
 
 def test_a_script_can_be_checked_before_it_is_applied() -> None:

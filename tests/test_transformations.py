@@ -211,6 +211,7 @@ def test_what_is_wrong_is_said_before_anything_is_kept() -> None:
         ({"language": "jmespath", "text": "a", "input_schema": []}, InvalidError, "is a JSON object"),
         ({"language": "jmespath", "text": "a", "input_schema": {"type": 1}}, InvalidError, "input schema"),
         ({"language": "jmespath", "text": "a", "test_cases": {"cases": 1}}, InvalidError, "test_cases is"),
+        ({"language": "jmespath", "text": "a", "performance_tier": "fast"}, InvalidError, "performance_tier"),
         ({"language": "perl", "text": "a"}, InvalidError, "is no language"),
         ({"language": "jmespath", "text": "a", "timeout_seconds": -1}, InvalidError, "timeout"),
     ):

@@ -23,6 +23,7 @@ _FIELDS = (
     "transformation_logic", "language", "is_reusable", "performance_tier", "timeout_seconds",
     "error_output_schema", "test_cases",
 )  # fmt: skip
+_MEMORY_MB = {"lightweight": 64, "standard": 128, "heavy": 512}
 _VERSION = frozenset({"version"})
 
 
@@ -107,8 +108,8 @@ def show_transformation(name: str) -> dict[str, Any]:
 def compile_transformation(name: str) -> StoredTransformation:
     """Return a transformation ready to be applied.
 
-    Raise NotFoundError, UnavailableError (its language is not installed), TransformationError (its text is
-    wrong), InvalidError (one of its schemas is).
+    Raise NotFoundError, TransformationError (its text is wrong), InvalidError (its language is not installed,
+    one of its schemas is wrong).
     """
     row = _find(name)
     script = _compiled(row["transformation_name"], _told(row))
@@ -122,7 +123,7 @@ def add_transformation(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
     `values` has language and text, and may have transformation_type (`map` unless it is said), schemas,
     test_cases and the other columns. The script is read before anything is kept. Raise InvalidError,
-    TransformationError, UnavailableError (as `compile_transformation`), ConflictError (there is one).
+    TransformationError (as `compile_transformation`), ConflictError (there is one).
     """
     from edgekit.models.integrations import IntegrationTransformation as Table
 
@@ -184,7 +185,7 @@ def transformation_history(name: str) -> list[TransformationVersion]:
     """List the versions of a transformation, a retired one's too, the newest first. Raise NotFoundError."""
     row = _find(name, retired=True)
     found: list[TransformationVersion] = []
-    before: dict[str, Any] = {}
+    before: dict[str, Any] = dict.fromkeys(_told(row))
     past = list(states(db.connection(), "integration_transformation", row["id"], columns=_VERSION))
     for state in reversed(past):
         said = _told(state.row)
@@ -290,7 +291,9 @@ def _compiled(name: str, said: Mapping[str, Any]) -> transformation.Transformati
     return transformation.compile(
         said["language"],
         said["text"],
-        limits=transformation.Limits(seconds=said["timeout_seconds"]),
+        limits=transformation.Limits(
+            seconds=said["timeout_seconds"], memory_mb=_MEMORY_MB.get(said["performance_tier"], 128)
+        ),
         input_schema=said["input_schema"],
         output_schema=said["output_schema"],
         error_output_schema=said["error_output_schema"],
@@ -305,6 +308,7 @@ def _require_sound(name: str, row: Mapping[str, Any]) -> None:
         raise InvalidError('transformation_logic is {"text": "…"}.')
     said = {
         "timeout_seconds": row.get("timeout_seconds") or 30,
+        "performance_tier": row.get("performance_tier") or "standard",
         "language": row["language"],
         "text": logic["text"],
         **{key: row.get(key) for key in ("input_schema", "output_schema", "error_output_schema")},

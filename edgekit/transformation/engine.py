@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from edgekit import codec, validate
-from edgekit.errors import InvalidError, TransformationError, UnavailableError
+from edgekit.errors import InvalidError, TransformationError
 from edgekit.transformation import asking, failing
 from edgekit.transformation.limits import Limits, Refusal
 
@@ -33,16 +33,17 @@ def compile(  # noqa: A001 - used qualified, as in the standard library
 ) -> Transformation:
     """Read a script. The schemas are of what it sees, gives, and of what a failure yields.
 
-    Raise InvalidError for an unknown language or a bad schema, UnavailableError where the language is not
-    installed, TransformationError with the code `syntax` where the text is not of the language. JavaScript
-    and SQL are read when they are first applied, or by `check`.
+    Raise InvalidError for a bad schema and a language that is unknown or not installed, TransformationError
+    with the code `syntax` where the text is not of the language. JavaScript and SQL are read when they are
+    first applied, or by `check`.
     """
     if language not in LANGUAGES:
         raise InvalidError(f"{language!r} is no language.", hint=f"Languages are: {', '.join(LANGUAGES)}.")
     module, extra = _EXTRAS.get(language, (None, None))
     if module is not None and find_spec(module) is None:
-        raise UnavailableError(
-            f"{language} scripts are not installed.", hint=f"Install them: pip install 'edgekit[{extra}]'"
+        raise InvalidError(
+            f"{language} scripts need a package that is not installed.",
+            hint=f"Install them: pip install 'edgekit[{extra}]'",
         )
     schemas = (input_schema, output_schema, error_output_schema)
     for what, schema in zip(("input", "output", "error output"), schemas, strict=True):

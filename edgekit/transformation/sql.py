@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from edgekit.transformation.limits import Limits
 
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-_FORBIDDEN = {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"}
+_FORBIDDEN = {
+    "changes", "edit", "fts3_tokenizer", "last_insert_rowid", "load_extension", "readfile", "total_changes",
+    "writefile",
+}  # fmt: skip
 _TABLES = {"input", "json_each", "json_tree"}
 _MAX_COLUMNS = 500
 _WORD = 2**63

@@ -127,7 +127,7 @@ DENIED: dict[str, list[str]] = {
         "SELECT * FROM pragma_database_list", "CREATE TABLE t (a)", "CREATE TEMP TABLE t AS SELECT 1",
         "INSERT INTO input VALUES (1)", "DELETE FROM input", "UPDATE input SET a = 2", "DROP TABLE input",
         "VACUUM INTO 'x.db'", "BEGIN", "SELECT * FROM sqlite_schema", "SELECT count(*) AS n FROM sqlite_schema",
-        "ANALYZE", "DETACH main",
+        "ANALYZE", "DETACH main", "SELECT total_changes() AS n", "SELECT last_insert_rowid() AS n",
     ],
 }  # fmt: skip
 """What reaches for more than its input."""
