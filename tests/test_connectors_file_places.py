@@ -342,6 +342,12 @@ def test_what_cannot_be_moved_is_said_before_it_is_read(path: str) -> None:
         read(path, then="delete")
 
 
+def test_a_setting_the_storage_does_not_know_is_said() -> None:
+    raised = pytest.raises(InvalidError, match="storage holds what is not known for s3://bucket")
+    with raised, file_places._reaching("s3://bucket", "listed"):
+        (lambda: None)(nonsense=1)  # type: ignore[call-arg]
+
+
 def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(NotFoundError, match="a package it needs is not installed") as caught:

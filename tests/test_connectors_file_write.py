@@ -7,6 +7,7 @@ import gzip
 import json
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from sftp_server import PASSWORD, USER, Running, serve
 import edgekit
 from edgekit import connectors, integrations, validate
 from edgekit.connectors import Outgoing, file_formats, file_write
-from edgekit.errors import ConflictError, EdgekitError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, DeniedError, EdgekitError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -383,6 +384,24 @@ def test_what_was_written_behind_the_state_is_gone(tmp_path: Path) -> None:
         writer.send(out({"a": 2}))
         writer.finish()
     assert read(tmp_path / "a.ndjson") == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its folder is one's own already")
+def test_what_waits_to_be_sent_is_for_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with FILE.open({"path": "memory://a.csv"}, state={}, secrets={}) as writer:
+        writer.send(out({"a": 1}))
+        (folder,) = tmp_path.iterdir()
+        assert folder.stat().st_mode & 0o077 == 0
+        assert len(list(folder.iterdir())) == 1
+        writer.finish()
+    assert [path.suffix for path in folder.iterdir()] == [".done"]
+    folder.chmod(0o755)
+    with (
+        pytest.raises(DeniedError, match="not only ours"),
+        FILE.open({"path": "memory://a.csv"}, state={}, secrets={}),
+    ):
+        pass
 
 
 def test_a_lost_part_is_said(tmp_path: Path) -> None:

@@ -112,6 +112,10 @@ class Positions(Sequence[str]):
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def within(self, name: str) -> Positions:
+        """Return the same places, told as those of a file."""
+        return Positions(f"{name}, {self._word}", self._numbers)
+
 
 class Connector(Protocol):
     """What a connector offers.

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock
-from edgekit.connectors.base import Page, Reject
+from edgekit.connectors.base import Page, Positions, Reject
 from edgekit.connectors.file_places import Entry, Place, is_pattern, is_url, place
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     ReadOne = Callable[[str, str, str, Mapping[str, Any]], Generator[Page, None, None]]
     """Reads one file: path, what it is called, its mark, and the state inside of it."""
@@ -126,7 +126,8 @@ def _refused(entry: Entry, error: EdgekitError) -> Page:
 
 def _page(page: Page, entry: Entry, cursor: Mapping[str, str], *, is_last: bool, done: bool) -> Page:
     """Tell a page's places with the file's name, and its state as one of all files."""
-    positions: Sequence[str] = [f"{entry.name}, {position}" for position in page.positions]
+    assert isinstance(page.positions, Positions) or not page.records
+    positions = page.positions.within(entry.name) if isinstance(page.positions, Positions) else []
     rejects = [
         found if found.code == "file" else replace(found, position=f"{entry.name}, {found.position}")
         for found in page.rejects

@@ -365,6 +365,10 @@ def _reaching(shown: str, done: str) -> Iterator[None]:
         raise InvalidError(f"{shown} cannot be {done}: files of that kind cannot be.") from error
     except ValueError as error:
         raise InvalidError(f"{shown} cannot be {done}: {_line(error)}.") from error
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise InvalidError(f"storage holds what is not known for {shown}: {_line(error)}.") from error
     except OSError as error:
         kind = Unavailable if is_url(shown) or not error.errno else InvalidError
         raise kind(f"{shown} cannot be {done}: {_line(error)}.") from error

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import uuid
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from edgekit.connectors.file_encode import encoder
 from edgekit.connectors.file_formats import Batch, kind_of_name, read_header, reader
 from edgekit.connectors.file_open import source
 from edgekit.connectors.file_places import Entry, Place, is_url, local_path, place
-from edgekit.errors import ConflictError, InvalidError, NotFoundError, SkipRecordError
+from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError, SkipRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -96,6 +97,19 @@ def _filled_in(path: str, token: str, now: datetime) -> str:
     return _PLACEHOLDER.sub(value, path)
 
 
+def _own_folder() -> Path:
+    """Return a temporary folder that nobody else of this machine may look into. Raise DeniedError."""
+    is_shared = hasattr(os, "getuid")  # else the folder for what is temporary is one's own already
+    folder = Path(tempfile.gettempdir()) / (f"edgekit-{os.getuid()}" if is_shared else "edgekit")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if is_shared and (
+        not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077
+    ):
+        raise DeniedError(f"{folder} is not only ours: what is on its way out would be read by others.")
+    return folder
+
+
 class FileWriter:
     """Writes one file, part by part."""
 
@@ -112,8 +126,8 @@ class FileWriter:
         self._is_sent = False
         self._is_sheet = kind == "xlsx"
         self._encoder = encoder(kind, config, [])
-        digest = hashlib.sha256(path.encode()).hexdigest()[:16]
-        temporary = Path(tempfile.gettempdir())
+        digest = hashlib.sha256(str(config["path"]).encode()).hexdigest()[:16]
+        temporary = _own_folder()
         self._final = Path(local_path(path))
         if is_url(path):
             self._part = temporary / f"edgekit-{digest}.{token[:8]}.part"
