@@ -95,6 +95,7 @@ class Theirs:
             "values": {"source_path": "taken", "target_path": "taken"},
             "found": None, "tests": [],
             "stream": "theirs", "kinds": {"taken": "text"},
+            "settings": {"table": "taken"},
             "note": "n",
             "transformation": "theirs", "language": "jmespath",
         }  # fmt: skip

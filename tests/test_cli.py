@@ -439,9 +439,9 @@ class TestSecrets:
         ],
     )
     def test_what_only_sounds_like_one_is(self, setting: str) -> None:
-        from edgekit.cli.integrations import _read_settings
+        from edgekit.cli.integration_settings import read_settings
 
-        assert len(_read_settings("d", (setting,))) == 1
+        assert len(read_settings("d", (setting,))) == 1
 
     def test_a_setting_without_a_value_is_not_echoed(self, run: Run) -> None:
         result = run("integrations", "create", "d", "--template", "csv-import", "--set", "hush-hush")

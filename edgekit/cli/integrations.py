@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from edgekit.cli import catalogs
+from edgekit.cli import catalogs, integration_settings
 from edgekit.cli.group import Group, say_stopped
+from edgekit.cli.integration_settings import read_settings
 from edgekit.cli.options import json_option, limit_option, opened, reading
 from edgekit.cli.progress import Counting
 from edgekit.cli.show import quoted, show
 from edgekit.cli.templates import acknowledge_option, acknowledged, templates
 from edgekit.errors import InvalidError, UnavailableError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_SECRET = re.compile(
-    r"(?:.*[_-])?(?:(?:api|access|private)[_-]?key|passw(?:or)?d|passphrase|secret|token|authorization|bearer)",
-    re.IGNORECASE,
-)
-_PAGING = re.compile(r"(?:next|page|cursor|continuation|sync)[_-]?token", re.IGNORECASE)
-_REFERENCE = re.compile(r"auth\.(?:(?:username|password)_)?secret=[a-z][a-z0-9_]*")
-"""How a setting names a secret of the vault by its key."""
-
-_PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
 
 
 @click.group(cls=Group)
@@ -101,49 +88,6 @@ def disable(name: str, as_json: bool) -> None:
     show({"integration": name, "enabled": False} if as_json else said, as_json)
 
 
-@integrations.command(example="edgekit integrations history vehicle-data")
-@click.argument("name")
-@json_option
-@reading
-def history(name: str, as_json: bool) -> None:
-    """List the versions of an integration's settings, the newest first: who, when, why, which keys."""
-    from edgekit import integrations as lib
-
-    show(lib.history(name), as_json, view=_version)
-
-
-def _version(found: Any) -> dict[str, Any]:
-    return {
-        "version": found.version, "at": found.at, "actor": found.actor or "another tool",
-        "reason": found.reason, "keys": ", ".join(found.keys),
-    }  # fmt: skip
-
-
-@integrations.command(example="edgekit integrations diff vehicle-data 1 2")
-@click.argument("name")
-@click.argument("old", metavar="V1", type=int)
-@click.argument("new", metavar="V2", type=int)
-@json_option
-@reading
-def diff(name: str, old: int, new: int, as_json: bool) -> None:
-    """Show the settings that two versions say differently."""
-    from edgekit import integrations as lib
-
-    show(lib.diff(name, old, new), as_json, empty="They say the same.")
-
-
-@integrations.command(example="edgekit integrations rollback vehicle-data 1")
-@click.argument("name")
-@click.argument("version", type=int)
-@json_option
-@opened
-def rollback(name: str, version: int, as_json: bool) -> None:
-    """Give an integration the settings of an earlier version, as a new version."""
-    from edgekit import integrations as lib
-
-    show(lib.rollback(name, version), as_json)
-
-
 @integrations.command(
     example="edgekit integrations create customers --template csv-import"
     " --set path=customers.csv --set table=customer --set key=number --set create=true"
@@ -176,51 +120,12 @@ def create(
     from edgekit import integrations as lib
 
     changes = _read_customization(customize) if customize else None
-    given = _read_settings(name, settings)
+    given = read_settings(name, settings)
     known = acknowledged(lib.show_template(template)["prerequisites"], acknowledge)
     found = lib.create(name, template=template, settings=given, customizations=changes, acknowledge=known)
     to_store = [f"edgekit vault set {quoted(found['name'])} {key}" for key in found["secrets_missing"]]
     first = f"Store its secrets first: {'; '.join(to_store)}\n" if to_store else ""
     show(found, as_json, note=f"{first}Run it with: edgekit integrations run {quoted(found['name'])}")
-
-
-def _read_settings(name: str, pairs: tuple[str, ...]) -> dict[str, str]:
-    """Take KEY=VALUE apart. Raise InvalidError for what looks like a secret; a value is never shown."""
-    settings = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator or not key.strip():
-            raise click.BadParameter("Write it as KEY=VALUE, such as table=customer.", param_hint="--set")
-        key = key.strip()
-        if named := next(_secrets_in(key, value), None):
-            raise InvalidError(
-                f"{named} looks like a secret, and a setting is readable by everyone who has the file.",
-                hint=f"Leave it out, and store it apart: edgekit vault set {name} {named.split('.')[-1]}",
-            )
-        settings[key] = value
-    return settings
-
-
-def _secrets_in(key: str, value: Any) -> Iterator[str]:
-    """Name the secrets in a setting: by its name, inside an object, or as the password of a URL."""
-    if isinstance(value, str) and value[:1] in {"{", "["}:
-        with suppress(ValueError):
-            value = json.loads(value)
-    if isinstance(value, dict):
-        for inner, item in value.items():
-            yield from _secrets_in(f"{key}.{inner}", item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _secrets_in(key, item)
-    elif isinstance(value, str) and _is_secret(key, value):
-        yield key
-
-
-def _is_secret(key: str, value: str) -> bool:
-    if not value or _REFERENCE.fullmatch(f"{key}={value}"):
-        return False
-    name = key.split(".")[-1]
-    return bool((_SECRET.fullmatch(name) and not _PAGING.fullmatch(name)) or _PASSWORD_IN_URL.match(value))
 
 
 def _read_customization(file: Any) -> dict[str, Any]:
@@ -352,4 +257,6 @@ def health(name: str | None, as_json: bool) -> None:
 
 integrations.add_command(catalogs.discover)
 integrations.add_command(catalogs.select)
+for command in integration_settings.COMMANDS:
+    integrations.add_command(command)
 integrations.add_command(templates)

@@ -95,7 +95,7 @@ if TYPE_CHECKING:
         transformation_history,
     )
     from edgekit.integrations.using import Use, disable, enable, require_usable, usable
-    from edgekit.integrations.versions import Version, diff, history, rollback
+    from edgekit.integrations.versions import Version, diff, history, rollback, set_settings
 
 __all__ = [
     "Approvals",
@@ -171,6 +171,7 @@ __all__ = [
     "set_credential",
     "set_mapping",
     "set_pipeline",
+    "set_settings",
     "set_transformation",
     "show",
     "show_environment",
@@ -277,7 +278,7 @@ _HOMES = {
         ),
         "pipelines",
     ),
-    **dict.fromkeys(("Version", "diff", "history", "rollback"), "versions"),
+    **dict.fromkeys(("Version", "diff", "history", "rollback", "set_settings"), "versions"),
 }
 
 

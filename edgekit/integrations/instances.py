@@ -63,7 +63,7 @@ def customised(
     base = source["mapping_templates"].get("mappings", [])
     return {
         **forms.of_template(source),
-        "settings": _with_settings(connection, settings),
+        "settings": with_settings(connection, settings),
         "mappings": _merge_mappings(base, changes.get("mappings", [])),
         "pipeline": forms.normal_pipeline({**source["pipeline_template"], **changes.get("pipeline", {})}),
     }
@@ -137,7 +137,7 @@ def _type_id(code: str) -> int:
     return int(db.query("SELECT id FROM integration_type WHERE code = ?", (code,))[0]["id"])
 
 
-def _with_settings(connection: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_settings(connection: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Put settings over a connection, each read as its kind asks. Raise InvalidError for one nobody knows."""
     connector = connectors.get(str(settings.get("connector", connection.get("connector", ""))))
     kinds: Mapping[str, Any] = connector.config_schema.get("properties", {})

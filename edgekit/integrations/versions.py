@@ -10,11 +10,11 @@ from edgekit import db
 from edgekit.audit.versions import states
 from edgekit.configuration.resolving import changed_keys
 from edgekit.configuration.versions import Difference
-from edgekit.errors import NotFoundError
+from edgekit.errors import InvalidError, NotFoundError
 from edgekit.integrations import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _SAYS = frozenset({"connection_config", "version"})
 
@@ -55,6 +55,37 @@ def diff(name: str, old: int, new: int) -> list[Difference]:
         Difference(key, before.get(key), after.get(key), key in before, key in after)
         for key in changed_keys(before, after)
     ]
+
+
+def set_settings(
+    name: str, settings: Mapping[str, Any], *, unset: Sequence[str] = (), why: str | None = None
+) -> dict[str, Any]:
+    """Change settings of an integration, as its next version; return it as `show` does.
+
+    `settings` are read as by `create`: text as the setting's kind asks, `a.b` reaching into an object; those
+    of `unset` are taken out. What is so already makes no version. Raise NotFoundError, InvalidError naming
+    the setting, RuleError for a secret.
+    """
+    from edgekit.integrations import instances
+    from edgekit.models.integrations import Integration
+
+    with db.change(reason=why or f"integrations set {name}"):
+        row = reading.find(name)
+        wanted = instances.with_settings(row["connection_config"], settings)
+        for path in unset:
+            *places, last = path.split(".")
+            holder = wanted
+            for place in places:
+                holder = holder.get(place, {}) if isinstance(holder, dict) else {}
+            if not isinstance(holder, dict) or last not in holder:
+                raise InvalidError(f"{name} has no setting {path}.")
+            del holder[last]
+        instances.check_settings(name, wanted)
+        if changed_keys(row["connection_config"], wanted):
+            changed = Integration.get_by_id(row["id"])
+            changed.connection_config = wanted
+            changed.save()
+    return reading.show(name)
 
 
 def rollback(name: str, version: int) -> dict[str, Any]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         show_schedule,
     )
     from edgekit.runner.template_tests import SuiteTest, try_template
+    from edgekit.runner.trials import Tried, test_integration
     from edgekit.runner.upgrades import Upgrade, roll_back_upgrade, upgrade, upgrade_all
     from edgekit.runner.webhooks import list_webhook_receipts, receive_webhook, show_webhook_receipt
 
@@ -43,6 +44,7 @@ __all__ = [
     "Rerun",
     "RunResult",
     "SuiteTest",
+    "Tried",
     "Upgrade",
     "add_schedule",
     "certify",
@@ -70,6 +72,7 @@ __all__ = [
     "show_execution",
     "show_schedule",
     "show_webhook_receipt",
+    "test_integration",
     "test_integration_pipeline",
     "try_template",
     "upgrade",
@@ -110,6 +113,7 @@ _HOMES = {
     "test_integration_pipeline": "pipelines",
     **dict.fromkeys(("certify", "withdraw_certification"), "certifying"),
     **dict.fromkeys(("SuiteTest", "try_template"), "template_tests"),
+    **dict.fromkeys(("Tried", "test_integration"), "trials"),
     **dict.fromkeys(("Upgrade", "roll_back_upgrade", "upgrade", "upgrade_all"), "upgrades"),
 }
 

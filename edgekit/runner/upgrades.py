@@ -5,27 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgekit import codec, connectors, db, integrations
+from edgekit import codec, connectors, db
 from edgekit.audit.versions import states
 from edgekit.errors import ConflictError, EdgekitError, InvalidError
 from edgekit.integrations import form_rows, forms, instances, reading, semver, templates
 from edgekit.models.integrations import IntegrationTemplateInstance
-from edgekit.runner import template_tests
+from edgekit.runner import trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _UPGRADE, _ROLLBACK = "templates upgrade", "templates rollback"
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One test of what an integration was to become: of its own mappings, of the template, or `ready`."""
-
-    kind: str
-    name: str
-    status: str
-    message: str | None = None
 
 
 @dataclass(slots=True)
@@ -42,7 +32,7 @@ class Upgrade:
     to_version: str
     status: str = "failed"
     parts: tuple[forms.Part, ...] = ()
-    tests: tuple[Tried, ...] = ()
+    tests: tuple[trials.Tried, ...] = ()
     prerequisites: tuple[str, ...] = ()
     """What the new version needs beforehand and the old one did not."""
     error: EdgekitError | None = field(default=None, repr=False)
@@ -181,12 +171,12 @@ def _bring(
     result.prerequisites = tuple(fresh["prerequisites"])
     known = instances.require_acknowledged(fresh, acknowledge=acknowledge or dry_run)
     instances.check_settings(result.integration, form["settings"])
-    before = _refusal(row["id"])
+    before = trials.refusal(row["id"])
     try:
         with db.change(reason=f"{_UPGRADE} {result.integration} to {new['code']} {new['version']}"):
             form_rows.write(row["id"], form, why="field_change", rows=renamed)
             _pin(instance, new, known)
-            result.tests = tuple(_try(row, form, new, before))
+            result.tests = tuple(trials.try_form(row, form, new, before))
             red = [test for test in result.tests if test.status == "failed"]
             if red or dry_run:
                 raise _Red
@@ -253,49 +243,6 @@ def _pin(instance: Mapping[str, Any], new: Mapping[str, Any], known: Mapping[str
     if known:
         pinned.customizations = {**(pinned.customizations or {}), **known}
     pinned.save()
-
-
-def _refusal(integration_id: int) -> str | None:
-    """Say why an integration cannot be prepared for a run as it is; None if it can."""
-    pipeline = reading.pipeline_of(integration_id)
-    if pipeline["id"] is None:
-        return None
-    try:
-        integrations.prepare_pipeline(pipeline["id"])
-    except EdgekitError as error:
-        return error.message
-    return None
-
-
-def _try(
-    row: Mapping[str, Any], form: forms.Form, new: Mapping[str, Any], before: str | None
-) -> Iterator[Tried]:
-    """Try what an integration has become: whether it can run, its mapping tests, the template's suite."""
-    refusal = _refusal(row["id"])
-    if refusal is not None and before is None:
-        yield Tried("readiness", row["integration_name"], "failed", refusal)
-        return
-    for test in integrations.run_mapping_tests(row["integration_name"]):
-        if test.test_status != "skipped":
-            label = f"{test.mapping}: {test.test_name}"
-            yield Tried("mapping test", label, test.test_status, test.error_message)
-    pipeline = reading.pipeline_of(row["id"])
-    for suite_test in template_tests.try_instance(new, pipeline["id"], own_targets(form, new)):
-        yield Tried("template test", suite_test.name, suite_test.status, suite_test.message)
-
-
-def own_targets(form: forms.Form, template: Mapping[str, Any]) -> set[str]:
-    """Name the targets a form maps otherwise than a template does."""
-    theirs = forms.of_template(template)["mappings"]
-    both = {**theirs, **form["mappings"]}
-    differing = [
-        name
-        for name in both
-        if not forms.same(theirs.get(name, forms.GONE), form["mappings"].get(name, forms.GONE))
-    ]
-    return {
-        side[name]["target_path"] for name in differing for side in (theirs, form["mappings"]) if name in side
-    }
 
 
 def _last_upgrade(name: str, instance_id: int) -> tuple[int, dict[str, Any]]:
