@@ -169,6 +169,24 @@ class TestRows:
         bob = [key for key, record in other.asked if record["name"] == "Bob"]
         assert len(bob) == len(set(bob)) == 3
 
+    def test_a_row_that_goes_back_after_a_break_is_sent_again(self, provider: Provider, other: Other) -> None:
+        make(**rows(provider, changed=True))
+        runner.run("out")
+        taking = other.__call__
+
+        def takes_and_breaks(call: Call) -> Any:
+            taking(call)
+            return Reply({"error": "down"}, 503)
+
+        provider.script = takes_and_breaks
+        update("Bob", "Lima")
+        assert runner.run("out").status == "failed"
+        assert runner.list_deliveries("out")[1]["status"] == "sending"
+        provider.script = taking
+        update("Bob", "Rome")
+        assert counts(runner.run("out")) == ("completed", 3, 3, 1, 0)
+        assert [record["city"] for record in other.taken.values()] == ["Bern", "Rome", "Oslo", "Lima", "Rome"]
+
     def test_a_refused_record_is_set_aside_and_tried_again_by_the_next_run(
         self, provider: Provider, other: Other
     ) -> None:

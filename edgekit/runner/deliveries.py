@@ -34,6 +34,8 @@ class Last:
     content_digest: str
     idempotency_key: str
     is_delivered: bool
+    is_replaced: bool = False
+    """Whether other content was on its way when the process ended: nobody knows which the other side has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Parcel:
     record: Any
     outgoing: Outgoing
     content_digest: str
+    replaces: bool = False
+    """Whether the other side has other content of it."""
 
 
 def record_key(plan: Plan, record: Any, position: str) -> str:
@@ -75,9 +79,11 @@ def idempotency_key(plan: Plan, key: str, digest: str, last: Last | None) -> str
     It is the same as long as the content is, whatever crashes and however often it is sent. Content that
     comes back after another one was sent is a delivery of its own.
     """
-    if last is not None and last.content_digest == digest:
-        return last.idempotency_key
-    before = last.idempotency_key if last is not None else ""
+    before = ""
+    if last is not None:
+        if last.content_digest == digest and not last.is_replaced:
+            return last.idempotency_key
+        before = last.idempotency_key
     text = f"{db.current().site}/{plan.integration_id}/{key}/{digest}/{before}"
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -96,9 +102,31 @@ def read_last(plan: Plan, keys: Sequence[str]) -> dict[str, Last]:
             (plan.integration_id, *part),
         )
         for row in rows:
-            delivered = row["delivery_status"] == "delivered"
-            found[row["record_key"]] = Last(row["content_digest"], row["idempotency_key"], delivered)
+            status = row["delivery_status"]
+            found[row["record_key"]] = Last(
+                row["content_digest"], row["idempotency_key"], status == "delivered", status == "sending"
+            )
     return found
+
+
+def announce(plan: Plan, parcels: Sequence[Parcel], *, correlation_id: str) -> None:
+    """Note which records of the other side are about to be replaced, in a change of its own.
+
+    Where the process ends before it knows the answer, what was delivered before counts no longer: a row that
+    goes back to it is sent again.
+    """
+    assert plan.to is not None
+    replaced = [(plan.integration_id, parcel.outgoing.key) for parcel in parcels if parcel.replaces]
+    if not replaced or not plan.to.keeps_deliveries:
+        return
+    at, actor = clock.now_text(), db.current().actor_id
+    with db.change(reason=f"run {plan.name}: sending", correlation_id=correlation_id):
+        db.connection().executemany(
+            f"UPDATE integration_delivery SET delivery_status = 'sending', updated_at = '{at}',"
+            f" updated_by = {actor} WHERE integration_id = ? AND record_key = ?"
+            " AND delivery_status <> 'sending'",
+            replaced,
+        )
 
 
 def store(

@@ -117,6 +117,7 @@ class Outlet:
         sent.parcels = parcels
         if self.way.connector is None or not parcels:
             return
+        deliveries.announce(self.plan, parcels, correlation_id=self.current.correlation_id)
         try:
             delivery = self._open().send([parcel.outgoing for parcel in parcels])
         except EdgekitError as error:
@@ -242,7 +243,8 @@ def _parcels(batch: Batch, positions: Sequence[str], sent: Sent, *, only_changes
         idempotency = deliveries.idempotency_key(plan, key, digest, before)
         last[key] = deliveries.Last(digest, idempotency, is_delivered=True)
         outgoing = Outgoing(document, key, idempotency, positions[index])
-        parcels.append(Parcel(index, batch.came[index], outgoing, digest))
+        replaces = before is not None and before.content_digest != digest
+        parcels.append(Parcel(index, batch.came[index], outgoing, digest, replaces))
     return parcels
 
 

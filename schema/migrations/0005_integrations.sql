@@ -119,7 +119,7 @@ CREATE TABLE integration_delivery (
   record_key TEXT NOT NULL CONSTRAINT "integration_delivery.record_key.length" CHECK (length(record_key) BETWEEN 1 AND 200),  -- identifies the record in its source
   content_digest TEXT NOT NULL CONSTRAINT "integration_delivery.content_digest.length" CHECK (length(content_digest) BETWEEN 64 AND 64),  -- of what was sent
   idempotency_key TEXT NOT NULL CONSTRAINT "integration_delivery.idempotency_key.length" CHECK (length(idempotency_key) BETWEEN 1 AND 200),  -- what the other side knows a repeated delivery by
-  delivery_status TEXT NOT NULL CONSTRAINT "integration_delivery.delivery_status.choice" CHECK (delivery_status IN ('delivered', 'failed')),  -- delivered: taken; failed: refused
+  delivery_status TEXT NOT NULL CONSTRAINT "integration_delivery.delivery_status.choice" CHECK (delivery_status IN ('sending', 'delivered', 'failed')),  -- sending: other content than this is on its way, and may have arrived; delivered: taken; failed: refused
   response_code INTEGER CONSTRAINT "integration_delivery.response_code.range" CHECK (response_code BETWEEN 100 AND 999),  -- of HTTP
   external_reference TEXT CONSTRAINT "integration_delivery.external_reference.length" CHECK (length(external_reference) <= 100),  -- the other side's own id of the record
   response_data TEXT CONSTRAINT "integration_delivery.response_data.json_object" CHECK (response_data IS NULL OR CASE WHEN json_valid(response_data) THEN json_type(response_data) = 'object' ELSE 0 END),  -- secrets masked: ***
