@@ -387,6 +387,30 @@ def test_a_database_is_imported_and_the_next_run_takes_what_is_new(tmp_path: Pat
     ]
 
 
+def test_only_changes_go_into_a_file_where_only_they_are_asked_for(tmp_path: Path) -> None:
+    inputs = {"table": "person", "columns": ["name"], "changed": True}
+    path = tmp_path / "out.ndjson"
+    make(connector="table", inputs=inputs, to={"connector": "file", "path": str(path)})
+    assert counts(runner.run("out")) == ("completed", 3, 3, 3, 0)
+    with db.change():
+        db.connection().execute("UPDATE person SET name = 'Cyd' WHERE name = 'Cy'")
+    assert counts(runner.run("out")) == ("completed", 3, 3, 1, 0)
+    assert path.read_text(encoding="utf-8") == '{"name":"Cyd"}\n'
+    assert counts(runner.run("out")) == ("completed", 3, 3, 0, 0)
+    assert path.read_text(encoding="utf-8") == '{"name":"Cyd"}\n', "nothing new leaves what is there"
+
+
+def test_a_template_gives_way_to_another_connector(tmp_path: Path) -> None:
+    settings = {
+        "connector": "table", "inputs": '{"table": "person", "columns": ["name"]}',
+        "to.connector": "file", "to.path": str(tmp_path / "out.csv"),
+    }  # fmt: skip
+    integrations.create("people", template="csv-import", settings=settings)
+    assert counts(runner.run("people")) == ("completed", 3, 3, 3, 0)
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines() == ["name", "Ann", "Bob", "Cy"]
+    assert integrations.list_integrations()[0]["sends_to"] == "file"
+
+
 def test_rows_go_into_another_database(tmp_path: Path) -> None:
     to = {
         "connector": "sql", "url": f"sqlite:///{tmp_path / 'other.db'}", "table": "people", "key": "name",
@@ -420,6 +444,13 @@ def test_the_file_that_is_open_is_no_other_side(edge: Database) -> None:
         ({"to": {"connector": "event", "type": "x"}, "table": "driver"}, "go to one of them"),
         ({"to": {"connector": "event", "type": "x", "write_back": {"a": "$"}}}, "none is the source"),
         ({"to": {"connector": "event", "type": "x", "deliveries": 1}}, "true or false"),
+        (
+            {
+                "inputs": {"path": "x", "changed": True},
+                "to": {"connector": "file", "path": "x", "deliveries": False},
+            },
+            "told by what was delivered",
+        ),
     ],
 )  # fmt: skip
 def test_a_bad_setting_is_named_before_anything_is_sent(settings: dict[str, Any], said: str) -> None:

@@ -143,6 +143,9 @@ def with_settings(connection: dict[str, Any], settings: Mapping[str, Any]) -> di
     kinds: Mapping[str, Any] = connector.config_schema.get("properties", {})
     known = set(kinds) | TARGET_SETTINGS | {"connector"}
     result: dict[str, Any] = json.loads(json.dumps(connection))
+    if settings.get("connector", result.get("connector")) != result.get("connector"):
+        # Another connector in the place of the template's: what only that one knows is left behind.
+        result = {name: value for name, value in result.items() if name in known}
     for path, value in settings.items():
         first, *rest = path.split(".")
         if first not in known:

@@ -82,7 +82,7 @@ def read_way(name: str, settings: Mapping[str, Any]) -> Way | None:
         )
     config = {key: value for key, value in to.items() if key not in _OWN}
     kind = to["connector"]
-    way = Way(kind, None, config, keeps_deliveries=_keeps(name, to))
+    way = Way(kind, None, config, keeps_deliveries=_keeps(name, to, settings.get("inputs")))
     if kind == EVENT:
         validate.check(_EVENT_SCHEMA, config, what=f"{name}: settings of to")
     else:
@@ -104,11 +104,14 @@ def refuse_own_file(connector: Any, config: Mapping[str, Any]) -> None:
         )
 
 
-def _keeps(name: str, to: Mapping[str, Any]) -> bool:
+def _keeps(name: str, to: Mapping[str, Any], inputs: Any) -> bool:
     """Say whether what became of each record is kept: of a file there is nothing to be told per record."""
-    wanted = to.get("deliveries", to["connector"] != "file")
+    only_changes = isinstance(inputs, dict) and inputs.get("changed") is True
+    wanted = to.get("deliveries", only_changes or to["connector"] != "file")
     if not isinstance(wanted, bool):
         raise InvalidError(f"{name}: to.deliveries is true or false.")
+    if only_changes and not wanted:
+        raise InvalidError(f"{name}: what changed is told by what was delivered; leave out to.deliveries.")
     return wanted
 
 

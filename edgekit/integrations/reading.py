@@ -54,7 +54,8 @@ def list_integrations() -> list[dict[str, Any]]:
     """
     return db.query(
         "SELECT i.integration_name AS name, t.code AS integration_type, s.code AS type_status,"
-        " json_extract(i.connection_config, '$.table') AS target_table, i.health_status,"
+        " json_extract(i.connection_config, '$.table') AS target_table,"
+        " json_extract(i.connection_config, '$.to.connector') AS sends_to, i.health_status,"
         " e.id AS last_execution_id, e.execution_status AS last_status, e.started_at AS last_run_at"
         " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
         " JOIN status s ON s.id = t.status_id LEFT JOIN integration_execution e"

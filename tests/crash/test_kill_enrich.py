@@ -18,7 +18,7 @@ from test_kill_import import is_through, run_and_kill
 import edgekit
 from edgekit import db, integrations
 from edgekit.file.verify import verify
-from edgekit.integrations import tables
+from edgekit.integrations import own_tables as tables
 
 RECORDS, BAD_EVERY = 3000, 100
 NAME = {

@@ -21,7 +21,7 @@ from http_provider import Call, Reply, serve
 import edgekit
 from edgekit import db
 from edgekit.file.verify import verify
-from edgekit.integrations import tables
+from edgekit.integrations import own_tables as tables
 from edgekit.models.integrations import Integration, IntegrationPipelineDefinition
 
 if TYPE_CHECKING:
