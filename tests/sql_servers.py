@@ -89,7 +89,12 @@ def postgres() -> Iterator[Server]:
         embedded.pg_ctl(
             ["-w", "-o", how, "-l", log, "restart"], pgdata=folder / "data", user=server.system_user
         )
-        yield Server("postgresql", port)
+        try:
+            yield Server("postgresql", port)
+        finally:
+            embedded.pg_ctl(
+                ["-w", "-m", "immediate", "stop"], pgdata=folder / "data", user=server.system_user
+            )
 
 
 @contextmanager

@@ -185,7 +185,7 @@ class PostgresSide:
 def _first(said: str) -> str:
     """Take the line that says why: the others repeat it for each address, or give advice."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[0] if lines else "it cannot be reached"
+    return lines[0].removeprefix("connection failed: ") if lines else "it cannot be reached"
 
 
 def _written(value: Any) -> Any:

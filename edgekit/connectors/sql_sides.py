@@ -209,7 +209,7 @@ def translate(place: Place, said: str, sort: str) -> EdgekitError:
         text = masking.hide(text, masking.variants(place.password))
     text = masking.secrets(text)
     hints = {
-        "denied": "Look at user and password: edgekit vault set NAME password",
+        "denied": "Look at the user; store what it is let in by with: edgekit vault set NAME password",
         "unavailable": "Try again later, and look at the address.",
     }
     found = _SORTS.get(sort, InvalidError)
