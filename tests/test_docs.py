@@ -73,6 +73,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/singer.md",
         "docs/tables.md",
         "docs/mappings.md",
+        "docs/outbound.md",
         "docs/transformations.md",
         "docs/webhooks.md",
         "docs/pipelines.md",
