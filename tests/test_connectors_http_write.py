@@ -113,6 +113,7 @@ class TestContract(DestinationContract):
         return lambda: [number for key, number in inbox.taken.items() if " " in key]
 
 
+@pytest.mark.slow
 class TestBatchContract(TestContract):
     """Records in requests of two, each with an answer of its own."""
 
