@@ -415,6 +415,25 @@ def test_one_record_may_become_several_and_each_is_written_or_set_aside(
     assert runner.show_dead_letter(letter["id"])["step_record"]["vin"] == "SHORT"
 
 
+def test_what_is_sent_or_comes_from_a_branch_is_one_record(edge: Database, tmp_path: Path) -> None:
+    several = script("jmespath", "[@, @]", "custom", name="twice")
+    (tmp_path / "cars.ndjson").write_text(json.dumps(RECORDS[0]), encoding="utf-8")
+    integrations.create(
+        "out", template="ndjson-import",
+        settings={"path": str(tmp_path / "cars.ndjson"), "to": {"connector": "event", "type": "seen"}},
+        customizations={"pipeline": {"steps": [several]}},
+    )  # fmt: skip
+    runner.run("out")
+    (letter,) = runner.list_dead_letters()
+    assert (letter["step_name"], letter["error_code"]) == ("twice", "several")
+    found = read_steps(
+        "x", {"pipeline_type": "parallel", "steps": [several, BY_NOTHING | {"condition": None}]}
+    )
+    work: Any = Nothing()
+    (stopped,) = branches.take(found[0], [RECORDS[0]], work, side="validate_in")
+    assert stopped.error.code == "several"
+
+
 def test_a_transformation_of_the_file_is_taken_by_its_name(edge: Database, tmp_path: Path) -> None:
     named = {"type": "transform", "transformation": "shout"}
     with pytest.raises(InvalidError, match="here is no transformation shout"):

@@ -126,17 +126,20 @@ def _task(branch: Sequence[Step], documents: Sequence[Any], work: Work, side: st
             places = [place for place, result in enumerate(results) if not isinstance(result, Stopped)]
             taken = take(step, [results[place] for place in places], work, side=side)
             for place, result in zip(places, taken, strict=True):
-                results[place] = _one(step, result)
+                results[place] = only_one(step, result, "what a branch gives")
         return results
 
     return run
 
 
-def _one(step: Step, result: Any) -> Any:
-    """A branch gives one record for one: several could not be put together with what the others give."""
+def only_one(step: Step, result: Any, where: str) -> Any:
+    """Refuse several records for one.
+
+    In a branch they could not be put together with what the others give; on the way out each needs a key.
+    """
     if not isinstance(result, Several):
         return result
-    message = f"{step.name} gives {len(result)} records; in a branch it gives one."
+    message = f"{step.name} gives {len(result)} records for one; {where} is one."
     return Stopped("transform", step.name, SkipRecordError(message, error_code="several"))
 
 

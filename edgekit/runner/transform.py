@@ -166,6 +166,8 @@ class Batch:
         results = branches.take(step, self.documents(), self.work, side=self._side)
         if self.rows is not None:
             results = [self._fitting(step, result) for result in results]
+        if self.plan.to is not None:
+            results = [branches.only_one(step, result, "what is sent") for result in results]
         good: list[int] = []
         kept: list[Any] = []
         for place, result in enumerate(results):
