@@ -166,6 +166,17 @@ def all_references(connection: sqlite3.Connection) -> list[Reference]:
     return [r for child in ordinary_tables(connection) for r in _references(connection, child)]
 
 
+def _references_around(connection: sqlite3.Connection, table: str) -> list[Reference]:
+    """List the foreign keys from a table and to it, as `all_references` does, without reading all others."""
+    rows = connection.execute(
+        "SELECT DISTINCT s.name FROM main.sqlite_schema s JOIN pragma_foreign_key_list(s.name) f"
+        " WHERE s.type = 'table' AND (f.\"table\" = ?1 COLLATE NOCASE OR s.name = ?1) ORDER BY s.rowid",
+        (table,),
+    ).fetchall()
+    ordinary = set(ordinary_tables(connection))
+    return [r for (child,) in rows if child in ordinary for r in _references(connection, child)]
+
+
 def read_fields(connection: sqlite3.Connection, table: str) -> Fields | None:
     """Read the columns of an audited table, quickly; None if it is gone."""
     rows = connection.execute(
@@ -218,7 +229,7 @@ def read_table(
     )
     generated = tuple(c[0] for c in info if c[5] in (2, 3))
     stored = [keys[0][0], *(c.name for c in columns)]
-    references = all_references(connection) if references is None else references
+    references = _references_around(connection, name) if references is None else references
     return Table(
         name,
         keys[0][0],

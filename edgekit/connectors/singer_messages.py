@@ -153,7 +153,8 @@ class Pages:
         self._bytes += len(line)
 
     def _refuse(self, line: bytes, place: str, code: str, why: str) -> None:
-        raw = self._masked(line[:_RAW_KEPT].decode("utf-8", "replace"))
+        # Masked before it is cut: at the cut might be half a secret.
+        raw = self._masked(line[: 2 * _RAW_KEPT].decode("utf-8", "replace"))[:_RAW_KEPT]
         self._rejects.append(Reject(raw, place, code, why))
         self._bytes += len(raw)
 
@@ -198,7 +199,7 @@ class Pages:
         try:
             with gzip.open(path) if is_packed else path.open("rb") as file:
                 while line := file.readline(self._longest + 1):
-                    size, beginning = len(line), line[:_RAW_KEPT]
+                    size, beginning = len(line), line[: 2 * _RAW_KEPT]
                     if size <= self._longest or line.endswith(b"\n"):
                         yield line
                         continue

@@ -33,7 +33,9 @@ _GRACE_SECONDS = 3.0
 _LOOK_SECONDS = 0.2
 """How often a wait looks up: Ctrl-C is not heard on Windows while one waits."""
 
-_LINES_KEPT, _LINE_KEPT, _LINES_TOLD = 20, 500, 4
+_LINES_KEPT, _LINES_TOLD, _LINE_TOLD = 20, 4, 500
+_LINE_KEPT = 4000
+"""More than is told: what is cut off before it is masked may leave half a secret at the cut."""
 
 
 class Overlong(NamedTuple):
@@ -331,11 +333,11 @@ class Program:
 
     def last_words(self) -> str:
         """Return the last lines of standard error in one, without secrets; nothing where there are none."""
-        said = [line.decode("utf-8", "replace").strip() for line in list(self._said)[-_LINES_TOLD:]]
-        if not said:
+        kept = [line.decode("utf-8", "replace").strip() for line in list(self._said)[-_LINES_TOLD:]]
+        if not kept:
             return ""
-        text = "".join(c if c.isprintable() else " " for c in self.masked(" | ".join(said)))
-        return f" It said: {text}"
+        said = " | ".join(self.masked(line)[-_LINE_TOLD:] for line in kept)
+        return " It said: " + "".join(c if c.isprintable() else " " for c in said)
 
     def masked(self, text: str) -> str:
         """Return a text without the secrets the program was given, and without what looks like one."""
@@ -371,8 +373,8 @@ class Program:
                 self._process.wait(_GRACE_SECONDS)
             self._signal(signal.SIGKILL)
             self._process.wait()
-        elif any(thread.is_alive() for thread in self._threads):
-            self._signal(signal.SIGKILL)  # it is gone, and something it started still holds a pipe
+        else:
+            self._signal(signal.SIGKILL)  # it is gone; what it started may not be
 
     def _signal(self, number: int) -> None:
         if sys.platform != "win32":

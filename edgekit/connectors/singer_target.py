@@ -87,9 +87,16 @@ class SingerWriter:
 
     def _check(self, record: Mapping[str, Any]) -> Answer:
         missing = next((name for name in self._key if record.get(name) is None), None)
-        if missing is None:
-            return Answer()
-        return Answer(InvalidError(f"The record has no {missing}, which identifies it for {self._name}."))
+        if missing is not None:
+            return Answer(InvalidError(f"The record has no {missing}, which identifies it for {self._name}."))
+        unfit = next(
+            (n for n, value in record.items() if value is not None and type(value) not in _TYPES), None
+        )
+        if unfit is not None:
+            return Answer(
+                InvalidError(f"{unfit} is nothing that JSON can say, so {self._name} cannot take it.")
+            )
+        return Answer()
 
     def _start(self) -> Program:
         with ExitStack() as stack:
