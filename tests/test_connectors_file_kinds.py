@@ -158,6 +158,33 @@ def test_sheet_and_header_can_be_said(tmp_path: Path) -> None:
         read(book(tmp_path / "b.xlsx", []))
 
 
+@pytest.mark.parametrize(
+    ("value", "shown", "text"),
+    [
+        (2134, "00000", "02134"),
+        (21340042, "00000\\-0000", "02134-0042"),
+        (12345678, "000\\-00\\-0000", "012-34-5678"),
+        (12345678, '000"-"00"-"0000', "012-34-5678"),
+        (1234567, "00000", "1234567"),
+        (42, "0", 42),
+        (42, "0.00", 42),
+        (42, "General", 42),
+        (0.5, "00%", 0.5),
+    ],
+)
+def test_a_number_shown_with_leading_zeros_is_that_text(
+    tmp_path: Path, value: float, shown: str, text: Any
+) -> None:
+    made = openpyxl.Workbook(write_only=True)
+    sheet = made.create_sheet()
+    cell = openpyxl.cell.WriteOnlyCell(sheet, value=value)
+    cell.number_format = shown
+    sheet.append(["a"])
+    sheet.append([cell])
+    made.save(tmp_path / "a.xlsx")
+    assert records(read(tmp_path / "a.xlsx")) == [{"a": text}]
+
+
 def test_cells_with_errors_are_set_aside_or_null(tmp_path: Path) -> None:
     path = book(tmp_path / "a.xlsx", [["a", "b"], [1, 2], [2, "#DIV/0!"], ["#N/A", 3]])
     found = read(path)

@@ -30,7 +30,7 @@ _SMALL = 1 << 24
 
 _MOST_ROWS = 1 << 20
 
-_ZEROS = re.compile(r"0{2,}")
+_ZEROS = re.compile(r"0[0 -]*0")
 _HAS_TIME = re.compile(r"[hs]", re.IGNORECASE)
 _HIDDEN = re.compile(r"\"[^\"]*\"|\\.|\[[^\]]*\]")
 _WHOLE = 2**53
@@ -40,7 +40,7 @@ class SheetReader:
     """Reads on through one sheet: a header, and rows.
 
     Cells come as text, numbers, true or false; blank ones as null; dates and times as ISO text; a number
-    shown with leading zeros (00042) as that text.
+    shown with leading zeros (00042, 012-34-5678) as that text.
     """
 
     def __init__(self, rows: Iterator[Sequence[Any]], path: str, config: Mapping[str, Any]) -> None:
@@ -150,8 +150,8 @@ def _value(cell: Any) -> Any:
         if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE:
             value = int(value)
         shown = cell.number_format
-        if isinstance(value, int) and value >= 0 and shown[:1] == "0" and _ZEROS.fullmatch(shown):
-            return str(value).zfill(len(shown))
+        if isinstance(value, int) and value >= 0 and shown[:1] == "0" and len(shown) > 1:
+            return _as_shown(value, shown)
         return value
     if isinstance(value, datetime):
         has_time = _HAS_TIME.search(_HIDDEN.sub("", cell.number_format)) or value.time() != time()
@@ -162,6 +162,17 @@ def _value(cell: Any) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
     return str(value)
+
+
+def _as_shown(value: int, shown: str) -> int | str:
+    """Return a number whose format is all zeros as the text people see: 00042, 012-34-5678."""
+    mask = shown.replace("\\", "").replace('"', "")
+    if not _ZEROS.fullmatch(mask):
+        return value
+    digits, text = list(str(value).zfill(mask.count("0"))), ""
+    for mark in reversed(mask):
+        text = (digits.pop() if mark == "0" else mark) + text
+    return "".join(digits) + text
 
 
 @contextmanager
