@@ -159,8 +159,8 @@ class SkipRecordError(EdgekitError):
 class TransformationError(SkipRecordError):
     """A transformation gives no answer for a record.
 
-    The code is one of time, memory, denied, syntax, failed, input, output; `line` is the script's line, where
-    it is known; `document` what the failure yields where an error output schema was given.
+    The code is one of time, memory, denied, syntax, failed, input, output, refused; `line` is the script's
+    line, where it is known; `document` what the failure yields where an error output schema was given.
     """
 
     def __init__(

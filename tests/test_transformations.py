@@ -142,7 +142,7 @@ def test_the_four_uses_pass_their_examples() -> None:
     assert len(stored.take([USES["payment-lines"]["test_cases"][0]["input"]]).kept) == 2
 
 
-@pytest.mark.ledger("S4-41", "S4-42")
+@pytest.mark.ledger("S4-41")
 def test_a_transformation_rises_in_version_and_its_runs_are_kept(db: Database) -> None:
     cases = [{"name": "one", "input": {"n": 1}, "expected": 2}, {"input": 0, "expected": 0, "skip": True}]
     made = integrations.add_transformation(
@@ -276,6 +276,23 @@ def test_the_commands_keep_try_and_test_a_transformation(edge_file: Path, tmp_pa
     assert "{b: c}" in run(edge_file, "show", "copy").stdout
     assert run(edge_file, "retire", "copy").exit_code == 0
     assert run(edge_file, "show", "copy").exit_code == 3
+
+
+@pytest.mark.ledger("S4-43")
+def test_a_failure_yields_a_document_of_its_schema(edge_file: Path) -> None:
+    schema = {"type": "object", "required": ["code"], "properties": {"code": {"type": "string"}, "line": {}}}
+    made = run(
+        edge_file, "add", "strict", "--language", "python", "--logic", "x = 1\ninput['n'] * 2",
+        f"error_output_schema={json.dumps(schema)}",
+    )  # fmt: skip
+    assert made.exit_code == 0, made.stderr
+    failed = run(edge_file, "try", "strict", given="{}")
+    assert failed.exit_code == 4
+    assert json.loads(failed.stdout) == {"error_output": {"code": "failed", "line": 2}}
+    assert failed.stderr == "error: strict, line 2: it fails: KeyError: n\n"
+    with edgekit.open(edge_file):
+        trial = integrations.try_transformation("strict", {"n": 2})
+        assert (trial.output, trial.error) == (4, None)
 
 
 def test_a_wrong_command_says_what_to_do(edge_file: Path) -> None:

@@ -204,7 +204,7 @@ def try_transformation(
     if transformation is not None:
         if any(said is not None for said in (logic, script, kind, input_schema, output_schema, timeout)):
             raise click.UsageError("A transformation by name has its own script, type, schemas and time-out.")
-        output = context.invoke(_try_stored, name=transformation, document=_document(given))
+        context.invoke(_try_stored, name=transformation, document=_document(given), as_json=as_json)
     else:
         assert language is not None
         compiled = engine.compile(
@@ -216,15 +216,24 @@ def try_transformation(
         )
         document = _document(given)
         output = compiled.apply(document) if kind is None else engine.take_one(compiled, kind, document)
-    show({"output": output} if as_json else json.dumps({"output": output}, ensure_ascii=False), as_json)
+        _show_document({"output": output}, as_json)
 
 
 @reading
-def _try_stored(name: str, document: Any) -> Any:
-    from edgekit import integrations, transformation
+def _try_stored(name: str, document: Any, as_json: bool) -> None:
+    from edgekit import integrations
 
-    stored = integrations.compile_transformation(name)
-    return transformation.take_one(stored.script, stored.kind, document)
+    trial = integrations.try_transformation(name, document)
+    if trial.error is None:
+        _show_document({"output": trial.output}, as_json)
+        return
+    if trial.error.document is not None:
+        _show_document({"error_output": trial.error.document}, as_json)
+    raise trial.error
+
+
+def _show_document(document: dict[str, Any], as_json: bool) -> None:
+    show(document if as_json else json.dumps(document, ensure_ascii=False), as_json)
 
 
 def _document(given: str | None) -> Any:

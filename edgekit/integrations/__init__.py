@@ -81,18 +81,19 @@ if TYPE_CHECKING:
         list_templates,
         show_template,
     )
+    from edgekit.integrations.transformation_tests import TransformationTest, run_transformation_tests
     from edgekit.integrations.transformations import (
         StoredTransformation,
-        TransformationTest,
         TransformationVersion,
+        Trial,
         add_transformation,
         compile_transformation,
         list_transformations,
         retire_transformation,
-        run_transformation_tests,
         set_transformation,
         show_transformation,
         transformation_history,
+        try_transformation,
     )
     from edgekit.integrations.using import Use, disable, enable, require_usable, usable
     from edgekit.integrations.versions import Version, diff, history, rollback, set_settings
@@ -113,6 +114,7 @@ __all__ = [
     "TemplateVersion",
     "TransformationTest",
     "TransformationVersion",
+    "Trial",
     "Use",
     "Version",
     "add_mapping",
@@ -185,6 +187,7 @@ __all__ = [
     "switch_environment",
     "track_table",
     "transformation_history",
+    "try_transformation",
     "unset_credential",
     "untrack_table",
     "usable",
@@ -243,19 +246,20 @@ _HOMES = {
     **dict.fromkeys(
         (
             "StoredTransformation",
-            "TransformationTest",
             "TransformationVersion",
+            "Trial",
             "add_transformation",
             "compile_transformation",
             "list_transformations",
             "retire_transformation",
-            "run_transformation_tests",
             "set_transformation",
             "show_transformation",
             "transformation_history",
+            "try_transformation",
         ),
         "transformations",
     ),
+    **dict.fromkeys(("TransformationTest", "run_transformation_tests"), "transformation_tests"),
     **dict.fromkeys(("apply_suggestions", "suggest_mappings"), "suggesting"),
     **dict.fromkeys(("Case", "confirm_tests", "generate_tests"), "mapping_cases"),
     **dict.fromkeys(("Suite", "mapping_test_history", "summarise"), "mapping_tests"),

@@ -1,21 +1,19 @@
-"""Transformations by name: scripts kept with their schemas and examples, their versions, and trying them."""
+"""Transformations by name: scripts kept with their schemas and examples, and their versions."""
 
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db, transformation
+from edgekit import db, transformation
 from edgekit.audit.versions import states
 from edgekit.configuration.resolving import changed_keys
 from edgekit.errors import ConflictError, InvalidError, NotFoundError, TransformationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
 _JSON = ("input_schema", "output_schema", "transformation_logic", "error_output_schema", "test_cases")
 _FIELDS = (
@@ -43,6 +41,14 @@ class StoredTransformation:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one document: the output, or the error, whose `document` has the error output schema."""
+
+    output: Any = None
+    error: TransformationError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TransformationVersion:
     """A transformation from one change on, and the fields that differ from before.
 
@@ -55,19 +61,6 @@ class TransformationVersion:
     reason: str | None
     keys: tuple[str, ...]
     transformation: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class TransformationTest:
-    """An example and what came of it. `actual_output` has `output`, or `$error` with the code."""
-
-    transformation: str
-    version: int
-    case_name: str
-    test_status: str
-    actual_output: dict[str, Any] | None = None
-    execution_time_ms: int | None = None
-    error_message: str | None = None
 
 
 def list_transformations() -> list[dict[str, Any]]:
@@ -85,7 +78,7 @@ def list_transformations() -> list[dict[str, Any]]:
             "name": row["transformation_name"],
             **{column: row[column] for column in shown},
             "is_shared": row["organization_id"] is None,
-            "examples": len(_cases(row)),
+            "examples": len(examples_of(row)),
             "last_status": _standing(row),
             "description": row["description"],
         }
@@ -95,14 +88,14 @@ def list_transformations() -> list[dict[str, Any]]:
 
 def show_transformation(name: str) -> dict[str, Any]:
     """Return one transformation whole, with what came of each example last. Raise NotFoundError."""
-    row = _find(name)
+    row = find_row(name)
     runs = db.query(
         "SELECT case_name, test_status, transformation_version, error_message, created_at AS tried_at"
         " FROM integration_transformation_run WHERE id IN (SELECT max(id) FROM integration_transformation_run"
         " WHERE transformation_id = ? GROUP BY case_name) ORDER BY id",
         (row["id"],),
     )
-    return {**_told(row), "id": row["id"], "version": row["version"], "last_runs": runs}
+    return {**told(row), "id": row["id"], "version": row["version"], "last_runs": runs}
 
 
 def compile_transformation(name: str) -> StoredTransformation:
@@ -111,11 +104,23 @@ def compile_transformation(name: str) -> StoredTransformation:
     Raise NotFoundError, TransformationError (its text is wrong), InvalidError (its language is not installed,
     one of its schemas is wrong).
     """
-    row = _find(name)
-    script = _compiled(row["transformation_name"], _told(row))
+    row = find_row(name)
+    script = compile_row(row["transformation_name"], told(row))
     return StoredTransformation(
         row["id"], row["transformation_name"], row["transformation_type"], row["version"], script
     )
+
+
+def try_transformation(name: str, document: Any) -> Trial:
+    """Apply a transformation to one document, read as its type says; nothing is written.
+
+    Raise what `compile_transformation` raises, InvalidError for an aggregate without a list.
+    """
+    stored = compile_transformation(name)
+    try:
+        return Trial(transformation.take_one(stored.script, stored.kind, document))
+    except TransformationError as error:
+        return Trial(error=error)
 
 
 def add_transformation(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +163,7 @@ def set_transformation(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     from edgekit.models.integrations import IntegrationTransformation as Table
 
     given = _row(values)
-    row = _find(name)
+    row = find_row(name)
     before = {key: row[key] if key not in _JSON else _read(row[key]) for key in _FIELDS}
     _require_sound(name, {**before, **given})
     different = {key: value for key, value in given.items() if before[key] != value}
@@ -176,19 +181,19 @@ def retire_transformation(name: str) -> None:
     from edgekit.models.integrations import IntegrationTransformation as Table
 
     with db.change(reason=f"transformations retire {name}"):
-        changed = Table.get_by_id(_find(name)["id"])
+        changed = Table.get_by_id(find_row(name)["id"])
         changed.status_id = 2
         changed.save()
 
 
 def transformation_history(name: str) -> list[TransformationVersion]:
     """List the versions of a transformation, a retired one's too, the newest first. Raise NotFoundError."""
-    row = _find(name, retired=True)
+    row = find_row(name, retired=True)
     found: list[TransformationVersion] = []
-    before: dict[str, Any] = dict.fromkeys(_told(row))
+    before: dict[str, Any] = dict.fromkeys(told(row))
     past = list(states(db.connection(), "integration_transformation", row["id"], columns=_VERSION))
     for state in reversed(past):
-        said = _told(state.row)
+        said = told(state.row)
         keys = changed_keys(before, said)
         found.append(
             TransformationVersion(state.row["version"], state.at, state.actor, state.reason, keys, said)
@@ -197,97 +202,8 @@ def transformation_history(name: str) -> list[TransformationVersion]:
     return found[::-1]
 
 
-def run_transformation_tests(
-    name: str | None = None, *, now: datetime | None = None
-) -> list[TransformationTest]:
-    """Try a transformation, or all of them, on their examples; return what came of each.
-
-    An example passes where the script, read as its type says, gives what is expected; that it fails is
-    expected as `{"$error": code}`, and one with `"skip": true` is not tried. The outcomes are written
-    together, a row each. Raise NotFoundError, InvalidError (an example that is none).
-    """
-    rows = [_find(name)] if name is not None else _all()
-    outcomes = [(row["id"], outcome) for row in rows for outcome in _try_all(row)]
-    if outcomes:
-        with db.change(reason=f"transformations test {name or ''}".strip()):
-            _write(outcomes, now or clock.now())
-    return [outcome for _, outcome in outcomes]
-
-
-def _all() -> list[dict[str, Any]]:
-    return db.query(
-        "SELECT * FROM integration_transformation WHERE status_id = 1 ORDER BY transformation_name"
-    )
-
-
-def _write(outcomes: Sequence[tuple[int, TransformationTest]], now: datetime) -> None:
-    from edgekit.models.integrations import IntegrationTransformationRun
-
-    for transformation_id, outcome in outcomes:
-        IntegrationTransformationRun.create(
-            transformation_id=transformation_id,
-            transformation_version=outcome.version,
-            case_name=outcome.case_name,
-            test_status=outcome.test_status,
-            actual_output=outcome.actual_output,
-            execution_time_ms=outcome.execution_time_ms,
-            error_message=outcome.error_message,
-            created_at=now,
-        )
-
-
-def _try_all(row: dict[str, Any]) -> list[TransformationTest]:
-    name, version = row["transformation_name"], row["version"]
-    cases = _cases(row)
-    script = _compiled(name, _told(row)) if cases else None
-    found = []
-    for number, case in enumerate(cases, 1):
-        title = str(case.get("name") or f"example {number}")[:100]
-        if script is None or case.get("skip") is True:
-            found.append(TransformationTest(name, version, title, "skipped"))
-            continue
-        if "input" not in case or "expected" not in case:
-            raise InvalidError(f"{name}: {title} has no input or nothing expected.")
-        actual, message, took = _try(script, row["transformation_type"], case["input"])
-        told = _difference(case["expected"], actual, message)
-        status = "passed" if told is None else "failed"
-        found.append(TransformationTest(name, version, title, status, actual, took, told))
-    return found
-
-
-def _try(
-    script: transformation.Transformation, kind: str, document: Any
-) -> tuple[dict[str, Any], str | None, int]:
-    began = time.monotonic()
-    message = None
-    try:
-        actual: dict[str, Any] = {"output": transformation.take_one(script, kind, document)}
-    except TransformationError as error:
-        actual, message = {"$error": error.code}, error.message
-    return actual, message, round((time.monotonic() - began) * 1000)
-
-
-def _difference(expected: Any, actual: Mapping[str, Any], message: str | None) -> str | None:
-    """Say what is not as expected; None where it is."""
-    is_error = isinstance(expected, dict) and expected.keys() == {"$error"}
-    if is_error or "$error" in actual:
-        same = is_error and actual.get("$error") == expected["$error"]
-        return (
-            None
-            if same
-            else message or f"It gives a value, and is expected to end with {expected['$error']}."
-        )
-    if actual["output"] == expected:
-        return None
-    return f"It gives {_short(actual['output'])}, not {_short(expected)}."
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
-def _compiled(name: str, said: Mapping[str, Any]) -> transformation.Transformation:
+def compile_row(name: str, said: Mapping[str, Any]) -> transformation.Transformation:
+    """Compile what `told` says of a row."""
     return transformation.compile(
         said["language"],
         said["text"],
@@ -313,7 +229,7 @@ def _require_sound(name: str, row: Mapping[str, Any]) -> None:
         "text": logic["text"],
         **{key: row.get(key) for key in ("input_schema", "output_schema", "error_output_schema")},
     }
-    _compiled(name, said).check()
+    compile_row(name, said).check()
 
 
 def _row(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -331,11 +247,12 @@ def _row(values: Mapping[str, Any]) -> dict[str, Any]:
     for key in _JSON:
         if row.get(key) is not None and not isinstance(row[key], dict):
             raise InvalidError(f"{key} is a JSON object.")
-    _cases(row)
+    examples_of(row)
     return row
 
 
-def _cases(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+def examples_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the examples of a row. Raise InvalidError where they are none."""
     cases = (_read(row.get("test_cases")) or {}).get("cases", [])
     if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
         raise InvalidError('test_cases is {"cases": [{"name": …, "input": …, "expected": …}]}.')
@@ -346,7 +263,7 @@ def _read(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+def told(row: Mapping[str, Any]) -> dict[str, Any]:
     """Say a row as a person writes it."""
     said = {key: _read(row[key]) if key in _JSON else row[key] for key in _FIELDS}
     logic = said.pop("transformation_logic")
@@ -355,7 +272,7 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _standing(row: Mapping[str, Any]) -> str:
-    if not _cases(row):
+    if not examples_of(row):
         return "absent"
     runs = db.query(
         "SELECT test_status FROM integration_transformation_run WHERE id IN (SELECT max(id)"
@@ -375,7 +292,7 @@ def _named(name: str, *, retired: bool) -> list[dict[str, Any]]:
     )
 
 
-def _find(name: str, *, retired: bool = False) -> dict[str, Any]:
+def find_row(name: str, *, retired: bool = False) -> dict[str, Any]:
     """Return the row of a transformation, an organization's own before a shared one."""
     rows = _named(name, retired=retired)
     if len(rows) > 1 and rows[1]["organization_id"] is not None and rows[1]["status_id"] == 1:
