@@ -219,6 +219,19 @@ class TestRows:
         assert other.asked[-1][1] == {"name": "Bob", "city": "Kyiv"}
         assert runner.list_deliveries("out", failed=True) == []
 
+    def test_a_replay_from_the_failed_step_sends_what_was_refused_under_its_key(
+        self, provider: Provider, other: Other
+    ) -> None:
+        other.refuses = {"Bob"}
+        runner.run(make(**rows(provider)))
+        refused = next(asked for asked in other.asked if asked[1]["name"] == "Bob")
+        other.refuses = set()
+        update("Bob", "Kyiv")
+        result = runner.replay_dead_letters("out", step="send", start="failed")
+        assert (result.tried, result.replayed) == (1, 1)
+        assert other.asked[-1] == refused, "as it was, and known by the same key"
+        assert runner.list_deliveries("out", failed=True) == []
+
     def test_a_replay_of_a_row_that_is_gone_says_so(self, provider: Provider, other: Other) -> None:
         other.refuses = {"Bob"}
         runner.run(make(**rows(provider)))
