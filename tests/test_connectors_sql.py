@@ -272,6 +272,9 @@ def test_whether_it_answers_is_found_out_with_one_row(file: Path) -> None:
     assert len(page.records) == 1
     with pytest.raises(NotFoundError, match="no table gone"):
         SqlConnector().probe_write({"url": url(file), "table": "gone", "key": "id"}, secrets={})
+    new = {"url": url(file.with_name("new.db")), "table": "gone", "key": "id", "create": True}
+    assert SqlConnector().probe_write(new, secrets={}) is not None
+    assert not file.with_name("new.db").exists()
 
 
 # ---------------------------------------------------------------------------------------- PostgreSQL

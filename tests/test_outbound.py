@@ -16,7 +16,7 @@ from http_provider import Call, Provider, Reply, serve
 import edgekit
 from edgekit import db, integrations, runner
 from edgekit.cli import root
-from edgekit.errors import ConflictError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from edgekit.integrations import own_tables as tables
 from edgekit.models.integrations import Integration, IntegrationMapping, IntegrationPipelineDefinition
 
@@ -213,7 +213,12 @@ class TestRows:
         (letter,) = runner.list_dead_letters()
         with pytest.raises(InvalidError, match="failed again"):
             runner.replay_dead_letter(letter["id"])
-        other.refuses = set()
+        other.refuses, other.breaks_at = set(), 0
+        with pytest.raises(UnavailableError):
+            runner.replay_dead_letter(letter["id"])
+        tries = runner.show_execution(letter["execution_id"])["attempts"]
+        assert [tried["response_code"] for tried in tries] == [201, 422, 201, 422, 503]
+        other.breaks_at = None
         update("Bob", "Kyiv")
         assert runner.replay_dead_letter(letter["id"])["status"] == "replayed"
         assert other.asked[-1][1] == {"name": "Bob", "city": "Kyiv"}

@@ -100,8 +100,11 @@ class SqlConnector:
             return Reading(side, config).first()
 
     def probe_write(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page | None:
-        """Look whether the table is there, or may be made."""
-        with closing(connect(read_place(config, secrets), writes=True)) as side:
+        """Look whether the table is there, or may be made. Nothing is made."""
+        path = self.file_of(config)
+        if path is not None and not path.exists() and path.parent.is_dir() and config.get("create"):
+            return Page([], [], {})
+        with closing(connect(read_place(config, secrets), writes=False)) as side:
             if not side.columns(str(config["table"])) and not config.get("create"):
                 raise NotFoundError(f"{side.place.shown}: there is no table {config['table']}.")
         return Page([], [], {})

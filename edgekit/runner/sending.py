@@ -54,13 +54,7 @@ class Sent:
         )
         self.outcome.changed = sum(answer.error is None for answer in self.answers) - len(refused)
         self.outcome.written = self.outcome.changed + self.unchanged
-        attempts.log_attempts(
-            plan.integration_id,
-            plan.organization_id,
-            self.attempts,
-            correlation_id=current.correlation_id,
-            execution_id=current.id,
-        )
+        _log(plan, current, self.attempts)
         current.writer = self.state
         return self.outcome
 
@@ -197,8 +191,16 @@ def opened_again(plan: Plan, letter: Mapping[str, Any]) -> Iterator[Outlet | Non
     current = Execution(letter["execution_id"], "", letter["correlation_id"], {})
     with execution.hold(plan), opened(plan, current) as outlet:
         assert outlet is not None
-        yield outlet
-        outlet.finish()
+        try:
+            yield outlet
+            outlet.finish()
+        except EdgekitError as error:
+            tries = vars(error).get("attempts", [])
+            with db.change(
+                reason=f"dead-letters replay {letter['id']}", correlation_id=current.correlation_id
+            ):
+                _log(plan, current, tries)
+            raise
 
 
 def would_send(batch: Batch, positions: Sequence[str]) -> tuple[list[Parcel], int]:
@@ -215,6 +217,17 @@ def rehearse(batch: Batch, positions: Sequence[str], shown: list[Any]) -> Outcom
     batch.outcome.changed = len(parcels)
     batch.outcome.written = len(parcels) + sent.unchanged
     return batch.outcome
+
+
+def _log(plan: Plan, current: Execution, tries: Sequence[Attempt]) -> None:
+    """Write tries, in the open change."""
+    attempts.log_attempts(
+        plan.integration_id,
+        plan.organization_id,
+        tries,
+        correlation_id=current.correlation_id,
+        execution_id=current.id,
+    )
 
 
 def _only_changes(plan: Plan) -> bool:
