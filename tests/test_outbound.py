@@ -82,12 +82,19 @@ def edge_file(filled: Path, tmp_path: Path) -> Path:
     return Path(shutil.copyfile(filled, tmp_path / "edge.db"))
 
 
-def make(name: str = "out", strategy: str = "dead_letter", mappings: Any = (), **settings: Any) -> str:
+def make(
+    name: str = "out",
+    strategy: str = "dead_letter",
+    mappings: Any = (),
+    organization: int = 1,
+    **settings: Any,
+) -> str:
     with db.change():
         row = Integration.create(
             integration_name=name,
             integration_type_id=db.query("SELECT id FROM integration_type WHERE code = 'REST_API'")[0]["id"],
             connection_config=settings,
+            organization_id=organization,
         )
         directions = {
             r["code"].lower(): r["id"] for r in db.query("SELECT id, code FROM communication_direction")
@@ -99,7 +106,7 @@ def make(name: str = "out", strategy: str = "dead_letter", mappings: Any = (), *
                 communication_direction_id=directions[way], **item,
             )  # fmt: skip
         IntegrationPipelineDefinition.create(
-            integration_id=row.id, pipeline_name=name, pipeline_type="linear", organization_id=1,
+            integration_id=row.id, pipeline_name=name, pipeline_type="linear", organization_id=organization,
             pipeline_steps={"steps": [{"type": "map"}]}, error_handling_strategy=strategy,
         )  # fmt: skip
     return name
@@ -482,3 +489,20 @@ def test_a_destination_nobody_knows_is_answered_with_those_there_are() -> None:
     with pytest.raises(NotFoundError, match="pigeon"):
         runner.run("out")
     assert integrations.find("out")["connection_config"]["to"] == {"connector": "pigeon"}
+
+
+def test_only_rows_its_user_sees_leave(edge: Database, provider: Provider, other: Other) -> None:
+    with db.change():
+        run = db.connection().execute
+        run("INSERT INTO organization(id, code, name) VALUES (2, 'B', 'Bee')")
+        run(
+            "INSERT INTO user(username, organization_id, role_id)"
+            " SELECT 'bea', 2, id FROM role WHERE code = 'ADMIN'"
+        )
+        run("INSERT INTO producer(organization_id, code, name) VALUES (1, 'A', 'Theirs'), (2, 'B', 'Ours')")
+    edge.close()
+    with edgekit.open(edge.path, actor="bea"):
+        make(**rows(provider, inputs={"table": "producer", "columns": ["name"]}), organization=2)
+        assert counts(runner.run("out")) == ("completed", 1, 1, 1, 0)
+        assert [d["external_reference"] for d in runner.list_deliveries("out")] == ["ext-0"]
+    assert other.names == ["Ours"]
