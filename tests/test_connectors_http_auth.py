@@ -390,6 +390,48 @@ def test_what_is_signed_is_recognised_and_nothing_else(settings: dict[str, Any])
         Signature(settings, "an0ther-key").verify(message, headers, now=NOW)
 
 
+STANDARD = {
+    "header": "webhook-signature", "prefix": "v1,", "encoding": "base64", "key_encoding": "base64",
+    "over": "{nonce}.{timestamp}.{body}", "nonce_header": "webhook-id",
+    "timestamp_header": "webhook-timestamp",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "secret", "body", "headers"),
+    [
+        (
+            {"header": "X-Hub-Signature-256", "prefix": "sha256="},
+            "It's a Secret to Everybody",
+            b"Hello, World!",
+            {
+                "x-hub-signature-256": "sha256="
+                "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+            },
+        ),
+        (
+            STANDARD,
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            b'{"test": 2432232314}',
+            {
+                "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+                "webhook-timestamp": "1614265330",
+                "webhook-signature": "v1,aaaa v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= v1a,bbbb",
+            },
+        ),
+    ],
+    ids=["github", "standard webhooks"],
+)
+def test_the_examples_senders_publish_are_recognised(
+    settings: dict[str, Any], secret: str, body: bytes, headers: dict[str, str]
+) -> None:
+    sent = datetime.fromtimestamp(1614265330, UTC)
+    signature = Signature(settings, secret)
+    signature.verify(Message("POST", "/", "", body), headers, now=sent)
+    with pytest.raises(DeniedError):
+        signature.verify(Message("POST", "/", "", body + b" "), headers, now=sent)
+
+
 def test_what_is_signed_serves_for_five_minutes_only() -> None:
     signature = Signature(STRIPE, "k3y-to-sign")
     message = Message("POST", "/", "", b"{}")
