@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,18 +20,21 @@ from edgekit.cli import root
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PROVIDER = "http://127.0.0.1:8765"
 CUSTOMERS = "number,name,postal_code\n00042,Ann Smith,02134\n00043,Bob Okafor,10001\n"
 
 
-def play(document: Path, folder: Path, setting: pytest.MonkeyPatch) -> int:
+def play(document: Path, folder: Path, setting: pytest.MonkeyPatch, at: str = PROVIDER) -> int:
     """Write the files of a document and run its console examples and Python in order.
 
-    Return how many there were. Each Python example is a process of its own.
+    Return how many there were. Each Python example is a process of its own. `at` is where the provider is.
     """
     setting.chdir(folder)
     count = 0
-    for kind, title, body in BLOCK.findall(document.read_text(encoding="utf-8")):
+    text = document.read_text(encoding="utf-8").replace(PROVIDER, at)
+    for kind, title, body in BLOCK.findall(text):
         if title:
+            (folder / title).parent.mkdir(parents=True, exist_ok=True)
             (folder / title).write_text(body, encoding="utf-8")
         elif kind == "console":
             for line in body.splitlines():
@@ -82,6 +89,29 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
 def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "customers.csv").write_text(CUSTOMERS, encoding="utf-8")
     assert play(ROOT / name, tmp_path, monkeypatch) >= 5
+
+
+class _Recorded(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_provider_nobody_foresaw_is_run_by_what_its_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = partial(_Recorded, directory=str(tmp_path / "recorded"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            at = f"http://127.0.0.1:{server.server_address[1]}"
+            assert play(ROOT / "docs" / "new-provider.md", tmp_path, monkeypatch, at) > 25
+        finally:
+            server.shutdown()
+    shell = sqlite3.connect(tmp_path / "agency.db")
+    models = shell.execute("SELECT make_id, make, model_id, model FROM vehicle_model ORDER BY id").fetchall()
+    shell.close()
+    assert models[0] == (441, "TESLA", 1685, "Model S")
+    assert len(models) == 5
 
 
 def test_links_lead_somewhere() -> None:

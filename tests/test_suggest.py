@@ -90,6 +90,13 @@ def test_nested_fields_are_found_and_what_tells_of_a_person_is_masked(edge: Data
     assert [one["source_path"] for one in found.unmatched_sources] == ["$.odometer"]
 
 
+def test_the_table_s_name_in_a_column_hides_no_field(edge: Database, tmp_path: Path) -> None:
+    integrations.create_table("vehicle_model", {"model": "text"}, key=["model"])
+    (tmp_path / "models.json").write_text(json.dumps([{"Model_Name": "Roadster", "Make_Name": "TESLA"}]))
+    found = integrations.suggest_mappings(sample=str(tmp_path / "models.json"), table="vehicle_model")
+    assert targets(found) == {"$.Model_Name": "model"}
+
+
 def test_the_real_vin_decoder_is_understood(edge: Database, tmp_path: Path) -> None:
     answer = json.loads(data("vpic/decode-vin-batch.json").read_text(encoding="utf-8"))
     (tmp_path / "answer.json").write_text(json.dumps(answer["content"]["Results"]))

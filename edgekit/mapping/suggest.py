@@ -184,6 +184,8 @@ def _alike(source: str, column: Column, table: str) -> float:
         ]
     last = source.rpartition(" ")[2]
     whole = max(words.likeness(source, name, about) for name in names)
+    if column.references is None and words.is_name_of(source, column.name):
+        whole = max(whole, 0.83)
     own = max(words.likeness(last, name, about) for name in names) * 0.92 if last != source else 0.0
     return max(whole, own)
 

@@ -192,6 +192,11 @@ def likeness(source: str, target: str, about: str) -> float:
     return max(words * 0.9, letters * 0.85 if letters > 0.8 else 0.0)
 
 
+def is_name_of(source: str, target: str) -> bool:
+    """Tell whether one is the name of what the other is, though the table's name is in both."""
+    return _unnamed(tokens(source)) == _unnamed(tokens(target)) != ()
+
+
 def _unnamed(words: tuple[str, ...]) -> tuple[str, ...]:
     return words[:-1] if len(words) > 1 and words[-1] == "name" else words
 
