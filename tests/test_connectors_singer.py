@@ -361,8 +361,8 @@ class TestWhatTargetsDo:
         [
             ("broken", "failed with exit code 1. It said: cannot log in with password=***"),
             ("crash", "failed with exit code 1. It said: the disk is full"),
-            ("deaf", "does not end, 0.3 seconds after all was sent."),
-            ("forgets", "ended without confirming all it was given."),
+            pytest.param("deaf", "does not end, 0.3 seconds after all was sent.", marks=pytest.mark.slow),
+            pytest.param("forgets", "ended without confirming all it was given.", marks=pytest.mark.slow),
         ],
     )
     def test_what_goes_wrong_is_said(

@@ -28,6 +28,11 @@ def create_table_from(
     detected over the whole file. Raise NotFoundError (file), ConflictError (the name is taken), InvalidError
     for a file that cannot be read or a row that does not fit, which is named: nothing is made then.
     """
+    if path == "-" or "://" in path:
+        raise InvalidError(
+            f"{path} is read twice, once while the change is open: name a file of this machine.",
+            hint="Or make an integration that makes its table: --set create=true",
+        )
     if not key:
         raise InvalidError(f"What identifies a row of {name}?", hint="Name its columns: --key A,B")
     wanted = {part.lower(): kind for part, kind in (kinds or {}).items()}
