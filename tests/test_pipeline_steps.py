@@ -217,6 +217,7 @@ def test_where_the_other_side_fails_the_run_stops_and_goes_on_later(
     vins.script = lambda call: answer(call) if len(vins.calls) != 2 else Reply({}, status=500)
     first = runner.run("cars", overrides={"batch_size": 1})
     assert (first.status, first.records_written, first.dead_letters) == ("failed", 1, 0)
+    assert (first.message or "").startswith("The step decode cannot ask vins: ")
     assert [row["is_success"] for row in db.query("SELECT is_success FROM integration_log ORDER BY id")] == [
         1,
         0,

@@ -42,8 +42,8 @@ class Answers:
         return self._kept[key]
 
     def forget_missing(self) -> None:
-        """Forget where there was nothing: it may be there by now."""
-        self._kept = {key: answer for key, answer in self._kept.items() if answer is not None}
+        """Forget where there was not the one answer that is wanted: it may be there by now."""
+        self._kept = {key: answer for key, answer in self._kept.items() if isinstance(answer, dict)}
 
     def shrink(self) -> None:
         """Forget the oldest, once a batch is through."""
@@ -107,6 +107,8 @@ class Work:
                     self._tries.extend((source, attempt) for attempt in page.attempts)
                     yield from page.records
         except EdgekitError as error:
+            error.message = f"The step {step} cannot ask {source.name}: {error.message}"
+            error.args = (error.message,)
             self._tries.extend((source, attempt) for attempt in vars(error).pop("attempts", []))
             raise
 
