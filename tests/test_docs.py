@@ -74,6 +74,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/licensing.md",
         "docs/license-files.md",
         "docs/schedules.md",
+        "docs/templates.md",
         "docs/monitoring.md",
         "docs/vault.md",
         "docs/access.md",

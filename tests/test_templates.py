@@ -147,6 +147,23 @@ def test_a_code_means_its_newest_release_and_instances_keep_their_version(
     }  # fmt: skip
 
 
+@pytest.mark.ledger("C-61", "C-62", "S4-37")
+def test_a_mapping_that_says_little_is_a_field_that_comes_in_and_fails(orders: Database) -> None:
+    make("shop", customizations={"pipeline": {"steps": [{"type": "map"}]}})
+    found = orders.query(
+        "SELECT m.mapping_type, d.code, m.error_handling FROM integration_mapping m"
+        " JOIN communication_direction d ON d.id = m.communication_direction_id WHERE mapping_name = 'buyer'"
+    )
+    assert [tuple(row.values()) for row in found] == [("field", "INBOUND", "fail")]
+    (pipeline,) = orders.query("SELECT pipeline_steps FROM integration_pipeline_definition")
+    assert json.loads(pipeline["pipeline_steps"]) == {"steps": [{"type": "map"}]}
+    document = integrations.export_template("orders")
+    bare = document["template"]["mapping_templates"]["mappings"]
+    listed = rewritten(document, version="1.9.8", mapping_templates=bare)
+    assert integrations.import_template(listed, trust=listed["checksum"]).mappings == len(bare)
+    assert integrations.show_template("orders@1.9.8")["mapping_templates"] == {"mappings": bare}
+
+
 # --- what is needed beforehand
 
 
@@ -384,7 +401,7 @@ def test_only_what_is_newer_is_an_upgrade(orders: Database, tmp_path: Path) -> N
 def test_three_forms_become_one() -> None:
     base: forms.Form = {
         "settings": {"a": 1, "b": {"x": 1, "y": 1}, "c": 1, "auth": {"kind": "header", "name": "A"}},
-        "mappings": {}, "pipeline": {}, "transformations": {},
+        "mappings": {}, "pipeline": {},
     }  # fmt: skip
     mine = {**base, "settings": {"a": 2, "b": {"x": 2, "y": 1}, "auth": {"kind": "bearer"}, "own": 5}}
     theirs = {
@@ -397,6 +414,35 @@ def test_three_forms_become_one() -> None:
         "settings.a": "kept", "settings.auth": "conflict", "settings.b.x": "kept", "settings.b.y": "follows",
         "settings.c": "follows", "settings.own": "kept",
     }  # fmt: skip
+
+
+@pytest.mark.ledger("S4-39")
+def test_parts_of_a_template_are_customised_by_name(orders: Database, tmp_path: Path) -> None:
+    steps = [{"type": "transform", "transformation": "shout"}, {"name": "map", "type": "map"}]
+    script = {"name": "shout", "language": "jmespath", "text": "merge(@, {note: 'template'})"}
+    template = version(
+        "1.9.3", pipeline_template={"steps": steps}, transformation_library={"transformations": [script]},
+        test_suite={}, mapping_templates=mappings(note={"source_path": "$.note", "target_path": "note"}),
+    )  # fmt: skip
+    ship(tmp_path, template)
+    assert make("plain")["pipeline"]["steps"][0] == {
+        "name": "shout", "type": "transform", "language": "jmespath", "text": script["text"],
+    }  # fmt: skip
+    own = {"name": "shout", "text": "merge(@, {note: 'mine'})"}
+    mapping = {"name": "buyer", "source_path": "$.Purchaser"}
+    make("ours", customizations={"transformations": [own], "mappings": [mapping]})
+    (tmp_path / "o.csv").write_text("No;Buyer;Purchaser;Total\n1;Ann;Bob;2\n")
+    for name, wanted in (("plain", ("Ann", "template")), ("ours", ("Bob", "mine"))):
+        assert runner.run(name, overrides={"path": str(tmp_path / "o.csv")}).status == "completed"
+        assert tuple(orders.query("SELECT buyer, note FROM orders")[0].values()) == wanted
+    changed = {"transformations": [{**script, "text": "merge(@, {note: 'newer'})"}]}
+    ship(tmp_path, version("1.9.4", base=template, transformation_library=changed))
+    assert runner.upgrade("plain").status == "upgraded"
+    assert [part.part for part in runner.upgrade("ours").parts if part.outcome == "conflict"] == [
+        "pipeline.steps"
+    ]
+    with pytest.raises(InvalidError, match="transformations of the customizations has another shape"):
+        make("bad", customizations={"transformations": [{"language": "sql"}]})
 
 
 # --- a version stays what it is

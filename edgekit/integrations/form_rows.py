@@ -37,7 +37,6 @@ def read(integration_id: int) -> forms.Form:
             if row["status_id"] == 1
         },
         "pipeline": forms.normal_pipeline(pipeline),
-        "transformations": {},
     }
 
 
@@ -71,7 +70,6 @@ def read_before(integration_id: int, seq: int) -> tuple[forms.Form, dict[int, st
         "settings": json.loads(integration["connection_config"]) if integration else {},
         "mappings": found,
         "pipeline": _pipeline_said(active),
-        "transformations": {},
     }
     return form, rows
 

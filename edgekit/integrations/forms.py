@@ -1,7 +1,7 @@
 """What a template, or an integration made from one, consists of; and how three of such forms become one.
 
-A form is plain data: `settings`, `mappings` by name, `pipeline`, `transformations` by name. Nothing here
-reads or writes the file.
+A form is plain data: `settings`, `mappings` by name, `pipeline`, the scripts of a template in their steps.
+Nothing here reads or writes the file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Form = dict[str, dict[str, Any]]
 
-PARTS = ("settings", "mappings", "pipeline", "transformations")
+PARTS = ("settings", "mappings", "pipeline")
 
-_DEPTH = {"settings": 99, "mappings": 2, "pipeline": 2, "transformations": 1}
+_DEPTH = {"settings": 99, "mappings": 2, "pipeline": 2}
 """How deep a part is compared key by key; what lies deeper is one whole, as rules of a mapping are."""
 
 USUAL_MAPPING = {
@@ -73,12 +73,10 @@ class Part:
 
 def of_template(template: Mapping[str, Any]) -> Form:
     """Return the form of a template, as `show_template` returns it."""
-    library = template["transformation_library"].get("transformations", [])
     return {
         "settings": dict(template["connection_template"]),
         "mappings": dict(normal_mapping(item) for item in template["mapping_templates"].get("mappings", [])),
-        "pipeline": normal_pipeline(template["pipeline_template"]),
-        "transformations": {str(item.get("name")): dict(item) for item in library},
+        "pipeline": with_scripts(normal_pipeline(template["pipeline_template"]), library(template)),
     }
 
 
@@ -108,6 +106,41 @@ def normal_pipeline(pipeline: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(said["steps"], dict):
         said["steps"] = said["steps"].get("steps", [])
     return said
+
+
+def library(template: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the scripts a template brings, by name. Raise InvalidError for a library of another shape."""
+    items = template["transformation_library"].get("transformations", [])
+    return scripts(items, f"The transformation library of {template['code']}")
+
+
+def scripts(items: Any, what: str) -> dict[str, dict[str, Any]]:
+    """Read a list of scripts by name. Raise InvalidError for another shape."""
+    keys = {"name", "language", "text", "transformation_type"}
+    for item in items if isinstance(items, list) else [None]:
+        if not isinstance(item, dict) or not isinstance(item.get("name"), str) or set(item) - keys:
+            raise InvalidError(
+                f"{what} has another shape.", hint='It is a list of {"name", "language", "text"}.'
+            )
+    return {item["name"]: {key: item[key] for key in item if key != "name"} for item in items}
+
+
+def with_scripts(pipeline: dict[str, Any], found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Put scripts into the steps that name them: an integration keeps its own, whatever others do."""
+
+    def own(step: Any) -> Any:
+        if not isinstance(step, dict):
+            return step
+        branches = step.get("branches")
+        if isinstance(branches, list):
+            step = {**step, "branches": [[own(each) for each in branch] for branch in branches]}
+        name = step.get("transformation")
+        if name not in found:
+            return step
+        bare = {key: value for key, value in step.items() if key != "transformation"}
+        return {"name": name, **bare, **found[name]}
+
+    return {**pipeline, "steps": [own(step) for step in pipeline["steps"]]}
 
 
 def suite(template: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -33,7 +33,8 @@ def create(
 
     `template` is a code, for its newest version, or CODE@VERSION. `settings` override the template's
     connection per top-level key; text is read as the setting's kind asks, and `a.b` reaches into an object.
-    `customizations` may hold `connection`, `mappings` (by name: replaced or added) and `pipeline`. What the
+    `customizations` may hold `connection`, `mappings` and `transformations` (by name: over the template's, or
+    added) and `pipeline`. What the
     template asks for beforehand must be acknowledged; who did, and when, is kept in the instance. Return
     what `show` returns. Raise NotFoundError (template), InvalidError (a setting, or prerequisites nobody
     acknowledged), ConflictError (the name is taken), LicenseError (one too many).
@@ -61,11 +62,14 @@ def customised(
     """Return the form of a template with the changes of one integration put over it. Raise InvalidError."""
     connection = {**source["connection_template"], **changes.get("connection", {})}
     base = source["mapping_templates"].get("mappings", [])
+    own = forms.scripts(changes.get("transformations", []), "transformations of the customizations")
+    library = forms.library(source)
+    library |= {name: {**library.get(name, {}), **script} for name, script in own.items()}
+    pipeline = forms.normal_pipeline({**source["pipeline_template"], **changes.get("pipeline", {})})
     return {
-        **forms.of_template(source),
         "settings": with_settings(connection, settings),
         "mappings": _merge_mappings(base, changes.get("mappings", [])),
-        "pipeline": forms.normal_pipeline({**source["pipeline_template"], **changes.get("pipeline", {})}),
+        "pipeline": forms.with_scripts(pipeline, library),
     }
 
 
@@ -213,7 +217,7 @@ def _refuse_secrets(connection: Mapping[str, Any]) -> None:
 
 def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Check the shape of customizations. Raise InvalidError for a part nobody knows."""
-    kinds = {"connection": dict, "mappings": list, "pipeline": dict}
+    kinds = {"connection": dict, "mappings": list, "transformations": list, "pipeline": dict}
     for part, value in changes.items():
         if part not in kinds:
             raise InvalidError(

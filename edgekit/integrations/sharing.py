@@ -194,6 +194,8 @@ def _checked(content: dict[str, Any], name: str) -> dict[str, Any]:
     for key in _LISTS:
         if not isinstance(content[key], list) or not all(isinstance(item, str) for item in content[key]):
             raise InvalidError(f"{name}: {key} is a list of texts.")
+    if isinstance(content.get("mapping_templates"), list):
+        content["mapping_templates"] = {"mappings": content["mapping_templates"]}
     for key in _DOCUMENTS:
         content[key] = content.get(key) or {}
         if not isinstance(content[key], dict):

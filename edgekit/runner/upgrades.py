@@ -90,12 +90,19 @@ def upgrade_all(
     """
     wanted = templates.show_template(f"{code}@{to}" if to else code)
     names = db.query(
-        "SELECT i.integration_name AS name FROM integration_template_instance x"
+        "SELECT i.integration_name AS name, t.version FROM integration_template_instance x"
         " JOIN integration i ON i.id = x.integration_id JOIN integration_template t ON t.id = x.template_id"
         " WHERE t.code = ? AND i.status_id = 1 ORDER BY i.integration_name",
         (wanted["code"],),
     )
-    return [upgrade(row["name"], to=to, take=take, acknowledge=acknowledge, dry_run=dry_run) for row in names]
+    found = []
+    for row in names:
+        try:
+            result = upgrade(row["name"], to=to, take=take, acknowledge=acknowledge, dry_run=dry_run)
+        except EdgekitError as error:
+            result = Upgrade(row["name"], wanted["code"], row["version"], wanted["version"], error=error)
+        found.append(result)
+    return found
 
 
 def roll_back_upgrade(name: str, *, dry_run: bool = False) -> Upgrade:
