@@ -177,7 +177,8 @@ def test_one_bad_record_spoils_no_other(language: str) -> None:
 )
 def test_time_is_charged_to_the_record_that_used_it_up(language: str) -> None:
     records = [{"n": n, "hangs": n == 5} for n in range(10)]
-    answers = answers_of(language, HANGS[language], records, LIMITS)
+    limits = transformation.Limits(seconds=0.4, memory_mb=64)
+    answers = answers_of(language, HANGS[language], records, limits)
     assert answers == [0, 1, 2, 3, 4, "time", 6, 7, 8, 9]
 
 
@@ -257,6 +258,13 @@ def test_a_worker_that_is_killed_from_outside_is_replaced() -> None:
             worker.process.kill()
             worker.process.wait()
     assert script.apply_many([{"n": 1}, {"n": 2}]) == [[{"n": 1}], [{"n": 2}]]
+
+
+def test_a_worker_whose_time_is_up_is_killed() -> None:
+    worker = workers.Worker("sql")
+    with workers._watch.over(worker, 0.02):
+        assert worker.process.wait(timeout=10) != 0
+    worker.close()
 
 
 @pytest.mark.slow
