@@ -16,9 +16,12 @@ from http_provider import Call, Provider, Reply, serve
 import edgekit
 from edgekit import db, integrations, runner
 from edgekit.cli import root
+from edgekit.connectors import Page
 from edgekit.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from edgekit.integrations import own_tables as tables
 from edgekit.models.integrations import Integration, IntegrationMapping, IntegrationPipelineDefinition
+from edgekit.runner import execution, sending, transform
+from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -324,12 +327,19 @@ class TestRows:
             {"source_path": "zip", "target_path": "address.zip", "default_value": "0000"},
             {"source_path": "$.person.town", "target_path": "city", "direction": "bidirectional"},
             {"source_path": "never", "target_path": "never", "direction": "inbound"},
+            {
+                "source_path": "tags",
+                "target_path": "tags",
+                "default_value": '["a"]',
+                "target_data_type": "json",
+            },
         ]
         runner.run(make(mappings=mappings, **rows(provider)))
         assert other.asked[0][1] == {
             "name": "ANN",
             "address": {"city": {"name": "Bern"}, "zip": "0000"},
             "person": {"town": "Bern"},
+            "tags": ["a"],
         }
 
     def test_rows_become_events_in_the_batch_s_own_change(self) -> None:
@@ -379,6 +389,28 @@ class TestRows:
         asked = ["--db", str(edge.path), "integrations", "deliveries", "out", "--json"]
         said = json.loads(CliRunner().invoke(root.edgekit, asked).output)
         assert [item["record_key"] for item in said] == ["1", "2", "3"]
+
+
+def test_what_a_retry_adds_to_a_file_is_part_of_the_checkpoint(tmp_path: Path) -> None:
+    to = {"connector": "file", "path": str(tmp_path / "out.ndjson")}
+    make(connector="table", inputs={"table": "person", "columns": ["name"]}, to=to)
+    plan = integrations.prepare("out")
+    current = execution.begin(plan, trigger="manual")
+    stored = "SELECT json_extract(state, '$.writer') AS writer FROM integration_checkpoint"
+    with sending.opened(plan, current) as outlet, Work(plan) as work:
+        assert outlet is not None
+        page = Page([{"id": 1, "name": "Ann"}], ["row 1"], {"done": True})
+        sent = outlet.send(transform.prepare(plan, page.records, work), page)
+        with db.change():
+            sent.store()
+            execution.save_batch(current, plan, page.state)
+        before = json.loads(db.query(stored)[0]["writer"])
+        again = outlet.send_again(transform.prepare(plan, [{"id": 2, "name": "Bob"}], work), "row 2")
+        with db.change():
+            again.store()
+        assert json.loads(db.query(stored)[0]["writer"]) == again.state != before
+    assert runner.run("out").status == "completed"  # the process ended before the file was whole
+    assert (tmp_path / "out.ndjson").read_text(encoding="utf-8") == '{"name":"Ann"}\n{"name":"Bob"}\n'
 
 
 def test_records_of_a_file_are_sent_by_their_place(tmp_path: Path, provider: Provider, other: Other) -> None:

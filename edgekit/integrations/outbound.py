@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgekit import connectors, db, jsonpath, validate
+from edgekit import codec, connectors, db, jsonpath, validate
 from edgekit.errors import InvalidError, NotFoundError
 from edgekit.mapping import CompiledMapping, compile_mapping
 
@@ -165,14 +165,18 @@ def compile_way(name: str, way: Way, fields: Sequence[FieldMapping]) -> Compiled
             f"{name}: a lookup finds the id of a row, which says nothing to others.",
             hint="Send a view that has the column they know.",
         )
-    way.nest = _nesting(name, mapping.columns)
+    way.nest = _nesting(name, mapping)
     return mapping
 
 
-def _nesting(name: str, targets: Sequence[str]) -> Callable[[Sequence[Any]], dict[str, Any]]:
-    """Return what makes `{"customer": {"name": …}}` of a row whose column is `customer.name`."""
+def _nesting(name: str, mapping: CompiledMapping) -> Callable[[Sequence[Any]], dict[str, Any]]:
+    """Return what makes `{"customer": {"name": …}}` of a row whose column is `customer.name`.
+
+    What a column holds as JSON text leaves as the document it is.
+    """
     paths: list[tuple[str, ...]] = []
-    for target in targets:
+    is_json = [field.target_type == "json" for field in mapping.fields]
+    for target in mapping.columns:
         segments = jsonpath.compile(target).segments or ()
         if not segments or not all(isinstance(part, str) for part in segments):
             raise InvalidError(f"{name}: the target {target} is no member, such as customer.name.")
@@ -188,13 +192,13 @@ def _nesting(name: str, targets: Sequence[str]) -> Callable[[Sequence[Any]], dic
         from edgekit.mapping import ABSENT
 
         document: dict[str, Any] = {}
-        for path, value in zip(paths, row, strict=True):
+        for path, value, decodes in zip(paths, row, is_json, strict=True):
             if value is ABSENT:
                 continue
             place = document
             for part in path[:-1]:
                 place = place.setdefault(part, {})
-            place[path[-1]] = value
+            place[path[-1]] = codec.loads(value) if decodes and isinstance(value, str) else value
         return document
 
     return nest

@@ -254,6 +254,15 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any], *, fi
     )
 
 
+def save_writer(execution: Execution, plan: Plan) -> None:
+    """Write how far what is sent has come, in the open change; what is read stays where it is."""
+    db.connection().execute(
+        "UPDATE integration_checkpoint SET state = json_set(state, '$.writer', json(?)), updated_at = ?,"
+        " updated_by = ? WHERE integration_id = ?",
+        (json.dumps(execution.writer), clock.now_text(), db.current().actor_id, plan.integration_id),
+    )
+
+
 def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | None = None) -> None:
     """Write how a run ended. A run that was taken over is left alone."""
     healthy = {"completed": "healthy", "failed": "degraded"}.get(status)

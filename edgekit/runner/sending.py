@@ -41,6 +41,8 @@ class Sent:
     unchanged: int = 0
     attempts: list[Attempt] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
+    is_retry: bool = False
+    """Whether it was sent behind the last page of a run: no other checkpoint follows."""
 
     def store(self) -> Outcome:
         """Write answers, tries and what follows from them, in the open change."""
@@ -56,6 +58,8 @@ class Sent:
         self.outcome.written = self.outcome.changed + self.unchanged
         _log(plan, current, self.attempts)
         current.writer = self.state
+        if self.is_retry and current.runner_id:
+            execution.save_writer(current, plan)
         return self.outcome
 
 
@@ -102,7 +106,7 @@ class Outlet:
 
     def send_again(self, batch: Batch, position: str) -> Sent:
         """Send the one record of a dead letter, outside any change, whether it was sent before or not."""
-        sent = Sent(self, batch.outcome, state=self.current.writer)
+        sent = Sent(self, batch.outcome, state=self.current.writer, is_retry=True)
         self._hand_over(_parcels(batch, [position], sent, only_changes=False), sent)
         return sent
 
