@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from http_provider import Call, Provider, Reply, serve
 
 from edgekit import clock
 from edgekit.connectors import Connector, Page, check_config
+from edgekit.connectors.base import open_gate
 from edgekit.connectors.http import HttpConnector
 from edgekit.connectors.http_oauth import Tokens
 from edgekit.connectors.http_signature import Message, Signature
@@ -199,6 +201,23 @@ def test_a_rotated_refresh_token_is_handed_back_before_the_token_is_used() -> No
         assert ids(read(provider, {"grant": "refresh_token"}, vault)) == [1, 2, 3]
     assert order[:4] == ["/token 0", "/ 1", "/token 1", "/ 2"]
     assert vault["refresh_token"] == f"r3fresh-{len(service.asked)}"
+
+
+def test_a_run_asks_once_for_a_token_whoever_of_its_branches_needs_it() -> None:
+    service, vault = Guarded(), Vault(SECRETS)
+    service.rotates = True
+    connector = HttpConnector(sleep=lambda _: None).through(open_gate)
+    with serve(service) as provider:
+        auth = {"kind": "oauth2", "token_url": f"{provider.url}/token", "grant": "refresh_token"}
+        config = {"base_url": provider.url, "auth": auth, "pagination": {"kind": "page"}}
+
+        def branch(_: int) -> list[int]:
+            return ids(list(connector.read(config, state={}, inputs=None, secrets=vault)))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(branch, range(4))) == [[1, 2, 3]] * 4
+    assert len(service.asked) == 1
+    assert len(vault.kept) == 1
 
 
 def test_a_refresh_token_somebody_else_used_up_is_read_again() -> None:

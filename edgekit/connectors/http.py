@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from itertools import dropwhile
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgekit import codec, jsonpath
 from edgekit.connectors import http_answers
@@ -21,6 +21,9 @@ from edgekit.connectors.http_settings import CONFIG_SCHEMA, WRITE_SCHEMA
 from edgekit.connectors.http_write import HttpWriter
 from edgekit.errors import EdgekitError, NotFoundError
 
+if TYPE_CHECKING:
+    from edgekit.connectors.http_oauth import Tokens
+
 Rows = Iterator[dict[str, Any]]
 
 
@@ -32,13 +35,22 @@ class HttpConnector:
     config_schema: ClassVar[Mapping[str, Any]] = CONFIG_SCHEMA
     write_schema: ClassVar[Mapping[str, Any]] = WRITE_SCHEMA
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep, gate: Gate = open_gate) -> None:
+    def __init__(
+        self,
+        sleep: Callable[[float], None] = time.sleep,
+        gate: Gate = open_gate,
+        held: dict[tuple[str, int], Tokens] | None = None,
+    ) -> None:
         self._sleep = sleep
         self._gate = gate
+        self._held = held
 
     def through(self, gate: Gate) -> HttpConnector:
-        """Return a connector whose every request, each try of it, passes a gate first."""
-        return HttpConnector(self._sleep, gate)
+        """Return a connector whose every request, each try of it, passes a gate first.
+
+        It is that of one run: tokens it was given serve whatever it reads and writes.
+        """
+        return HttpConnector(self._sleep, gate, {})
 
     def probe(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page:
         """Ask for the first page of one record, twice at most and for ten seconds.
@@ -57,7 +69,7 @@ class HttpConnector:
             brief |= {"page_size": 1} if "page_size" in config else {}
             with closing(self.read(brief, state={}, inputs=None, secrets=secrets)) as pages:
                 return next(pages)
-        credentials = Credentials(config.get("auth", {}), secrets)
+        credentials = Credentials(config.get("auth", {}), secrets, self._held)
         request = Requests(config, credentials).head()
         with Exchange(brief, credentials, self._sleep, self._gate) as exchange:
             exchange.knock(request)
@@ -76,7 +88,7 @@ class HttpConnector:
         Raise InvalidError for an answer that is no JSON or goes in circles, DeniedError, NotFoundError,
         RateLimitedError and UnavailableError as the source answers; `.attempts` has the tries not yet told.
         """
-        credentials = Credentials(config.get("auth", {}), secrets)
+        credentials = Credentials(config.get("auth", {}), secrets, self._held)
         requests = Requests(config, credentials)
         with Exchange(config, credentials, self._sleep, self._gate) as exchange:
             walk = _Pass(
@@ -97,7 +109,7 @@ class HttpConnector:
 
         Raise InvalidError for settings or secrets it cannot be opened with.
         """
-        credentials = Credentials(config.get("auth", {}), secrets)
+        credentials = Credentials(config.get("auth", {}), secrets, self._held)
         with Exchange(config, credentials, self._sleep, self._gate) as exchange:
             yield HttpWriter(config, state, credentials, exchange)
 

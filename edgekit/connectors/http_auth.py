@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from edgekit import masking
+from edgekit import codec, masking
 from edgekit.connectors.http_oauth import Tokens
 from edgekit.connectors.http_signature import Signature
 from edgekit.errors import InvalidError
@@ -21,8 +21,16 @@ class Credentials:
     `tokens` gives what is fetched first, `signature` signs each try; None where the kind has none.
     """
 
-    def __init__(self, auth: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-        """Open the secrets the settings name. Raise InvalidError for one that is missing or unfit."""
+    def __init__(
+        self,
+        auth: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        held: dict[tuple[str, int], Tokens] | None = None,
+    ) -> None:
+        """Open the secrets the settings name. Raise InvalidError for one that is missing or unfit.
+
+        `held` has the tokens of the run so far, to be used again.
+        """
         self.headers: dict[str, str] = {}
         self.params: dict[str, str] = {}
         self._secrets = secrets
@@ -44,6 +52,8 @@ class Credentials:
             self._header("Authorization", f"Basic {coded}")
         elif kind == "oauth2":
             self.tokens = Tokens(auth, secrets, self._open, self._hide, self.mask)
+            if held is not None:
+                self.tokens = held.setdefault((codec.canonical(dict(auth)), id(secrets)), self.tokens)
         elif kind == "hmac":
             self.signature = Signature(auth, self._open(auth, "secret", "signing_key"))
 

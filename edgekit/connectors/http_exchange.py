@@ -208,11 +208,12 @@ class Exchange:
             return reply
 
         for is_last in (False, True):
-            proof = {"Authorization": tokens.bearer(post)}
-            reply = self._once(replace(request, headers={**request.headers, **proof}), retry)
+            bearer = tokens.bearer(post)
+            headers = {**request.headers, "Authorization": bearer}
+            reply = self._once(replace(request, headers=headers), retry)
             if reply[0] != 401 or is_last:
                 break
-            tokens.drop()
+            tokens.drop(bearer)
         return reply
 
     def _decode(self, status: int, headers: Mapping[str, str], body: bytes, request: Request) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -53,16 +54,20 @@ class Tokens:
         self._token: str | None = None
         self._ends = float("inf")
         self._refresh: str | None = None
+        self._lock = threading.Lock()
 
     def bearer(self, post: Post) -> str:
         """Return the value of the Authorization header, with a token that still holds."""
-        if self._token is None or self._now() >= self._ends:
-            self._fetch(post)
-        return f"Bearer {self._token}"
+        with self._lock:  # a refresh token serves once: two who need a new one must not both ask
+            if self._token is None or self._now() >= self._ends:
+                self._fetch(post)
+            return f"Bearer {self._token}"
 
-    def drop(self) -> None:
-        """Use the token no more: it was refused."""
-        self._token = None
+    def drop(self, refused: str) -> None:
+        """Use a token no more that was refused, unless somebody has fetched another one since."""
+        with self._lock:
+            if refused == f"Bearer {self._token}":
+                self._token = None
 
     def _fetch(self, post: Post) -> None:
         """Ask for a token. Its life counts from before we asked, by a clock nobody sets."""
@@ -102,7 +107,8 @@ class Tokens:
 
     def _ask(self, post: Post) -> dict[str, Any]:
         """Post the grant, with what is stored meanwhile where somebody else has used up the refresh token."""
-        if self._grant == "refresh_token" and self._refresh is None:
+        is_shared = hasattr(self._secrets, "keep")  # the other way of this run may have renewed it
+        if self._grant == "refresh_token" and (is_shared or self._refresh is None):
             self._refresh = self._open(self._auth, "refresh_token_secret", "refresh_token")
         status, headers, body = post(self._request())
         if status in {400, 401} and self._reopened():
