@@ -203,3 +203,15 @@ class TestCatalog:
         assert people["excluded"] == ["tags"]
         shown = json.loads(ask("select", "people", "people", "--json"))
         assert shown["settings"]["key"] == "id"
+
+    def test_a_secret_among_the_settings_of_a_tap_is_told_where_it_belongs(self, edge: Database) -> None:
+        edge.close()
+        asked = ["--db", str(edge.path), "integrations", "create", "people", "--template", "singer-tap"]
+        asked += ["--set", "tap=tap-people", "--set", 'config={"api_key": "hunter2"}']
+        answer = CliRunner().invoke(root.edgekit, asked)
+        assert answer.exit_code == 4
+        assert (
+            "edgekit vault set people api_key ; then say where it is: --set config.api_key.vault=api_key"
+            in (answer.output)
+        )
+        assert "hunter2" not in answer.output

@@ -132,9 +132,11 @@ def read_settings(name: str, pairs: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter("Write it as KEY=VALUE, such as table=customer.", param_hint="--set")
         key = key.strip()
         if named := next(_secrets_in(key, value), None):
+            inside = named.startswith(("config.", "to.config."))  # of a program that takes it from us
             raise InvalidError(
                 f"{named} looks like a secret, and a setting is readable by everyone who has the file.",
-                hint=f"Leave it out, and store it apart: edgekit vault set {name} {named.split('.')[-1]}",
+                hint=f"Leave it out, and store it apart: edgekit vault set {name} {named.split('.')[-1]}"
+                + (f" ; then say where it is: --set {named}.vault={named.split('.')[-1]}" if inside else ""),
             )
         settings[key] = value
     return settings
