@@ -158,7 +158,7 @@ def prepare(path: str, source: str, triggers: str) -> None:
 
     import edgekit
     from edgekit import db, integrations
-    from edgekit.integrations import tables
+    from edgekit.integrations import own_tables as tables
 
     kinds = {name: "REAL" if name == "premium" else "TEXT" for name, _ in FIELDS}
     text = {"type": "string", "minLength": 1, "maxLength": 64}
