@@ -466,6 +466,9 @@ def test_a_template_gives_way_to_another_connector(tmp_path: Path) -> None:
     assert counts(runner.run("people")) == ("completed", 3, 3, 3, 0)
     assert (tmp_path / "out.csv").read_text(encoding="utf-8").splitlines() == ["name", "Ann", "Bob", "Cy"]
     assert integrations.list_integrations()[0]["sends_to"] == "file"
+    event = {"inputs": {"table": "person"}, "to.connector": "event", "to.type": "x"}
+    made = integrations.create("events", template="rest-sink", settings=event, acknowledge=True)
+    assert made["settings"]["to"] == {"connector": "event", "type": "x"}
 
 
 def test_rows_go_into_another_database(tmp_path: Path) -> None:

@@ -150,6 +150,9 @@ def with_settings(connection: dict[str, Any], settings: Mapping[str, Any]) -> di
     if settings.get("connector", result.get("connector")) != result.get("connector"):
         # Another connector in the place of the template's: what only that one knows is left behind.
         result = {name: value for name, value in result.items() if name in known}
+    to = result.get("to")
+    if isinstance(to, dict) and settings.get("to.connector", to.get("connector")) != to.get("connector"):
+        del result["to"]
     for path, value in settings.items():
         first, *rest = path.split(".")
         if first not in known:
