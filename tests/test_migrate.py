@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import edgekit
-from edgekit import db, schema, sqlite
+from edgekit import audit, db, runner, schema, sqlite
 from edgekit.audit import generate, triggers
 from edgekit.errors import BusyError, CorruptError, EdgekitError, InvalidError, MigrationNeededError
 from edgekit.file import rebuild as module
@@ -108,9 +108,13 @@ def _stored(path: Path) -> dict[str, tuple[list[str], set[Any]]]:
     return found
 
 
-def test_a_file_of_schema_3_keeps_every_row_and_becomes_what_a_new_one_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [pytest.param(3, marks=pytest.mark.slow), 4])
+def test_a_file_of_an_earlier_schema_keeps_every_row_and_becomes_what_a_new_one_is(
+    tmp_path: Path, version: int
+) -> None:
     path = tmp_path / "agency.db"
-    packed = Path(__file__).parent / "data" / "agency_v3.db.xz"  # the demo, clients and the sample rows
+    # The demo, clients and the sample rows; of schema 4 also a table of one's own, put to use in production.
+    packed = Path(__file__).parent / "data" / f"agency_v{version}.db.xz"
     path.write_bytes(lzma.decompress(packed.read_bytes()))
     before = _stored(path)
     assert sum(len(rows) for _, rows in before.values()) > 1000
@@ -126,6 +130,20 @@ def test_a_file_of_schema_3_keeps_every_row_and_becomes_what_a_new_one_is(tmp_pa
         kept = set(connection.execute(f"SELECT {', '.join(columns)} FROM {table}"))
         assert rows <= kept, table
     connection.close()
+    if version == 4:
+        _goes_on(path)
+
+
+def _goes_on(path: Path) -> None:
+    """What ran in production before approvals were asked for runs on, into a table that is audited still."""
+    book = path.with_name("own.csv")
+    book.write_text("code,amount\na,1\nb,3\n", encoding="utf-8")
+    with edgekit.open(path) as opened:
+        ran = runner.run("own", overrides={"path": str(book)})
+        assert (ran.status, ran.records_changed) == ("completed", 1)
+        logged = audit.entries(opened.connection(), table="own_thing", limit=1)
+    assert logged[0].changes == {"amount": [2, 3]}
+    assert verify(path) == []
 
 
 def test_a_migration_brings_the_file_to_the_new_schema(edge_file: Path, tmp_path: Path) -> None:
