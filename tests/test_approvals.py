@@ -143,6 +143,71 @@ def test_what_another_tool_slips_in_is_not_live(cars: Database) -> None:
     assert (make.tests, make.missing) == ("pending", KINDS)
 
 
+def set_steps(text: str) -> None:
+    step = {"type": "transform", "language": "jmespath", "text": text}
+    integrations.set_pipeline("cars", {"steps": [{"type": "map"}, step]})
+
+
+EVIL, GOOD = "{vin: vin, make: 'EVIL'}", "{vin: vin, make: 'GOOD'}"
+
+
+@pytest.mark.ledger("S4-06")
+def test_steps_are_live_as_they_were_approved(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.approve("cars")
+    set_steps(EVIL)
+    integrations.set_pipeline("cars", {"error_handling_strategy": "fail_fast"})
+    told = integrations.list_approvals("cars")
+    assert {(one.live_version, one.missing, one.steps_changed) for one in told} == {(1, KINDS, True)}
+    runner.run("cars")
+    assert makes() == ["kia"]
+    assert integrations.prepare("cars").strategy == "fail_fast", "how errors are handled is not asked for"
+    integrations.approve("cars", kinds=KINDS[:1])
+    set_steps(GOOD)
+    integrations.approve("cars", kinds=KINDS[1:])
+    assert {one.missing for one in integrations.list_approvals("cars")} == {KINDS[:1]}
+    runner.run("cars")
+    assert makes() == ["kia"], "nobody has four approvals of other steps"
+    integrations.approve("cars")
+    runner.run("cars")
+    assert makes() == ["GOOD"]
+
+
+def test_steps_that_changed_between_the_approvals_are_not_live(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    set_steps(EVIL)
+    integrations.approve("cars", kinds=KINDS[:1])
+    set_steps(GOOD)
+    integrations.approve("cars", kinds=KINDS[1:])
+    with pytest.raises(DeniedError, match=r"missing: technical_review\)"):
+        runner.run("cars")
+
+
+def test_a_transformation_that_is_named_is_live_as_it_was_approved(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.add_transformation("loud", {"language": "jmespath", "transformation_logic": {"text": GOOD}})
+    steps = [{"type": "map"}, {"type": "transform", "transformation": "loud"}]
+    integrations.set_pipeline("cars", {"steps": steps})
+    integrations.approve("cars")
+    integrations.set_transformation("loud", {"transformation_logic": {"text": EVIL}})
+    runner.run("cars")
+    assert makes() == ["GOOD"]
+    assert integrations.approve("cars")[0].missing == ()
+    runner.run("cars")
+    assert makes() == ["EVIL"]
+
+
+@pytest.mark.ledger("S4-06")
+def test_a_test_that_shows_nothing_signs_nothing_off(cars: Database) -> None:
+    add_test({}, "vin")
+    add_test({"vin": VIN}, "make")
+    with pytest.raises(ConflictError, match="cannot be signed off: make: tests are absent"):
+        integrations.approve("cars")
+    assert {one.mapping: one.tests for one in integrations.list_approvals("cars")} == {
+        "vin": "passed", "make": "absent",
+    }  # fmt: skip
+
+
 def test_whole_records_do_not_leave_in_production(edge: Database, tmp_path: Path) -> None:
     to = {"connector": "file", "path": str(tmp_path / "out.csv")}
     (tmp_path / "in.csv").write_text("a\n1\n")
@@ -211,8 +276,9 @@ def test_a_certified_template_approves_what_is_taken_unchanged(cars: Database, t
     assert {one.live_by for one in integrations.list_approvals("cars")} == {"certification"}
     integrations.set_mapping("cars", "make", {"source_path": "Maker"}, reason="field_change")
     assert live() == {"vin": 1, "make": 1}
+    set_steps(EVIL)
     runner.run("cars")
-    assert makes() == ["kia"]
+    assert makes() == ["kia"], "the steps are those of the template, too"
     runner.withdraw_certification("cars", note="It was too early.")
     assert live() == {"vin": None, "make": None}
 

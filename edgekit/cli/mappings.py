@@ -228,7 +228,7 @@ def approve(
     integration: str, mapping: tuple[str, ...], kinds: tuple[str, ...], every: bool, note: str | None,
     reject: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Approve the newest version of mappings, all that are not live if none is named."""
+    """Approve mappings, with the pipeline's steps around them; all that wait if none is named."""
     from edgekit import integrations
     from edgekit.integrations.live import KINDS
 
@@ -258,5 +258,5 @@ def _approvals(one: Any) -> dict[str, Any]:
     return {
         "mapping": one.mapping, "version": one.version, "live": one.live_version or "no",
         "by": one.live_by, "missing for production": ", ".join(one.missing) or "nothing", "tests": one.tests,
-        "rejected": ", ".join(one.rejected),
+        "rejected": ", ".join(one.rejected), "steps": "changed" if one.steps_changed else "",
     }  # fmt: skip

@@ -21,7 +21,8 @@ class Approvals:
     """How a mapping stands with its approvals; `live_version` is what a run takes in this environment.
 
     `missing` are the approvals the newest version lacks to go live in production, `tests` is how its tests
-    went: passed, failed, pending or absent.
+    went: passed, failed, pending or absent. `steps_changed`: the pipeline has other steps than those the live
+    version was approved with.
     """
 
     integration: str
@@ -33,6 +34,7 @@ class Approvals:
     rejected: tuple[str, ...]
     tests: str
     decisions: tuple[dict[str, Any], ...]
+    steps_changed: bool = False
 
 
 def approve(
@@ -55,13 +57,16 @@ def approve(
             f"There is no approval {unknown[0]}.", hint=f"It is one of: {', '.join(live.KINDS)}."
         )
     row = reading.find(name)
-    chosen = _chosen(row, mappings, reject)
-    if "testing_sign_off" in kinds and not reject and chosen:
-        _require_green(row, chosen)
+    signs_off = "testing_sign_off" in kinds and not reject
+    if signs_off and _chosen(row, mappings, reject):
+        mapping_tests.run_mapping_tests(name)
     verb = "reject" if reject else "approve"
     with db.change(reason=f"mappings {verb} {name}" + (f": {note}" if note else "")):
+        chosen = _chosen(row, mappings, reject)  # what was edited since the tests ran is pending again
+        if signs_off:
+            _require_green(row, chosen)
+        at = _later_than_all()
         for one in chosen:
-            at = _later_than(one.id)
             for kind in kinds:
                 Approval.create(
                     mapping_id=one.id, subject_version=str(one.version), approval_kind=kind,
@@ -98,9 +103,8 @@ def _chosen(row: dict[str, Any], mappings: Sequence[str], reject: bool) -> list[
 
 
 def _require_green(row: dict[str, Any], chosen: Sequence[live.Standing]) -> None:
-    """Run the tests and refuse the sign-off where they do not all pass."""
+    """Refuse the sign-off where the tests do not all pass."""
     name = row["integration_name"]
-    mapping_tests.run_mapping_tests(name)
     stand = mapping_tests.tests_stand(row["id"])
     bad = [(one.mapping, stand[one.id]) for one in chosen if stand[one.id] != "passed"]
     if not bad:
@@ -114,11 +118,10 @@ def _require_green(row: dict[str, Any], chosen: Sequence[live.Standing]) -> None
     )
 
 
-def _later_than(mapping_id: int) -> datetime:
-    """Return the time of a decision: now, but behind what it is about, both told in milliseconds."""
-    (row,) = db.query("SELECT * FROM integration_mapping WHERE id = ?", (mapping_id,))
-    since = clock.from_text(live.said_since(row))
-    return max(clock.now(), since + timedelta(milliseconds=1))
+def _later_than_all() -> datetime:
+    """Return the time of decisions: now, but behind all they are about, however the clock was set."""
+    (last,) = db.query("SELECT max(performed_at) AS at FROM audit_transaction")
+    return max(clock.now(), clock.from_text(last["at"]) + timedelta(milliseconds=1))
 
 
 def _told(row: dict[str, Any]) -> list[tuple[int, Approvals]]:
@@ -140,7 +143,7 @@ def _told(row: dict[str, Any]) -> list[tuple[int, Approvals]]:
         told = Approvals(
             integration=row["integration_name"], mapping=one.mapping, version=one.version,
             live_version=here[one.id].live_version, live_by=here[one.id].by, missing=one.missing,
-            rejected=one.rejected, tests=tests[one.id], decisions=own,
+            rejected=one.rejected, tests=tests[one.id], decisions=own, steps_changed=one.steps_changed,
         )  # fmt: skip
         found.append((one.id, told))
     return found

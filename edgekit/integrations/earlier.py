@@ -73,6 +73,17 @@ class _Past:
         return [rows[key] for key in sorted(rows) if self._made[key] <= change]
 
 
+class PipelineRows:
+    """The pipelines of an integration, as they were at any time."""
+
+    def __init__(self, integration_id: int) -> None:
+        self._past = _Past(_PIPELINE, integration_id)
+
+    def at(self, time: str) -> list[dict[str, Any]]:
+        """Return the rows as they were before a time, by rising id."""
+        return self._past.at(_change_before(time))
+
+
 def list_mapping_versions(name: str) -> list[MappingsVersion]:
     """List the versions of an integration's mappings, the newest first. Raise NotFoundError."""
     past = _Past(_MAPPING, int(reading.find(name)["id"]))
@@ -144,3 +155,9 @@ def _change_at(time: str) -> int:
         "SELECT id FROM audit_transaction WHERE performed_at <= ? ORDER BY id DESC LIMIT 1", (time,)
     )
     return int(found[0]["id"]) if found else 0
+
+
+def _change_before(time: str) -> int:
+    """Return the last change made before a time, be they made in the order of their times or not."""
+    found = db.query("SELECT ifnull(max(id), 0) AS id FROM audit_transaction WHERE performed_at < ?", (time,))
+    return int(found[0]["id"])

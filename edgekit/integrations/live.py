@@ -6,12 +6,13 @@ Approvals are rows for a version; what a version said is read from the log. Need
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
 from edgekit.audit.versions import states
 from edgekit.errors import DeniedError
+from edgekit.integrations import approved_pipelines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,8 +38,56 @@ CONTENT = frozenset({
 })  # fmt: skip
 """The columns that say what a mapping does, and whether."""
 
-Decisions = dict[str, tuple[str, str]]
-"""By kind of approval: the decision, and when."""
+
+@dataclass(slots=True)
+class Decided:
+    """What was decided of one version, by kind; approvals are those since the last rejection."""
+
+    last: dict[str, str] = field(default_factory=dict)
+    approved: dict[str, list[str]] = field(default_factory=dict)
+
+    def note(self, kind: str, decision: str, at: str) -> None:
+        """Take the next decision."""
+        self.last[kind] = decision
+        times = self.approved.setdefault(kind, [])
+        if decision == "approved":
+            times.append(at)
+        else:
+            times.clear()
+
+    @property
+    def span(self) -> tuple[str, str] | None:
+        """When the first and the last of the four approvals were given, if all are."""
+        if any(not self.approved.get(kind) for kind in KINDS):
+            return None
+        times = [self.approved[kind][-1] for kind in KINDS]
+        return min(times), max(times)
+
+    def lacks(self, past: approved_pipelines.Past) -> tuple[str, ...]:
+        """List the kinds of approval nobody has given with the steps of now."""
+        return tuple(
+            kind
+            for kind in KINDS
+            if not any(past.says(time) == past.says() for time in self.approved.get(kind, ()))
+        )
+
+    def seen_at(self, past: approved_pipelines.Past) -> str | None:
+        """Return the last time at which all four had approved the steps there were, if they ever had."""
+        told = [{past.says(time) for time in self.approved[kind]} for kind in KINDS]
+        times = sorted({time for kind in KINDS for time in self.approved[kind]}, reverse=True)
+        return next((time for time in times if all(past.says(time) in said for said in told)), None)
+
+
+_Decisions = dict[str, Decided]
+"""By version."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Certified:
+    """What a certified template says: its mappings by name, and the steps around them."""
+
+    mappings: Mapping[str, Mapping[str, Any]]
+    steps: approved_pipelines.Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +107,10 @@ class Standing:
     rejected: tuple[str, ...]
     row: Mapping[str, Any]
     """The mapping as its live version says it; as it stands where none is live."""
+    steps: approved_pipelines.Steps | None = None
+    """The steps around it that were approved with it."""
+    steps_changed: bool = False
+    """Whether the pipeline has other steps by now, which wait for approval."""
 
 
 def environment() -> str:
@@ -79,9 +132,11 @@ def standings(integration_id: int, *, place: str | None = None) -> list[Standing
             for r in rows
         ]
     decided = _decisions(integration_id)
-    certified = _certified(integration_id) if rows else {}
-    codes = direction_codes()
-    return [_standing(row, decided.get(row["id"], {}), certified, codes) for row in rows]
+    certified = _certified(integration_id) if rows else None
+    if certified is None and not decided:
+        return [Standing(r["id"], r["mapping_name"], r["version"], None, None, KINDS, (), r) for r in rows]
+    past, codes = approved_pipelines.Past(integration_id), direction_codes()
+    return [_standing(row, decided.get(row["id"], {}), certified, codes, past) for row in rows]
 
 
 def fields_of(rows: Iterable[Mapping[str, Any]], *, every: bool = False) -> list[FieldMapping]:
@@ -91,16 +146,21 @@ def fields_of(rows: Iterable[Mapping[str, Any]], *, every: bool = False) -> list
     return [field for field in found if every or field.direction != "outbound"]
 
 
-def live_fields(integration_id: int, name: str, *, every: bool = False) -> list[FieldMapping]:
-    """Return the mappings that take part in a run that counts, each as its live version says it.
+def live_parts(
+    integration_id: int, name: str, *, every: bool = False
+) -> tuple[list[FieldMapping], approved_pipelines.Steps | None]:
+    """Return what takes part in a run that counts: the mappings as their live versions say, and the steps.
 
+    The steps are those all of these mappings were approved with; None where the pipeline counts as it is.
     Raise DeniedError where the integration has mappings and none of them is live, saying what is missing.
     """
     found = standings(integration_id)
     live = [one for one in found if one.live_version is not None]
     if found and not live:
         raise not_live(name, found)
-    return fields_of((one.row for one in live), every=every)
+    steps = [one.steps for one in live if one.steps is not None]
+    oldest = min(steps, key=lambda one: one.at) if any(one.steps_changed for one in live) else None
+    return fields_of((one.row for one in live), every=every), oldest
 
 
 def not_live(name: str, found: Iterable[Standing]) -> DeniedError:
@@ -143,82 +203,89 @@ def say_waiting(integration_id: int, name: str) -> str | None:
 
 
 def _standing(
-    row: dict[str, Any], decided: Mapping[str, Decisions],
-    certified: Mapping[str, Mapping[str, Any]], codes: Mapping[int, str],
+    row: dict[str, Any], decided: _Decisions, certified: _Certified | None,
+    codes: Mapping[int, str], past: approved_pipelines.Past,
 ) -> Standing:  # fmt: skip
-    now = decided.get(str(row["version"]), {})
-    template = certified.get(row["mapping_name"])
-    version, by, live = _newest_live(row, decided, template, codes)
+    now = decided.get(str(row["version"]), Decided())
+    template = None if certified is None else certified.mappings.get(row["mapping_name"])
+    live = _newest_live(row, decided, template, codes, past)
+    rejected = tuple(kind for kind in KINDS if now.last.get(kind) == "rejected")
+    own = (row["id"], row["mapping_name"], row["version"])
+    if live is None:
+        return Standing(*own, None, None, now.lacks(past) or KINDS, rejected, row)
+    version, by, said, seen_at = live
+    steps = certified.steps if by == "certification" and certified is not None else past.at(seen_at)
+    changed = steps.says != past.says()
     missing: tuple[str, ...] = ()
-    if version == row["version"] and _differ(row, live):
-        missing = KINDS
-    elif version != row["version"]:
-        missing = tuple(kind for kind in KINDS if now.get(kind, ("", ""))[0] != "approved") or KINDS
-    rejected = tuple(kind for kind in KINDS if now.get(kind, ("", ""))[0] == "rejected")
-    return Standing(row["id"], row["mapping_name"], row["version"], version, by, missing, rejected, live)
+    if version != row["version"] or _differ(row, said):
+        missing = now.lacks(past) if version != row["version"] else KINDS
+        missing = missing or KINDS
+    elif changed:
+        missing = now.lacks(past) or KINDS
+    return Standing(*own, version, by, missing, rejected, said, steps, changed)
 
 
 def _newest_live(
-    row: dict[str, Any], decided: Mapping[str, Decisions], template: Mapping[str, Any] | None,
-    codes: Mapping[int, str],
-) -> tuple[int | None, str | None, dict[str, Any]]:  # fmt: skip
-    """Find the newest version that may be live, as it was when it was approved."""
-    if template is None and not any(_approved_at(decisions) for decisions in decided.values()):
-        return None, None, row
+    row: dict[str, Any], decided: _Decisions, template: Mapping[str, Any] | None,
+    codes: Mapping[int, str], past: approved_pipelines.Past,
+) -> tuple[int, str, dict[str, Any], str] | None:  # fmt: skip
+    """Find the newest version that may be live: why, as it was when it was approved, and with which steps."""
+    if template is None and not any(one.span for one in decided.values()):
+        return None
     disturbed: set[int] = set()
     for state in states(db.connection(), "integration_mapping", row["id"], columns=CONTENT, row=row):
-        decisions = decided.get(str(state.row["version"]), {})
-        if state.row["status_id"] != 1 or any(said == "rejected" for said, _ in decisions.values()):
+        version = state.row["version"]
+        decisions = decided.get(str(version), Decided())
+        if state.row["status_id"] != 1 or "rejected" in decisions.last.values():
             continue
-        span = _approved_at(decisions)
         # What another tool changed since, without giving it a version, nobody has approved; what it changed
-        # between the approvals not everybody saw.
-        if span is not None and state.at < span[0] and state.row["version"] not in disturbed:
-            return state.row["version"], "approvals", state.row
+        # between the approvals not everybody saw. Nor did everybody see steps that changed between them.
+        span = decisions.span
+        if span is not None and state.at < span[0] and version not in disturbed:
+            seen_at = decisions.seen_at(past)
+            if seen_at is not None:
+                return version, "approvals", state.row, seen_at
         if span is not None and span[0] <= state.at <= span[1]:
-            disturbed.add(state.row["version"])
+            disturbed.add(version)
         if template is not None and _said(state.row, codes) == template:
-            return state.row["version"], "certification", state.row
-    return None, None, row
+            return version, "certification", state.row, ""
+    return None
 
 
 def _differ(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return any(row[column] != other[column] for column in CONTENT)
 
 
-def _approved_at(decisions: Decisions) -> tuple[str, str] | None:
-    """Return when the first and the last of the four approvals were given, if all are."""
-    if any(decisions.get(kind, ("", ""))[0] != "approved" for kind in KINDS):
-        return None
-    times = [decisions[kind][1] for kind in KINDS]
-    return min(times), max(times)
-
-
-def _decisions(integration_id: int) -> dict[int, dict[str, Decisions]]:
-    """Return the last decision and its time by mapping, version and kind."""
-    found: dict[int, dict[str, Decisions]] = {}
+def _decisions(integration_id: int) -> dict[int, _Decisions]:
+    """Return what was decided by mapping and version."""
+    found: dict[int, _Decisions] = {}
     for row in db.query(
         "SELECT a.mapping_id, a.subject_version, a.approval_kind, a.decision, a.decided_at FROM approval a"
         " JOIN integration_mapping m ON m.id = a.mapping_id WHERE m.integration_id = ? ORDER BY a.id",
         (integration_id,),
     ):
         versions = found.setdefault(row["mapping_id"], {})
-        decision = row["decision"], row["decided_at"]
-        versions.setdefault(row["subject_version"], {})[row["approval_kind"]] = decision
+        decided = versions.setdefault(row["subject_version"], Decided())
+        decided.note(row["approval_kind"], row["decision"], row["decided_at"])
     return found
 
 
-def _certified(integration_id: int) -> dict[str, dict[str, Any]]:
-    """Return the mappings of the template an integration is an instance of, by name, if it is certified."""
+def _certified(integration_id: int) -> _Certified | None:
+    """Return what the template says an integration is an instance of, if it is certified."""
     rows = db.query(
-        "SELECT t.mapping_templates FROM integration_template_instance x"
-        " JOIN integration_template t ON t.id = x.template_id WHERE x.integration_id = ?"
-        " AND (SELECT decision FROM approval WHERE template_id = t.id AND approval_kind = 'certification'"
-        "  ORDER BY id DESC LIMIT 1) = 'approved'",
+        "SELECT t.mapping_templates, t.pipeline_template, a.decision, a.decided_at"
+        " FROM integration_template_instance x JOIN integration_template t ON t.id = x.template_id"
+        " JOIN approval a ON a.template_id = t.id AND a.approval_kind = 'certification'"
+        " WHERE x.integration_id = ? ORDER BY a.id DESC LIMIT 1",
         (integration_id,),
     )
-    items = json.loads(rows[0]["mapping_templates"] or "{}").get("mappings", []) if rows else []
-    return {str(item.get("name") or item.get("target_path")): _template_says(item) for item in items}
+    if not rows or rows[0]["decision"] != "approved":
+        return None
+    items = json.loads(rows[0]["mapping_templates"] or "{}").get("mappings", [])
+    return _Certified(
+        {str(item.get("name") or item.get("target_path")): _template_says(item) for item in items},
+        approved_pipelines.of_template(rows[0]["pipeline_template"], rows[0]["decided_at"]),
+    )
 
 
 def _template_says(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -134,8 +134,9 @@ def run_mapping_tests(name: str | None = None, *, now: datetime | None = None) -
 def tests_stand(integration_id: int) -> dict[int, str]:
     """Tell of each active mapping how its tests went: `passed`, `failed`, `pending` or `absent`.
 
-    A test of type `integration` speaks for every mapping whose column it expects. Skipped ones say nothing;
-    what was tried on an earlier version, or before it was edited, is pending.
+    A test speaks for its mapping, one of type `integration` for all, where it expects the column; that a
+    record is refused shows nothing of the value by itself. Skipped ones say nothing; what was tried on an
+    earlier version, or before it was edited, is pending.
     """
     mappings = db.query(
         "SELECT * FROM integration_mapping WHERE integration_id = ? AND status_id = 1", (integration_id,)
@@ -147,18 +148,29 @@ def tests_stand(integration_id: int) -> dict[int, str]:
     )
     since = {row["id"]: live.said_since(row) for row in mappings} if tests else {}
     found: dict[int, set[str]] = {row["id"]: set() for row in mappings}
+    shown: set[int] = set()
     for test in tests:
         whole, expected = test["test_type"] == "integration", json.loads(test["expected_output"])
         speaks_for = [
             row["id"] for row in mappings
-            if row["id"] == test["mapping_id"] or (whole and row["target_path"] in expected)
+            if (whole or row["id"] == test["mapping_id"]) and _columns(row["target_path"]) & expected.keys()
         ]  # fmt: skip
-        changed = max(since[key] for key in (since if whole else speaks_for))
+        shown.update(speaks_for)
+        if "$error" in expected:
+            speaks_for.append(test["mapping_id"])
+        changed = max((since[key] for key in (since if whole else speaks_for)), default="")
         stale = test["last_run_at"] is None or test["last_run_at"] < changed
         for key in speaks_for:
             found[key].add("pending" if stale else test["test_status"])
     order = ("failed", "pending", "passed")
-    return {key: next((how for how in order if how in hows), "absent") for key, hows in found.items()}
+    told = {key: next((how for how in order if how in hows), "absent") for key, hows in found.items()}
+    return {key: "absent" if how == "passed" and key not in shown else how for key, how in told.items()}
+
+
+def _columns(target_path: str) -> set[str]:
+    """Return what outcomes may call the target of a mapping: the path, or the one member it is."""
+    segments = jsonpath.compile(target_path).segments or ()
+    return {target_path.removeprefix("$."), *map(str, segments if len(segments) == 1 else ())}
 
 
 def _try_integration(row: dict[str, Any], now: datetime) -> list[MappingTest]:

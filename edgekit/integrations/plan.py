@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, codec, connectors, db, licensing
 from edgekit.errors import DeniedError, InvalidError, NotFoundError
-from edgekit.integrations import earlier, figures, instances, live, outbound, reading
+from edgekit.integrations import approved_pipelines, earlier, figures, instances, live, outbound, reading
 from edgekit.integrations.credentials import Secrets
 from edgekit.integrations.keeping import Keep, read_keep
 from edgekit.integrations.policies import Policy, read_policy
@@ -197,10 +197,15 @@ def _prepare(
 ) -> Plan:
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
-    way = outbound.read_way(row["integration_name"], settings)
     config, inputs = _source(row, settings, connector, input)
     if pipeline is None:
         pipeline = reading.pipeline_of(row["id"], pipeline_id)
+    way = outbound.read_way(row["integration_name"], settings)
+    approved: approved_pipelines.Steps | None = None
+    if fields is None:
+        fields, approved = _parts(row, trial=trial, every=way is not None)
+    if approved is not None:
+        pipeline = approved.put_into(pipeline)
     if "batch_size" in connector.config_schema.get("properties", {}):
         config.setdefault(
             "batch_size", pipeline["performance"].get("batch_size", way.batch_size if way else DEFAULT_BATCH)
@@ -208,7 +213,7 @@ def _prepare(
     connectors.check_config(connector, config)
     exchange = figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
     connectors.check_config(connector, config | exchange)
-    every = way is not None
+    steps = read_steps(row["integration_name"], pipeline)
     plan = Plan(
         integration_id=row["id"],
         name=row["integration_name"],
@@ -221,10 +226,10 @@ def _prepare(
         key=tuple(_names(settings.get("key"))),
         create=settings.get("create") is True,
         ignore=tuple(_names(settings.get("ignore"))),
-        fields=_fields(row, trial=trial, every=every) if fields is None else fields,
+        fields=fields,
         strategy=pipeline["error_handling_strategy"],
         policy=read_policy(pipeline),
-        steps=read_steps(row["integration_name"], pipeline),
+        steps=steps if approved is None else approved_pipelines.as_they_were(steps, approved.at),
         secrets=Secrets(row["id"], row["integration_name"]),
         exchange=exchange,
         cache_hours=figures.cache_hours(row) if inputs is not None and connector.name != "table" else None,
@@ -351,11 +356,13 @@ def _inputs(value: Any, *, own: bool = False) -> Inputs | None:
     return Inputs(table, columns, wanted, value.get("path"), key, changed)
 
 
-def _fields(row: Mapping[str, Any], *, trial: bool, every: bool) -> list[FieldMapping]:
-    """Return the mappings that take part: those that are live, or all of a trial."""
+def _parts(
+    row: dict[str, Any], *, trial: bool, every: bool
+) -> tuple[list[FieldMapping], approved_pipelines.Steps | None]:
+    """Return the mappings that take part, those that are live or all of a trial; and the approved steps."""
     if trial:
-        return read_fields(row["id"], every=every)
-    return live.live_fields(row["id"], row["integration_name"], every=every)
+        return read_fields(row["id"], every=every), None
+    return live.live_parts(row["id"], row["integration_name"], every=every)
 
 
 def read_fields(integration_id: int, *, every: bool = False) -> list[FieldMapping]:

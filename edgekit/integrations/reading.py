@@ -178,8 +178,9 @@ def find_by_pipeline(pipeline_id: int) -> dict[str, Any]:
 def find_pipeline(which: str) -> int:
     """Return the id of a pipeline by id or name, an active one first. Raise NotFoundError, ConflictError."""
     rows = db.query(
-        "SELECT id, pipeline_name, status_id FROM integration_pipeline_definition"
-        " WHERE id = ?1 OR pipeline_name = ?1 COLLATE NOCASE ORDER BY id IS NOT ?1, status_id <> 1",
+        "SELECT p.id, p.pipeline_name, max(p.status_id, i.status_id) AS status_id"
+        " FROM integration_pipeline_definition p JOIN integration i ON i.id = p.integration_id"
+        " WHERE p.id = ?1 OR p.pipeline_name = ?1 COLLATE NOCASE ORDER BY p.id IS NOT ?1, 3",
         (int(which) if which.isdecimal() else which,),
     )
     if not rows:

@@ -104,7 +104,11 @@ def compile_transformation(name: str) -> StoredTransformation:
     Raise NotFoundError, TransformationError (its text is wrong), InvalidError (its language is not installed,
     one of its schemas is wrong).
     """
-    row = find_row(name)
+    return stored_as(find_row(name))
+
+
+def stored_as(row: Mapping[str, Any]) -> StoredTransformation:
+    """Return the transformation a row says, ready to be applied. Raise as `compile_transformation` does."""
     script = compile_row(row["transformation_name"], told(row))
     return StoredTransformation(
         row["id"], row["transformation_name"], row["transformation_type"], row["version"], script

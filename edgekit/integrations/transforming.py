@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import transformation
 from edgekit.errors import InvalidError
-from edgekit.integrations.transformations import compile_transformation
+from edgekit.integrations.transformations import compile_transformation, stored_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,8 @@ class Script:
 
     transformation: transformation.Transformation
     kind: str
+    name: str | None = None
+    """That of a transformation of the file."""
 
 
 def read_script(step: Mapping[str, Any]) -> Script:
@@ -44,7 +46,13 @@ def read_script(step: Mapping[str, Any]) -> Script:
 def _stored(name: str) -> Script:
     """Read an active transformation of the file."""
     found = compile_transformation(name)
-    return Script(found.script, found.kind)
+    return Script(found.script, found.kind, found.name)
+
+
+def script_of(row: Mapping[str, Any]) -> Script:
+    """Read a transformation as a row of its table said it once. Raise as `compile_transformation` does."""
+    found = stored_as(row)
+    return Script(found.script, found.kind, found.name)
 
 
 def _kind(kind: Any) -> str:
