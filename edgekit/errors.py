@@ -24,6 +24,8 @@ of the driver, the root command group for these into `error:` and `hint:` on sta
 
 from __future__ import annotations
 
+import re
+
 
 class EdgekitError(Exception):
     """Something went wrong that has no class of its own."""
@@ -181,3 +183,11 @@ class CorruptError(EdgekitError):
     """The file is damaged, or not one of ours."""
 
     exit_code = 8
+
+
+def quoted(word: object) -> str:
+    """Write a word of a command, in a hint, as the shell takes it for one: `"Court records"`."""
+    text = str(word)
+    if re.fullmatch(r"[\w@%+=:,./\\-]+", text):
+        return text
+    return f"'{text}'" if re.search(r'["$`]', text) and "'" not in text else f'"{text}"'

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit import clock, rules, schema
-from edgekit.errors import CorruptError, DeniedError, MigrationNeededError, NotFoundError
+from edgekit.errors import CorruptError, DeniedError, MigrationNeededError, NotFoundError, quoted
 
 BUSY_SECONDS = 10
 """How long a statement waits for another writer before it gives up."""
@@ -75,7 +75,7 @@ def _open_ours(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if path.is_dir():
         raise NotFoundError(f"{path} is a folder, not a file.", hint="Name the file in it: agency.db.")
     if not path.exists():
-        raise NotFoundError(f"There is no file {path}.", hint=f"Create it with: edgekit init {path}")
+        raise NotFoundError(f"There is no file {path}.", hint=f"Create it with: edgekit init {quoted(path)}")
     schema.require_sqlite()
     try:
         connection = _reach(path, read_only=read_only)

@@ -258,8 +258,15 @@ def test_one_secret_or_those_of_an_integration_are_rotated_alone(edge: Database)
     again = integrations.rotate_credentials("cars")
     assert again.key == generation_of("one") == generation_of("two") > done.key
     assert [integrations.get_credential("cars", key) for key in ("one", "two")] == ["first", "second"]
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError, match="no secret three\\."):
         integrations.rotate_credentials("cars", "three")
+    integrations.unset_credential("cars", "one")
+    integrations.unset_credential("cars", "two")
+    with pytest.raises(NotFoundError, match=r"^cars has no secrets\.$") as caught:
+        integrations.rotate_credentials("cars")
+    assert caught.value.hint == "Store one: edgekit vault set cars KEY"
+    with pytest.raises(NotFoundError, match=r"^cars has no secrets in staging\.$"):
+        integrations.rotate_credentials("cars", environment="staging")
 
 
 def test_a_secret_has_a_name_and_is_rotated_by_it_and_its_integration(edge: Database) -> None:

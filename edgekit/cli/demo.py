@@ -12,7 +12,8 @@ from edgekit.cli.audit import entry_line
 from edgekit.cli.group import Command
 from edgekit.cli.options import json_option
 from edgekit.cli.progress import Counting
-from edgekit.cli.show import cell, cut, quoted, show, table, terminal_width
+from edgekit.cli.show import cell, cut, show, table, terminal_width
+from edgekit.errors import quoted
 
 if TYPE_CHECKING:
     from edgekit.demo.scenario import DemoResult

@@ -8,7 +8,8 @@ import click
 
 from edgekit.cli.group import Command
 from edgekit.cli.options import json_option, opened
-from edgekit.cli.show import quoted, show
+from edgekit.cli.show import show
+from edgekit.errors import quoted
 
 
 @click.command(
@@ -52,7 +53,7 @@ def _next(stops: list[Any], place: str) -> str | None:
     first = stops[0]
     if first.missing_secrets:
         return (
-            f"Next: edgekit vault set {quoted(first.integration)} {first.missing_secrets[0]}"
+            f"Next: edgekit vault set {quoted(first.integration)} {quoted(first.missing_secrets[0])}"
             f" --environment {place}"
         )
     return f"Next: edgekit mappings approvals {quoted(first.integration)}"

@@ -8,7 +8,8 @@ import click
 
 from edgekit.cli.group import Command, Settings
 from edgekit.cli.options import anchor_option, json_option, quick_option, read_secret, whole_file
-from edgekit.cli.show import quoted, show, show_findings
+from edgekit.cli.show import show, show_findings
+from edgekit.errors import quoted
 
 
 @click.command(cls=Command, example='edgekit init agency.db --organization "Smith & Sons"')

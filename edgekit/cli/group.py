@@ -12,7 +12,7 @@ import click
 from click.exceptions import NoSuchCommand
 
 from edgekit.cli import stopping
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ class Command(click.Command):
             file = next((word for word in given if word.endswith(".db")), None)
             if file is not None and not any(isinstance(one, click.Argument) for one in self.params):
                 words = " ".join(ctx.command_path.split()[1:])
-                place = f"The file is named before the word: edgekit --db {file} {words}"
+                place = f"The file is named before the word: edgekit --db {quoted(file)} {words}"
                 raise click.UsageError(f"{error.message}. {place}", ctx=ctx) from error
             raise
 

@@ -11,8 +11,8 @@ import click
 
 from edgekit.cli.group import Command
 from edgekit.cli.options import json_option, opened, reading
-from edgekit.cli.show import quoted, show
-from edgekit.errors import InvalidError
+from edgekit.cli.show import show
+from edgekit.errors import InvalidError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,10 +133,11 @@ def read_settings(name: str, pairs: tuple[str, ...]) -> dict[str, str]:
         key = key.strip()
         if named := next(_secrets_in(key, value), None):
             inside = named.startswith(("config.", "to.config."))  # of a program that takes it from us
+            secret = quoted(named.split(".")[-1])
             raise InvalidError(
                 f"{named} looks like a secret, and a setting is readable by everyone who has the file.",
-                hint=f"Leave it out, and store it apart: edgekit vault set {name} {named.split('.')[-1]}"
-                + (f" ; then say where it is: --set {named}.vault={named.split('.')[-1]}" if inside else ""),
+                hint=f"Leave it out, and store it apart: edgekit vault set {quoted(name)} {secret}"
+                + (f" ; then say where it is: --set {named}.vault={secret}" if inside else ""),
             )
         settings[key] = value
     return settings

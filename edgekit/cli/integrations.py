@@ -13,9 +13,9 @@ from edgekit.cli.group import Group, say_stopped
 from edgekit.cli.integration_settings import read_settings
 from edgekit.cli.options import json_option, limit_option, opened, reading
 from edgekit.cli.progress import Counting
-from edgekit.cli.show import quoted, show
+from edgekit.cli.show import show
 from edgekit.cli.templates import acknowledge_option, acknowledged, templates
-from edgekit.errors import InvalidError, UnavailableError
+from edgekit.errors import InvalidError, UnavailableError, quoted
 
 
 @click.group(cls=Group)
@@ -123,7 +123,9 @@ def create(
     given = read_settings(name, settings)
     known = acknowledged(lib.show_template(template)["prerequisites"], acknowledge)
     found = lib.create(name, template=template, settings=given, customizations=changes, acknowledge=known)
-    to_store = [f"edgekit vault set {quoted(found['name'])} {key}" for key in found["secrets_missing"]]
+    to_store = [
+        f"edgekit vault set {quoted(found['name'])} {quoted(key)}" for key in found["secrets_missing"]
+    ]
     first = f"Store its secrets first: {'; '.join(to_store)}\n" if to_store else ""
     show(found, as_json, note=f"{first}Run it with: edgekit integrations run {quoted(found['name'])}")
 

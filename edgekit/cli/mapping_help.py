@@ -8,8 +8,8 @@ import click
 
 from edgekit.cli.group import Command
 from edgekit.cli.options import json_option, opened
-from edgekit.cli.show import quoted, show
-from edgekit.errors import InvalidError
+from edgekit.cli.show import show
+from edgekit.errors import InvalidError, quoted
 
 
 @click.command(

@@ -8,8 +8,8 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, limit_option, opened, reading
-from edgekit.cli.show import quoted, show
-from edgekit.errors import InvalidError
+from edgekit.cli.show import show
+from edgekit.errors import InvalidError, quoted
 
 only_integration = click.option("--integration", metavar="NAME", help="Only those of this integration.")
 

@@ -131,11 +131,6 @@ def describe(found: Row, *, indent: int = 0) -> list[str]:
     return lines
 
 
-def quoted(word: object) -> str:
-    """Write a word of a command as every shell takes it for one."""
-    return f'"{word}"' if " " in str(word) else str(word)
-
-
 def cell(value: Any) -> str:
     """Write one value on one line."""
     if value is None:

@@ -8,7 +8,8 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, opened, reading
-from edgekit.cli.show import quoted, show
+from edgekit.cli.show import show
+from edgekit.errors import quoted
 
 
 @click.group(cls=Group)

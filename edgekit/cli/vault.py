@@ -10,7 +10,8 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, limit_option, opened, read_secret, reading
-from edgekit.cli.show import quoted, show, show_findings
+from edgekit.cli.show import show, show_findings
+from edgekit.errors import quoted
 
 if TYPE_CHECKING:
     from datetime import timedelta

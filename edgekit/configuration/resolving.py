@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit import cache, codec, db, scope
 from edgekit.configuration.kinds import find_type, near
-from edgekit.errors import NotFoundError
+from edgekit.errors import NotFoundError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,7 +95,7 @@ def _unset(kind: Kind, key: str, content: Mapping[str, Any], links: Sequence[Lin
     if key in kind.keys:
         return NotFoundError(
             f"{kind.code} {key} is not set for {links[-1].label}, and has no default.",
-            hint=f"Set it: edgekit configuration set {kind.code} {key} VALUE",
+            hint=f"Set it: edgekit configuration set {kind.code} {quoted(key)} VALUE",
         )
     known = {*kind.keys, *content}
     return NotFoundError(

@@ -12,7 +12,7 @@ from edgekit import codec, db, masking, scope
 from edgekit.configuration.kinds import find_type, near
 from edgekit.configuration.logged import deleted
 from edgekit.configuration.resolving import changed_keys, counting, documents
-from edgekit.errors import DeniedError, InvalidError, NotFoundError
+from edgekit.errors import DeniedError, InvalidError, NotFoundError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -186,7 +186,7 @@ def _check_key(kind: Kind, link: Link, key: str, value: Any) -> None:
     if kind.locks(key, link):
         raise DeniedError(
             f"{kind.code} {key} is locked at the level {kind.finals[key]}: not to be set for {link.label}.",
-            hint=f"What counts: edgekit configuration explain {kind.code} {key}",
+            hint=f"What counts: edgekit configuration explain {kind.code} {quoted(key)}",
         )
     rule = kind.schema["properties"][key] if key in kind.keys else None
     is_marked = isinstance(rule, dict) and (

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from edgekit import codec, masking
 from edgekit.connectors.http_oauth import Tokens
 from edgekit.connectors.http_signature import Signature
-from edgekit.errors import InvalidError
+from edgekit.errors import InvalidError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,11 +77,11 @@ class Credentials:
         except KeyError:
             raise InvalidError(
                 f"The source needs the secret {key}, which is not stored.",
-                hint=f"Store it: edgekit vault set INTEGRATION {key}",
+                hint=f"Store it: edgekit vault set INTEGRATION {quoted(key)}",
             ) from None
         if not secret:
             raise InvalidError(
-                f"The secret {key} is empty.", hint=f"Store it: edgekit vault set INTEGRATION {key}"
+                f"The secret {key} is empty.", hint=f"Store it: edgekit vault set INTEGRATION {quoted(key)}"
             )
         if setting != "client_id_secret" or len(secret) >= masking.SHORTEST:  # a short name is in every text
             self._hide(secret)

@@ -18,7 +18,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 from edgekit import codec
 from edgekit.connectors import http_answers
 from edgekit.connectors.http_requests import Request, origin
-from edgekit.errors import DeniedError, InvalidError
+from edgekit.errors import DeniedError, InvalidError, quoted
 
 _log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class Tokens:
         key = "refresh_token" if self._grant == "refresh_token" else "client_secret"
         return DeniedError(
             f"{self._shown} gives us no token ({status}){said or '.'}",
-            hint=f"Check scope and the secrets; store a new one: edgekit vault set INTEGRATION {key}",
+            hint=f"Check scope and the secrets; store a new one: edgekit vault set INTEGRATION {quoted(key)}",
         )
 
     def _request(self) -> Request:

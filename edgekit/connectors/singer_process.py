@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit import masking
-from edgekit.errors import InvalidError, NotFoundError, UnavailableError
+from edgekit.errors import InvalidError, NotFoundError, UnavailableError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +85,8 @@ def resolve(config: Mapping[str, Any], secrets: Mapping[str, str], opened: list[
             secret = secrets[key]
         except KeyError:
             raise NotFoundError(
-                f"The secret {key} is not stored.", hint=f"Store it: edgekit vault set INTEGRATION {key}"
+                f"The secret {key} is not stored.",
+                hint=f"Store it: edgekit vault set INTEGRATION {quoted(key)}",
             ) from None
         masking.note(secret)
         opened.append(secret)

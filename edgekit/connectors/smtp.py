@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgekit import clock, masking
 from edgekit.connectors.base import Answer, Attempt, Delivery
-from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError, UnavailableError
+from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError, UnavailableError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -250,7 +250,7 @@ def _password(config: Mapping[str, Any], secrets: Mapping[str, str]) -> str | No
     except KeyError:
         raise InvalidError(
             f"The mail server needs the secret {named['vault']}, which is not stored.",
-            hint=f"Store it: edgekit vault set INTEGRATION {named['vault']}",
+            hint=f"Store it: edgekit vault set INTEGRATION {quoted(named['vault'])}",
         ) from None
     masking.note(secret)
     return secret

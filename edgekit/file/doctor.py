@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit import clock, db, naming, sqlite
-from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
+from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError, quoted
 from edgekit.file import catalogue, places
 from edgekit.file.verify import findings
 from edgekit.finding import Finding, worst_first
@@ -140,7 +140,7 @@ def _remedy(sentence: str) -> str:
         return "Somebody edited the log. Keep the file, and compare it with a backup."
     lost = re.fullmatch(r"Table (.+) is missing\.", sentence)
     if lost and lost[1] not in naming.own_tables():
-        return f"Another program dropped it. Restore a backup, or let it go: edgekit tables untrack {lost[1]}"
+        return f"Another program dropped it. Restore a backup, or: edgekit tables untrack {quoted(lost[1])}"
     return "Another program changed the schema. Undo that, or restore a backup: edgekit restore BACKUP FILE"
 
 
@@ -163,7 +163,7 @@ def _own_tables(connection: sqlite3.Connection) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 f"Table {name} is not tracked: its changes are not in the log and it is not verified.",
-                f"edgekit tables track {name}",
+                f"edgekit tables track {quoted(name)}",
             )
     finally:
         wanted.close()
@@ -186,7 +186,7 @@ def _runs(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"Run {number} of {name} is said to run since {started_at}, without a sign of life for an hour.",
-            f"If no edgekit is at work, go on from where it stopped: edgekit integrations run {name}",
+            f"If no edgekit is at work, go on from where it stopped: edgekit integrations run {quoted(name)}",
         )
     pending = connection.execute(
         "SELECT count(*) FROM dead_letter WHERE replay_status = 'pending'"

@@ -15,7 +15,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, crypto
-from edgekit.errors import CorruptError, InvalidError, MigrationNeededError, VaultLockedError
+from edgekit.errors import CorruptError, InvalidError, MigrationNeededError, VaultLockedError, quoted
 from edgekit.vault import keys, master
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ def decrypt(path: Path, target: Path, *, kit: Kit | None = None) -> None:
 def refuse(path: Path) -> None:
     """Raise InvalidError for an encrypted backup, where an open one is needed."""
     if is_sealed(path):
-        raise InvalidError(f"{path} is encrypted.", hint=f"Restore it first: edgekit restore {path} FILE")
+        raise InvalidError(
+            f"{path} is encrypted.", hint=f"Restore it first: edgekit restore {quoted(path)} FILE"
+        )
 
 
 def _data_key(path: Path, header: dict[str, Any], target: Path, kit: Kit | None) -> bytes:

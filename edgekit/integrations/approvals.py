@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db
-from edgekit.errors import ConflictError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, InvalidError, NotFoundError, quoted
 from edgekit.integrations import live, mapping_tests, reading
 from edgekit.models.integrations import Approval
 
@@ -114,7 +114,7 @@ def _require_green(row: dict[str, Any], chosen: Sequence[live.Standing]) -> None
     more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
     raise ConflictError(
         f"{name} cannot be signed off: {listed}{more}.",
-        hint=f"See: edgekit mappings test {name} and: edgekit mappings generate-tests {name}",
+        hint=f"See: edgekit mappings test {quoted(name)} and: edgekit mappings generate-tests {quoted(name)}",
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, vault
 from edgekit.audit.log import utc_text
-from edgekit.errors import DeniedError, InvalidError, NotFoundError
+from edgekit.errors import DeniedError, InvalidError, NotFoundError, quoted
 from edgekit.integrations import reading
 from edgekit.models.integrations import IntegrationCredential
 
@@ -90,7 +90,8 @@ def unset_credential(name: str, key: str, *, environment: str | None = None) -> 
     with db.change(reason=f"vault unset {integration['integration_name']} {key}"):
         row = _row(integration["id"], environment_id, key)
         if row is None:
-            raise _unknown(integration["integration_name"], key)
+            where = "this environment" if environment is None else environment
+            raise _unknown(integration["integration_name"], key, f" in {where}")
         sealed = vault.seal(b"", place=_place(row["uuid"]))  # over the old value: only a backup has it still
         retired = db.query("SELECT id FROM status WHERE code = 'INACTIVE'")[0]["id"]
         IntegrationCredential.update(
@@ -126,7 +127,8 @@ def rotate_credentials(
         (integration["id"], key, None if environment is None else _environment_id(environment)),
     )
     if not found:
-        raise _unknown(integration["integration_name"], key or "at all")
+        where = "" if environment is None else f" in {environment}"
+        raise _unknown(integration["integration_name"], key, where)
     only = [("integration_credential", row["uuid"]) for row in found]
     return vault.rotate(only=only, older_than=older_than, now=now)
 
@@ -181,7 +183,7 @@ def _open(integration_id: int, name: str, key: str, environment_id: int, purpose
     if row["expires_at"] is not None and row["expires_at"] <= clock.now_text():
         raise DeniedError(
             f"The secret {key} of {name} expired on {row['expires_at']}.",
-            hint=f"Store a new one: edgekit vault set {name} {key}",
+            hint=f"Store a new one: edgekit vault set {quoted(name)} {quoted(key)}",
         )
     return vault.open(row["value_ciphertext"], place=_place(row["uuid"]), purpose=purpose).decode()
 
@@ -214,10 +216,15 @@ def _store(
             )
 
 
-def _unknown(name: str, key: str) -> NotFoundError:
+def _unknown(name: str, key: str | None, where: str = " in this environment") -> NotFoundError:
+    if key is None:
+        return NotFoundError(
+            f"{name} has no secrets{where}.", hint=f"Store one: edgekit vault set {quoted(name)} KEY"
+        )
     return NotFoundError(
-        f"{name} has no secret {key} in this environment.",
-        hint=f"See: edgekit vault list {name}; to store it: edgekit vault set {name} {key}",
+        f"{name} has no secret {key}{where}.",
+        hint=f"See: edgekit vault list {quoted(name)};"
+        f" to store it: edgekit vault set {quoted(name)} {quoted(key)}",
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import db
 from edgekit.audit.versions import states
-from edgekit.errors import DeniedError
+from edgekit.errors import DeniedError, quoted
 from edgekit.integrations import approved_pipelines
 
 if TYPE_CHECKING:
@@ -167,22 +167,20 @@ def not_live(name: str, found: Iterable[Standing]) -> DeniedError:
     """Say that nothing of an integration is live in production, what is missing, and the commands."""
     found = list(found)
     missing = sorted({kind for one in found for kind in one.missing}, key=KINDS.index)
-    quoted = f'"{name}"' if " " in name else name
     return DeniedError(
         f"{name} does not run in production: none of its {len(found)} mappings is approved"
         f" (missing: {', '.join(missing)}).",
-        hint=f"What is missing: edgekit mappings approvals {quoted}. Test and approve them:"
-        f" edgekit mappings test {quoted}; edgekit mappings approve {quoted} --all",
+        hint=f"What is missing: edgekit mappings approvals {quoted(name)}. Test and approve them:"
+        f" edgekit mappings test {quoted(name)}; edgekit mappings approve {quoted(name)} --all",
     )
 
 
 def sends_unmapped(name: str) -> DeniedError:
     """Say that whole records do not leave in production: approved mappings say what does."""
-    quoted = f'"{name}"' if " " in name else name
     return DeniedError(
         f"{name} does not run in production: it has no mapping, and what leaves is approved there.",
-        hint=f"Say what leaves: edgekit mappings add {quoted} source_path=… target_path=…"
-        f" mapping_direction=outbound; then: edgekit mappings approve {quoted} --all",
+        hint=f"Say what leaves: edgekit mappings add {quoted(name)} source_path=… target_path=…"
+        f" mapping_direction=outbound; then: edgekit mappings approve {quoted(name)} --all",
     )
 
 
@@ -198,7 +196,8 @@ def say_waiting(integration_id: int, name: str) -> str | None:
     if not waiting:
         return None
     return (
-        f"In production these wait for approval: {', '.join(waiting)}. See: edgekit mappings approvals {name}"
+        f"In production these wait for approval: {', '.join(waiting)}."
+        f" See: edgekit mappings approvals {quoted(name)}"
     )
 
 

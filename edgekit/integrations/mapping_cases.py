@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db, jsonpath, masking
-from edgekit.errors import InvalidError, NotFoundError
+from edgekit.errors import InvalidError, NotFoundError, quoted
 from edgekit.integrations import mapping_tests, reading, suggesting
 from edgekit.integrations.plan import read_fields
 from edgekit.models.integrations import IntegrationMapping, IntegrationMappingTest
@@ -73,7 +73,8 @@ def generate_tests(name: str, *, sample: str | None = None, apply: bool = False)
     )
     if not rows:
         raise InvalidError(
-            f"{name} has no mapping to make tests of.", hint=f"edgekit mappings suggest {name}"
+            f"{name} has no mapping to make tests of.",
+            hint=f"Have some proposed: edgekit mappings suggest {quoted(name)}",
         )
     there = {(test["mapping_id"], test["test_name"]) for test in db.query(
         "SELECT mapping_id, test_name FROM integration_mapping_test")}  # fmt: skip
@@ -104,7 +105,9 @@ def confirm_tests(name: str, mappings: Sequence[str] = ()) -> int:
         IntegrationMapping.integration == row["id"], IntegrationMapping.status == 1)}  # fmt: skip
     for wanted in mappings:
         if wanted.lower() not in known:
-            raise NotFoundError(f"{name} has no mapping {wanted}.", hint=f"See: edgekit mappings list {name}")
+            raise NotFoundError(
+                f"{name} has no mapping {wanted}.", hint=f"See: edgekit mappings list {quoted(name)}"
+            )
     ids = [known[wanted.lower()] for wanted in mappings] or list(known.values())
     table = IntegrationMappingTest
     with db.change(reason=f"mappings confirm-tests {name}"):

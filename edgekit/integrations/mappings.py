@@ -11,7 +11,7 @@ from edgekit import db, jsonpath
 from edgekit.audit.versions import states
 from edgekit.configuration.resolving import changed_keys
 from edgekit.configuration.versions import Difference
-from edgekit.errors import ConflictError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, InvalidError, NotFoundError, quoted
 from edgekit.integrations import live, reading
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ def write_mappings(
             taken, owner = there[0]["mapping_name"], integration["integration_name"]
             raise ConflictError(
                 f"{owner} has a mapping {taken} for that already.",
-                hint=f"Change it: edgekit mappings set {owner} {taken} FIELD=VALUE --reason field_change",
+                hint=f"Change it: edgekit mappings set {quoted(owner)} {quoted(taken)} FIELD=VALUE"
+                " --reason field_change",
             )
         if there:
             empty = dict.fromkeys(("source_data_type", "target_data_type", "default_value", *_JSON))

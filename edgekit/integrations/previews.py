@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db, jsonpath, masking
-from edgekit.errors import InvalidError
+from edgekit.errors import InvalidError, quoted
 from edgekit.integrations import reading, suggesting
 from edgekit.integrations.plan import read_fields
 from edgekit.mapping import compile_mapping
@@ -45,7 +45,8 @@ def preview_mappings(
     fields = [field for field in fields if field.direction in {direction, "bidirectional"}]
     if not fields:
         raise InvalidError(
-            f"{name} has no mapping to look at.", hint=f"Have some proposed: edgekit mappings suggest {name}"
+            f"{name} has no mapping to look at.",
+            hint=f"Have some proposed: edgekit mappings suggest {quoted(name)}",
         )
     records = _records(name, record, sample)
     if not 1 <= number <= len(records):

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
-from edgekit.errors import ConflictError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, InvalidError, NotFoundError, quoted
 from edgekit.integrations import forms
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def find(name: str) -> dict[str, Any]:
         return row
     if db.query("SELECT 1 FROM integration WHERE integration_name = ?", (name,)):
         raise NotFoundError(
-            f"The integration {name} is disabled.", hint=f"Run: edgekit integrations enable {name}"
+            f"The integration {name} is disabled.", hint=f"Run: edgekit integrations enable {quoted(name)}"
         )
     known = [item["name"] for item in list_integrations()]
     close = get_close_matches(name, known, n=3) or known
@@ -126,11 +126,10 @@ def require_secrets(integration_id: int, name: str, settings: Mapping[str, Any])
     """Raise InvalidError where a secret the settings need is not stored, with the command that stores it."""
     missing = missing_secrets(integration_id, settings)
     if missing:
-        quoted = f'"{name}"' if " " in name else name
         raise InvalidError(
             f"{name} needs the secret {missing[0]}, which is not stored"
             f"{', nor are the other ' + str(len(missing) - 1) if missing[1:] else ''}.",
-            hint=f"Store it: edgekit vault set {quoted} {missing[0]}",
+            hint=f"Store it: edgekit vault set {quoted(name)} {quoted(missing[0])}",
         )
 
 

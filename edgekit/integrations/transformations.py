@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import db, transformation
 from edgekit.audit.versions import states
 from edgekit.configuration.resolving import changed_keys
-from edgekit.errors import ConflictError, InvalidError, NotFoundError, TransformationError
+from edgekit.errors import ConflictError, InvalidError, NotFoundError, TransformationError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,7 +147,7 @@ def add_transformation(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         if there and there[0]["status_id"] == 1:
             raise ConflictError(
                 f"There is a transformation {name} already.",
-                hint=f"Change it: edgekit transformations set {name} FIELD=VALUE",
+                hint=f"Change it: edgekit transformations set {quoted(name)} FIELD=VALUE",
             )
         if there:
             kept = {"description", "is_reusable", "performance_tier", "timeout_seconds"}

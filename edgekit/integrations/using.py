@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit import db, licensing
-from edgekit.errors import ConflictError, DeniedError, NotFoundError
+from edgekit.errors import ConflictError, DeniedError, NotFoundError, quoted
 from edgekit.integrations import figures, reading
 
 _ENABLED, _DISABLED = 1, 2
@@ -59,7 +59,7 @@ def require_usable(name: str) -> None:
     if found:
         raise DeniedError(
             f"{row['name']} cannot be used: {' '.join(condition.reason for condition in found)}",
-            hint=f"See: edgekit integrations usable {row['name']}",
+            hint=f"See: edgekit integrations usable {quoted(row['name'])}",
         )
     licensing.require(row["feature"], **_place(row))
 

@@ -6,7 +6,7 @@ import getpass
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgekit.errors import CorruptError, DeniedError, NotFoundError
+from edgekit.errors import CorruptError, DeniedError, NotFoundError, quoted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -138,6 +138,6 @@ def resolve_actor(connection: sqlite3.Connection, actor: str | None) -> tuple[st
     if row[1] != 1:
         raise DeniedError(
             f"The user {row[0]} is retired.",
-            hint=f"Bring the user back: edgekit users set {row[0]} status=ACTIVE",
+            hint=f"Bring the user back: edgekit users set {quoted(row[0])} status=ACTIVE",
         )
     return row[0], None

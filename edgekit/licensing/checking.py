@@ -13,7 +13,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from edgekit import cache, db, scope
-from edgekit.errors import LicenseError
+from edgekit.errors import LicenseError, quoted
 from edgekit.licensing import deciding, facts
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def explain_short(decision: Decision) -> str:
 def hint_for(decision: Decision) -> str:
     """Name the command that says all of it."""
     given = [
-        f" --{link.level.lower()} {link.label.partition(' ')[2]}"
+        f" --{link.level.lower()} {quoted(link.label.partition(' ')[2])}"
         for link in decision.facts.chain
         if link.scope_id is not None
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, rows, scope
-from edgekit.errors import NotFoundError
+from edgekit.errors import NotFoundError, quoted
 from edgekit.licensing import checking
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def require_entity(
         checking.refuse(
             checking.mode(now=now),
             f"The entity {label} requires {names}, not available where it belongs.",
-            hint=f"See what is missing: edgekit licensing explain {missing[0].feature} --entity {label}",
+            hint="See what is missing:"
+            f" edgekit licensing explain {missing[0].feature} --entity {quoted(label)}",
         )
     return found
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
-from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError
+from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError, quoted
 from edgekit.integrations import Plan, live, prepare, require_usable, tables
 from edgekit.integrations.reading import require_secrets
 from edgekit.runner import (
@@ -205,11 +205,10 @@ def _description(plan: Plan, page: Page) -> Description | None:
 
 
 def _learned(plan: Plan) -> DeniedError:
-    quoted = f'"{plan.name}"' if " " in plan.name else plan.name
     return DeniedError(
         f"{plan.name} learned {len(plan.fields)} mappings and wrote no record: in production they are"
         " approved first.",
-        hint=f"Look at them, test and approve them: edgekit mappings approvals {quoted}",
+        hint=f"Look at them, test and approve them: edgekit mappings approvals {quoted(plan.name)}",
     )
 
 
@@ -254,7 +253,7 @@ def _log_attempts(plan: Plan, current: Execution, tries: list[Attempt]) -> None:
 def _excess(plan: Plan, current: Execution, *, final: bool) -> InvalidError | None:
     """Say that more was set aside than the pipeline allows, if it was. What was written stays."""
     failed, read, limits = current.records_failed, current.records_read, plan.policy
-    hint = f"See why: edgekit dead-letters list --integration {plan.name}"
+    hint = f"See why: edgekit dead-letters list --integration {quoted(plan.name)}"
     if limits.max_count is not None and failed > limits.max_count:
         return InvalidError(
             f"{failed} records were set aside, more than the {limits.max_count} allowed;"

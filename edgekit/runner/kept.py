@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, vault
-from edgekit.errors import CorruptError, InvalidError, VaultLockedError
+from edgekit.errors import CorruptError, InvalidError, VaultLockedError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ def _locked(plan: Plan, error: VaultLockedError) -> VaultLockedError:
     return VaultLockedError(
         f"{plan.name} keeps what it reads sealed, and the vault is locked: {error.message}",
         hint=f"{error.hint or 'See: edgekit vault doctor'};"
-        f" or keep nothing: edgekit integrations keep-inputs {plan.name} --off",
+        f" or keep nothing: edgekit integrations keep-inputs {quoted(plan.name)} --off",
     )
 
 
@@ -141,7 +141,7 @@ def _nothing(execution_id: int) -> InvalidError:
     )[0]["name"]
     return InvalidError(
         f"The execution {execution_id} kept nothing of what it read, or its time is over.",
-        hint=f"Keep it from the next run on: edgekit integrations keep-inputs {name} --days 30",
+        hint=f"Keep it from the next run on: edgekit integrations keep-inputs {quoted(name)} --days 30",
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
-from edgekit.errors import EdgekitError, InvalidError
+from edgekit.errors import EdgekitError, InvalidError, quoted
 from edgekit.integrations import require_usable
 from edgekit.integrations.plan import prepare_earlier
 from edgekit.runner import dead_letters, reading, sending, transform
@@ -123,7 +123,7 @@ def _plan(integration: str, mapping_version: int | None, run: int | None) -> Pla
     if plan.mapping is None and plan.to is None:
         raise InvalidError(
             f"{plan.name} has no mapping to send a record through.",
-            hint=f"Run it: edgekit integrations run {plan.name}",
+            hint=f"Run it: edgekit integrations run {quoted(plan.name)}",
         )
     return plan
 

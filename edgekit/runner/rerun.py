@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
-from edgekit.errors import EdgekitError, InvalidError
+from edgekit.errors import EdgekitError, InvalidError, quoted
 from edgekit.integrations import require_usable
 from edgekit.integrations.plan import prepare_earlier
 from edgekit.integrations.steps import asking
@@ -118,7 +118,7 @@ def _check(plan: Plan, *, calls: bool, write: bool) -> None:
     if plan.to is not None and write:
         raise InvalidError(
             f"{plan.name} sends records: what it read once is not sent again.",
-            hint=f"Send what there is now: edgekit integrations run {plan.name}",
+            hint=f"Send what there is now: edgekit integrations run {quoted(plan.name)}",
         )
     if plan.mapping is None and plan.to is None:
         raise InvalidError(f"{plan.name} has no mapping to send records through.")

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, integrations
-from edgekit.errors import ConflictError, InvalidError, NotFoundError
+from edgekit.errors import ConflictError, InvalidError, NotFoundError, quoted
 from edgekit.models.runner import IntegrationSchedule, IntegrationScheduleTime
 from edgekit.recurrence import find_zone, read_cron, read_time
 
@@ -47,7 +47,8 @@ def add_schedule(
     with db.change(reason=f"schedules add {name}"):
         if _named(name):
             raise ConflictError(
-                f"There is already a schedule {name}.", hint=f"Change it: edgekit schedules set {name}"
+                f"There is already a schedule {name}.",
+                hint=f"Change it: edgekit schedules set {quoted(name)}",
             )
         schedule = IntegrationSchedule(
             schedule_name=name, integration=found["id"], organization=found["organization_id"],

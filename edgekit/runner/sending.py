@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import db
 from edgekit.connectors import Answer, Delivery, Outgoing
-from edgekit.errors import ConflictError, EdgekitError, InvalidError, SkipRecordError
+from edgekit.errors import ConflictError, EdgekitError, InvalidError, SkipRecordError, quoted
 from edgekit.runner import attempts, deliveries, execution, inputs
 from edgekit.runner.deliveries import Parcel
 from edgekit.runner.execution import Execution
@@ -190,7 +190,7 @@ def opened_again(plan: Plan, letter: Mapping[str, Any]) -> Iterator[Outlet | Non
     if getattr(plan.to.connector, "writes_whole", False):
         raise InvalidError(
             f"{plan.name} writes a whole each time: a single record cannot be added to it.",
-            hint=f"Run it again: edgekit integrations run {plan.name}",
+            hint=f"Run it again: edgekit integrations run {quoted(plan.name)}",
         )
     current = Execution(letter["execution_id"], "", letter["correlation_id"], {})
     with execution.hold(plan), opened(plan, current) as outlet:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import codec
-from edgekit.errors import EdgekitError, InvalidError, NotFoundError, SkipRecordError
+from edgekit.errors import EdgekitError, InvalidError, NotFoundError, SkipRecordError, quoted
 from edgekit.mapping import ABSENT
 from edgekit.runner import branches, target
 from edgekit.runner.branches import Several, Stopped
@@ -113,7 +113,7 @@ class Batch:
         if self.plan.mapping is None:
             raise InvalidError(
                 f"{self.plan.name} has no mapping yet: its first run learns it.",
-                hint=f"Run it: edgekit integrations run {self.plan.name}",
+                hint=f"Run it: edgekit integrations run {quoted(self.plan.name)}",
             )
         rows, failed = self.plan.mapping.map_many(self.records)
         if failed:

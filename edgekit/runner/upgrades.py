@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import codec, connectors, db
 from edgekit.audit.versions import states
-from edgekit.errors import ConflictError, EdgekitError, InvalidError
+from edgekit.errors import ConflictError, EdgekitError, InvalidError, quoted
 from edgekit.integrations import form_rows, forms, instances, reading, semver, templates
 from edgekit.models.integrations import IntegrationTemplateInstance
 from edgekit.runner import trials
@@ -145,7 +145,8 @@ def _older(result: Upgrade) -> ConflictError:
     return ConflictError(
         f"{result.integration} has {result.template} {result.from_version}, which is newer than"
         f" {result.to_version}.",
-        hint=f"To take its last upgrade back: edgekit integrations templates rollback {result.integration}",
+        hint="To take its last upgrade back:"
+        f" edgekit integrations templates rollback {quoted(result.integration)}",
     )
 
 

@@ -23,6 +23,7 @@ from edgekit.errors import (
     InvalidError,
     NotFoundError,
     UnavailableError,
+    quoted,
 )
 from edgekit.integrations import reading
 from edgekit.integrations.credentials import Secrets
@@ -179,7 +180,7 @@ def _secret(hook: Hook, settings: Mapping[str, Any], default: str) -> str:
         except KeyError:
             raise UnavailableError(
                 f"{hook.name} needs the secret {key}, which is not stored.",
-                hint=f"Store it: edgekit vault set {hook.name} {key}",
+                hint=f"Store it: edgekit vault set {quoted(hook.name)} {quoted(key)}",
             ) from None
         except EdgekitError as error:
             raise UnavailableError(error.message, hint=error.hint) from None
