@@ -158,6 +158,8 @@ def test_help_tells_the_columns_without_a_file(run: Run, tmp_path: Path) -> None
     for hidden in ("created_by", "updated_at"):
         assert hidden not in shown
     assert "password_hash" not in run("users", "set", "--help").stdout
+    kept = run("integration-execution-inputs", "set", "--help").stdout
+    assert "records_zlib" not in kept, "nobody types bytes"
 
 
 def test_the_help_names_words_that_work(run: Run) -> None:

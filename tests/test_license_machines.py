@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import click.testing
 import pytest
 from click.testing import CliRunner
 
@@ -145,7 +146,9 @@ def test_a_clock_that_was_ahead_is_put_right_by_either_side(vendor: Machine, age
     assert agency.types("licensing clock --json")["state"] == "right"
 
 
-def test_a_key_is_sealed_and_changed(vendor: Machine, agency: Machine) -> None:
+def test_a_key_is_sealed_and_changed(
+    vendor: Machine, agency: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (vendor.folder / "words.txt").write_text("correct horse battery staple\n", encoding="utf-8")
     vendor.types("licensing keygen new.key --vendor Acme --passphrase-file words.txt")
     made = vendor.types("licensing issue --key acme.key --tier BASIC --json")
@@ -155,9 +158,10 @@ def test_a_key_is_sealed_and_changed(vendor: Machine, agency: Machine) -> None:
     CliRunner().invoke(cli, sign.split(), input="wrong words, all of them\n")
     assert not (vendor.folder / "new.license").exists()
     vendor.types(f"{sign} --passphrase-file words.txt")
-    vendor.types(
-        "licensing rotate-key --key acme.key --new new.key --out change.txt --passphrase-file words.txt"
-    )
+    monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda _self: True, raising=False)
+    change = "licensing rotate-key --key acme.key --new new.key --out change.txt"
+    typed = CliRunner().invoke(cli, change.split(), input="correct horse battery staple\n")
+    assert (typed.exit_code, typed.stderr.strip()) == (0, "Passphrase of new.key:")
     for name in ("new.license", "change.txt"):
         vendor.sends(name, agency)
     assert "does not trust" in refused(agency, "new.license")

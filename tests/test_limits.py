@@ -197,7 +197,6 @@ from pathlib import Path
 from edgekit.connectors.http import HttpConnector
 from edgekit.errors import RateLimitedError
 from edgekit.integrations.figures import Limit, Limits
-from edgekit.runner import inputs, reuse
 from edgekit.runner.limits import Gate
 file, url, times, most, concurrent = sys.argv[1:]
 with edgekit.open(file):

@@ -59,7 +59,7 @@ def keygen(file: str, vendor: str, ask: bool, passphrase_file: str | None, as_js
 
     passphrase = None
     if ask or passphrase_file:
-        passphrase = _passphrase(passphrase_file, confirm=True)()
+        passphrase = _passphrase(passphrase_file, file, confirm=True)()
     show(lib.keygen(file, vendor=vendor, passphrase=passphrase), as_json)
 
 
@@ -98,7 +98,7 @@ def issue(
 
     begins, ends = issuing.times(starts, expires, days)
     signed = issuing.issue(
-        vendor.load(key_file, ask=_passphrase(passphrase_file)),
+        vendor.load(key_file, ask=_passphrase(passphrase_file, key_file)),
         features=issuing.grants(features, values, scope=scope),
         mode=mode or "advise",
         grace_days=grace_days or 0,
@@ -136,7 +136,7 @@ def renew(
     """
     from edgekit.licensing import issuing, vendor
 
-    loaded = vendor.load(key_file, ask=_passphrase(passphrase_file))
+    loaded = vendor.load(key_file, ask=_passphrase(passphrase_file, key_file))
     begins, ends = issuing.times(starts, expires, days)
     _write(issuing.renew(loaded, _content(file), starts=begins, expires=ends, **changes), out, as_json)
 
@@ -166,7 +166,7 @@ def revoke(
         raise click.UsageError("Say either --file FILE, or SERIAL and --key KEYFILE.")
     from edgekit.licensing import issuing, vendor
 
-    loaded = vendor.load(key_file, ask=_passphrase(passphrase_file))
+    loaded = vendor.load(key_file, ask=_passphrase(passphrase_file, key_file))
     _write(issuing.revoke(loaded, serial, why=reason), out, as_json)
 
 
@@ -203,8 +203,7 @@ def rotate_key(
         raise click.UsageError("Say either --file FILE, or --key KEYFILE and --new KEYFILE.")
     from edgekit.licensing import issuing, vendor
 
-    ask = _passphrase(passphrase_file)
-    old, new = vendor.load(key_file, ask=ask), vendor.load(new_file, ask=ask)
+    old, new = (vendor.load(key, ask=_passphrase(passphrase_file, key)) for key in (key_file, new_file))
     _write(issuing.change_key(old, new), out, as_json)
 
 
@@ -333,14 +332,15 @@ def warn_of_clock() -> None:
         click.echo(f"{click.style('warning:', fg='yellow')} {warning}", err=True)
 
 
-def _passphrase(file: str | None, *, confirm: bool = False) -> Callable[[], str]:
-    """Return how a passphrase is come by: from a file, else from the terminal, else from standard input."""
+def _passphrase(file: str | None, key_file: str, *, confirm: bool = False) -> Callable[[], str]:
+    """Return how a key's passphrase is come by: from a file, the terminal, else from standard input."""
 
     def ask() -> str:
         if file is not None:
             return _content(file).decode("utf-8-sig", "surrogateescape").rstrip("\r\n")
         if sys.stdin.isatty():
-            typed: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+            what = f"Passphrase of {key_file}"
+            typed: str = click.prompt(what, hide_input=True, confirmation_prompt=confirm, err=True)
             return typed
         return sys.stdin.buffer.readline().decode("utf-8-sig", "surrogateescape").rstrip("\r\n")
 

@@ -240,6 +240,7 @@ def _settable(table: Table) -> list[tuple[str, str]]:
         for column in table.columns
         if column.name not in hidden
         and not column.name.endswith(SECRET)
+        and column.type != "BLOB"  # nobody types one
         and not (column.name == "version" and column.type == "INTEGER")
     ]
 
