@@ -110,6 +110,23 @@ def test_an_edited_mapping_runs_as_it_was_until_it_is_approved(cars: Database) -
         integrations.approve("cars", ["make"])
 
 
+def test_versions_that_write_one_column_do_not_go_live_together(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.approve("cars")
+    edit("make", target_path="trim_name")
+    integrations.add_mapping("cars", {"name": "second", "source_path": "Make", "target_path": "make"})
+    with db.change(reason="the test follows"):
+        IntegrationMappingTest.update(
+            expected_output={"vin": VIN, "make": "kia", "trim_name": "kia"}
+        ).execute()
+    with pytest.raises(
+        ConflictError, match=r"could not run: mapping \"second\": target make is already written"
+    ):
+        integrations.approve("cars", ["second"])
+    assert runner.run("cars").records_written >= 0
+    assert {one.live_version for one in integrations.approve("cars")} == {1, 2}
+
+
 @pytest.mark.ledger("S4-06")
 def test_a_rejected_version_gives_way_to_the_one_before(cars: Database) -> None:
     add_test({"vin": VIN}, "vin")

@@ -80,8 +80,9 @@ def test_a_bad_mapping_is_not_kept(cars: Database, values: dict[str, Any], said:
     with pytest.raises(InvalidError, match=said):
         integrations.add_mapping("cars", values)
     assert len(integrations.list_mappings("cars")) == 1
-    with pytest.raises(ConflictError, match="has a mapping vin"):
-        integrations.add_mapping("cars", {"source_path": "a", "target_path": "vin"})
+    for target, name in (("vin", None), ("VIN", None), ("make", "VIN")):
+        with pytest.raises(ConflictError, match="has a mapping vin"):
+            integrations.add_mapping("cars", {"source_path": "a", "target_path": target, "name": name})
 
 
 def test_it_is_said_which_paths_are_searched(cars: Database) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from edgekit import db, integrations
+from edgekit import db, integrations, jsonpath
 from edgekit.cli import root
 from edgekit.errors import InvalidError
 from edgekit.mapping.suggest import Column, suggest
@@ -113,7 +113,7 @@ def test_the_real_exposure_data_gives_nothing_wrong(edge: Database) -> None:
     accounts = str(data("oed/property_account.csv"))
     right = {"PolNumber": "policy_number", "PolInceptionDate": "effective_date",
              "PolExpiryDate": "expiration_date",
-             "AccCurrency": "currency"}  # fmt: skip
+             "AccCurrency": "currency", "PolStatus": "policy_state"}  # fmt: skip
     found = integrations.suggest_mappings(sample=accounts, table="policy")
     assert {source[2:]: target for source, target in targets(found).items()} == right
     assert all(one.confidence < 0.75 for one in found.proposals if "no value" in one.reason)
@@ -133,12 +133,58 @@ def test_one_target_has_one_source_and_doubts_are_said() -> None:
     assert [one["target_path"] for one in found.unmatched_targets if one["target_path"] == "vin"]
 
 
+POLICY = [
+    Column("policy_number", "text"), Column("effective_date", "date"), Column("expiration_date", "date"),
+    Column("annual_premium", "money"), Column("currency", "text"),
+    Column("insured_id", "integer", references="insured", codes={"customer_number": frozenset({"C9"})}),
+    Column("policy_state", "text", choices=frozenset({"in_force", "open"})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        (
+            {"Versicherungsscheinnummer": "V-1", "VersicherungsBeginn": "13.02.2026",
+             "Versicherungsende": "13.02.2027",
+             "Jahrespr\u00e4mie": "1.200,50 \u20ac", "W\u00e4hrung": "EUR"},
+            ["policy_number", "effective_date", "expiration_date", "annual_premium", "currency"],
+        ),
+        (
+            {"N\u00famero de Po\u0301liza": "P-1", "Fecha de Inicio": "13/02/2026",
+             "Fecha de Vencimiento": "13/02/2027", "Prima Anual": "900,00", "Moneda": "EUR"},
+            ["policy_number", "effective_date", "expiration_date", "annual_premium", "currency"],
+        ),
+        ({"Certificate No.": "X", "Incept Dt": "2026-02-01", "Voucher No.": "1"},
+         ["policy_number", "effective_date", None]),
+        ({"policy": {"status": "Open", "policyNumber": "P"}}, ["policy_state", "policy_number"]),
+    ],
+)  # fmt: skip
+def test_other_tongues_and_shapes_are_understood(record: dict[str, Any], found: list[str]) -> None:
+    made = suggest([record], POLICY, table="policy")
+    by = {one.source_path: one for one in made.proposals if one.confidence >= 0.75}
+    paths = [jsonpath.find(path, record) for path in by]
+    assert all(paths)
+    assert {one.target_path for one in by.values()} == {name for name in found if name}
+    money = [one for one in made.proposals if one.target_path == "annual_premium"]
+    assert all(one.transformation_rules == {"type": "money", "decimal": ","} for one in money)
+
+
+def test_a_lookup_that_finds_nothing_is_not_sure() -> None:
+    columns = [one for one in POLICY if one.references]
+    (name,) = suggest([{"Insured": "Ann"}], columns, table="policy").proposals
+    assert name.confidence < 0.75
+    (number,) = suggest([{"Customer No": "C1"}], columns, table="policy").proposals
+    assert number.confidence > 0.75, "it is called what it is looked up by"
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
         (["1HGCM82633A004352"], "vin"), (["a@b.co"], "email"), (["(212) 555-0101"], "phone"),
         (["CA", "NY"], "state"),
-        (["$1,200.50"], "money"), (["yes", "no"], "boolean"), (["2011"], "year"), ([5, 7.5], "number"),
+        (["$1,200.50"], "money"), (["1.200,50", "\u20ac9,00"], "money"), (["1,200"], "text"),
+        (["yes", "no"], "boolean"), (["2011"], "year"), ([5, 7.5], "number"),
         (["2026-01-02T03:04:05Z"], "datetime"),
         (["02139"], "postal_code"), ([{"a": 1}], "json"), ([], "none"),
         (["x", "2011"], "text"), (["007"], "text"),
@@ -159,8 +205,8 @@ def test_what_is_sure_is_applied_and_left_alone_afterwards(edge_file: Path, tmp_
     shown = say("mappings", "suggest", "book", "--sample", str(book), "--apply")
     assert "Fields without a column (1, 0 of them empty here): $.Agent" in shown.output
     again = json.loads(say("mappings", "suggest", "book", "--ask", "--json").output)
-    assert [one["target_path"] for one in again["proposals"]] == ["policy_state"]
-    assert len(json.loads(say("mappings", "list", "book", "--json").output)) == 6
+    assert again["proposals"] == []
+    assert len(json.loads(say("mappings", "list", "book", "--json").output)) == 7
     told = json.loads(
         say("mappings", "preview", "book", "--record", str(book), "--number", "2", "--json").output
     )
@@ -168,7 +214,7 @@ def test_what_is_sure_is_applied_and_left_alone_afterwards(edge_file: Path, tmp_
     assert by["effective_date"]["steps"] == [{"step": "date", "value": "2026-03-15", "refused": None}]
     assert by["insured_id"]["outcome"] == "set_aside"
     assert told["set_aside"]["message"] == "there is no insured with that customer_number"
-    assert told["unmapped"] == ["Agent", "Status"]
+    assert told["unmapped"] == ["Agent"]
     assert "It would be set aside at write" in say("mappings", "preview", "book", "--sample").output
     assert say("mappings", "suggest", "book").exit_code == 4
 

@@ -146,7 +146,7 @@ def read_settings(name: str, pairs: tuple[str, ...]) -> dict[str, str]:
 def _secrets_in(key: str, value: Any) -> Iterator[str]:
     """Name the secrets in a setting: by its name, inside an object, or as the password of a URL."""
     if isinstance(value, str) and value[:1] in {"{", "["}:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             value = json.loads(value)
     if isinstance(value, dict):
         for inner, item in value.items():

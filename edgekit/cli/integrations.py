@@ -133,7 +133,7 @@ def create(
 def _read_customization(file: Any) -> dict[str, Any]:
     """Read the file of `--customize`. Raise InvalidError if it is not a JSON object."""
     document = None
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         document = json.loads(file.read().decode("utf-8-sig"))
     if not isinstance(document, dict):
         raise InvalidError(

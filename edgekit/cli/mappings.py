@@ -204,7 +204,7 @@ def _value(name: str, text: str) -> Any:
         return known[text.lower()]
     if not name.endswith("_rules"):
         return text
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
     raise InvalidError(f'{name} is a JSON object, such as {{"type": "trim"}}.')
 

@@ -116,7 +116,7 @@ def rollback(pipeline: str, version: int, as_json: bool) -> None:
 
 def _object(source: Any, complaint: str) -> dict[str, Any]:
     document = None
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         document = json.loads(source.read().decode("utf-8-sig"))
     if not isinstance(document, dict):
         raise InvalidError(complaint)

@@ -293,6 +293,6 @@ def _value(name: str, text: str) -> Any:
         return int(text)
     if name not in _OBJECTS:
         return text
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
     raise InvalidError(f"{name} is JSON, such as {{}}.")

@@ -73,6 +73,7 @@ def approve(
                     decision="rejected" if reject else "approved", decided_by=db.current().actor_id,
                     decided_at=at, note=note,
                 )  # fmt: skip
+        _require_runnable(row)
     ids = {one.id for one in chosen}
     return [told for key, told in _told(row) if key in ids]
 
@@ -116,6 +117,23 @@ def _require_green(row: dict[str, Any], chosen: Sequence[live.Standing]) -> None
         f"{name} cannot be signed off: {listed}{more}.",
         hint=f"See: edgekit mappings test {quoted(name)} and: edgekit mappings generate-tests {quoted(name)}",
     )
+
+
+def _require_runnable(row: dict[str, Any]) -> None:
+    """Refuse decisions after which what is live cannot run: two versions that write one column."""
+    from edgekit.mapping import compile_mapping
+
+    name = row["integration_name"]
+    found = [one for one in live.standings(row["id"], place=live.PRODUCTION) if one.live_version is not None]
+    fields = live.fields_of((one.row for one in found), every=True)
+    try:
+        for direction in ("inbound", "outbound"):
+            compile_mapping(fields, direction=direction)
+    except InvalidError as error:
+        raise ConflictError(
+            f"What would be live of {name} could not run: {error.message}.",
+            hint=f"A newer version may wait: approve both at once. See: edgekit mappings approvals {name}",
+        ) from None
 
 
 def _later_than_all() -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,8 @@ def write_mappings(
         direction = row.get("communication_direction_id", 1)
         there = db.query(
             "SELECT id, status_id, mapping_name FROM integration_mapping WHERE integration_id = ?1 AND"
-            " (mapping_name = ?2 OR (target_path = ?3 AND communication_direction_id = ?4))"
+            " (mapping_name = ?2 COLLATE NOCASE"
+            "  OR (target_path = ?3 COLLATE NOCASE AND communication_direction_id = ?4))"
             " ORDER BY status_id, mapping_name <> ?2",
             (integration["id"], row["mapping_name"], row["target_path"], direction),
         )
@@ -254,7 +256,7 @@ def _find(integration: Mapping[str, Any], which: str, *, retired: bool = False) 
     rows = db.query(
         "SELECT * FROM integration_mapping WHERE integration_id = ?1 AND (status_id = 1 OR ?3)"
         " AND (mapping_name = ?2 COLLATE NOCASE OR target_path = ?2 COLLATE NOCASE)"
-        " ORDER BY status_id <> 1, mapping_name <> ?2 COLLATE NOCASE, id",
+        " ORDER BY status_id <> 1, mapping_name <> ?2, mapping_name <> ?2 COLLATE NOCASE, id",
         (integration["id"], which, retired),
     )
     if rows:
@@ -299,13 +301,19 @@ def _row(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _require_compiled(integration: Mapping[str, Any]) -> None:
-    """Raise InvalidError naming the mapping that cannot be compiled, before anything is kept."""
+    """Raise InvalidError naming the mapping that cannot be compiled, before anything is kept.
+
+    Two that only case tells apart are one to who names them, and to the file their columns are one.
+    """
     from edgekit.mapping import compile_mapping
 
     rows = db.query(
         "SELECT * FROM integration_mapping WHERE integration_id = ? AND status_id = 1", (integration["id"],)
     )
     fields = live.fields_of(rows, every=True)
+    names = Counter(field.name.lower() for field in fields)
+    if twice := next((field.name for field in fields if names[field.name.lower()] > 1), None):
+        raise ConflictError(f"{integration['integration_name']} has a mapping {twice} already.")
     for direction in ("inbound", "outbound"):
         compile_mapping(fields, direction=direction)
 

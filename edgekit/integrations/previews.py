@@ -50,7 +50,7 @@ def preview_mappings(
         )
     records = _records(name, record, sample)
     if not 1 <= number <= len(records):
-        raise InvalidError(f"There are {len(records)} records; there is no number {number}.")
+        raise InvalidError(f"There is no record {number}; the last one is {len(records)}.")
     chosen = records[number - 1]
     compiled = compile_mapping(fields, direction=direction)
     traced = [trace(field, compiled, chosen) for field in fields]

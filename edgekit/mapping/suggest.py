@@ -17,11 +17,16 @@ from edgekit.mapping.values import Look, look
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+_UNSEEN = 0.7
+"""The most confidence in a lookup that found no row, by a field that is called otherwise."""
+
 LEAST = 0.5
 """The least confidence something is proposed with."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEEPEST, _MOST_VALUES = 6, 500
+_INSIDE = "\n"
+"""What stands in the name of a field between an object and its member; a header may have spaces."""
 
 _FITS = {
     "integer": {"integer", "year"}, "number": {"number", "integer", "year"}, "date": {"date", "datetime"},
@@ -135,7 +140,7 @@ def _gather(
     for key, value in record.items():
         quoted = str(key).replace("\\", "\\\\").replace("'", "\\'")
         inner = f"{path}.{key}" if _NAME.fullmatch(str(key)) else f"{path}['{quoted}']"
-        called = f"{name} {key}".strip()
+        called = f"{name}{_INSIDE}{key}" if name else str(key)
         if isinstance(value, dict) and depth < _DEEPEST:
             _gather(value, inner, called, depth + 1, gathered)
         else:
@@ -158,6 +163,8 @@ def _propose(source: _Source, column: Column, table: str, records: int) -> Propo
     if source.looks.also and column.kind == "date":
         confidence *= 0.85
         said = [*said, f"day and month could be the other way round ({source.looks.also})"]
+    if rules and rules["type"] == "lookup" and fit < 1.0 and not _names_match(source, rules["match"]):
+        confidence = min(confidence, _UNSEEN)
     ours, theirs = words.unit(source.name), words.unit(column.name)
     if ours and theirs and ours != theirs:
         confidence *= 0.6
@@ -172,6 +179,11 @@ def _propose(source: _Source, column: Column, table: str, records: int) -> Propo
     )  # fmt: skip
 
 
+def _names_match(source: _Source, match: str) -> bool:
+    """Tell whether a field is called what rows of another table are known by, as `policyNumber`."""
+    return words.tokens(source.name.rpartition(_INSIDE)[2])[-1:] == words.tokens(match)[-1:]
+
+
 def _alike(source: str, column: Column, table: str) -> float:
     """Compare names; of a field inside of an object its own name counts, and a little more with the path."""
     about = table
@@ -182,7 +194,9 @@ def _alike(source: str, column: Column, table: str) -> float:
             column.name.removesuffix("_id"),
             *(name for name in column.codes if name not in {"code", "name"}),
         ]
-    last = source.rpartition(" ")[2]
+    if column.choices and column.name.endswith("_state"):
+        names.append(f"{column.name.removesuffix('_state')}_status")
+    last = source.rpartition(_INSIDE)[2]
     whole = max(words.likeness(source, name, about) for name in names)
     if column.references is None and words.is_name_of(source, column.name):
         whole = max(whole, 0.83)
@@ -207,8 +221,10 @@ def _fit(source: _Source, column: Column) -> tuple[dict[str, Any] | None, str | 
             if column.kind == "date" and looks.kind == "date" and looks.form != "%Y-%m-%d"
             else None
         )
-        rules = {"type": "date", "format": form} if form else None
+        rules: dict[str, Any] | None = {"type": "date", "format": form} if form else None
         said = [f"dates of the form {form}"] if form else [f"values look like {looks.kind}"]
+        if looks.form == ",":
+            rules, said = {"type": "money", "decimal": ","}, [f"{looks.kind} with a decimal comma"]
         sure = looks.kind == column.kind or (column.name.endswith("year") and looks.kind == "year")
         return rules, _type(column.kind), 1.0 if sure else 0.6, said
     if looks.kind == "json":

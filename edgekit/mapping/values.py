@@ -15,6 +15,10 @@ _PHONE = re.compile(r"(?:\+?[0-9]{1,3}[ .-]?)?(?:\([0-9]{3}\) ?|[0-9]{3}[ .-])[0
 _MONEY = re.compile(
     r"[-(]?\s*(?:[$€£]|[A-Z]{3}\s)\s*[0-9][0-9,]*(?:\.[0-9]{1,2})?\)?|[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]{2}"
 )
+_COMMA = re.compile(
+    r"[-(]?\s*(?:[$€£]|[A-Z]{3})?\s*-?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+),[0-9]{2}\s*(?:[$€£]|[A-Z]{3})?\)?"
+)
+"""An amount with a decimal comma; with two digits behind it, it cannot be one of thousands."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
 _POSTAL = re.compile(
     r"[0-9]{5}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]"
@@ -33,10 +37,11 @@ _MOST = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What values look like: the kind, the form of dates, and another form that would do as well."""
+    """What values look like: the kind, the form of dates, another that would do."""
 
     kind: str
     form: str | None = None
+    """That of dates, as strftime writes it; `,` for amounts with a decimal comma."""
     also: str | None = None
 
 
@@ -61,11 +66,14 @@ def look(values: list[Any]) -> Look:
         return Look("date", forms[0], forms[1] if len(forms) > 1 else None)
     for kind, test in (
         ("email", _EMAIL.fullmatch), ("vin", lambda t: len(t) >= 8 and _VIN.fullmatch(t)),
-        ("phone", _PHONE.fullmatch), ("state", _STATES.__contains__), ("money", _MONEY.fullmatch),
+        ("phone", _PHONE.fullmatch), ("state", _STATES.__contains__),
+        ("money", lambda t: _MONEY.fullmatch(t) and not _COMMA.fullmatch(t)),
         ("boolean", lambda t: t.lower() in _BOOLEAN), ("postal_code", _POSTAL.fullmatch),
     ):  # fmt: skip
         if _mostly(texts, test):
             return Look(kind)
+    if _mostly(texts, _COMMA.fullmatch, 1.0):
+        return Look("money", ",")
     return _numbers(texts)
 
 

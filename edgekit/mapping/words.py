@@ -6,6 +6,8 @@ import re
 from difflib import SequenceMatcher
 from functools import lru_cache
 
+from edgekit.mapping import languages
+
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_]+")
 
 _SHORT = {
@@ -76,6 +78,7 @@ _SAME = {
     "clientid": "customer number",
     "customerid": "customer number",
     "emailaddress": "email",
+    "certificate": "policy",
     "expires": "expiration date",
     "expiry": "expiration",
     "ending": "expiration",
@@ -84,7 +87,9 @@ _SAME = {
     "firstname": "first name",
     "forename": "first name",
     "given": "first",
+    "gwp": "premium",
     "holder": "insured",
+    "incept": "effective",
     "inception": "effective",
     "id": "number",
     "identification": "number",
@@ -155,10 +160,12 @@ UNITS = {
 def tokens(name: str) -> tuple[str, ...]:
     """Take a name apart into the trade's words: `DriverLicNo` is driver, license, number."""
     found: list[str] = []
-    for part in _WORD.findall(name):
+    for part in _WORD.findall(languages.fold(name)):
         word = part.lower()
-        word = _SAME.get(word) or _SHORT.get(word) or word
-        found += [one for one in word.split() if one not in _DROPPED]
+        known = _SAME.get(word) or _SHORT.get(word)
+        foreign = languages.english(word) if known is None else known
+        meaning = word if foreign is None else foreign
+        found += [one for one in meaning.split() if one not in _DROPPED]
     return tuple(found)
 
 
