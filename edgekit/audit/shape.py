@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -199,8 +200,7 @@ def read_table(
     names a row by its id.
     """
     row = connection.execute(
-        "SELECT name, strict FROM pragma_table_list"
-        " WHERE schema = 'main' AND type = 'table' AND name = ? COLLATE NOCASE",
+        "SELECT name, strict FROM pragma_table_list(?) WHERE schema = 'main' AND type = 'table'",
         (name,),
     ).fetchone()
     if row is None:
@@ -219,9 +219,13 @@ def read_table(
             f"Table {name!r} cannot be audited: it has no column that is INTEGER PRIMARY KEY.",
             hint="The log names a row by its integer id; add a column `id INTEGER PRIMARY KEY`.",
         )
-    tokens = _table_tokens(connection, name)
-    _refuse_silent_replace(name, tokens)
-    collated = _collated(tokens)
+    collated, replaces = _clauses(_table_sql(connection, name))
+    if replaces:
+        raise InvalidError(
+            f"Table {name!r} cannot be audited: a key of it is UNIQUE ON CONFLICT REPLACE,"
+            " so that an INSERT deletes rows unseen.",
+            hint="Make the table anew without that clause and write INSERT OR REPLACE where it is meant.",
+        )
     columns = tuple(
         Column(c[0], _kind(c[1], is_strict=bool(is_strict)), bool(c[2]), c[3], c[1], c[0].lower() in collated)
         for c in info
@@ -241,14 +245,15 @@ def read_table(
     )
 
 
-def _table_tokens(connection: sqlite3.Connection, name: str) -> list[str]:
+def _table_sql(connection: sqlite3.Connection, name: str) -> str:
     sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?"
-    (text,) = connection.execute(sql, (name,)).fetchone()
-    return [t for t in _TOKEN.findall(text) if not t.isspace() and not t.startswith(("--", "/*"))]
+    return str(connection.execute(sql, (name,)).fetchone()[0])
 
 
-def _collated(tokens: list[str]) -> set[str]:
-    """List in lower case the columns in whose definition COLLATE stands."""
+@lru_cache(maxsize=512)
+def _clauses(sql: str) -> tuple[frozenset[str], bool]:
+    """Return in lower case the columns in whose definition COLLATE stands, and if a key replaces rows."""
+    tokens = [t for t in _TOKEN.findall(sql) if not t.isspace() and not t.startswith(("--", "/*"))]
     found, depth, first = set(), 0, ""
     for before, part in pairwise(tokens):
         depth += (part == "(") - (part == ")")
@@ -256,17 +261,8 @@ def _collated(tokens: list[str]) -> set[str]:
             first = (_name_of(part) or "").lower()
         if part.lower() == "collate":
             found.add(first)
-    return found
-
-
-def _refuse_silent_replace(name: str, tokens: list[str]) -> None:
     words = " ".join(tokens).lower()
-    if re.search(r"(?<!not null )on conflict replace", words):
-        raise InvalidError(
-            f"Table {name!r} cannot be audited: a key of it is UNIQUE ON CONFLICT REPLACE,"
-            " so that an INSERT deletes rows unseen.",
-            hint="Make the table anew without that clause and write INSERT OR REPLACE where it is meant.",
-        )
+    return frozenset(found), re.search(r"(?<!not null )on conflict replace", words) is not None
 
 
 def _kind(declared: str, *, is_strict: bool) -> str:

@@ -144,14 +144,14 @@ def _objects(connection: sqlite3.Connection, kind: str) -> dict[str, tuple[str, 
 
 def _tables(live: sqlite3.Connection, wanted: sqlite3.Connection) -> Iterator[tuple[str, str]]:
     there = _objects(live, "table")
-    strict, needed = _strictness(live), _strictness(wanted)
+    written, known = _written(live), _written(wanted)
     for name, (_, sql) in _objects(wanted, "table").items():
         if name not in there:
             yield name, f"Table {name} is missing."
             continue
-        sentences = []
-        if strict[name] != needed[name]:
-            sentences.append(f"Table {name} is{'' if strict[name] else ' not'} STRICT.")
+        if written[name] == known[name]:
+            continue
+        sentences = _strictness(live, wanted, name)
         sentences += _columns(live, wanted, name)
         sentences += _references(live, wanted, name)
         sentences += _indexes(live, wanted, name)
@@ -161,9 +161,20 @@ def _tables(live: sqlite3.Connection, wanted: sqlite3.Connection) -> Iterator[tu
             yield name, sentence
 
 
-def _strictness(connection: sqlite3.Connection) -> dict[str, int]:
-    rows = connection.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'")
-    return dict(rows.fetchall())
+def _written(connection: sqlite3.Connection) -> dict[str, set[tuple[str, str | None]]]:
+    """Read the text of each table and its indexes: where it is the same, so is all the pragmas tell."""
+    found: dict[str, set[tuple[str, str | None]]] = {}
+    for table, name, sql in connection.execute(
+        "SELECT tbl_name, name, sql FROM main.sqlite_schema WHERE type IN ('table', 'index')"
+    ):
+        found.setdefault(table, set()).add((name, sql))
+    return found
+
+
+def _strictness(live: sqlite3.Connection, wanted: sqlite3.Connection, table: str) -> list[str]:
+    sql = "SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'"
+    there, needed = (bool(one.execute(sql, (table,)).fetchone()[0]) for one in (live, wanted))
+    return [] if there == needed else [f"Table {table} is{'' if there else ' not'} STRICT."]
 
 
 _COLUMNS = ("type", "NOT NULL", "default", "primary key", "generated")
