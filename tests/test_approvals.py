@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import edgekit
-from edgekit import db, integrations, runner
+from edgekit import clock, db, integrations, runner
 from edgekit.cli import root
 from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError
 from edgekit.file.migrate import migrate
@@ -188,6 +188,17 @@ def test_steps_are_live_as_they_were_approved(cars: Database) -> None:
     integrations.approve("cars")
     runner.run("cars")
     assert makes() == ["GOOD"]
+
+
+def test_a_clock_that_is_set_back_lets_no_steps_in(cars: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.approve("cars")
+    monkeypatch.setattr(clock, "now_text", lambda: "2020-01-01T00:00:00.000Z")
+    set_steps(EVIL)
+    assert all(one.steps_changed for one in integrations.list_approvals("cars"))
+    runner.run("cars")
+    assert makes() == ["kia"]
+    assert {one.missing for one in integrations.approve("cars")} == {()}
 
 
 def test_steps_that_changed_between_the_approvals_are_not_live(cars: Database) -> None:

@@ -65,7 +65,7 @@ def approve(
         chosen = _chosen(row, mappings, reject)  # what was edited since the tests ran is pending again
         if signs_off:
             _require_green(row, chosen)
-        at = _later_than_all()
+        at = _decided_at()
         for one in chosen:
             for kind in kinds:
                 Approval.create(
@@ -136,10 +136,12 @@ def _require_runnable(row: dict[str, Any]) -> None:
         ) from None
 
 
-def _later_than_all() -> datetime:
-    """Return the time of decisions: now, but behind all they are about, however the clock was set."""
-    (last,) = db.query("SELECT max(performed_at) AS at FROM audit_transaction")
-    return max(clock.now(), clock.from_text(last["at"]) + timedelta(milliseconds=1))
+def _decided_at() -> datetime:
+    """Return the time of decisions: that of the open change, but behind all they are about."""
+    (own,) = db.query("SELECT id, performed_at FROM audit_transaction ORDER BY id DESC LIMIT 1")
+    (last,) = db.query("SELECT max(performed_at) AS at FROM audit_transaction WHERE id < ?", (own["id"],))
+    at = clock.from_text(own["performed_at"])
+    return at if last["at"] is None else max(at, clock.from_text(last["at"]) + timedelta(milliseconds=1))
 
 
 def _told(row: dict[str, Any]) -> list[tuple[int, Approvals]]:

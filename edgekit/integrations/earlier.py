@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
@@ -52,8 +53,18 @@ class _Past:
             for row in deleted(db.connection(), table)
             if row.get("integration_id") == integration_id and int(row["id"]) not in self._now
         }
-        self._made = {key: _change_at(row["created_at"]) for key, row in {**self._now, **gone}.items()}
-        self._entries = list(_entries(table, list(self._made)))
+        self._created = {key: str(row["created_at"]) for key, row in {**self._now, **gone}.items()}
+        self._entries = list(_entries(table, list(self._created)))
+
+    @cached_property
+    def _made(self) -> dict[int, int]:
+        return {key: _change_of(time) for key, time in self._created.items()}
+
+    def before(self, time: str) -> list[dict[str, Any]]:
+        """Return the rows as they were before a time, by rising id."""
+        if not self._entries and all(created < time for created in self._created.values()):
+            return list(self._now.values())
+        return self.at(_change_before(time))
 
     def changes(self) -> list[int]:
         """List the changes that touched any of the rows, the first one first."""
@@ -81,7 +92,7 @@ class PipelineRows:
 
     def at(self, time: str) -> list[dict[str, Any]]:
         """Return the rows as they were before a time, by rising id."""
-        return self._past.at(_change_before(time))
+        return self._past.before(time)
 
 
 def list_mapping_versions(name: str) -> list[MappingsVersion]:
@@ -150,14 +161,27 @@ def _entries(table: str, keys: list[int]) -> Iterator[_Entry]:
 
 
 def _change_at(time: str) -> int:
-    """Return the last change made by a time: for the time a row was made, the change that made it."""
+    """Return the last change made by a time."""
     found = db.query(
         "SELECT id FROM audit_transaction WHERE performed_at <= ? ORDER BY id DESC LIMIT 1", (time,)
     )
     return int(found[0]["id"]) if found else 0
 
 
+def _change_of(time: str) -> int:
+    """Return the change a row was made in, by the time it has: the nearest one, should clocks be set back."""
+    found = db.query(
+        "SELECT id FROM audit_transaction WHERE performed_at <= ?"
+        " ORDER BY performed_at DESC, id DESC LIMIT 1",
+        (time,),
+    )
+    return int(found[0]["id"]) if found else 0
+
+
 def _change_before(time: str) -> int:
-    """Return the last change made before a time, be they made in the order of their times or not."""
-    found = db.query("SELECT ifnull(max(id), 0) AS id FROM audit_transaction WHERE performed_at < ?", (time,))
+    """Return the last change before the first of a time or later; what follows that one is no earlier."""
+    found = db.query(
+        "SELECT id - 1 AS id FROM audit_transaction WHERE performed_at >= ? ORDER BY id LIMIT 1", (time,)
+    )
+    found = found or db.query("SELECT ifnull(max(id), 0) AS id FROM audit_transaction")
     return int(found[0]["id"])
