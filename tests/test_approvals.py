@@ -236,6 +236,17 @@ def test_a_test_that_shows_nothing_signs_nothing_off(cars: Database) -> None:
     }  # fmt: skip
 
 
+def test_what_another_tool_changes_between_the_approvals_is_not_live(cars: Database) -> None:
+    add_test({"vin": VIN, "make": "kia"})
+    integrations.approve("cars", kinds=KINDS[2:])
+    with db.change(reason="a shell"):
+        db.connection().execute(
+            "UPDATE integration_mapping SET source_path = 'Maker' WHERE target_path = 'make'"
+        )
+    integrations.approve("cars", kinds=KINDS[:2])
+    assert live() == {"vin": 1, "make": None}, "nobody has four approvals of what it was, or is"
+
+
 def test_whole_records_do_not_leave_in_production(edge: Database, tmp_path: Path) -> None:
     to = {"connector": "file", "path": str(tmp_path / "out.csv")}
     (tmp_path / "in.csv").write_text("a\n1\n")
@@ -288,7 +299,9 @@ def test_a_certified_template_approves_what_is_taken_unchanged(cars: Database, t
         IntegrationTemplate.create(
             code="cars", template_name="Cars", version="1.0.0", integration_type_id=old.integration_type_id,
             template_category_id=old.template_category_id, connection_template=old.connection_template,
-            mapping_templates={"mappings": [{**item, "name": item["target_path"]} for item in MAPPINGS]},
+            mapping_templates={
+                "mappings": [{**item, "name": item["target_path"], "default_value": 5} for item in MAPPINGS]
+            },
             pipeline_template=old.pipeline_template,
             test_suite={"tests": [{
                 "name": "a car", "settings": {"path": "x.csv", "table": "vehicle", "key": "vin"},

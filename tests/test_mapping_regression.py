@@ -121,11 +121,14 @@ def test_edge_cases_are_proposed_and_wait_for_a_person(cars: Database, tmp_path:
     assert integrations.generate_tests("cars", apply=True) == [], "none twice"
     assert {test.test_status for test in integrations.run_mapping_tests("cars")} == {"skipped"}
     assert {one.tests for one in integrations.list_approvals("cars")} == {"absent"}
+    add_test("vin", "by hand", {"VIN": "A"}, {"vin": "B"}, test_status="skipped")
     confirmed = integrations.confirm_tests("cars", ["vin"])
     assert confirmed > 5
     assert {one.mapping: one.tests for one in integrations.list_approvals("cars")}["vin"] == "pending"
     tried = [test for test in integrations.run_mapping_tests("cars") if test.mapping == "vin"]
-    assert {test.test_status for test in tried} == {"passed"}
+    assert {test.test_status for test in tried if test.test_name != "by hand"} == {"passed"}
+    assert [test.test_name for test in tried if test.test_status == "skipped"] == ["by hand"], "not generated"
+    assert integrations.confirm_tests("cars", ["vin"]) == 0, "what was tried stays so"
     (vin, *_) = integrations.list_mappings("cars")
     assert vin["test_coverage"] == 100
     with pytest.raises(NotFoundError, match="no mapping colour"):
@@ -137,6 +140,9 @@ def test_generated_cases_hold_nothing_of_a_person(cars: Database, tmp_path: Path
     (tmp_path / "sample.json").write_text(json.dumps([{"email": "ann@example.org"}]))
     found = integrations.generate_tests("cars", sample=str(tmp_path / "sample.json"))
     assert "ann@example.org" not in str(found)
+    assert "***" not in str(found), "it is made up"
+    integrations.set_mapping("cars", "decode_note", {"source_path": "$.a[3000000]"}, reason="field_change")
+    assert "decode_note" not in {case.mapping for case in integrations.generate_tests("cars")}
 
 
 def test_a_run_becomes_tests_with_nothing_of_a_person(cars: Database) -> None:

@@ -60,12 +60,13 @@ def test_outcomes_and_coverage_are_written_together(edge: Database) -> None:
         ("vin", "wrong", "unit", {"VIN": "A"}, {"vin": "B"}),
         ("make", "whole", "integration", {"VIN": "A", "Make": "kia"}, {"vin": "A", "make": "kia"}),
         ("make", "too long", "edge_case", {"Make": "Oldsmobile"}, {}),
+        ("vin", "none", "edge_case", {}, {"$error": "required"}),
     )
     before = db.query("SELECT count(*) AS n FROM audit_transaction")[0]["n"]
     found = {test.test_name: test for test in integrations.run_mapping_tests("cars", now=NOON)}
     assert {name: test.test_status for name, test in found.items()} == {
         "a year": "passed", "no year": "passed", "nonsense": "passed", "wrong": "failed",
-        "whole": "passed", "too long": "passed",
+        "whole": "passed", "too long": "passed", "none": "passed",
     }  # fmt: skip
     assert found["wrong"].error_message == "vin is 'A', not 'B'."
     assert db.query("SELECT count(*) AS n FROM audit_transaction")[0]["n"] == before + 1
@@ -80,9 +81,10 @@ def test_outcomes_and_coverage_are_written_together(edge: Database) -> None:
         ("failed", {"vin": "A"}),
         ("passed", {"vin": "A", "model_year": None, "make": "kia"}),
         ("passed", {}),
+        ("passed", {"$error": "required"}),
     ]
     assert {(row["last_run_at"], row["timed"]) for row in rows} == {("2026-03-27T12:00:00.000Z", 1)}
-    assert coverage() == {"vin": 0.0, "model_year": 100.0, "make": 66.67}
+    assert coverage() == {"vin": 50.0, "model_year": 100.0, "make": 66.67}
     assert {row["version"] for row in db.query("SELECT version FROM integration_mapping")} == {1}
 
 

@@ -88,6 +88,8 @@ def test_nested_fields_are_found_and_what_tells_of_a_person_is_masked(edge: Data
     }  # fmt: skip
     assert "ann@example.org" not in str(found)
     assert [one["source_path"] for one in found.unmatched_sources] == ["$.odometer"]
+    users = integrations.suggest_mappings(sample=str(tmp_path / "people.json"), table="user")
+    assert "password_hash" not in {one["target_path"] for one in users.unmatched_targets}, "it is secret"
 
 
 def test_the_table_s_name_in_a_column_hides_no_field(edge: Database, tmp_path: Path) -> None:

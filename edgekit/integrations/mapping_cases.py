@@ -121,6 +121,8 @@ def _cases(field: FieldMapping, records: Sequence[Mapping[str, Any]]) -> list[Ca
     segments = jsonpath.compile(field.source_path).segments
     if segments is None or not segments or not isinstance(segments[0], str):
         return []
+    if any(isinstance(one, int) and abs(one) >= _LONG for one in segments):
+        return []  # nobody can look at a record with a list that long
     base = _base(field, segments, records)
     direction = "outbound" if field.direction == "outbound" else "inbound"
     found: list[Case] = []
