@@ -25,7 +25,7 @@ _KEYS = {
     "user": ("username",),
     "communication_type_channel": ("communication_type_id", "channel_id"),
     "integration": ("integration_type_id", "integration_name"),
-    "integration_template": ("code", "version"),
+    "integration_template": ("code", "version", "organization_id"),
     "integration_template_operation": ("template_id", "operation"),
     "integration_template_prerequisite": ("template_id", "prerequisite"),
     "deployment_template": ("code", "version"),

@@ -85,6 +85,8 @@ def test_a_mail_per_record_filled_from_it(office: Office) -> None:
     [
         ({"name": "Ann\r\nBcc: evil@example.org"}, "format"),
         ({"name": "Ann\u2028x"}, "format"),
+        ({"name": "Ann\x85Bcc: evil@example.org"}, "format"),
+        ({"name": "Ann\ud800"}, "format"),
         ({"email": "ann@example.org, evil@example.org"}, "format"),
         ({"email": "ann@example.org\nBcc: x@example.org"}, "format"),
         ({"email": "Ann <ann@example.org>"}, "format"),
@@ -101,6 +103,17 @@ def test_a_record_that_cannot_be_mailed_is_refused_alone(
     assert [answer.error and answer.error.code for answer in answers] == [None, code, None]
     assert len(office.mails) == 2
     assert not any("evil" in str(envelope.rcpt_tos) for envelope in office.envelopes)
+
+
+def test_settings_nobody_can_mail_with_are_told_of(office: Office) -> None:
+    with SMTP.open(settings(office, sender="a@b.org, c@d.org"), state={}, secrets={}) as writer:
+        (answer,) = writer.send([mail()]).answers
+    assert "sender is one address" in str(answer.error)
+    with (
+        SMTP.open(settings(office, host="..", security="starttls"), state={}, secrets={}) as writer,
+        pytest.raises(UnavailableError, match="cannot be reached"),
+    ):
+        writer.send([mail()])
 
 
 def test_mail_leaves_this_machine_encrypted_or_not_at_all(office: Office) -> None:

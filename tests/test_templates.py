@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import sqlite3
@@ -597,6 +598,101 @@ def test_a_file_nobody_signed_is_believed_by_its_checksum(orders: Database) -> N
     other = rewritten(document, description="Another.")
     with pytest.raises(ConflictError, match=r"There is a orders 1\.9\.9 here already"):
         integrations.import_template(other, trust=other["checksum"])
+
+
+@pytest.mark.ledger("S4-82")
+@pytest.mark.parametrize(
+    ("said", "changes"),
+    [
+        ("mappings of a template are a list", {"mapping_templates": {"mappings": "abc"}}),
+        ("mappings of a template are a list", {"mapping_templates": {"mappings": [1]}}),
+        ("Two mappings have the name a", {"mapping_templates": [
+            {"name": "a", "source_path": "$.x", "target_path": "x"},
+            {"name": "a", "source_path": "$.y", "target_path": "y"}]}),
+        ("mapping a has no source_path", {"mapping_templates": [
+            {"name": "a", "source_path": 5, "target_path": "x"}]}),
+        ("rule 'nope' is unknown", {"mapping_templates": [
+            {"source_path": "$.x", "target_path": "x", "transformation_rules": {"type": "nope"}}]}),
+        ("goes in no direction up", {"mapping_templates": [
+            {"source_path": "$.x", "target_path": "x", "mapping_direction": "up"}]}),
+        ("steps of a pipeline are a list", {"pipeline_template": {"steps": {"steps": 5}}}),
+        ("'wipe' cannot be run here", {"pipeline_template": {"steps": [{"type": "wipe"}]}}),
+        ("has branches", {"pipeline_template": {"steps": [{"type": "parallel", "branches": [5]}]}}),
+        ("A pipeline has no stepz", {"pipeline_template": {"stepz": []}}),
+        ("error_handling_strategy is one of", {"pipeline_template": {"error_handling_strategy": "yolo"}}),
+        ("renames of a template have another shape", {"renames": {"mappings": "x"}}),
+        ("renames of a template have another shape", {"renames": {"settings": {"a": {"b": 1}}}}),
+        ("give two mappings one name", {"renames": {"mappings": {"a": "c", "b": "c"}}}),
+        ("rate_limits has no often", {"rate_limits": {"often": 1}}),
+        ("a code is letters", {"code": "csv-import@9.9.9"}),
+        ("a code is letters", {"code": "orders\x1b[8m"}),
+        ("documentation_url begins with", {"documentation_url": "javascript:alert(1)"}),
+        ("description is a text", {"description": 5}),
+        ("no setting nope", {"connection_template": {"connector": "file", "nope": 1}}),
+        ("no connector 'nope'", {"connection_template": {"connector": "table", "to": {"connector": "nope"}}}),
+        ("holds a secret", {"description": "password=hunter22hunter"}),
+        ("holds a secret", {"transformation_library": {"transformations": [
+            {"name": "a", "language": "python", "text": "api_key = 'hunter22hunter'"}]}}),
+        ("holds a secret", {"connection_template": {"connector": "http", "headers": {
+            "X-A": base64.b64encode(b"Bearer abcdef0123456789").decode()}}}),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_good_template_is_refused_whole(
+    orders: Database, said: str, changes: dict[str, Any]
+) -> None:
+    document = rewritten(integrations.export_template("orders"), **{"version": "6.0.0", **changes})
+    with pytest.raises(InvalidError, match=said):
+        integrations.import_template(document, trust=document["checksum"])
+
+
+@pytest.mark.ledger("S4-82")
+def test_where_records_would_go_is_seen_before_a_template_is_taken_over(orders: Database) -> None:
+    to = {"connector": "http", "base_url": "https://elsewhere.example", "path": "/all"}
+    steps = [{"type": "transform", "language": "jmespath", "text": "@"}, {"type": "map"}]
+    document = rewritten(
+        integrations.export_template("orders"), version="6.1.0", category="UNKNOWN HERE",
+        connection_template={"connector": "table", "inputs": {"table": "insured"}, "to": to},
+        mapping_templates=[], pipeline_template={"steps": steps}, test_suite={},
+    )  # fmt: skip
+    looked = integrations.import_template(document, dry_run=True)
+    assert looked.settings["to"] == to
+    assert looked.settings["inputs"] == {"table": "insured"}
+    assert list(looked.steps) == steps
+    assert integrations.import_template(document, trust=document["checksum"]).outcome == "added"
+    assert integrations.import_template(document, trust=document["checksum"]).outcome == "there_already"
+
+
+@pytest.mark.ledger("S4-79", "S4-80")
+def test_a_new_program_brings_its_version_beside_one_that_was_imported(
+    orders: Database, tmp_path: Path
+) -> None:
+    document = rewritten(integrations.export_template("orders"), version="1.10.0", prerequisites=["Mine"])
+    integrations.import_template(document, trust=document["checksum"])
+    make("shop", acknowledge=True)
+    ship(tmp_path, {**SECOND, "integration_template_prerequisite": [{"prerequisite": "Theirs"}]})
+    own, theirs = orders.query("SELECT * FROM integration_template WHERE version = '1.10.0' ORDER BY id")
+    assert (own["organization_id"], theirs["organization_id"]) == (1, None)
+    assert integrations.show_template("orders")["prerequisites"] == ["Mine"], (
+        "the organization's own is meant"
+    )
+    assert integrations.templates.read_template(theirs["id"])["prerequisites"] == ["Theirs"]
+
+
+def test_names_change_places_and_nothing_that_is_set_is_overwritten() -> None:
+    form: forms.Form = {
+        "settings": {"a": 1, "b": 2, "c": {"x": 3}},
+        "mappings": {"m": {}, "n": {}},
+        "pipeline": {},
+    }
+    swapped = forms.rename(form, {"settings": {"a": "b", "b": "a"}, "mappings": {"m": "n", "n": "m"}})
+    assert swapped["settings"] == {"a": 2, "b": 1, "c": {"x": 3}}
+    assert list(swapped["mappings"]) == ["n", "m"]
+    moved = forms.rename(form, {"settings": {"a": "b", "b": "c.y"}})
+    assert moved["settings"] == {"b": 1, "c": {"x": 3, "y": 2}}
+    with pytest.raises(InvalidError, match=r"to b, which is set already"):
+        forms.rename(form, {"settings": {"a": "b"}})
+    with pytest.raises(InvalidError, match="to n, and there is another"):
+        forms.rename(form, {"mappings": {"m": "n"}})
 
 
 def test_another_tool_cannot_change_what_is_pinned_either(orders: Database, edge_file: Path) -> None:

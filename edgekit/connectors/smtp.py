@@ -24,10 +24,11 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\}")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]+@[^\s@<>()\[\]\\,;:\"]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TEXT = {"type": "string", "minLength": 1}
-_GONE = (smtplib.SMTPServerDisconnected, OSError)
-"""The connection is no longer there; an error of the protocol is an OSError too, so it is asked for first."""
+_GONE = (smtplib.SMTPServerDisconnected, OSError, UnicodeError)
+"""The connection is no longer there; an error of the protocol is an OSError too, so it is asked for first. A
+host that can be nobody's name is a UnicodeError."""
 
 
 class SmtpConnector:
@@ -157,7 +158,9 @@ class SmtpWriter:
     def _message(self, item: Outgoing) -> tuple[EmailMessage, str, list[str]]:
         """Write the mail of a record. Raise SkipRecordError where the record cannot fill it."""
         record, config = item.record, self._config
-        (sender,) = _addresses("sender", config["sender"], record)
+        sender, *others = _addresses("sender", config["sender"], record)
+        if others:
+            raise SkipRecordError("The sender is one address.", error_code="format")
         message = EmailMessage(policy=POLICY)
         message["From"] = sender
         recipients = []
@@ -269,13 +272,18 @@ def _filled(setting: str, text: str, record: Mapping[str, Any]) -> str:
             )
         return str(place).lower() if isinstance(place, bool) else str(place)
 
-    return _PLACE.sub(value, text)
+    filled = _PLACE.sub(value, text)
+    if any("\ud800" <= character <= "\udfff" for character in filled):
+        raise SkipRecordError(f"The {setting} would have half a character in it.", error_code="format")
+    return filled
 
 
 def _line(setting: str, text: str) -> str:
     """Raise SkipRecordError for a header of several lines: what follows the first would be headers too."""
     if _CONTROL.search(text):
-        raise SkipRecordError(f"The {setting} would have a line break in it.", error_code="format")
+        raise SkipRecordError(
+            f"The {setting} would have a line break or a control character in it.", error_code="format"
+        )
     return text
 
 

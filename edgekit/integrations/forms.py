@@ -75,9 +75,20 @@ def of_template(template: Mapping[str, Any]) -> Form:
     """Return the form of a template, as `show_template` returns it."""
     return {
         "settings": dict(template["connection_template"]),
-        "mappings": dict(normal_mapping(item) for item in template["mapping_templates"].get("mappings", [])),
+        "mappings": _mappings(template["mapping_templates"].get("mappings", [])),
         "pipeline": with_scripts(normal_pipeline(template["pipeline_template"]), library(template)),
     }
+
+
+def _mappings(items: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise InvalidError("The mappings of a template are a list of objects.")
+    found: dict[str, dict[str, Any]] = {}
+    for name, said in map(normal_mapping, items):
+        if name in found:
+            raise InvalidError(f"Two mappings have the name {name}.")
+        found[name] = said
+    return found
 
 
 def normal_mapping(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -88,8 +99,9 @@ def normal_mapping(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         raise InvalidError(
             f"The mapping {name} has no field {unknown[0]}.", hint=f"Fields: {', '.join(sorted(known))}."
         )
-    if missing := [key for key in ("source_path", "target_path") if not item.get(key)]:
-        raise InvalidError(f"The mapping {name} has no {missing[0]}.")
+    for key in ("source_path", "target_path"):
+        if not isinstance(item.get(key), str) or not item[key]:
+            raise InvalidError(f"The mapping {name} has no {key}.")
     said = {**USUAL_MAPPING, **{key: item[key] for key in USUAL_MAPPING if item.get(key) is not None}}
     if said["transformation_rules"] is None:
         said["transformation_rules"] = item.get("transformation")
@@ -101,11 +113,17 @@ def normal_mapping(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def normal_pipeline(pipeline: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all a pipeline says; a bare list of steps is one, and so is a list in an object."""
+    """Return all a pipeline says; its list of steps may stand in an object. Raise InvalidError."""
     said = {key: pipeline.get(key) or usual for key, usual in USUAL_PIPELINE.items()}
     if isinstance(said["steps"], dict):
         said["steps"] = said["steps"].get("steps", [])
+    if not _are_steps(said["steps"]):
+        raise InvalidError('The steps of a pipeline are a list of objects: [{"type": "map"}].')
     return said
+
+
+def _are_steps(steps: Any) -> bool:
+    return isinstance(steps, list) and all(isinstance(step, dict) for step in steps)
 
 
 def library(template: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -128,14 +146,12 @@ def scripts(items: Any, what: str) -> dict[str, dict[str, Any]]:
 def with_scripts(pipeline: dict[str, Any], found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Put scripts into the steps that name them: an integration keeps its own, whatever others do."""
 
-    def own(step: Any) -> Any:
-        if not isinstance(step, dict):
-            return step
+    def own(step: dict[str, Any]) -> dict[str, Any]:
         branches = step.get("branches")
-        if isinstance(branches, list):
+        if isinstance(branches, list) and all(map(_are_steps, branches)):
             step = {**step, "branches": [[own(each) for each in branch] for branch in branches]}
         name = step.get("transformation")
-        if name not in found:
+        if not isinstance(name, str) or name not in found:
             return step
         bare = {key: value for key, value in step.items() if key != "transformation"}
         return {"name": name, **bare, **found[name]}
@@ -262,18 +278,41 @@ def settle(label: str, take: Mapping[str, str]) -> str | None:
 def rename(form: Form, renames: Mapping[str, Any]) -> Form:
     """Call settings and mappings of a form as a later version calls them. Raise InvalidError.
 
-    A setting may be named by a path: `request.form`. What is not there is passed over.
+    A setting may be named by a path: `request.form`. All are renamed at once: two may change names. What is
+    not there is passed over.
     """
+    check_renames(renames)
     result: Form = json.loads(json.dumps(form))
-    for old, new in renames.get("settings", {}).items():
-        found = _taken(result["settings"], str(old).split("."))
-        if found is not GONE:
-            _put(result["settings"], str(new).split("."), found)
+    moved = {
+        new: _taken(result["settings"], old.split(".")) for old, new in renames.get("settings", {}).items()
+    }
+    for new, value in moved.items():
+        if value is not GONE:
+            _put(result["settings"], new.split("."), value)
     names = renames.get("mappings", {})
-    result["mappings"] = {str(names.get(name, name)): said for name, said in result["mappings"].items()}
-    if len(result["mappings"]) < len(form["mappings"]):
-        raise InvalidError("The new version renames a mapping to a name another mapping of it has.")
+    result["mappings"] = {}
+    for name, said in form["mappings"].items():
+        now = names.get(name, name)
+        if now in result["mappings"]:
+            raise InvalidError(
+                f"The new version renames a mapping to {now}, and there is another of that name.",
+                hint="Give your own mapping another name first: edgekit mappings set",
+            )
+        result["mappings"][now] = said
     return result
+
+
+def check_renames(renames: Mapping[str, Any]) -> None:
+    """Raise InvalidError where what a version calls otherwise is told in another shape."""
+    for part, names in renames.items():
+        good = part in {"settings", "mappings"} and isinstance(names, dict)
+        if not good or not all(isinstance(new, str) and new for new in names.values()):
+            raise InvalidError(
+                f"The renames of a template have another shape at {part}.",
+                hint='They are {"settings": {"old": "new"}, "mappings": {"old": "new"}}.',
+            )
+        if len(set(names.values())) < len(names):
+            raise InvalidError(f"The renames of a template give two {part} one name.")
 
 
 def _taken(settings: dict[str, Any], path: Sequence[str]) -> Any:
@@ -294,6 +333,11 @@ def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
                 f"The new version renames a setting to {'.'.join(path)}, within a plain value."
             )
         place = inner
+    if last in place:
+        raise InvalidError(
+            f"The new version renames a setting to {'.'.join(path)}, which is set already.",
+            hint="Set one of the two to null first: edgekit integrations set",
+        )
     place[last] = value
 
 

@@ -85,6 +85,27 @@ def check_settings(name: str, connection: Mapping[str, Any]) -> None:
         figures.check_rate_limits(connection["rate_limits"], what=name)
 
 
+def check_known(connection: Mapping[str, Any]) -> None:
+    """Check settings that are not whole yet: where they lead, and that nothing in them is a secret.
+
+    Raise NotFoundError for a connector, InvalidError for a setting there is not.
+    """
+    schema = connectors.get(str(connection.get("connector", ""))).config_schema
+    known = {*schema.get("properties", {}), *TARGET_SETTINGS, "connector"}
+    unknown = sorted(set(connection) - known)
+    if unknown and schema.get("additionalProperties") is False:
+        raise InvalidError(f"There is no setting {unknown[0]}.")
+    _refuse_secrets(connection)
+    to = connection.get("to")
+    if to is None:
+        return
+    if not isinstance(to, dict):
+        raise InvalidError("The setting to is an object.")
+    _refuse_secrets(to)
+    if to.get("connector") != outbound.EVENT:
+        connectors.get_destination(str(to.get("connector", "")))
+
+
 def require_acknowledged(source: Mapping[str, Any], *, acknowledge: bool) -> dict[str, Any]:
     """Return who acknowledges now what a template asks for, as the instance keeps it.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit import codec, connectors, crypto, db, masking
+from edgekit import codec, crypto, db, masking
 from edgekit.errors import ConflictError, CorruptError, DeniedError, InvalidError, NotFoundError
-from edgekit.integrations import forms, semver, templates
+from edgekit.integrations import figures, forms, instances, semver, templates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,10 @@ _TEXTS = ("code", "version", "template_name", "category")
 _OPTIONAL = ("description", "documentation_url")
 _LISTS = ("prerequisites", "operations")
 _UNSIGNED = ("signature", "checksum")
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_STRATEGIES = {"fail_fast", "continue_on_error", "dead_letter", "retry"}
+_OF_THE_FILE = {"integration", "lookup", "transformation"}
+"""What a step names that the file has or will have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,9 @@ class Taken:
     """What an import did, or would do: `added`, `would_add`, or `there_already` with the same content.
 
     `signer` is the name of the key, `checksum` that of the content: one of them is what one trusts.
-    `newest_until_now` is the version of that code used so far, None where the template is new.
+    `newest_until_now` is the version of that code used so far, None where the template is new. `settings` and
+    `steps`, with their scripts, say where records would come from, what would be done to them and where they
+    would go.
     """
 
     code: str
@@ -47,6 +54,8 @@ class Taken:
     is_trusted: bool
     newest_until_now: str | None
     connector: str
+    settings: dict[str, Any]
+    steps: tuple[dict[str, Any], ...]
     secrets: tuple[str, ...]
     prerequisites: tuple[str, ...]
     mappings: int
@@ -87,7 +96,8 @@ def import_template(
         who = f"signed by {signer}, a key you have not named" if signer else "signed by nobody"
         raise DeniedError(
             f"{name} is {who}.",
-            hint=f"If you know that {signer or found.checksum} is right: --trust {signer or found.checksum}",
+            hint="Look at what it brings with --dry-run. If you know that"
+            f" {signer or found.checksum} is right: --trust {signer or found.checksum}",
         )
     if found.outcome == "would_add" and not dry_run:
         _add(content)
@@ -131,8 +141,8 @@ def _read(source: Mapping[str, Any] | str | Path) -> tuple[dict[str, Any], str]:
             data = file.read(_LARGEST + 1)
     except FileNotFoundError:
         raise NotFoundError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise DeniedError(f"{path} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a name no file can have is a ValueError
+        raise DeniedError(f"{path} cannot be read: {getattr(error, 'strerror', error)}.") from error
     if len(data) > _LARGEST:
         raise InvalidError(f"{path} is larger than any template.")
     try:
@@ -187,13 +197,8 @@ def _checked(content: dict[str, Any], name: str) -> dict[str, Any]:
     known = {*_TEXTS, *_OPTIONAL, *_LISTS, *_DOCUMENTS, "integration_type"}
     if unknown := sorted(set(content) - known):
         raise InvalidError(f"{name}: a template has no {unknown[0]}.")
-    for key in _TEXTS:
-        if not isinstance(content.get(key), str) or not content[key].strip():
-            raise InvalidError(f"{name}: the template has no {key}.")
     content = {**dict.fromkeys(_OPTIONAL), **{key: [] for key in _LISTS}, **content}
-    for key in _LISTS:
-        if not isinstance(content[key], list) or not all(isinstance(item, str) for item in content[key]):
-            raise InvalidError(f"{name}: {key} is a list of texts.")
+    _check_texts(content, name)
     if isinstance(content.get("mapping_templates"), list):
         content["mapping_templates"] = {"mappings": content["mapping_templates"]}
     for key in _DOCUMENTS:
@@ -205,11 +210,55 @@ def _checked(content: dict[str, Any], name: str) -> dict[str, Any]:
     if not named:
         raise InvalidError(f"{name}: integration_type has a code, a name and a feature.")
     semver.check(content["version"])
-    forms.of_template(content)
-    forms.suite(content)
     _refuse_secrets(content, name)
-    connectors.get(str(content["connection_template"].get("connector", "")))
+    try:
+        _check_form(content)
+    except (InvalidError, NotFoundError) as error:
+        raise InvalidError(f"{name}: {error.message}", hint=error.hint) from error
     return content
+
+
+def _check_texts(content: Mapping[str, Any], name: str) -> None:
+    for key in _TEXTS:
+        if not isinstance(content.get(key), str) or not content[key].strip():
+            raise InvalidError(f"{name}: the template has no {key}.")
+    if not _CODE.fullmatch(content["code"]):
+        raise InvalidError(f"{name}: a code is letters, digits, - _ and dots; not {content['code']!r}.")
+    for key in _OPTIONAL:
+        if not isinstance(content[key], str | None):
+            raise InvalidError(f"{name}: {key} is a text.")
+    if not str(content["documentation_url"] or "https://").startswith(("https://", "http://")):
+        raise InvalidError(f"{name}: documentation_url begins with https://.")
+    for key in _LISTS:
+        if not isinstance(content[key], list) or not all(isinstance(item, str) for item in content[key]):
+            raise InvalidError(f"{name}: {key} is a list of texts.")
+
+
+def _check_form(content: Mapping[str, Any]) -> None:
+    """Check each part as far as it can be without the settings of an integration."""
+    from edgekit.integrations.steps import read_steps
+    from edgekit.mapping import FieldMapping, compile_mapping
+
+    settings, form = content["connection_template"], forms.of_template(content)
+    forms.suite(content)
+    forms.check_renames(content["renames"])
+    if content["rate_limits"]:
+        figures.check_rate_limits(content["rate_limits"], what="the template")
+    instances.check_known(settings)
+    fields = []
+    for label, said in form["mappings"].items():
+        kept = {key: said[key] for key in said if key not in {"mapping_direction", "mapping_notes"}}
+        if said["mapping_direction"] not in {"inbound", "outbound", "bidirectional"}:
+            raise InvalidError(f"The mapping {label} goes in no direction {said['mapping_direction']}.")
+        fields.append(FieldMapping(name=label, direction=said["mapping_direction"], **kept))
+    for direction in ("inbound", "outbound"):
+        compile_mapping(fields, direction=direction)
+    if unknown := sorted(set(content["pipeline_template"]) - set(form["pipeline"])):
+        raise InvalidError(f"A pipeline has no {unknown[0]}.")
+    if form["pipeline"]["error_handling_strategy"] not in _STRATEGIES:
+        raise InvalidError(f"error_handling_strategy is one of {', '.join(sorted(_STRATEGIES))}.")
+    alone = [step for step in form["pipeline"]["steps"] if _OF_THE_FILE.isdisjoint(step)]
+    read_steps(str(content["code"]), {**form["pipeline"], "steps": alone})
 
 
 def _refuse_secrets(content: Mapping[str, Any], name: str) -> None:
@@ -223,9 +272,7 @@ def _refuse_secrets(content: Mapping[str, Any], name: str) -> None:
 def _secret_in(value: Any, place: str) -> str | None:
     """Say where in a document a secret stands; None if nowhere."""
     if isinstance(value, str):
-        strict = place.startswith(("template.connection_template", "template.test_suite"))
-        found_one = masking.holds_secret(value) or (strict and masking.secrets(value) != value)
-        return place if found_one else None
+        return place if any(masking.secrets(text) != text for text in (value, _decoded(value))) else None
     if isinstance(value, list):
         found = (_secret_in(item, f"{place}[{number}]") for number, item in enumerate(value))
         return next(filter(None, found), None)
@@ -242,6 +289,16 @@ def _secret_in(value: Any, place: str) -> str | None:
     return None
 
 
+def _decoded(text: str) -> str:
+    """Return what a text says if it is base64 of one; nothing otherwise."""
+    if len(text) < 8:  # what is shorter holds no secret
+        return ""
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8")
+    except ValueError:
+        return ""
+
+
 def _describe(
     document: Mapping[str, Any], content: Mapping[str, Any], signer: str | None, trust: str | None
 ) -> Taken:
@@ -256,7 +313,7 @@ def _describe(
     except NotFoundError:
         there = None
     if there is not None:
-        if not forms.same(_content(there), dict(content)):
+        if not forms.same(_told_here(_content(there)), _told_here(content)):
             raise ConflictError(
                 f"There is a {code} {version} here already, and it says something else.",
                 hint="Ask for it under another version.",
@@ -264,10 +321,18 @@ def _describe(
         outcome = "there_already"
     return Taken(
         code, version, outcome, signer, checksum, trusted, newest,
-        str(content["connection_template"].get("connector")),
+        str(content["connection_template"].get("connector")), dict(content["connection_template"]),
+        tuple(forms.of_template(content)["pipeline"]["steps"]),
         tuple(forms.secret_keys(content["connection_template"])), tuple(content["prerequisites"]),
         len(content["mapping_templates"].get("mappings", [])), len(forms.suite(content)),
     )  # fmt: skip
+
+
+def _told_here(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a template says, its type and shelf as this file would have them."""
+    rows = db.query("SELECT code FROM template_category WHERE id = ?", (_category_id(content["category"]),))
+    kind = content["integration_type"]["code"].lower()
+    return {**content, "category": rows[0]["code"], "integration_type": kind}
 
 
 def _add(content: Mapping[str, Any]) -> None:
