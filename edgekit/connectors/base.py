@@ -216,6 +216,13 @@ class Destination(Protocol):
         ...
 
 
+def names() -> list[str]:
+    """Return the names of the connectors that are here, those of other packages among them."""
+    from importlib.metadata import entry_points
+
+    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="edgekit.connectors"))})
+
+
 @cache
 def get(name: str) -> Connector:
     """Return the connector of a name. Raise NotFoundError with the names there are."""
@@ -235,8 +242,7 @@ def get(name: str) -> Connector:
                 hint="Install its package again, or remove it.",
             ) from error
         return other
-    known = ", ".join(sorted({*_BUILT_IN, *found}))
-    raise NotFoundError(f"There is no connector {name!r}.", hint=f"There are: {known}.")
+    raise NotFoundError(f"There is no connector {name!r}.", hint=f"There are: {', '.join(names())}.")
 
 
 def get_destination(name: str) -> Destination:

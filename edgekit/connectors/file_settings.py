@@ -63,8 +63,12 @@ _COMMON: dict[str, Any] = {
     "storage": {"type": "object", "description": "What fsspec is told beside, such as endpoint_url of S3."},
 }
 
+_SECRETS = ["username", "password", "private_key", "passphrase"]
+"""What the vault may have for a URL."""
+
 READ: Mapping[str, Any] = {
     "type": "object",
+    "x-secrets": _SECRETS,
     "additionalProperties": False,
     "required": ["path"],
     "properties": {
@@ -132,6 +136,7 @@ READ: Mapping[str, Any] = {
 
 WRITE: Mapping[str, Any] = {
     "type": "object",
+    "x-secrets": _SECRETS,
     "additionalProperties": False,
     "required": ["path"],
     "properties": {

@@ -1,4 +1,7 @@
-"""The settings of the HTTP connector, as a JSON Schema. Secrets are named in them, never written."""
+"""The settings of the HTTP connector, as a JSON Schema. Secrets are named in them, never written.
+
+A setting that names one has `x-secret`, the key under which the vault usually has it.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,27 @@ _AUTH: dict[str, Any] = {
         "secret": {
             **_TEXT,
             "description": "Key of the stored secret: api_key, for bearer token, for hmac signing_key.",
+            "x-secret": "api_key",
         },
-        "username_secret": {**_TEXT, "description": "For basic; username."},
-        "password_secret": {**_TEXT, "description": "For basic; password."},
+        "username_secret": {**_TEXT, "description": "For basic; username.", "x-secret": "username"},
+        "password_secret": {**_TEXT, "description": "For basic; password.", "x-secret": "password"},
         "token_url": {"type": "string", "pattern": "^https?://", "description": "For oauth2."},
         "grant": {"enum": ["client_credentials", "refresh_token"], "description": "client_credentials"},
         "scope": _TEXT,
         "audience": _TEXT,
         "resource": _TEXT,
         "client_auth": {"enum": ["basic", "body"], "description": "How the client's secret is sent: basic."},
-        "client_id_secret": {**_TEXT, "description": "For oauth2; client_id."},
-        "client_secret_secret": {**_TEXT, "description": "For oauth2; client_secret."},
-        "refresh_token_secret": {**_TEXT, "description": "For oauth2; refresh_token."},
+        "client_id_secret": {**_TEXT, "description": "For oauth2; client_id.", "x-secret": "client_id"},
+        "client_secret_secret": {
+            **_TEXT,
+            "description": "For oauth2; client_secret.",
+            "x-secret": "client_secret",
+        },
+        "refresh_token_secret": {
+            **_TEXT,
+            "description": "For oauth2; refresh_token.",
+            "x-secret": "refresh_token",
+        },
         **SIGNATURE_SETTINGS,
     },
     "if": {"properties": {"kind": {"const": "oauth2"}}, "required": ["kind"]},

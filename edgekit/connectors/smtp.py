@@ -36,6 +36,7 @@ class SmtpConnector:
 
     name: ClassVar[str] = "smtp"
     positions_are_stable: ClassVar[bool] = False
+    is_source: ClassVar[bool] = False
     write_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "additionalProperties": False,
@@ -49,7 +50,11 @@ class SmtpConnector:
                 "description": "none only on this machine itself.",
             },
             "username": {"type": ["string", "null"], "description": "To log in with; absent: no log-in."},
-            "password": {"type": ["object", "null"], "description": 'Its key in the vault: {"vault": "key"}'},
+            "password": {
+                "type": ["object", "null"],
+                "description": 'Its key in the vault: {"vault": "key"}',
+                "x-secret": "smtp_password",
+            },
             "sender": {**_TEXT, "description": "The address it comes from."},
             "recipient": {**_TEXT, "description": "Addresses, comma-separated: {email}"},
             "cc": _TEXT,

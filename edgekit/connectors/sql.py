@@ -24,6 +24,7 @@ _WAY = {
     "url": {**_TEXT, "description": "sqlite:///file.db, postgresql://host/database, mysql://host/database"},
     "user": {**_TEXT, "description": "Who asks. The password is a secret: edgekit vault set NAME password"},
     "password": {
+        "x-secret": "password",
         "type": "object",
         "additionalProperties": False,
         "required": ["vault"],

@@ -34,7 +34,11 @@ _CONFIG_SCHEMA: dict[str, Any] = {
             "required": ["kind"],
             "properties": {
                 "kind": {"enum": ["hmac", "token", "none"]},
-                "secret": {**_TEXT, "description": "Key of the stored secret: signing_key, for token token."},
+                "secret": {
+                    **_TEXT,
+                    "description": "Key of the stored secret: signing_key, for token token.",
+                    "x-secret": "signing_key",
+                },
                 **SIGNATURE_SETTINGS,
                 "tolerance_seconds": {"type": "number", "minimum": 1, "maximum": 86_400, "default": 300},
             },
