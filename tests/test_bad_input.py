@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+from click.testing import CliRunner
 from http_provider import Call, Reply, serve
 
 import edgekit
 from edgekit import integrations, schema
+from edgekit.cli import root
 from edgekit.file.verify import verify
 from edgekit.integrations.plan import prepare
 
@@ -34,12 +36,21 @@ Done = subprocess.CompletedProcess[str]
 GOOD = {"records": [{"code": "a", "label": "Ann"}]}
 
 
-def ek(*args: str | Path, stdin: str = "", **options: Any) -> Done:
+def process(*args: str | Path, preexec_fn: Callable[[], None] | None = None) -> Done:
     """Run the command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "edgekit", *map(str, args)], input=stdin, capture_output=True, text=True,
-        encoding="utf-8", env=os.environ.copy(), timeout=60, check=False, **options,
+        [sys.executable, "-m", "edgekit", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, encoding="utf-8", env=os.environ.copy(), timeout=60, check=False, preexec_fn=preexec_fn,
     )  # fmt: skip
+
+
+def ek(*args: str | Path, stdin: str = "") -> Done:
+    """Run the command as a process would, in this one: a fifth of the time."""
+    words = list(map(str, args))
+    done = CliRunner().invoke(root.edgekit, words, input=stdin, prog_name="edgekit")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception  # a process would show a traceback
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 def refused(done: Done, code: int, *words: str) -> None:
@@ -106,13 +117,14 @@ class TestDatabaseFile:
         elif isinstance(content, bytes):
             path.write_bytes(content)
         before = path.read_bytes() if path.exists() else None
+        run = process if content == "newer" else ek  # a process must answer the same
         for command in (
             ["integrations", "run", "x"],
             ["verify"],
             ["backup", tmp_path / "b.zip"],
             ["audit", "log"],
         ):
-            refused(ek("--db", path, *command), code, "other.db")
+            refused(run("--db", path, *command), code, "other.db")
         assert (path.read_bytes() if path.exists() else None) == before
         assert not (tmp_path / "b.zip").exists()
 
@@ -182,7 +194,7 @@ class TestFullDisk:
         source.write_text("code,label\n" + "".join(f"{n},{'x' * 100}\n" for n in range(20_000)))
         make(edge_file, "customer", path=str(source))
         run = ("--db", edge_file, "integrations", "run", "customer")
-        refused(ek(*run, preexec_fn=limited(4_000_000)), 7)
+        refused(process(*run, preexec_fn=limited(4_000_000)), 7)
         assert verify(edge_file) == []
         written = query(edge_file, "SELECT count(*) FROM customer")[0][0]
         assert 0 < written < 20_000
@@ -195,10 +207,10 @@ class TestFullDisk:
     @pytest.mark.slow
     def test_in_the_middle_of_a_demo(self, tmp_path: Path) -> None:
         folder = tmp_path / "demo"
-        refused(ek("demo", "--dir", folder, preexec_fn=limited(1_000_000)), 7)
+        refused(process("demo", "--dir", folder, preexec_fn=limited(1_000_000)), 7)
         assert list(folder.iterdir()) == []
         for room in range(3_000_000, 9_000_000, 300_000):  # until it is full behind the making of the file
-            refused(ek("demo", "--dir", folder, preexec_fn=limited(room)), 7)
+            refused(process("demo", "--dir", folder, preexec_fn=limited(room)), 7)
             if (folder / "agency.db").exists():
                 break
         assert verify(folder / "agency.db") == []
@@ -209,7 +221,7 @@ class TestFullDisk:
     def test_in_the_middle_of_a_backup(self, tmp_path: Path, edge_file: Path) -> None:
         folder = tmp_path / "backups"
         folder.mkdir()
-        refused(ek("--db", edge_file, "backup", folder, preexec_fn=limited(500_000)), 7)
+        refused(process("--db", edge_file, "backup", folder, preexec_fn=limited(500_000)), 7)
         assert list(folder.iterdir()) == []
 
 
@@ -588,7 +600,7 @@ class TestCtrlC:
 
     def test_while_records_are_written(self, tmp_path: Path, edge_file: Path) -> None:
         source = tmp_path / "big.csv"
-        source.write_text("code,label\n" + "".join(f"{n},row\n" for n in range(60_000)))
+        source.write_text("code,label\n" + "".join(f"{n},row\n" for n in range(30_000)))
         first = tmp_path / "first.csv"
         first.write_text("code,label\n0,row\n")
         make(edge_file, "customer", path=str(source), batch_size=200)
@@ -604,15 +616,15 @@ class TestCtrlC:
                 time.sleep(0.005)
             document = json.loads(self.stopped(process, "Go on with: edgekit --db", "run customer"))
             assert document["status"] == "interrupted"
-            assert query(edge_file, "SELECT count(*) FROM customer")[0][0] < 60_000
+            assert query(edge_file, "SELECT count(*) FROM customer")[0][0] < 30_000
         assert ek(*run).returncode == 0
-        assert query(edge_file, "SELECT count(*), count(DISTINCT code) FROM customer") == [(60_000, 60_000)]
+        assert query(edge_file, "SELECT count(*), count(DISTINCT code) FROM customer") == [(30_000, 30_000)]
         assert query(
             edge_file,
             "SELECT sum(records_changed), sum(records_read) FROM integration_execution WHERE id > 1",
-        ) == [(59_999, 60_000)]
+        ) == [(29_999, 30_000)]
         assert query(edge_file, "SELECT count(*) FROM audit_entry WHERE table_name = 'customer'") == [
-            (60_000,)
+            (30_000,)
         ]
         assert verify(edge_file) == []
 
