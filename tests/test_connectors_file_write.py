@@ -177,7 +177,7 @@ _LIKE_FORMULAS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.fixed_dictionaries({"a": st.just("x"), "b": _TEXT | _LIKE_FORMULAS}), min_size=1))
 def test_a_csv_written_is_read_back_equal(
     tmp_path_factory: pytest.TempPathFactory, items: list[dict[str, Any]]

@@ -503,7 +503,7 @@ def _outcome(way: Any, record: Any) -> Any:
         return error.code, error.column, error.message
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(fields(), st.lists(records, max_size=6))
 def test_compiled_code_means_what_the_interpreter_means(made: list[FieldMapping], page: list[Any]) -> None:
     try:

@@ -327,7 +327,7 @@ def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 schemas = st.recursive(st.booleans() | _schemas(st.just(True)), _schemas, max_leaves=4)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(schemas, st.lists(values, min_size=1, max_size=5))
 def test_both_validators_agree(schema: Any, documents: list[Any]) -> None:
     pytest.importorskip("jsonschema_rs")
