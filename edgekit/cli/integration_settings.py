@@ -11,7 +11,7 @@ import click
 
 from edgekit.cli.group import Command
 from edgekit.cli.options import json_option, opened, reading
-from edgekit.cli.show import show
+from edgekit.cli.show import show, version_line
 from edgekit.errors import InvalidError, quoted
 
 if TYPE_CHECKING:
@@ -88,14 +88,7 @@ def history(name: str, as_json: bool) -> None:
     """List the versions of an integration's settings, the newest first: who, when, why, which keys."""
     from edgekit import integrations as lib
 
-    show(lib.history(name), as_json, view=_version)
-
-
-def _version(found: Any) -> dict[str, Any]:
-    return {
-        "version": found.version, "at": found.at, "actor": found.actor or "another tool",
-        "reason": found.reason, "keys": ", ".join(found.keys),
-    }  # fmt: skip
+    show(lib.history(name), as_json, view=lambda found: version_line(found, "keys"))
 
 
 @click.command(cls=Command, example="edgekit integrations diff vehicle-data 1 2")

@@ -10,7 +10,7 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, opened, reading
-from edgekit.cli.show import show
+from edgekit.cli.show import show, version_line
 from edgekit.errors import InvalidError
 
 
@@ -77,14 +77,7 @@ def history(pipeline: str, as_json: bool) -> None:
     """List the versions of a pipeline, the newest first: who, when, why, and what changed."""
     from edgekit import integrations
 
-    show(integrations.pipeline_history(pipeline), as_json, view=_version)
-
-
-def _version(found: Any) -> dict[str, Any]:
-    return {
-        "version": found.version, "at": found.at, "actor": found.actor or "another tool",
-        "reason": found.reason, "changed": ", ".join(found.keys),
-    }  # fmt: skip
+    show(integrations.pipeline_history(pipeline), as_json, view=lambda found: version_line(found, "changed"))
 
 
 @pipelines.command("diff", example="edgekit pipelines diff customers 1 2")

@@ -131,6 +131,14 @@ def describe(found: Row, *, indent: int = 0) -> list[str]:
     return lines
 
 
+def version_line(found: Any, keys: str) -> dict[str, Any]:
+    """Show one version in a list of them; `keys` is the heading of what it changed."""
+    return {
+        "version": found.version, "at": found.at, "actor": found.actor or "another tool",
+        "reason": found.reason, keys: ", ".join(found.keys),
+    }  # fmt: skip
+
+
 def cell(value: Any) -> str:
     """Write one value on one line."""
     if value is None:

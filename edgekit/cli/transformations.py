@@ -12,7 +12,7 @@ import click
 
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, opened, reading
-from edgekit.cli.show import show
+from edgekit.cli.show import show, version_line
 from edgekit.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -138,14 +138,11 @@ def history(transformation: str, as_json: bool) -> None:
     """List the versions of a transformation, the newest first: who, when, which fields."""
     from edgekit import integrations
 
-    show(integrations.transformation_history(transformation), as_json, view=_version)
-
-
-def _version(found: Any) -> dict[str, Any]:
-    return {
-        "version": found.version, "at": found.at, "actor": found.actor or "another tool",
-        "reason": found.reason, "fields": ", ".join(found.keys),
-    }  # fmt: skip
+    show(
+        integrations.transformation_history(transformation),
+        as_json,
+        view=lambda found: version_line(found, "fields"),
+    )
 
 
 @transformations.command("test", example="edgekit transformations test full-name")

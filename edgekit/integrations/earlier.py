@@ -135,16 +135,6 @@ def pipeline_of_run(integration_id: int, pipeline_id: int | None, started_at: st
     return reading.pipeline_as(found[0]) if found else None
 
 
-def pipeline_at(pipeline_id: int, integration_id: int, version: int) -> dict[str, Any] | None:
-    """Return the row of a pipeline as a version of it said; None where there is no such version."""
-    past = _Past(_PIPELINE, integration_id)
-    for change in reversed(past.changes()):
-        for row in past.at(change):
-            if row["id"] == pipeline_id and row["version"] == version:
-                return row
-    return None
-
-
 def _active(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["status_id"] == 1]
 

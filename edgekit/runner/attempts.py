@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgekit.connectors import Attempt
+    from edgekit.integrations import Plan
+    from edgekit.runner.execution import Execution
 
 
 def log_attempts(
@@ -47,3 +49,11 @@ def log_attempts(
             for item in attempts
         ],
     )
+
+
+def log_run(plan: Plan, current: Execution, attempts: Iterable[Attempt]) -> None:
+    """Write the tries of a run, in the open change."""
+    log_attempts(
+        plan.integration_id, plan.organization_id, attempts,
+        correlation_id=current.correlation_id, execution_id=current.id,
+    )  # fmt: skip

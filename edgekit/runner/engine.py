@@ -33,7 +33,7 @@ from edgekit.runner.undoing import undone
 from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
-    from edgekit.connectors import Attempt, Description, Page
+    from edgekit.connectors import Description, Page
     from edgekit.mapping import FieldMapping
     from edgekit.runner.sending import Outlet
 
@@ -123,7 +123,7 @@ def _end_failed(plan: Plan, current: Execution, work: Work, error: EdgekitError)
     """Write how the run failed, if the file can be written at all; if not, the next run settles it."""
     try:
         with db.change(reason=f"run {plan.name}: failed", correlation_id=current.correlation_id):
-            _log_attempts(plan, current, getattr(error, "attempts", []))
+            attempts.log_run(plan, current, getattr(error, "attempts", []))
             work.log_tries(current.correlation_id, current.id)
             execution.end(current, plan, "failed", error)
     except EdgekitError as second:
@@ -235,19 +235,9 @@ def _write_batch(plan: Plan, current: Execution, page: Page, outcome: transform.
     current.records_failed += len(letters)
     current.records_filtered += outcome.filtered
     current.retries += sum(attempt.retry_number > 0 for attempt in page.attempts)
-    _log_attempts(plan, current, page.attempts)
+    attempts.log_run(plan, current, page.attempts)
     kept.keep(plan, current, page)
     execution.save_batch(current, plan, page.state)
-
-
-def _log_attempts(plan: Plan, current: Execution, tries: list[Attempt]) -> None:
-    attempts.log_attempts(
-        plan.integration_id,
-        plan.organization_id,
-        tries,
-        correlation_id=current.correlation_id,
-        execution_id=current.id,
-    )
 
 
 def _excess(plan: Plan, current: Execution, *, final: bool) -> InvalidError | None:

@@ -56,7 +56,7 @@ class Sent:
         )
         self.outcome.changed = sum(answer.error is None for answer in self.answers) - len(refused)
         self.outcome.written = self.outcome.changed + self.unchanged
-        _log(plan, current, self.attempts)
+        attempts.log_run(plan, current, self.attempts)
         current.writer = self.state
         if self.is_retry and current.runner_id:
             execution.save_writer(current, plan)
@@ -203,7 +203,7 @@ def opened_again(plan: Plan, letter: Mapping[str, Any]) -> Iterator[Outlet | Non
             with db.change(
                 reason=f"dead-letters replay {letter['id']}", correlation_id=current.correlation_id
             ):
-                _log(plan, current, tries)
+                attempts.log_run(plan, current, tries)
             raise
 
 
@@ -221,17 +221,6 @@ def rehearse(batch: Batch, positions: Sequence[str], shown: list[Any]) -> Outcom
     batch.outcome.changed = len(parcels)
     batch.outcome.written = len(parcels) + sent.unchanged
     return batch.outcome
-
-
-def _log(plan: Plan, current: Execution, tries: Sequence[Attempt]) -> None:
-    """Write tries, in the open change."""
-    attempts.log_attempts(
-        plan.integration_id,
-        plan.organization_id,
-        tries,
-        correlation_id=current.correlation_id,
-        execution_id=current.id,
-    )
 
 
 def _only_changes(plan: Plan) -> bool:

@@ -31,11 +31,6 @@ class Validator:
         self._fast = fast
         self.is_valid = self._fits if fast is None else self._fast_first(fast)
 
-    @property
-    def is_fast(self) -> bool:
-        """Whether the compiled validator answers for this schema."""
-        return self._fast is not None
-
     def _fits(self, document: Any) -> bool:
         return not self.errors(document, most=1)
 
