@@ -10,6 +10,7 @@ import pkgutil
 import re
 import shutil
 import sqlite3
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -243,12 +244,12 @@ JSON_CHECKS = [name for name in CHECKS if name.endswith(".json_object")]
 
 @pytest.mark.ledger("S0-45")
 @pytest.mark.parametrize("name", JSON_CHECKS)
-@pytest.mark.parametrize("value", ["{", "", "null", '"text"', "7"])
-def test_a_json_column_takes_objects_only(shell: sqlite3.Connection, name: str, value: str) -> None:
+def test_a_json_column_takes_objects_only(shell: sqlite3.Connection, name: str) -> None:
     table, column, _ = name.split(".")
     row = sample(shell, table)
-    error = refused(shell, lambda: put(shell, table, **{**row, column: value}))
-    assert (error.table, error.column, error.code) == (table, column, "json_object")
+    for value in ("{", "", "null", '"text"', "7"):
+        error = refused(shell, partial(put, shell, table, **{**row, column: value}))
+        assert (error.table, error.column, error.code) == (table, column, "json_object"), value
 
 
 @pytest.mark.parametrize("value", ["#00ff7F", None])
