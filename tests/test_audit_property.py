@@ -9,7 +9,7 @@ import random
 import sqlite3
 from contextlib import closing
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -47,7 +47,7 @@ def shapes() -> dict[str, Table]:
 
 def opened(pattern: Path) -> sqlite3.Connection:
     """Copy a fresh file into memory, as a tool would open it."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=1000)
     with closing(sqlite3.connect(pattern)) as source:
         source.backup(connection)
     return connection
@@ -59,11 +59,15 @@ Rows = dict[int, dict[str, Any]]
 class States:
     """Every state a file was in, by the last entry of its log. What looks the same is not read again."""
 
+    fresh: ClassVar[dict[str, tuple[list[Any], Rows]]] = {}
+    """What a fresh file holds, which is the same for each: compared, and not made again."""
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.known: dict[str, tuple[list[Any], Rows]] = {}
+        self.known = dict(self.fresh)
         self.found: dict[int, dict[str, Rows]] = {}
         self.note()
+        self.fresh.update(self.known)
 
     def note(self) -> None:
         now = {}
