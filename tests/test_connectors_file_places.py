@@ -13,6 +13,7 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -27,7 +28,6 @@ from edgekit.errors import DeniedError, EdgekitError, InvalidError, NotFoundErro
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from edgekit.connectors import Connector, Page
     from edgekit.connectors.file import FileConnector
@@ -184,6 +184,34 @@ def test_read_files_are_moved_once_they_are_kept_and_not_before(inbox: Path) -> 
     assert [record["k"] for record in found] == ["b1", "b2", "c1", "c2"]
     assert sorted(p.name for p in inbox.rglob("*.csv")) == ["a.csv", "b.csv", "c.csv"]
     assert not list(inbox.glob("*.csv"))
+
+
+@pytest.mark.parametrize("then", ["delete", "move:done/"])
+def test_a_file_is_closed_before_it_is_moved(inbox: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    # Windows itself refuses to move what is open; elsewhere we look.
+    handles, settle, settled = Path("/proc/self/fd"), file_drop._settle, []
+
+    def looked_at(folder: file_places.Place, config: Mapping[str, Any], entry: file_places.Entry) -> None:
+        opened = [str(handle.readlink()) for handle in handles.glob("*") if handle.is_symlink()]
+        assert entry.path not in opened
+        settled.append(entry.name)
+        settle(folder, config, entry)
+
+    monkeypatch.setattr(file_drop, "_settle", looked_at)
+    run_through({"path": str(inbox / "*.csv"), "then": then}, {})
+    assert settled == ["a.csv", "b.csv", "c.csv"]
+    assert not list(inbox.glob("*.csv"))
+
+
+def test_paths_of_windows_are_understood() -> None:
+    assert not file_places.is_url(r"C:\data\in.csv")
+    assert not file_places.is_url("C:/data/in.csv")
+    roots = {"C:\\": "C:\\", "C:\\in\\": r"C:\in", "\\\\box\\in\\": r"\\box\in"}
+    assert {folder: file_places._fixed(f"{folder}*.csv", "\\") for folder in roots} == roots
+    read_before = file_places.Entry(r"C:\in\done\a.csv", "a.csv", "", None)
+    waiting = file_places.Entry(r"C:\in\b.csv", "b.csv", "", None)
+    for then in (r"move:C:\in\done", "move:C:/in/done/"):
+        assert file_drop._without_moved([read_before, waiting], then) == [waiting]
 
 
 def test_a_kill_before_the_move_is_made_up_for(inbox: Path) -> None:

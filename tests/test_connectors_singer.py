@@ -130,6 +130,9 @@ class TestPages:
             message = {"type": "BATCH", "stream": "a", "encoding": {"format": form}, "manifest": [manifest]}
             list(reader.take(json.dumps(message).encode()))
 
+        for drive in (r"C:\batches\one.jsonl", "C:/batches/one.jsonl"):  # its letter is no scheme
+            with pytest.raises(InvalidError, match="cannot be read"):
+                take(drive)
         with pytest.raises(InvalidError, match="no local file"):
             take("s3://bucket/part.jsonl")
         with pytest.raises(InvalidError, match="batches as parquet"):

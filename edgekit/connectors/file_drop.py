@@ -86,10 +86,12 @@ def read(
         for number, entry in enumerate(waiting, 1):
             inside = at if entry.name == at.get("name") else {}
             is_last = number == len(waiting)
+            is_kept = False
             for page in _read_entry(folder, entry, inside, cursor, read_one, is_last=is_last):
                 yield page
-                if isinstance(page.state, _State) and page.state.is_committed:
-                    _settle(folder, config, entry)
+                is_kept = isinstance(page.state, _State) and page.state.is_committed
+            if is_kept:  # and closed by now: Windows moves and deletes no file that is open
+                _settle(folder, config, entry)
 
 
 def _read_entry(
@@ -166,7 +168,10 @@ def _without_moved(entries: list[Entry], then: str) -> list[Entry]:
     if not target:
         return entries
     inside = f"/{target.replace(chr(92), '/').removeprefix('./')}/"
-    return [entry for entry in entries if inside not in f"/{entry.name}" and inside not in entry.path]
+    return [
+        entry for entry in entries
+        if inside not in f"/{entry.name}" and inside not in f"/{entry.path.replace(chr(92), '/')}"
+    ]  # fmt: skip
 
 
 def _is_fresh(entry: Entry, now: datetime) -> bool:

@@ -285,6 +285,8 @@ def _fixed(pattern: str, separator: str) -> str:
     parts = re.split(f"[{re.escape(separator + (other or ''))}]", pattern)
     count = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
     fixed = separator.join(parts[:count])
+    if separator == "\\" and re.fullmatch("[A-Za-z]:", fixed):
+        return fixed + separator  # without it, that is the folder one happens to be in on the drive
     return separator if not fixed and count else fixed
 
 

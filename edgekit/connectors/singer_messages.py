@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,7 +190,8 @@ class Pages:
         self._add(record, line, place)
 
     def _file_lines(self, url: str, is_packed: bool) -> Iterator[bytes | Overlong]:
-        parts = urlsplit(url)
+        is_path = re.match(r"[A-Za-z]:[/\\]", url) is not None  # a drive's letter is no scheme
+        parts = urlsplit("" if is_path else url)
         if parts.scheme not in {"file", ""} or parts.netloc not in {"", "localhost"}:
             raise InvalidError(
                 f"The tap put a batch at {self._masked(url)}, which is no local file.",
