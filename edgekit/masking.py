@@ -118,6 +118,25 @@ def text(said: str, *, about: str | None = None) -> str:
     return _QUOTED.sub(f"'{MASK}'", said) if about is not None and is_personal(about) else said
 
 
+def without_personal(said: str, *documents: Any) -> str:
+    """Return a text without what documents hold by names that tell of a person."""
+    values: set[str] = set()
+    waiting = list(documents)
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+            values.update(str(item) for key, item in one.items() if _tells(str(key), item))
+        elif isinstance(one, list):
+            waiting += one
+    return hide(said, values)
+
+
+def _tells(key: str, value: Any) -> bool:
+    # A short one would be found in every word.
+    return isinstance(value, str | int | float) and is_personal(key) and len(str(value)) > 3
+
+
 def document(value: Any) -> Any:
     """Return a decoded JSON document as it may be logged: masked by its keys, and its texts masked."""
     if isinstance(value, dict):

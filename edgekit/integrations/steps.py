@@ -50,6 +50,11 @@ class Step:
         return self.enrichment is not None and self.enrichment.integration is not None
 
     @property
+    def is_aggregate(self) -> bool:
+        """Whether it makes records of a whole batch."""
+        return self.script is not None and self.script.kind == "aggregate"
+
+    @property
     def waits(self) -> bool:
         """Whether it waits, for another side or another process: then its branch gets a thread of its own."""
         return self.asks or (self.script is not None and not self.script.transformation.is_direct)
@@ -187,7 +192,7 @@ def _refuse_conflicts(step: Step) -> None:
     writers: dict[str, tuple[int, str]] = {}
     for number, branch in enumerate(step.branches):
         for inner in branch:
-            if inner.script is not None and inner.script.kind == "aggregate":
+            if inner.is_aggregate:
                 raise InvalidError(
                     f"The pipeline step {inner.name!r} makes one record of many; it stands in no branch."
                 )

@@ -39,8 +39,14 @@ class Letter:
 def letter(record: Any, position: str, failure: Failure) -> Letter:
     """Make a letter of a decoded record and the error it met."""
     error = failure.error
-    return Letter(as_text(record), position, failure.step, error.code[:50], _field(error), error.message,
-                  _name(failure), _step_record(failure))  # fmt: skip
+    record = failure.record if failure.is_of_many else record
+    return Letter(as_text(record), position, failure.step, error.code[:50], _field(error),
+                  _message(record, failure), _name(failure), _step_record(failure))  # fmt: skip
+
+
+def _message(record: Any, failure: Failure) -> str:
+    """Say why it failed, without what the record tells of a person: a script may say any of it."""
+    return masking.without_personal(failure.error.message, record, failure.record)
 
 
 def _field(error: EdgekitError) -> str | None:
@@ -143,7 +149,7 @@ def settle_replayed(letter_id: int) -> None:
     _settle(letter_id, replay_status="replayed", settled_at=clock.now())
 
 
-def note_failure(letter_id: int, failure: Failure) -> None:
+def note_failure(letter_id: int, record: Any, failure: Failure) -> None:
     """Note in the open change that a letter failed again, where and why; what came is kept."""
     error = failure.error
     _settle(
@@ -153,7 +159,7 @@ def note_failure(letter_id: int, failure: Failure) -> None:
         step_name=_name(failure),
         step_record=_step_record(failure),
         error_code=error.code[:50],
-        error_message=masking.text(error.message, about=_field(error)),
+        error_message=masking.text(_message(record, failure), about=_field(error)),
         error_field=_field(error),
     )
 

@@ -269,16 +269,15 @@ def _retry_letters(plan: Plan, current: Execution, work: Work, outlet: Outlet | 
         time.sleep(plan.policy.delay_seconds)
         work.forget_missing()
         for row in letters:
-            failure = replaying.try_again(plan, reading.show_dead_letter(row["id"]), work, outlet)
-            current.records_failed -= failure is None
-            current.records_written += failure is None
+            outcome = replaying.try_again(plan, reading.show_dead_letter(row["id"]), work, outlet)
+            if not outcome.failures:
+                current.records_failed -= 1
+                current.records_written += outcome.written
+                current.records_changed += outcome.changed
+                current.records_filtered += outcome.filtered
     with db.change(reason=f"run {plan.name}: retried", correlation_id=current.correlation_id):
         work.log_tries(current.correlation_id, current.id)
-        db.connection().execute(
-            "UPDATE integration_execution SET records_failed = ?, records_written = ? WHERE"
-            " id = ? AND runner_id = ?",
-            (current.records_failed, current.records_written, current.id, current.runner_id),
-        )
+        execution.save_counts(current, plan)
 
 
 def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) -> RunResult:

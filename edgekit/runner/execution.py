@@ -169,7 +169,8 @@ def spare(plan: Plan, *, fresh: bool) -> Reuse | None:
 def _settle_dead(integration_id: int) -> int | None:
     """Mark the run of a dead process as interrupted and return its id. We hold the lock, so it is dead."""
     rows = db.query(
-        "SELECT id FROM integration_execution WHERE integration_id = ? AND execution_status = 'running'",
+        "SELECT id, trigger_kind FROM integration_execution"
+        " WHERE integration_id = ? AND execution_status = 'running'",
         (integration_id,),
     )
     for row in rows:
@@ -177,11 +178,12 @@ def _settle_dead(integration_id: int) -> int | None:
             execution_status="interrupted", ended_at=clock.now(), error_code="interrupted",
             error_message="Its process ended without a word; the next run goes on from its last batch.",
         ).where(IntegrationExecution.id == row["id"]).execute()  # fmt: skip
-    if rows:
-        return int(rows[0]["id"])
+    dead = [int(row["id"]) for row in rows if row["trigger_kind"] != "replay"]
+    if dead:
+        return dead[0]
     last = db.query(
         "SELECT id, execution_status FROM integration_execution WHERE integration_id = ?"
-        " ORDER BY id DESC LIMIT 1",
+        " AND trigger_kind <> 'replay' ORDER BY id DESC LIMIT 1",
         (integration_id,),
     )
     return int(last[0]["id"]) if last and last[0]["execution_status"] == "interrupted" else None

@@ -44,7 +44,13 @@ def test_integration_pipeline(
             if steps[-1]["status"] in {"failed", "filtered"}:
                 success = steps[-1]["status"] == "filtered"
                 return {"success": success, "steps": steps, "final_output": None}
-    return {"success": True, "steps": steps, "final_output": batch.documents()[0]}
+    return {"success": True, "steps": steps, "final_output": _left(batch)}
+
+
+def _left(batch: Batch) -> Any:
+    """Return the record, or all of them where a step made several of it."""
+    documents = batch.documents()
+    return documents[0] if len(documents) == 1 else list(documents)
 
 
 def _take_alone(batch: Batch, step: Step) -> dict[str, Any]:
@@ -56,13 +62,14 @@ def _take_alone(batch: Batch, step: Step) -> dict[str, Any]:
     left = tuple(branch for branch in step.branches if not any(inner.asks for inner in branch))
     if left:
         return {**_take(batch, replace(step, branches=left)), "reason": reason}
-    told = {"step": step.name, "status": "skipped", "output_preview": batch.documents()[0]}
+    told = {"step": step.name, "status": "skipped", "output_preview": _left(batch)}
     return {**told, "reason": reason}
 
 
 def _take(batch: Batch, step: Step) -> dict[str, Any]:
     """Take the step and tell what it came to."""
-    told = {"step": step.name, "status": "success" if step.concerns(batch.documents()[0]) else "skipped"}
+    concerned = any(step.concerns(document) for document in batch.documents())
+    told = {"step": step.name, "status": "success" if concerned else "skipped"}
     error: EdgekitError | None = None
     try:
         batch.take(step)
@@ -73,6 +80,6 @@ def _take(batch: Batch, step: Step) -> dict[str, Any]:
     if error is not None:
         failed = {"status": "failed", "output_preview": None}
         return {**told, **failed, "error": error.message, "error_code": error.code}
-    if batch.outcome.filtered:
+    if batch.outcome.filtered and not batch.indexes:
         return {**told, "status": "filtered", "output_preview": None}
-    return {**told, "output_preview": batch.documents()[0]}
+    return {**told, "output_preview": _left(batch)}

@@ -15,7 +15,7 @@ from edgekit.runner.work import Work
 if TYPE_CHECKING:
     from edgekit.integrations import Plan
     from edgekit.runner.sending import Outlet
-    from edgekit.runner.transform import Batch, Failure
+    from edgekit.runner.transform import Batch, Outcome
 
 STARTS = ("first", "failed")
 
@@ -49,11 +49,11 @@ def replay_dead_letter(
     require_usable(row["integration"])
     plan = _plan(row["integration"], mapping_version, row["execution_id"] if as_of_run else None)
     with Work(plan) as work, sending.opened_again(plan, row) as outlet:
-        failure = try_again(plan, row, work, outlet, start=start)
-    if failure is None:
+        outcome = try_again(plan, row, work, outlet, start=start)
+    if not outcome.failures:
         return reading.show_dead_letter(letter_id)
     raise InvalidError(
-        f"The dead letter {letter_id} failed again: {failure.error.message}",
+        f"The dead letter {letter_id} failed again: {outcome.failures[0].error.message}",
         hint="Mend its mapping or the data, or discard it.",
     )
 
@@ -97,16 +97,17 @@ def _replay(plan: Plan, ids: list[int], work: Work, start: str, result: Replayed
             continue  # settled meanwhile
         try:
             with sending.opened_again(plan, row) as outlet:
-                failure = try_again(plan, row, work, outlet, start=start)
+                outcome = try_again(plan, row, work, outlet, start=start)
         except EdgekitError as error:
             result.error, result.message = error, error.message
             return
         work.shrink()
         result.tried += 1
-        result.replayed += failure is None
-        if failure is not None:
+        result.replayed += not outcome.failures
+        if outcome.failures:
+            code = outcome.failures[0].error.code
             result.failed += 1
-            result.errors[failure.error.code] = result.errors.get(failure.error.code, 0) + 1
+            result.errors[code] = result.errors.get(code, 0) + 1
 
 
 def _check(start: str, mapping_version: int | None, *, as_of_run: bool) -> None:
@@ -130,8 +131,8 @@ def _plan(integration: str, mapping_version: int | None, run: int | None) -> Pla
 
 def try_again(
     plan: Plan, row: dict[str, Any], work: Work, outlet: Outlet | None = None, *, start: str = "first"
-) -> Failure | None:
-    """Take a letter through its pipeline; settle it, or count the attempt and return why it failed again.
+) -> Outcome:
+    """Take a letter through its pipeline; settle it, or count the attempt where it failed again.
 
     `row` is as `show_dead_letter` gives it. Raise EdgekitError where a step cannot be taken at all, and
     ConflictError if it was settled meanwhile; then nothing is changed but the log of what was asked.
@@ -149,14 +150,25 @@ def try_again(
         outcome = transform.write(batch) if sent is None else sent.store()
         if not outcome.failures:
             dead_letters.settle_replayed(row["id"])
-            return None
-        dead_letters.note_failure(row["id"], outcome.failures[0])
-    return outcome.failures[0]
+        else:
+            dead_letters.note_failure(row["id"], row["record"], outcome.failures[0])
+    return outcome
 
 
 def _taken(plan: Plan, row: dict[str, Any], work: Work, outlet: Outlet | None, start: str) -> Batch:
-    if start == "first" or row["step"] == "read":
-        record = row["record"] if outlet is None else outlet.current_record(row)
-        return transform.prepare(plan, [record], work)
-    there = row["record"] if row["step_record"] is None else row["step_record"]
-    return transform.resume(plan, row["record"], there, row["step_name"], row["step"], work)
+    if row["step"] != "read" and _goes_on(plan, row, start):
+        there = row["record"] if row["step_record"] is None else row["step_record"]
+        return transform.resume(plan, row["record"], there, row["step_name"], row["step"], work)
+    record = row["record"] if outlet is None else outlet.current_record(row)
+    return transform.prepare(plan, [record], work, is_alone=True)
+
+
+def _goes_on(plan: Plan, row: dict[str, Any], start: str) -> bool:
+    """Tell whether a letter begins with the step that failed.
+
+    What was made of many is nothing to the steps before; a row that could not be kept is made once more.
+    """
+    place = row["step_name"], row["step"]
+    if start == "first":
+        return transform.is_of_many(plan, *place)
+    return row["step_record"] is not None or not transform.is_behind_mapping(plan, *place)

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 WRITE, SEND = "write", "send"
 """Where a record is that went through all steps."""
 
+MOST_NAMED = 100
+"""So much of a step's name is kept with a record set aside."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A record of a batch, by its index, that failed on its own: where, why, and as what it came there.
 
-    `record` is None where it was still as it came to the run.
+    `record` is None where it was still as it came to the run. What was made of many is known by `is_of_many`:
+    the record at its index is then only the last of them.
     """
 
     index: int
@@ -37,6 +41,7 @@ class Failure:
     error: EdgekitError
     name: str | None = None
     record: Any = None
+    is_of_many: bool = False
 
 
 @dataclass(slots=True)
@@ -52,9 +57,15 @@ class Outcome:
 class Batch:
     """Records on their way: as they came, then as rows of the target. `indexes` says which ones are left."""
 
-    def __init__(self, plan: Plan, records: Sequence[Any], work: Work) -> None:
+    def __init__(self, plan: Plan, records: Sequence[Any], work: Work, *, is_alone: bool = False) -> None:
         self.plan = plan
         self.work = work
+        self.is_alone = is_alone
+        """Whether it is one record tried again, without those it came with."""
+        self.parted: dict[int, tuple[Step, Any]] = {}
+        """Which of them became several, by which step, and as what each came there."""
+        self.of_many: set[int] = set()
+        """Where there stands now what was made of a whole batch."""
         self.came = records
         self.records = records
         self.rows: Sequence[Sequence[Any]] | None = None
@@ -102,8 +113,13 @@ class Batch:
         """Return what is at a place, None where it is still as it came to the run."""
         if self.rows is not None:
             return self._document(self.rows[place])
-        record = self.records[place]
-        return None if record is self.came[self.indexes[place]] else record
+        record, index = self.records[place], self.indexes[place]
+        return None if record is self.came[index] and index not in self.of_many else record
+
+    def failure(self, place: int, kind: str, name: str | None, error: EdgekitError) -> Failure:
+        """Return why what is at a place failed."""
+        index = self.indexes[place]
+        return Failure(index, kind, error, name, self._came_as(place), index in self.of_many)
 
     def _map(self, step: Step) -> None:
         self.is_mapped = True
@@ -118,8 +134,7 @@ class Batch:
         rows, failed = self.plan.mapping.map_many(self.records)
         if failed:
             self.outcome.failures.extend(
-                Failure(self.indexes[place], "map", error, step.name, self._came_as(place))
-                for place, error in failed
+                self.failure(place, "map", step.name, error) for place, error in failed
             )
             bad = {place for place, _ in failed}
             self.indexes = [index for place, index in enumerate(self.indexes) if place not in bad]
@@ -142,7 +157,7 @@ class Batch:
             return
         for place in refused:
             error = branches.finding(step.validator, documents[place])
-            self._fail(places[place], self._side, step.name, error)
+            self.outcome.failures.append(self.failure(places[place], self._side, step.name, error))
         bad = {places[place] for place in refused}
         self._keep([place for place in range(len(self.indexes)) if place not in bad])
 
@@ -150,9 +165,6 @@ class Batch:
     def _side(self) -> str:
         """Name a validation by where it stands."""
         return "validate_out" if self.is_mapped else "validate_in"
-
-    def _fail(self, place: int, kind: str, name: str, error: EdgekitError) -> None:
-        self.outcome.failures.append(Failure(self.indexes[place], kind, error, name, self._came_as(place)))
 
     def _keep(self, good: list[int]) -> None:
         self.indexes = [self.indexes[place] for place in good]
@@ -163,7 +175,8 @@ class Batch:
 
     def _change(self, step: Step) -> None:
         """Take a step that makes other records of them; what it refuses or filters out is not left."""
-        results = branches.take(step, self.documents(), self.work, side=self._side)
+        documents = self.documents()
+        results = self._taken(step, documents)
         if self.rows is not None:
             results = [self._fitting(step, result) for result in results]
         if self.plan.to is not None:
@@ -172,20 +185,32 @@ class Batch:
         kept: list[Any] = []
         for place, result in enumerate(results):
             if isinstance(result, Several):
+                self.parted.setdefault(self.indexes[place], (step, self._came_as(place)))
                 good += [place] * len(result)
                 kept += result
             elif not isinstance(result, Stopped):
                 good.append(place)
                 kept.append(result)
             elif result.error is not None:
-                self._fail(place, result.kind, result.name, result.error)
+                failure = self.failure(place, result.kind, result.name, result.error)
+                self.outcome.failures.append(failure)
             else:
                 self.outcome.filtered += 1
+        if step.is_aggregate:
+            self.of_many.update(self.indexes[place] for place in good if step.concerns(documents[place]))
         self._keep(good)
         if self.rows is None:
             self.records = kept
         else:
             self.start_with(kept)
+
+    def _taken(self, step: Step, documents: Sequence[Any]) -> list[Any]:
+        """Return what each document becomes; one alone is not taken for the batch that is made one of."""
+        if not (step.is_aggregate and self.is_alone):
+            return branches.take(step, documents, self.work, side=self._side)
+        message = f"{step.name} makes one record of a batch, and this one alone is none; run it again whole."
+        stopped = Stopped("transform", step.name, SkipRecordError(message, error_code="batch"))
+        return [stopped if step.concerns(document) else document for document in documents]
 
     def _fitting(self, step: Step, result: Any) -> Any:
         """Behind the mapping a record has the columns that are mapped: what else a step adds fits nowhere."""
@@ -220,14 +245,14 @@ def _as_they_are(plan: Plan, records: Sequence[Any]) -> Sequence[Any]:
     ]
 
 
-def prepare(plan: Plan, records: Sequence[Any], work: Work) -> Batch:
+def prepare(plan: Plan, records: Sequence[Any], work: Work, *, is_alone: bool = False) -> Batch:
     """Take records through all steps of the pipeline, outside any change."""
-    return finish(begin(plan, records, work))
+    return finish(begin(plan, records, work, is_alone=is_alone))
 
 
-def begin(plan: Plan, records: Sequence[Any], work: Work) -> Batch:
+def begin(plan: Plan, records: Sequence[Any], work: Work, *, is_alone: bool = False) -> Batch:
     """Take records as far as the mapping."""
-    batch = Batch(plan, records, work)
+    batch = Batch(plan, records, work, is_alone=is_alone)
     for step in plan.steps[: _mapping(plan)]:
         batch.take(step)
     return batch
@@ -249,9 +274,9 @@ def resume(plan: Plan, came: Any, record: Any, name: str | None, step: str, work
 
     Raise NotFoundError where the pipeline has no such step any more.
     """
-    batch = Batch(plan, [came], work)
+    batch = Batch(plan, [came], work, is_alone=True)
     batch.records = [record]
-    place = len(plan.steps) if step in {WRITE, SEND} else _find(plan, name, step)
+    place = _place(plan, name, step)
     if place > _mapping(plan):
         batch.start_with([record])
     for one in plan.steps[place:]:
@@ -259,14 +284,36 @@ def resume(plan: Plan, came: Any, record: Any, name: str | None, step: str, work
     return batch
 
 
-def _find(plan: Plan, name: str | None, step: str) -> int:
-    wanted = name or step
+def is_of_many(plan: Plan, name: str | None, step: str) -> bool:
+    """Tell whether what stopped at a step may have been made of a whole batch: only there it can go on."""
+    made = [number for number, one in enumerate(plan.steps) if one.is_aggregate]
+    place = _number(plan, name, step) if made else None
+    return place is not None and place > made[0]
+
+
+def is_behind_mapping(plan: Plan, name: str | None, step: str) -> bool:
+    """Tell whether what stopped at a step was a row by then."""
+    return plan.to is None and _place(plan, name, step) > _mapping(plan)
+
+
+def _place(plan: Plan, name: str | None, step: str) -> int:
+    number = _number(plan, name, step)
+    if number is None:
+        raise NotFoundError(
+            f"The pipeline of {plan.name} has no step {name or step} any more.",
+            hint="Replay it: --from first",
+        )
+    return number
+
+
+def _number(plan: Plan, name: str | None, step: str) -> int | None:
+    if step in {WRITE, SEND}:
+        return len(plan.steps)
+    wanted = (name or step)[:MOST_NAMED]
     for number, one in enumerate(plan.steps):
-        if any(wanted == inner.name for inner in one.each()):
+        if any(wanted == inner.name[:MOST_NAMED] for inner in one.each()):
             return number
-    raise NotFoundError(
-        f"The pipeline of {plan.name} has no step {wanted} any more.", hint="Replay it: --from first"
-    )
+    return None
 
 
 def write(batch: Batch) -> Outcome:
@@ -276,9 +323,25 @@ def write(batch: Batch) -> Outcome:
     written, refused = target.write(batch.plan, places, batch.rows, complete=batch.is_complete)
     outcome = batch.outcome
     if refused:
-        rows = batch.documents()
-        outcome.failures.extend(
-            Failure(batch.indexes[place], WRITE, error, None, rows[place]) for place, error in refused
-        )
+        outcome.failures.extend(batch.failure(place, WRITE, None, error) for place, error in refused)
+    if batch.parted:
+        outcome.failures = _one_each(batch)
     outcome.written, outcome.changed = written.accepted, written.changed
     return outcome
+
+
+def _one_each(batch: Batch) -> list[Failure]:
+    """Return one failure for each record: several parts of one that failed go on where it was parted."""
+    found: dict[tuple[int, int], list[Failure]] = {}
+    for number, failure in enumerate(batch.outcome.failures):
+        is_part = failure.index in batch.parted and not failure.is_of_many
+        found.setdefault((failure.index, -1 if is_part else number), []).append(failure)
+    return [parts[0] if len(parts) == 1 else _whole(batch, parts) for parts in found.values()]
+
+
+def _whole(batch: Batch, parts: list[Failure]) -> Failure:
+    first = parts[0]
+    step, record = batch.parted[first.index]
+    message = f"{len(parts)} of the records it became were set aside; the first: {first.error.message}"
+    error = SkipRecordError(message, error_code=first.error.code)
+    return Failure(first.index, branches.word(step), error, step.name, record)
