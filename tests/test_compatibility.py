@@ -245,8 +245,10 @@ def test_no_view_shows_what_is_sealed(shell: sqlite3.Connection) -> None:
         secret: dict[str, Any] = {
             name: b"LEAK" * 20 if name.endswith("_ciphertext") else "LEAK" * 16
             for name in names
-            if name.endswith(SECRET_ENDINGS)
+            if name.endswith(SECRET_ENDINGS) and not name.endswith("_zlib")
         }
+        if "records_zlib" in names:  # a row has what a run kept in clear, or sealed
+            secret["records_zlib"] = None
         if "encryption_key_id" in names:
             secret["encryption_key_id"] = key
         put(shell, table, **sample(shell, table, **secret))

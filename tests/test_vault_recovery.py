@@ -84,7 +84,8 @@ def test_the_kit_alone_restores_every_secret_on_a_bare_machine(
             integrations.get_credential("cars", "api_key")
         assert "vault recover" in str(refusal.value.hint)
         done = vault.recover(stick, PHRASE)
-        assert (done.is_new, done.values, done.unreadable) == (False, len(filled) + 1, ())
+        # besides the fields: the secret of an integration, and what a run kept
+        assert (done.is_new, done.values, done.unreadable) == (False, len(filled) + 2, ())
         assert opened(filled) == before
         assert integrations.get_credential("cars", "api_key") == SECRET
         assert vault.status().problem is None
@@ -358,7 +359,7 @@ def test_when_all_is_lost_secrets_are_stored_anew_and_a_kit_may_still_turn_up(
     before = opened(filled)
     lose_everything(tmp_path)
     done = vault.start_over()
-    assert len(done.unreadable) == len(filled) + 1
+    assert len(done.unreadable) == len(filled) + 2
     assert done.lost_keys == tuple(one.id for one in keys.read(db.connection()) if one.retired_at is not None)
     credential("other", "a new one")
     assert integrations.get_credential("cars", "other") == "a new one"
@@ -366,7 +367,7 @@ def test_when_all_is_lost_secrets_are_stored_anew_and_a_kit_may_still_turn_up(
         integrations.get_credential("cars", "api_key")
     assert "vault recover" in " ".join(one.do for one in vault.doctor())
     back = vault.recover(stick, PHRASE)
-    assert (back.is_new, back.values, back.unreadable) == (False, len(filled) + 2, ())
+    assert (back.is_new, back.values, back.unreadable) == (False, len(filled) + 3, ())
     assert opened(filled) == before
     assert integrations.get_credential("cars", "api_key") == SECRET
     assert verify(edge.path) == []
