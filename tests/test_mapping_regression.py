@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from edgekit import db, integrations, runner
 from edgekit.cli import root
 from edgekit.errors import InvalidError, NotFoundError
+from edgekit.integrations.mapping_cases import masked_record
+from edgekit.mapping import FieldMapping
 from edgekit.models import IntegrationMapping, IntegrationMappingTest
 
 if TYPE_CHECKING:
@@ -141,6 +143,10 @@ def test_generated_cases_hold_nothing_of_a_person(cars: Database, tmp_path: Path
     found = integrations.generate_tests("cars", sample=str(tmp_path / "sample.json"))
     assert "ann@example.org" not in str(found)
     assert "***" not in str(found), "it is made up"
+    fields = [FieldMapping("tel", "$.an.Telefon", "phone"), FieldMapping("x", "$..y", "phone")]
+    record = {"an": {"Telefon": "+49 30 1"}, "Ort": "Ulm"}
+    assert masked_record(fields, record) == {"an": {"Telefon": "***"}, "Ort": "Ulm"}, "by its column"
+    assert record["an"] == {"Telefon": "+49 30 1"}
     integrations.set_mapping("cars", "decode_note", {"source_path": "$.a[3000000]"}, reason="field_change")
     assert "decode_note" not in {case.mapping for case in integrations.generate_tests("cars")}
 

@@ -88,6 +88,10 @@ def test_nested_fields_are_found_and_what_tells_of_a_person_is_masked(edge: Data
     }  # fmt: skip
     assert "ann@example.org" not in str(found)
     assert [one["source_path"] for one in found.unmatched_sources] == ["$.odometer"]
+    (tmp_path / "leute.json").write_text(json.dumps([{"Telefon": "+49 30 1", "Kennwort": "geheim"}]))
+    german = str(integrations.suggest_mappings(sample=str(tmp_path / "leute.json"), table="insured"))
+    assert "+49 30 1" not in german
+    assert "geheim" not in german
     users = integrations.suggest_mappings(sample=str(tmp_path / "people.json"), table="user")
     assert "password_hash" not in {one["target_path"] for one in users.unmatched_targets}, "it is secret"
 

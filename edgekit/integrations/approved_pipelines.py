@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edgekit import codec, db
@@ -24,7 +25,7 @@ NOW = "9999"
 """A time after all others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Steps:
     """The type and the steps of a pipeline; what they name is as it was `at` a time."""
 
@@ -32,7 +33,7 @@ class Steps:
     steps: list[dict[str, Any]]
     at: str
 
-    @property
+    @cached_property
     def says(self) -> str:
         """All of it as a text, which is equal where the same would be done."""
         scripts = {name: _script_at(name, self.at) for name in sorted(_named(self.steps))}
@@ -48,16 +49,19 @@ class Past:
 
     def __init__(self, integration_id: int) -> None:
         self._rows = earlier.PipelineRows(integration_id)
-        self._says: dict[str, str] = {}
+        self._known: dict[str, Steps] = {}
 
     def says(self, time: str = NOW) -> str:
         """Return what the steps said at a time."""
-        if time not in self._says:
-            self._says[time] = self.at(time).says
-        return self._says[time]
+        return self.at(time).says
 
     def at(self, time: str) -> Steps:
         """Return the steps of the pipeline that was active at a time."""
+        if time not in self._known:
+            self._known[time] = self._read(time)
+        return self._known[time]
+
+    def _read(self, time: str) -> Steps:
         active = [row for row in self._rows.at(time) if row["status_id"] == 1]
         if not active:
             return Steps("linear", [], time)

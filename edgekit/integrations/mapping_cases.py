@@ -117,6 +117,19 @@ def confirm_tests(name: str, mappings: Sequence[str] = ()) -> int:
     return changed
 
 
+def masked_record(fields: Sequence[FieldMapping], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without what is secret or tells of a person, by its own names or by its columns'."""
+    masked: dict[str, Any] = masking.document(record)
+    for field in fields:
+        path, column = jsonpath.compile(field.source_path), field.target_path.rpartition(".")[2]
+        value = path.first(masked)
+        if path.segments and isinstance(path.segments[0], str) and isinstance(value, str | int | float):
+            hidden = masking.document({column: value})[column]
+            if hidden != value:
+                _put(masked, path.segments, hidden)
+    return masked
+
+
 def _cases(field: FieldMapping, records: Sequence[Mapping[str, Any]]) -> list[Case]:
     segments = jsonpath.compile(field.source_path).segments
     if segments is None or not segments or not isinstance(segments[0], str):
@@ -229,7 +242,7 @@ def _base(
         value = path.first(record)
         if value is not jsonpath.MISSING and value not in (None, ""):
             kept = {key: record[key] for key in record if key in wanted}
-            masked: dict[str, Any] = masking.document(kept)
+            masked = masked_record([field], kept)
             if masked != kept:
                 break  # what was masked is made up instead
             return masked

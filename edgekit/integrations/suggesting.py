@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import bulk, connectors, db, dictionary, masking
 from edgekit.errors import InvalidError
 from edgekit.integrations import mappings, reading
+from edgekit.mapping import words
 from edgekit.mapping.suggest import Column, Suggestions
 from edgekit.mapping.suggest import suggest as propose
 from edgekit.rows import read_shape
@@ -62,7 +63,9 @@ def suggest_mappings(
     found = propose(records, columns, table=target, used=[one["source_path"] for one in there])
     return replace(
         found,
-        proposals=tuple(replace(p, example=_masked(p.source_path, p.example)) for p in found.proposals),
+        proposals=tuple(
+            replace(p, example=_masked(p.source_path, p.example, p.target_path)) for p in found.proposals
+        ),
         unmatched_sources=tuple(
             {**one, "example": _masked(one["source_path"], one["example"])} for one in found.unmatched_sources
         ),
@@ -148,7 +151,13 @@ def _codes(table: str) -> dict[str, frozenset[str]]:
     return found
 
 
-def _masked(path: str, example: Any) -> Any:
-    """Show of a value only what may stand in a list: what is secret or tells of a person is masked."""
+def _masked(path: str, example: Any, column: str | None = None) -> Any:
+    """Show of a value only what may stand in a list: what is secret or tells of a person is masked.
+
+    It is known by its name, in any language that is understood, or by the column it goes to.
+    """
     name = path.rpartition(".")[2].strip("[]'")
-    return masking.document({name: example})[name] if example is not None else None
+    for said in (name, "_".join(words.tokens(name)), column):
+        if said and example is not None:
+            example = masking.document({said: example})[said]
+    return example

@@ -12,21 +12,22 @@ ablauf expiration|adresse address|anfang effective|anschrift address|ausstellung
 |fahrgestellnummer vin|fahrzeug vehicle|fahrzeugart vehicle type|familien last|familienname last name
 |fuehrerschein driver license|geburt birth|geburtsdatum birth date|gesellschaft carrier|haftung liability
 |halter owner|handy phone|hersteller make|inhaber holder|jaehrlich annual|jahr year|jahres annual
-|karosserie body class|kennzeichen plate|kraftstoff fuel type|kunde customer|kunden customer|laufzeit term
-|lizenz license|makler producer|marke make|meldung reported|modell model|nachname last name|nr number
-|nummer number|ort city|plz postal code|police policy|policen policy|postleitzahl postal code|praemie premium
-|praemien premium|schaden claim|schadendatum loss date|schein certificate|stadt city|strasse address
-|summe amount|telefon phone|typ type|verlaengerung renewal|vermittler producer|versicherer carrier
-|versicherter insured|versicherung policy|versicherungsnehmer insured|versicherungsschein policy
-|vertrag policy|vorname first name|waehrung currency|zahlung payment|zustand state
+|karosserie body class|kennwort password|kennzeichen plate|kraftstoff fuel type|kunde customer
+|kunden customer|laufzeit term|lizenz license|makler producer|marke make|meldung reported|modell model
+|nachname last name|nr number|nummer number|ort city|passwort password|plz postal code|police policy
+|policen policy|postleitzahl postal code|praemie premium|praemien premium|schaden claim
+|schadendatum loss date|schein certificate|stadt city|strasse address|summe amount|telefon phone|typ type
+|verlaengerung renewal|vermittler producer|versicherer carrier|versicherter insured|versicherung policy
+|versicherungsnehmer insured|versicherungsschein policy|vertrag policy|vorname first name|waehrung currency
+|zahlung payment|zustand state
 """
 _SPANISH = """
 ano year|anual annual|apellido last name|asegurado insured|bastidor vin|calle address|ciudad city
-|cliente customer|codigo code|combustible fuel type|conductor driver|correo email|direccion address
-|efecto effective|electronico email|estado state|fecha date|fin expiration|importe amount|inicio effective
-|localidad city|marca make|matricula plate|modelo model|moneda currency|movil phone|municipio city
-|nacimiento birth|nombre name|numero number|poblacion city|poliza policy|postal postal|prima premium
-|provincia state|siniestro claim|telefono phone|tipo type|tomador insured|vehiculo vehicle
+|cliente customer|codigo code|combustible fuel type|conductor driver|contrasena password|correo email
+|direccion address|efecto effective|electronico email|estado state|fecha date|fin expiration|importe amount
+|inicio effective|localidad city|marca make|matricula plate|modelo model|moneda currency|movil phone
+|municipio city|nacimiento birth|nombre name|numero number|poblacion city|poliza policy|postal postal
+|prima premium|provincia state|siniestro claim|telefono phone|tipo type|tomador insured|vehiculo vehicle
 |vencimiento expiration
 """
 _SILENT = frozenset(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgekit import db, masking
+from edgekit import db
 from edgekit.errors import InvalidError
 from edgekit.integrations import find
+from edgekit.integrations.mapping_cases import masked_record
 from edgekit.integrations.mapping_tests import map_record
 from edgekit.integrations.plan import read_fields
 from edgekit.models.integrations import IntegrationMapping, IntegrationMappingTest
@@ -42,7 +43,7 @@ def save_as_test(execution_id: int, *, records: int = 5) -> list[dict[str, Any]]
             table = IntegrationMappingTest
             if table.select().where(table.mapping == mapping.id, table.test_name == name).exists():
                 continue
-            masked = masking.document(record)
+            masked = masked_record(fields, record)
             expected = map_record(fields, "inbound", masked)
             table.create(
                 mapping_id=mapping.id, organization_id=mapping.organization_id, test_name=name,
