@@ -174,6 +174,7 @@ def test_steps_are_live_as_they_were_approved(cars: Database) -> None:
     integrations.approve("cars")
     set_steps(EVIL)
     integrations.set_pipeline("cars", {"error_handling_strategy": "fail_fast"})
+    assert integrations.show_pipeline("cars")["waits_for_approval"]
     told = integrations.list_approvals("cars")
     assert {(one.live_version, one.missing, one.steps_changed) for one in told} == {(1, KINDS, True)}
     runner.run("cars")
@@ -188,6 +189,7 @@ def test_steps_are_live_as_they_were_approved(cars: Database) -> None:
     integrations.approve("cars")
     runner.run("cars")
     assert makes() == ["GOOD"]
+    assert not integrations.show_pipeline("cars")["waits_for_approval"]
 
 
 def test_a_clock_that_is_set_back_lets_no_steps_in(cars: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import click
 from edgekit.cli.group import Group
 from edgekit.cli.options import json_option, opened, reading
 from edgekit.cli.show import show, version_line
-from edgekit.errors import InvalidError
+from edgekit.errors import InvalidError, quoted
 
 
 @click.group(cls=Group)
@@ -46,6 +46,16 @@ def show_pipeline(pipeline: str, as_json: bool) -> None:
     show(integrations.show_pipeline(pipeline), as_json)
 
 
+def _said(found: dict[str, Any]) -> str:
+    said = f"The pipeline {found['name']} is version {found['version']} now."
+    if found["waits_for_approval"]:
+        said += (
+            "\nIts steps wait for approval; those that were approved run until then."
+            f" Next: edgekit mappings approve {quoted(found['integration'])} --all"
+        )
+    return said
+
+
 @pipelines.command("set", example="edgekit pipelines set customers --file pipeline.json")
 @click.argument("pipeline", metavar="ID|NAME")
 @click.option(
@@ -62,11 +72,10 @@ def set_pipeline(pipeline: str, source: Any, as_json: bool) -> None:
     document = _object(source, 'The file is no JSON object, such as {"steps": [{"type": "map"}]}.')
     shown = {key: value for key, value in document.items() if key not in _TOLD}  # as `show --json` gives it
     found = integrations.set_pipeline(pipeline, shown)
-    said = f"The pipeline {found['name']} is version {found['version']} now."
-    show(found if as_json else said, as_json)
+    show(found if as_json else _said(found), as_json)
 
 
-_TOLD = ("id", "name", "integration", "version", "is_active")
+_TOLD = ("id", "name", "integration", "version", "is_active", "waits_for_approval")
 
 
 @pipelines.command("history", example="edgekit pipelines history customers")
@@ -103,8 +112,7 @@ def rollback(pipeline: str, version: int, as_json: bool) -> None:
     from edgekit import integrations
 
     found = integrations.rollback_pipeline(pipeline, version)
-    said = f"The pipeline {found['name']} is version {found['version']} now."
-    show(found if as_json else said, as_json)
+    show(found if as_json else _said(found), as_json)
 
 
 def _object(source: Any, complaint: str) -> dict[str, Any]:

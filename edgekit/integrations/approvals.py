@@ -132,7 +132,8 @@ def _require_runnable(row: dict[str, Any]) -> None:
     except InvalidError as error:
         raise ConflictError(
             f"What would be live of {name} could not run: {error.message}.",
-            hint=f"A newer version may wait: approve both at once. See: edgekit mappings approvals {name}",
+            hint="A newer version may wait: approve both at once."
+            f" See: edgekit mappings approvals {quoted(name)}",
         ) from None
 
 

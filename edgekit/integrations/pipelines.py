@@ -10,7 +10,7 @@ from edgekit.audit.versions import states
 from edgekit.configuration.resolving import changed_keys
 from edgekit.configuration.versions import Difference
 from edgekit.errors import EdgekitError, InvalidError, NotFoundError
-from edgekit.integrations import reading
+from edgekit.integrations import live, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,10 @@ class PipelineVersion:
 
 
 def show_pipeline(which: str) -> dict[str, Any]:
-    """Return a pipeline whole, by id or name. Raise NotFoundError, ConflictError."""
+    """Return a pipeline whole, by id or name, and whether its steps wait for approval here.
+
+    Raise NotFoundError, ConflictError.
+    """
     row = _row(reading.find_pipeline(which))
     return {
         "id": row["id"],
@@ -54,6 +57,7 @@ def show_pipeline(which: str) -> dict[str, Any]:
         **_document(row),
         "version": row["version"],
         "is_active": row["status_id"] == 1,
+        "waits_for_approval": any(one.steps_changed for one in live.standings(row["integration_id"])),
     }
 
 
