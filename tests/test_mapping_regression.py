@@ -86,7 +86,7 @@ def test_times_are_kept_and_compared(cars: Database) -> None:
             IntegrationMappingTest.update(execution_time_ms=milliseconds).execute()
 
     integrations.set_mapping("cars", "fuel_type", {"source_path": "$..Fuel"}, reason="troubleshooting")
-    deep = {"list": [{"a": number} for number in range(30)], "Fuel": "G"}
+    deep = {"list": [{"a": number} for number in range(3)], "Fuel": "G"}
     add_test("fuel_type", "how long", deep, {"fuel_type": "Gasoline"}, test_type="performance")
     assert (run(0)["how long"].last_time_ms, run(1)["how long"].is_slower) == (None, False)
     took(1)
@@ -191,10 +191,11 @@ def test_the_commands_try_and_tell(cars: Database, edge_file: Path) -> None:
         return CliRunner().invoke(root.edgekit, ["--db", str(edge_file), *words], prog_name="edgekit")
 
     assert "1 passed, 0 failed, in" in say("mappings", "test", "cars").output
-    assert json.loads(say("mappings", "test", "cars", "--summary", "--json").output)["passed"] == 1
-    assert len(json.loads(say("mappings", "test", "cars", "--history", "--json").output)) == 2
+    assert len(json.loads(say("mappings", "test", "cars", "--history", "--json").output)) == 1
     assert say("mappings", "test", "--history").exit_code == 2
     assert "Nothing was stored" in say("mappings", "generate-tests", "cars").output
     assert say("mappings", "generate-tests", "cars", "--apply").exit_code == 0
     assert "tests are confirmed" in say("mappings", "confirm-tests", "cars").output
-    assert "Newly" not in say("mappings", "test", "cars").output
+    summed = json.loads(say("mappings", "test", "cars", "--summary", "--json").output)
+    assert summed["passed"] > 1
+    assert summed["newly_passing"] == summed["newly_failing"] == []
