@@ -144,6 +144,7 @@ POLICY = [
     Column("annual_premium", "money"), Column("currency", "text"),
     Column("insured_id", "integer", references="insured", codes={"customer_number": frozenset({"C9"})}),
     Column("policy_state", "text", choices=frozenset({"in_force", "open"})),
+    Column("fuel_type", "text"), Column("model_year", "integer"),
 ]  # fmt: skip
 
 
@@ -163,6 +164,8 @@ POLICY = [
         ),
         ({"Certificate No.": "X", "Incept Dt": "2026-02-01", "Voucher No.": "1"},
          ["policy_number", "effective_date", None]),
+        ({"Policy #": "X", "Fuel": "Gas", "Yr": "2011"}, ["policy_number", "fuel_type", "model_year"]),
+        ({"Kraftstoffart": "Benzin", "Modelljahr": "2011"}, ["fuel_type", "model_year"]),
         ({"policy": {"status": "Open", "policyNumber": "P"}}, ["policy_state", "policy_number"]),
     ],
 )  # fmt: skip

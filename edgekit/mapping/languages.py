@@ -26,9 +26,9 @@ ano year|anual annual|apellido last name|asegurado insured|bastidor vin|calle ad
 |cliente customer|codigo code|combustible fuel type|conductor driver|contrasena password|correo email
 |direccion address|efecto effective|electronico email|estado state|fecha date|fin expiration|importe amount
 |inicio effective|localidad city|marca make|matricula plate|modelo model|moneda currency|movil phone
-|municipio city|nacimiento birth|nombre name|numero number|poblacion city|poliza policy|postal postal
-|prima premium|provincia state|siniestro claim|telefono phone|tipo type|tomador insured|vehiculo vehicle
-|vencimiento expiration
+|municipio city|nacimiento birth|nombre name|numero number|ocurrencia loss|poblacion city|poliza policy
+|postal postal|prima premium|provincia state|siniestro claim|telefono phone|tipo type|tomador insured
+|vehiculo vehicle|vencimiento expiration
 """
 _SILENT = frozenset(
     {"de", "del", "la", "el", "los", "las", "der", "die", "das", "des", "und", "von", "completo"}
@@ -55,11 +55,17 @@ def fold(name: str) -> str:
     return "".join(letter for letter in marked if not unicodedata.combining(letter))
 
 
+_SORTS = ("art", "form", "bezeichnung")
+"""How German words end that say no more than what they end."""
+
+
 def english(word: str) -> str | None:
     """Return a lower-case word in English, `""` where it says nothing, None where it is not known."""
     if word in _SILENT:
         return ""
-    return _WORDS.get(word) or _WORDS.get(word.removesuffix("s")) or _compound(word)
+    plain = next((word.removesuffix(end) for end in _SORTS if word.endswith(end)), "")
+    found = _WORDS.get(word) or _WORDS.get(word.removesuffix("s")) or _WORDS.get(plain)
+    return found or _compound(word)
 
 
 def _compound(word: str) -> str | None:

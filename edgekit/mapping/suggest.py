@@ -155,6 +155,8 @@ def _propose(source: _Source, column: Column, table: str, records: int) -> Propo
     confidence = 0.8 * names + 0.2 * fit if names else 0.0
     if fit == 1.0 and source.looks.kind in _TELLING and source.looks.kind in words.tokens(column.name):
         confidence = max(confidence, 0.6 + 0.35 * names)
+    if names and source.looks.kind == "year" and column.name.endswith("year"):
+        confidence = max(confidence, 0.6 + 0.35 * names)
     if fit >= 0.9 and column.choices and len(set(map(str, source.values))) > 1:
         confidence = max(confidence, 0.6 + 0.35 * names)
     if source.looks.kind == "none":

@@ -67,6 +67,7 @@ _SHORT = {
 }
 
 _SAME = {
+    "accident": "loss",
     "annualised": "annual",
     "annualized": "annual",
     "birthdate": "birth date",
@@ -94,10 +95,12 @@ _SAME = {
     "id": "number",
     "identification": "number",
     "identifier": "number",
+    "incident": "loss",
     "lastname": "last name",
     "mail": "email",
     "manufactured": "model",
     "mobile": "phone",
+    "occurrence": "loss",
     "policyholder": "insured",
     "policyid": "policy number",
     "policynumber": "policy number",
@@ -160,7 +163,7 @@ UNITS = {
 def tokens(name: str) -> tuple[str, ...]:
     """Take a name apart into the trade's words: `DriverLicNo` is driver, license, number."""
     found: list[str] = []
-    for part in _WORD.findall(languages.fold(name)):
+    for part in _WORD.findall(languages.fold(name.replace("#", " number "))):
         word = part.lower()
         known = _SAME.get(word) or _SHORT.get(word)
         foreign = languages.english(word) if known is None else known
@@ -193,6 +196,8 @@ def likeness(source: str, target: str, about: str) -> float:
         words = max(words, 0.6)  # what is asked for, said more exactly
     if _unnamed(here) == _unnamed(there):
         words = max(words, 0.92)  # a model and a model's name
+    if _unsorted(here) == _unsorted(there):
+        words = max(words, 0.88)  # a fuel and a fuel's type
     if (here[-1] == "number") != (there[-1] == "number"):
         words *= 0.5  # a number of something is not the thing
     letters = SequenceMatcher(None, "".join(here), "".join(there)).ratio()
@@ -206,6 +211,10 @@ def is_name_of(source: str, target: str) -> bool:
 
 def _unnamed(words: tuple[str, ...]) -> tuple[str, ...]:
     return words[:-1] if len(words) > 1 and words[-1] == "name" else words
+
+
+def _unsorted(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words[:-1] if len(words) > 1 and words[-1] in {"type", "class"} else words
 
 
 def _without(words: tuple[str, ...], topic: set[str]) -> tuple[str, ...]:
