@@ -8597,8 +8597,8 @@ END;
 
 DROP TRIGGER integration_template_pinned_bi;
 CREATE TRIGGER integration_template_pinned_bi BEFORE INSERT ON integration_template BEGIN  -- by REPLACE
-  SELECT RAISE(ABORT, 'EK|integration_template|version|pinned|A version that is certified, or that integrations were made from, stays as it is. Make a new version.')
-  FROM integration_template o WHERE id = NEW.id AND (o.is_certified OR EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = o.id))
+  SELECT RAISE(ABORT, 'EK|integration_template|version|pinned|A version that is or was certified, or that integrations were made from, stays as it is. Make a new version.')
+  FROM integration_template o WHERE id = NEW.id AND (EXISTS (SELECT 1 FROM approval WHERE template_id = o.id) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = o.id))
     AND (o.code, o.version, o.connection_template, o.mapping_templates, o.pipeline_template, o.transformation_library, o.test_suite, o.renames, o.rate_limits, o.integration_type_id)
      IS NOT (NEW.code, NEW.version, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.renames, NEW.rate_limits, NEW.integration_type_id);
 END;
@@ -8607,8 +8607,8 @@ DROP TRIGGER integration_template_pinned_bu;
 CREATE TRIGGER integration_template_pinned_bu BEFORE UPDATE ON integration_template
 WHEN (OLD.code, OLD.version, OLD.connection_template, OLD.mapping_templates, OLD.pipeline_template, OLD.transformation_library, OLD.test_suite, OLD.renames, OLD.rate_limits, OLD.integration_type_id)
   IS NOT (NEW.code, NEW.version, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.renames, NEW.rate_limits, NEW.integration_type_id) BEGIN
-  SELECT RAISE(ABORT, 'EK|integration_template|version|pinned|A version that is certified, or that integrations were made from, stays as it is. Make a new version.')
-  WHERE (OLD.is_certified AND NEW.is_certified) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = OLD.id);
+  SELECT RAISE(ABORT, 'EK|integration_template|version|pinned|A version that is or was certified, or that integrations were made from, stays as it is. Make a new version.')
+  WHERE EXISTS (SELECT 1 FROM approval WHERE template_id = OLD.id) OR EXISTS (SELECT 1 FROM integration_template_instance WHERE template_id = OLD.id);
 END;
 
 DROP TRIGGER integration_template_instance_organization_bi;

@@ -81,6 +81,7 @@ def test_each_shipped_template_passes_its_own_tests(edge: Database) -> None:
 # --- files
 
 
+@pytest.mark.slow
 def test_ndjson_with_numbers_flags_and_nested_values(edge: Database, tmp_path: Path) -> None:
     (tmp_path / "a.ndjson").write_text('{"sku": "a", "price": 2.5, "is_new": true, "tags": [1]}\n')
     run("ndjson-import", path=str(tmp_path / "a.ndjson"), table="item", key="sku", create=True)
@@ -150,6 +151,7 @@ def test_rows_go_into_a_file(edge: Database, tmp_path: Path) -> None:
 # --- HTTP
 
 
+@pytest.mark.slow
 def test_any_service(edge: Database) -> None:
     with answering([{"code": "a", "amount": 2.5}]) as provider:
         run("rest-source", base_url=provider.url, table="item", key="code", create=True)
@@ -191,6 +193,34 @@ def test_the_three_services_of_dcs(edge: Database) -> None:
     ]
 
 
+def test_the_drivers_of_dcs(edge: Database) -> None:
+    add(models.Policy, policy_number="P-1", effective_date="2026-01-01", expiration_date="2027-01-01")
+    drivers = [{"license": {"state": "tx", "number": "00123456"}, "name": {"last": "Smith"},
+                "date_of_birth": "1980-02-29", "violations": [{"points": 2}, {"points": 3}]}]  # fmt: skip
+    with answering({"total": 1, "drivers": drivers}) as provider:
+        run("dcs-driver-verification", {"api_key": "a key of ours"}, base_url=provider.url)
+    (call,) = provider.calls
+    assert (call.path, call.headers["X-Api-Key"]) == ("/dcs/v1/household-drivers", "a key of ours")
+    assert "P-1" in str(call.query)
+    assert rows("SELECT license_state, license_number, last_name, violation_points FROM driver") == [
+        ("TX", "00123456", "Smith", 5)
+    ]
+
+
+def test_vins_are_decoded_by_vpic(edge: Database) -> None:
+    add(models.Vehicle, vin=VIN)
+    decoded = {"VIN": VIN, "Make": "FORD", "Model": "F-150", "ModelYear": "2021", "ErrorText": "0 - clean"}
+    with answering({"Count": 1, "Results": [decoded]}) as provider:
+        run("vpic-vin-decode", base_url=provider.url)
+        runner.run("it")
+    (call,) = provider.calls  # what is decoded is not asked for again
+    assert (call.method, call.path) == ("POST", "/api/vehicles/DecodeVINValuesBatch")
+    assert VIN in call.body.decode()
+    assert rows("SELECT make, model_name, model_year, decode_note FROM vehicle") == [
+        ("FORD", "F-150", 2021, "0 - clean")
+    ]
+
+
 ISSUE = {"id": 1, "number": 12, "title": "It stops", "state": "open", "user": {"login": "ann"},
          "labels": [{"name": "bug"}, {"name": "urgent"}], "updated_at": "2026-01-31T09:05:00Z"}  # fmt: skip
 
@@ -223,15 +253,16 @@ def test_invoices_as_stripe_gives_them(edge: Database) -> None:
         start = int(call.query.get("starting_after", ["in_0"])[0][3:])
         found = [
             {"id": f"in_{n}", "customer": "cus_9", "status": "paid", "currency": "usd", "amount_due": 100 * n,
-             "amount_paid": 100 * n, "created": 1769850300}
+             "amount_paid": 100 * n, "created": 1769850300, "due_date": 1769850300 if n == 1 else None}
             for n in range(start + 1, min(start + 2, 3) + 1)
         ]  # fmt: skip
         return {"object": "list", "data": found, "has_more": start < 1}
 
     with http_provider.serve(invoices) as provider:
         run("stripe-invoices", {"stripe_key": "rk-0123456789"}, base_url=provider.url, page_size=2)
-    assert rows("SELECT invoice_id, amount_due, currency FROM stripe_invoice ORDER BY 1") == [
-        ("in_1", 100, "USD"), ("in_2", 200, "USD"), ("in_3", 300, "USD"),
+    assert rows("SELECT invoice_id, amount_due, created_at, due_at FROM stripe_invoice ORDER BY 1") == [
+        ("in_1", 100, "2026-01-31T09:05:00.000Z", "2026-01-31T09:05:00.000Z"),
+        ("in_2", 200, "2026-01-31T09:05:00.000Z", None), ("in_3", 300, "2026-01-31T09:05:00.000Z", None),
     ]  # fmt: skip
 
 
@@ -248,6 +279,7 @@ def test_what_a_shop_tells_of_its_own_accord(edge: Database) -> None:
     assert rows("SELECT number, total FROM shop_order") == [("A-7", 5)]
 
 
+@pytest.mark.slow
 def test_a_tap(edge: Database, tmp_path: Path) -> None:
     lines = [
         {"type": "SCHEMA", "stream": "s", "key_properties": ["code"],

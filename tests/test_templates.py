@@ -387,6 +387,43 @@ def test_rolling_back_twice_takes_two_upgrades_back(orders: Database, tmp_path: 
         runner.roll_back_upgrade("shop")
 
 
+@pytest.mark.ledger("S4-80")
+def test_what_was_edited_since_the_upgrade_is_named_before_it_goes(orders: Database, tmp_path: Path) -> None:
+    make("shop")
+    ship(tmp_path, SECOND)
+    runner.upgrade("shop")
+    assert [part.part for part in runner.roll_back_upgrade("shop", dry_run=True).parts if part.note] == []
+    integrations.set_mapping("shop", "number", {"source_path": "$.Number"}, reason="field_change")
+    integrations.set_settings("shop", {"batch_size": 7})
+    back = runner.roll_back_upgrade("shop", dry_run=True)
+    assert [part.part for part in back.parts if part.note] == [
+        "settings.batch_size",
+        "mappings.number.source_path",
+    ]
+    assert "mappings.buyer.source_path" in {part.part for part in back.parts}
+
+
+@pytest.mark.ledger("S4-80")
+def test_an_edit_of_somebody_else_meanwhile_is_not_overwritten(
+    orders: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("shop")
+    ship(tmp_path, SECOND)
+    wait = runner.upgrades.trials.refusal
+
+    def edited(integration_id: int) -> Any:
+        integrations.set_settings("shop", {"batch_size": 7})
+        return wait(integration_id)
+
+    monkeypatch.setattr(runner.upgrades.trials, "refusal", edited)
+    result = runner.upgrade("shop")
+    assert (result.status, type(result.error)) == ("failed", ConflictError)
+    assert "changed by somebody else meanwhile" in str(result.error)
+    assert (integrations.show("shop")["template"], integrations.show("shop")["settings"]["batch_size"]) == (
+        "orders 1.9.0", 7,
+    )  # fmt: skip
+
+
 def test_only_what_is_newer_is_an_upgrade(orders: Database, tmp_path: Path) -> None:
     ship(tmp_path, SECOND)
     make("shop")
@@ -487,6 +524,10 @@ def test_certifying_takes_evidence_and_is_taken_back_with_a_reason(orders: Datab
         runner.certify("orders", note="again")
     with pytest.raises(RuleError, match="Make a new version"), db.change(reason="no"):
         db.connection().execute("UPDATE integration_template SET test_suite = NULL WHERE code = 'orders'")
+    with pytest.raises(RuleError, match="Make a new version"), db.change(reason="in one go"):
+        db.connection().execute(
+            "UPDATE integration_template SET is_certified = 0, test_suite = NULL WHERE code = 'orders'"
+        )
     ship(tmp_path, SECOND)
     assert not integrations.show_template("orders")["is_certified"], "a new version needs its own"
     back = runner.withdraw_certification("orders@1.9.0", note="The provider changed.")

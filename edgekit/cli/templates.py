@@ -206,7 +206,8 @@ def _upgrade(result: Any) -> dict[str, Any]:
         {"part": p.part, "outcome": p.outcome, "template had": p.template_before, "yours": p.mine,
          "template has": p.template_now}
         if p.outcome != "differs"
-        else {"part": p.part, "now": p.template_before, "then": p.template_now}
+        else {"part": p.part, "now": p.template_before, "then": p.template_now,
+              **({"note": p.note} if p.note else {})}
         for p in result.parts
     ]  # fmt: skip
     tests = [{"what": t.kind, "test": t.name, "status": t.status, "message": t.message} for t in result.tests]

@@ -336,7 +336,7 @@ def _put(settings: dict[str, Any], path: Sequence[str], value: Any) -> None:
     if last in place:
         raise InvalidError(
             f"The new version renames a setting to {'.'.join(path)}, which is set already.",
-            hint="Set one of the two to null first: edgekit integrations set",
+            hint="Take one of the two out first: edgekit integrations set NAME --unset KEY",
         )
     place[last] = value
 

@@ -275,7 +275,7 @@ def _certified(integration_id: int) -> _Certified | None:
         "SELECT t.mapping_templates, t.pipeline_template, a.decision, a.decided_at"
         " FROM integration_template_instance x JOIN integration_template t ON t.id = x.template_id"
         " JOIN approval a ON a.template_id = t.id AND a.approval_kind = 'certification'"
-        " WHERE x.integration_id = ? ORDER BY a.id DESC LIMIT 1",
+        " WHERE x.integration_id = ? AND t.is_certified ORDER BY a.id DESC LIMIT 1",
         (integration_id,),
     )
     if not rows or rows[0]["decision"] != "approved":

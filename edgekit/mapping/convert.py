@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,27 @@ def to_datetime(value: Any) -> str:
         except ValueError:
             pass
     raise Refused("format", "is not a time such as 2023-01-31T09:05:00Z")
+
+
+EPOCHS = {"epoch": 1, "epoch_ms": 1000}
+"""Times as a count since 1970 began in UTC, and how many of them are a second."""
+_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def from_epoch(value: Any, form: str) -> datetime:
+    """Read a time counted since 1970. Raise ValueError for what is no number, Refused for a year too far."""
+    try:
+        number = to_number(value)
+    except Refused as refused:
+        if refused.code == "type":
+            raise ValueError(form) from None
+        raise
+    try:
+        if isinstance(number, int):
+            return _BEGIN + timedelta(milliseconds=number * 1000 // EPOCHS[form])
+        return _BEGIN + timedelta(seconds=number / EPOCHS[form])
+    except OverflowError:
+        raise Refused("range", "is outside of the years 1 to 9999") from None
 
 
 def moment_text(moment: datetime) -> str:

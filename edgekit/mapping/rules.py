@@ -4,7 +4,7 @@
 |---|---|---|
 | copy | | nothing; of a path with many matches it gives the list |
 | trim, upper, lower, digits | | text without outer spaces, in one case, digits only |
-| date, datetime | `format` (strptime; one or a list) | ISO 8601 |
+| date, datetime | `format` (strptime, or epoch, epoch_ms; one or a list) | ISO 8601 |
 | money | `digits` 2, `decimal` ".", `round` false | minor units |
 | replace | `replacements` {"old": "new"} | plain text, in that order |
 | split | `separator`, `index` | one part, or without `index` the list |
@@ -142,6 +142,8 @@ def _date(rule: Mapping[str, Any]) -> Step:
     formats = [formats] if isinstance(formats, str) else formats
     sample = datetime(2001, 2, 3, 4, 5)  # noqa: DTZ001 - only to try a format
     for one in formats:
+        if one in convert.EPOCHS:
+            continue
         try:
             datetime.strptime(sample.strftime(one), one)  # noqa: DTZ007
         except (ValueError, TypeError):
@@ -156,7 +158,10 @@ def _date(rule: Mapping[str, Any]) -> Step:
         text = convert.to_string(value).strip()
         for one in formats:
             try:
-                moment = datetime.strptime(text, one)  # noqa: DTZ007 - a date has no zone
+                if one in convert.EPOCHS:
+                    moment = convert.from_epoch(value, one)
+                else:
+                    moment = datetime.strptime(text, one)  # noqa: DTZ007 - a date has no zone
             except ValueError:
                 continue
             return f"{moment.date()}" if is_date else convert.moment_text(moment)

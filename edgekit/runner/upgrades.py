@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgekit import codec, connectors, db
@@ -13,7 +13,7 @@ from edgekit.models.integrations import IntegrationTemplateInstance
 from edgekit.runner import trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _UPGRADE, _ROLLBACK = "templates upgrade", "templates rollback"
 
@@ -109,22 +109,25 @@ def roll_back_upgrade(name: str, *, dry_run: bool = False) -> Upgrade:
     """Give an integration exactly the form it had before its last upgrade, as new versions of its rows.
 
     Settings, mappings, pipeline, customizations and the version of the template are those of then; what was
-    edited since goes. Said again, the upgrade before that one is taken back. Raise NotFoundError,
-    ConflictError where it was never upgraded.
+    edited since goes, and its part says so in `note`. Said again, the upgrade before that one is taken back.
+    Raise NotFoundError, ConflictError where it was never upgraded.
     """
     row = reading.find(name)
     instance = _instance(row)
-    seq, earlier = _last_upgrade(name, instance["id"])
+    (first, last), earlier = _last_upgrade(name, instance["id"])
     old, new = (templates.read_template(each["template_id"]) for each in (earlier, instance))
-    form, rows = form_rows.read_before(row["id"], seq)
+    form, rows = form_rows.read_before(row["id"], first)
+    upgraded, _ = form_rows.read_before(row["id"], last + 1)
+    mine = form_rows.read(row["id"])
     result = Upgrade(
         row["integration_name"], old["code"], new["version"], old["version"],
-        parts=tuple(forms.compare(form_rows.read(row["id"]), form)),
+        parts=tuple(_noted(forms.compare(mine, form), forms.compare(upgraded, mine))),
     )  # fmt: skip
     if dry_run:
         result.status = "would_roll_back"
         return result
     with db.change(reason=f"{_ROLLBACK} {row['integration_name']} to {old['code']} {old['version']}"):
+        _require_untouched(instance, mine)
         form_rows.write(row["id"], form, why="troubleshooting", rows=rows)
         pinned = IntegrationTemplateInstance.get_by_id(instance["id"])
         pinned.template_id = earlier["template_id"]
@@ -132,6 +135,26 @@ def roll_back_upgrade(name: str, *, dry_run: bool = False) -> Upgrade:
         pinned.save()
     result.status = "rolled_back"
     return result
+
+
+def _noted(parts: Iterable[forms.Part], edited: Iterable[forms.Part]) -> Iterator[forms.Part]:
+    """Say of each part that goes back whether somebody edited it since the upgrade."""
+    since = [part.part for part in edited]
+    for part in parts:
+        is_edited = any(
+            f"{one}.".startswith(f"{part.part}.") or f"{part.part}.".startswith(f"{one}.") for one in since
+        )
+        yield replace(part, note="It was edited since the upgrade; the edit goes.") if is_edited else part
+
+
+def _require_untouched(instance: Mapping[str, Any], seen: forms.Form) -> None:
+    """Raise ConflictError where an integration is not what it was when it was looked at."""
+    number = instance["integration_id"]
+    now = db.query("SELECT template_id FROM integration_template_instance WHERE id = ?", (instance["id"],))
+    if now[0]["template_id"] != instance["template_id"] or not forms.same(form_rows.read(number), seen):
+        raise ConflictError(
+            "It was changed by somebody else meanwhile; nothing was done.", hint="Try it again."
+        )
 
 
 def _instance(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +190,8 @@ def _bring(
             f"{new['code']} {new['version']} is for another type of integration, {new['integration_type']}.",
             hint="Make a new integration from it.",
         )
-    form, renamed = _merged(result, row["id"], old, new, take)
+    mine = form_rows.read(row["id"])
+    form, renamed = _merged(result, row["id"], (old, mine, new), take)
     open_ones = [part.part for part in result.parts if part.outcome == "conflict"]
     if open_ones:
         result.status = "conflict"
@@ -182,6 +206,7 @@ def _bring(
     before = trials.refusal(row["id"])
     try:
         with db.change(reason=f"{_UPGRADE} {result.integration} to {new['code']} {new['version']}"):
+            _require_untouched(instance, mine)
             form_rows.write(row["id"], form, why="field_change", rows=renamed)
             _pin(instance, new, known)
             result.tests = tuple(trials.try_form(row, form, new, before))
@@ -200,10 +225,14 @@ def _bring(
 
 
 def _merged(
-    result: Upgrade, integration_id: int, old: dict[str, Any], new: dict[str, Any], take: Mapping[str, str]
+    result: Upgrade,
+    integration_id: int,
+    three: tuple[dict[str, Any], forms.Form, dict[str, Any]],
+    take: Mapping[str, str],
 ) -> tuple[forms.Form, dict[int, str]]:
     """Bring the change of the template into the form of an integration; say which mapping has which row."""
-    base, mine, theirs = forms.of_template(old), form_rows.read(integration_id), forms.of_template(new)
+    old, mine, new = three
+    base, theirs = forms.of_template(old), forms.of_template(new)
     names = {name: name for name in mine["mappings"]}
     for version in templates.between(new["code"], old["version"], new["version"]):
         base, mine = (forms.rename(form, version["renames"]) for form in (base, mine))
@@ -253,20 +282,21 @@ def _pin(instance: Mapping[str, Any], new: Mapping[str, Any], known: Mapping[str
     pinned.save()
 
 
-def _last_upgrade(name: str, instance_id: int) -> tuple[int, dict[str, Any]]:
-    """Find the last upgrade that was not taken back: where its change begins in the log, and the instance."""
+def _last_upgrade(name: str, instance_id: int) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Find the last upgrade that was not taken back: its first and last entry of the log, the instance."""
     connection = db.connection()
     columns = frozenset({"template_id"})
     undone, found = 0, None
     for state in states(connection, "integration_template_instance", instance_id, columns=columns):
         if found is not None:
-            (first,) = connection.execute(
-                "SELECT min(seq) FROM audit_log WHERE txn_id = (SELECT txn_id FROM audit_log WHERE seq = ?)",
+            first, last = connection.execute(
+                "SELECT min(seq), max(seq) FROM audit_log"
+                " WHERE txn_id = (SELECT txn_id FROM audit_log WHERE seq = ?)",
                 (found,),
             ).fetchone()
             earlier = form_rows.before("integration_template_instance", instance_id, first)
             assert earlier is not None  # it was there to be upgraded
-            return int(first), earlier
+            return (int(first), int(last)), earlier
         reason = state.reason or ""
         if reason.startswith(_ROLLBACK):
             undone += 1
