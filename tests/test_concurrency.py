@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-ROWS = 60_000
+ROWS = 20_000
 
 
 def start(*args: str | Path) -> subprocess.Popen[str]:
