@@ -68,7 +68,7 @@ def test_each_command_that_is_printed_quotes_the_names_in_it() -> None:
     found = commands_with_names()
     assert len(found) > 60
     plain = {(word, where) for word, where in found if not word.startswith("quoted(")}
-    assert [one for one in plain if one[0] not in CODES] == []
+    assert [one for one in plain if one[0] not in CODES] == [], "write {quoted(name)} in a command"
 
 
 def test_a_name_with_a_space_can_be_copied_from_a_hint(edge: Database) -> None:
