@@ -125,14 +125,15 @@ def word_of(path: Path) -> str:
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes(path: Path) -> list[ast.AST]:
+    """Return every node of a file's syntax tree, looked through once for all tests."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """Yield every imported module of a file, wherever in it the import stands."""
     package = ["edgekit", *path.relative_to(PACKAGE).parts[:-1]]
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -219,7 +220,7 @@ def functions() -> list[tuple[int, str]]:
     return [
         ((node.end_lineno or 0) - node.lineno + 1, f"{where(path)}:{node.lineno} {node.name}")
         for path in MODULES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 
@@ -247,7 +248,7 @@ def test_the_command_line_parses_calls_and_shows() -> None:
             for name, line in imports(path)
             if "models" in name.split(".")
         ]
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             # __init__ hears Ctrl-C before there is a group and behind it, and nothing else
             if isinstance(node, ast.ExceptHandler) and path.name not in {"group.py", "__init__.py"}:
                 breaches.append(f"{where(path)}:{node.lineno} catches")
@@ -262,7 +263,7 @@ def test_only_the_command_line_prints_or_exits() -> None:
         f"{where(path)}:{node.lineno} {ast.unparse(node.func)}"
         for path in MODULES
         if word_of(path) != "cli"
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in forbidden
     ]
     assert breaches == []
@@ -274,11 +275,11 @@ def test_nothing_needs_posix() -> None:
     for path in MODULES:
         guarded = {
             id(inner)
-            for node in ast.walk(tree(path))
+            for node in nodes(path)
             if isinstance(node, ast.If | ast.Try)
             for inner in ast.walk(node)
         }
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             if set(names) & POSIX_ONLY and id(node) not in guarded:

@@ -11,7 +11,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from datasette.app import Datasette
 
 from edgekit.demo import scenario
 from edgekit.file.doctor import doctor
@@ -160,6 +159,8 @@ class DatasetteApi(Tool):
 
     def ask(self, method: str, address: str, body: Any = None) -> Any:
         async def exchange() -> Any:
+            from datasette.app import Datasette  # slow to import, and these tests are not always run
+
             server = Datasette([str(self.path)])
             server.root_enabled = True
             try:
