@@ -243,7 +243,11 @@ def test_9_11_15_16_points_of_no_priority_are_held_too(shell: sqlite3.Connection
     assert not accepts(shell, value, '{"enabled": true, "value": 42}', feature_id)
     assert accepts(shell, value, '{"enabled": true, "value": true}', feature_id)
     # 16: a type that integrations are of is retired, not deleted.
-    (kind,) = shell.execute("SELECT id FROM integration_type WHERE code = 'DCS_CRIMINAL_API'").fetchone()
+    (kind,) = shell.execute(
+        "INSERT INTO integration_type(code, name, feature_id)"
+        " SELECT 'OTHER_API', 'Of no template', feature_id FROM integration_type"
+        " WHERE code = 'DCS_CRIMINAL_API' RETURNING id"
+    ).fetchone()
     put = (
         "INSERT INTO integration(integration_name, integration_type_id, connection_config)"
         " VALUES (?, ?, '{}')"
