@@ -642,7 +642,7 @@ class TestProcess:
 
     @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
     def test_no_character_stops_the_output(self, edge_file: Path, encoding: str) -> None:
-        name = "Müller → 東京"
+        name = "Müller → 東京 🚗"
         with sqlite3.connect(edge_file) as other:
             other.execute("UPDATE organization SET name = ?", (name,))
         other.close()

@@ -6,6 +6,7 @@ runs: see the table in `root`. Errors end in `group.Root`, and nowhere else.
 
 from __future__ import annotations
 
+import codecs
 import sys
 
 
@@ -33,7 +34,15 @@ def main() -> None:
 def _prepare_streams() -> None:
     """Let no character of a record stop the output; on Windows, write UTF-8 instead of the code page."""
     encoding = "utf-8" if sys.platform == "win32" else None
+    codecs.register_error("edgekit", _escaped)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # Half a surrogate is written \\udc80, which in a JSON document is what it should be.
-            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+            stream.reconfigure(encoding=encoding, errors="edgekit")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Write what the output's encoding has not, half a surrogate too, as a JSON document would."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
