@@ -12,7 +12,7 @@ import threading
 import zipfile
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -542,6 +542,40 @@ def test_http_is_read_like_any_other(tmp_path: Path) -> None:
                 read(f"{url}/503")
         finally:
             server.shutdown()
+
+
+def test_a_log_in_goes_nowhere_a_server_sends_us_on_to() -> None:
+    met: list[tuple[str, str | None]] = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            met.append((self.headers["Host"].split(":")[0], self.headers["Authorization"]))
+            is_first = self.headers["Host"].startswith("127.")
+            self.send_response(302 if is_first else 200)
+            self.send_header("Location", f"http://localhost:{server.server_port}/b.csv")
+            self.send_header("Content-Length", "0" if is_first else "4")
+            self.end_headers()
+            self.wfile.write(b"" if is_first or self.command == "HEAD" else b"k\n1\n")
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        config = {"path": f"http://127.0.0.1:{server.server_port}/a.csv"}
+        try:
+            assert records(pages(FILE, config, secrets=LOG_IN)) == [{"k": "1"}]
+        finally:
+            server.shutdown()
+    assert {host: auth is not None for host, auth in met} == {"127.0.0.1": True, "localhost": False}
+
+
+def test_what_a_server_says_is_masked_before_it_is_cut() -> None:
+    with pytest.raises(UnavailableError) as caught, file_places._reaching("sftp://host/a", "read"):
+        raise OSError("x" * 280 + " password=geheim-und-lang-genug")
+    assert "geheim" not in caught.value.message
 
 
 @pytest.mark.usefixtures("edge")

@@ -106,14 +106,34 @@ def test_a_record_that_cannot_be_mailed_is_refused_alone(
 
 
 def test_settings_nobody_can_mail_with_are_told_of(office: Office) -> None:
-    with SMTP.open(settings(office, sender="a@b.org, c@d.org"), state={}, secrets={}) as writer:
-        (answer,) = writer.send([mail()]).answers
-    assert "sender is one address" in str(answer.error)
+    with SMTP.open(settings(office, sender="{both}"), state={}, secrets={}) as writer:
+        (answer,) = writer.send([mail(both="a@b.org, c@d.org")]).answers
+    assert "sender is no address" in str(answer.error)
     with (
         SMTP.open(settings(office, host="..", security="starttls"), state={}, secrets={}) as writer,
         pytest.raises(UnavailableError, match="cannot be reached"),
     ):
         writer.send([mail()])
+
+
+def test_who_did_not_get_a_mail_that_was_sent_is_told(office: Office) -> None:
+    config = settings(office, cc="nobody@example.org")
+    with SMTP.open(config, state={}, secrets={}) as writer:
+        delivery = writer.send([mail()])
+    (answer,) = delivery.answers
+    assert answer.error is None
+    assert answer.response == {"refused": {"nobody@example.org": "550 5.1.1 There is nobody of that name"}}
+    assert delivery.attempts[-1].error == "not taken for 1 of 2"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"sender": "a@example.org, b@example.org"}, {"cc": "Ann <a@example.org>"}, {"recipient": ","}]
+)
+def test_an_address_no_record_could_mend_is_told_before_any_is_sent(
+    office: Office, wrong: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidError, match=rf"to\.{next(iter(wrong))} is no address"):
+        SMTP.open(settings(office, **wrong), state={}, secrets={}).__enter__()
 
 
 def test_mail_leaves_this_machine_encrypted_or_not_at_all(office: Office) -> None:

@@ -13,6 +13,7 @@ from sql_servers import PASSWORD, Server, mysql, postgres
 from edgekit import connectors, validate
 from edgekit.connectors import Delivery, Outgoing
 from edgekit.connectors.sql import SqlConnector
+from edgekit.connectors.sql_sides import with_marks
 from edgekit.errors import (
     DeniedError,
     EdgekitError,
@@ -144,6 +145,27 @@ def test_a_query_is_read_by_its_key_or_begun_anew(file: Path) -> None:
     config["source_key"] = "id"
     found = pages(SqlConnector(), config)
     assert [r["id"] for r in records(pages(SqlConnector(), config, found[1].state))] == [6, 7]
+
+
+def test_a_query_may_end_with_a_comment(file: Path) -> None:
+    config = {"url": url(file), "query": "SELECT id FROM item -- all of them", "source_key": "id"}
+    assert len(read(config)) == COUNT
+    assert SqlConnector().probe(config, secrets={}) is not None
+
+
+@pytest.mark.parametrize(("key", "said"), [("seen", "Two rows have the same seen"), ("name", "no value")])
+def test_a_key_that_tells_no_rows_apart_leaves_none_out_unseen(file: Path, key: str, said: str) -> None:
+    ask(file, "UPDATE item SET name = NULL WHERE id = 5")
+    query = {"url": url(file), "query": "SELECT * FROM item", "source_key": key, "batch_size": 2}
+    with pytest.raises(InvalidError, match=said):
+        read(query)
+
+
+def test_a_question_mark_of_a_query_s_own_is_left_alone() -> None:
+    query = "SELECT 'a?%' FROM (SELECT * FROM t WHERE tags ? 'x') s WHERE \"id?\" > ? AND n > ?"
+    assert with_marks(query, "%s", 2) == (
+        "SELECT 'a?%%' FROM (SELECT * FROM t WHERE tags ? 'x') s WHERE \"id?\" > %s AND n > %s"
+    )
 
 
 def test_values_of_sqlite_come_as_json_has_them(tmp_path: Path) -> None:

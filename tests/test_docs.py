@@ -122,6 +122,11 @@ def test_links_lead_somewhere() -> None:
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_no_document_has_the_marks_of_a_merge() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert not re.search(r"^(<<<<<<<|>>>>>>>) ", document.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def test_documents_name_commands_that_exist() -> None:
     help_text = subprocess.run(
         [sys.executable, "-m", "edgekit", "--help"],

@@ -422,6 +422,15 @@ def test_records_of_a_file_are_sent_by_their_place(tmp_path: Path, provider: Pro
     assert len(other.taken) == 2
 
 
+def test_keys_of_several_fields_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "people.ndjson"
+    path.write_text('{"a": "x/y", "b": "z"}\n{"a": "x", "b": "y/z"}\n', encoding="utf-8")
+    to = {"connector": "file", "path": str(tmp_path / "out.ndjson"), "deliveries": True}
+    make(connector="file", path=str(path), key="a,b", to=to)
+    runner.run("out")
+    assert [d["record_key"] for d in runner.list_deliveries("out")] == ["x%2Fy/z", "x/y%2Fz"]
+
+
 def test_a_database_is_imported_and_the_next_run_takes_what_is_new(tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     rows = [(1, "Ann", "2026-01-01"), (2, "Bob", "2026-01-02")]

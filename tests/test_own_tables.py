@@ -140,8 +140,11 @@ class TestTracked:
             ("t1(code TEXT PRIMARY KEY)", "no column that is INTEGER PRIMARY KEY"),
             ("t3(a, b, PRIMARY KEY (a, b)) WITHOUT ROWID", "no column that is INTEGER PRIMARY KEY"),
             ("t4(id INTEGER PRIMARY KEY, a UNIQUE ON CONFLICT REPLACE)", "ON CONFLICT REPLACE"),
+            ("t5(id INTEGER PRIMARY KEY, a)", "a trigger of its own, shout"),
         ):
             own(edge, f"CREATE TABLE {definition}")
+            if definition.startswith("t5"):
+                own(edge, "CREATE TRIGGER shout AFTER INSERT ON t5 BEGIN UPDATE t5 SET a = upper(a); END")
             with pytest.raises(InvalidError, match=said):
                 integrations.track_table(definition[:2])
         assert db.query("SELECT 1 FROM tracked_table") == []
@@ -186,6 +189,18 @@ class TestTracked:
             ("I", "tables track tool"), ("I", "tables track tool"),
         ]  # fmt: skip
         audit.seal(db.connection())
+        assert verify(edge.path) == []
+
+    def test_renamed_by_another_program_it_goes_on_under_its_new_name(self, edge: Database) -> None:
+        own(edge, "CREATE TABLE note(id INTEGER PRIMARY KEY, text)")
+        integrations.track_table("note")
+        own(edge, "ALTER TABLE note RENAME TO memo")
+        with pytest.raises(InvalidError, match="a trigger of its own, note_audit_delete"):
+            integrations.track_table("memo")
+        integrations.untrack_table("note")
+        integrations.track_table("memo")
+        own(edge, "INSERT INTO memo(text) VALUES ('a')")
+        assert (log_of("note"), [action for action, _ in log_of("memo")]) == ([], ["I"])
         assert verify(edge.path) == []
 
     @pytest.mark.slow

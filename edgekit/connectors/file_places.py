@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import glob
 import os
 import re
@@ -310,7 +311,7 @@ def _filesystem(url: str, config: Mapping[str, Any], secrets: Mapping[str, str])
         last = NAME
         given |= {"host_key": config.get("host_key"), "secrets": secrets}
     elif user := secrets.get("username"):
-        given |= _login(last, user, secrets.get("password", ""))
+        given |= _login(last, user, secrets.get("password", ""), given.get("headers", {}))
     if last != "memory":  # whose files live in the one instance
         given["skip_instance_cache"] = True
     options[last] = given
@@ -321,14 +322,14 @@ def _filesystem(url: str, config: Mapping[str, Any], secrets: Mapping[str, str])
     return system, str(path)
 
 
-def _login(protocol: str, user: str, word: str) -> dict[str, Any]:
+def _login(protocol: str, user: str, word: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """Return a log-in in the way a kind of filesystem takes it."""
     if protocol in {"s3", "s3a"}:
         return {"key": user, "secret": word}
     if protocol in {"http", "https"}:
-        import aiohttp
-
-        return {"client_kwargs": {"auth": aiohttp.BasicAuth(user, word)}}
+        # With each request, not with the session: that one follows a redirect to anybody with it.
+        coded = base64.b64encode(f"{user}:{word}".encode()).decode()
+        return {"headers": {**headers, "Authorization": f"Basic {coded}"}}
     return {"username": user, "password": word}
 
 
@@ -395,4 +396,4 @@ def _not_found(shown: str, done: str, error: FileNotFoundError) -> EdgekitError:
 
 def _line(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return masking.secrets(" ".join(str(text).split())[:300]).rstrip(".")
+    return masking.secrets(" ".join(str(text).split()))[:300].rstrip(".")

@@ -11,7 +11,7 @@ from email.policy import SMTP as POLICY
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgekit import clock, masking
+from edgekit import clock, codec, masking
 from edgekit.connectors.base import Answer, Attempt, Delivery
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError, UnavailableError, quoted
 
@@ -101,6 +101,22 @@ class SmtpWriter:
                 f"Mail to {self._host} would go over the network for everybody to read.",
                 hint="Set security to starttls or tls.",
             )
+        for setting in ("sender", "recipient", "cc", "bcc", "reply_to"):
+            self._check_address(setting, str(config.get(setting, "{}")))
+
+    @staticmethod
+    def _check_address(setting: str, text: str) -> None:
+        """Raise InvalidError for an address that would be refused whatever the record is."""
+        if "{" in text:
+            return
+        try:
+            found = _addresses(setting, text, {})
+        except SkipRecordError:
+            found = []
+        if not found or (setting == "sender" and len(found) > 1):
+            raise InvalidError(
+                f"to.{setting} is no address: {text}", hint="Such as office@example.org, without a name."
+            )
 
     def send(self, records: Sequence[Outgoing]) -> Delivery:
         """Send a mail per record and return what the server said to each.
@@ -136,7 +152,7 @@ class SmtpWriter:
         server = self._connected()
         began = clock.now()
         try:
-            server.send_message(message, from_addr=sender, to_addrs=recipients)
+            missed = server.send_message(message, from_addr=sender, to_addrs=recipients)
         except smtplib.SMTPRecipientsRefused as error:
             code, said = next(iter(error.recipients.values()))
             return self._refused(server, began, code, said)
@@ -146,13 +162,13 @@ class SmtpWriter:
             return self._refused(server, began, error.smtp_code, error.smtp_error)
         except _GONE as error:
             raise self._lost(began, error) from error
-        self._note(began, 250)
-        return Answer(None, 250, str(message["Message-ID"]))
+        refused = {who: f"{code} {_said(said)}" for who, (code, said) in missed.items()}
+        self._note(began, 250, f"not taken for {len(refused)} of {len(recipients)}" if refused else None)
+        return Answer(None, 250, str(message["Message-ID"]), {"refused": refused} if refused else None)
 
     def _refused(self, server: smtplib.SMTP, began: Any, code: int, said: bytes | str) -> Answer:
         """Tell of one mail the server would not take; with 421 it takes none any more."""
-        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-        why = f"{self._host} refused the mail ({code}): {masking.secrets(' '.join(text.split()))[:300]}"
+        why = f"{self._host} refused the mail ({code}): {_said(said)}"
         self._note(began, code, why)
         if code == 421:
             raise UnavailableError(why)
@@ -264,6 +280,12 @@ def _password(config: Mapping[str, Any], secrets: Mapping[str, str]) -> str | No
     return secret
 
 
+def _said(text: bytes | str) -> str:
+    """Return what a server said, in one line and without secrets."""
+    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return masking.secrets(" ".join(text.split()))[:300]
+
+
 def _filled(setting: str, text: str, record: Mapping[str, Any]) -> str:
     """Put members of a record into a text. Raise SkipRecordError for one that it has not."""
 
@@ -275,7 +297,7 @@ def _filled(setting: str, text: str, record: Mapping[str, Any]) -> str:
             raise SkipRecordError(
                 f"The {setting} needs {found[1]}, which the record has not.", error_code="required"
             )
-        return str(place).lower() if isinstance(place, bool) else str(place)
+        return place if isinstance(place, str) else codec.dumps(place)
 
     filled = _PLACE.sub(value, text)
     if any("\ud800" <= character <= "\udfff" for character in filled):

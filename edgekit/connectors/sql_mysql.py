@@ -56,7 +56,7 @@ class MysqlSide:
         self._run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         cursor = self._connection.cursor(SSCursor)
         try:
-            cursor.execute(with_marks(sql, "%s") if values else sql, list(values) or None)
+            cursor.execute(with_marks(sql, "%s", len(values)) if values else sql, list(values) or None)
         except (self._driver.Error, OSError) as error:
             raise self.translate(error) from error
         names = [column[0] for column in cursor.description or ()]
@@ -78,7 +78,7 @@ class MysqlSide:
     def _run(self, sql: str, values: Row = ()) -> list[Any]:
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(with_marks(sql, "%s") if values else sql, list(values) or None)
+                cursor.execute(with_marks(sql, "%s", len(values)) if values else sql, list(values) or None)
                 return list(cursor.fetchall())
         except (self._driver.Error, OSError) as error:
             if self.is_of_a_record(error):
@@ -89,7 +89,7 @@ class MysqlSide:
         """Run a statement for each row."""
         try:
             with self._connection.cursor() as cursor:
-                cursor.executemany(with_marks(sql, "%s"), [list(row) for row in rows])
+                cursor.executemany(with_marks(sql, "%s", len(rows[0])), [list(row) for row in rows])
         except (self._driver.Error, OSError) as error:
             if self.is_of_a_record(error):
                 raise

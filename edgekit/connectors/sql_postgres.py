@@ -60,7 +60,7 @@ class PostgresSide:
             self._connection.autocommit = False
             self._cursor = cursor = self._connection.cursor(name="edgekit")
             cursor.itersize = size
-            cursor.execute(with_marks(sql, "%s"), [None if v is None else _written(v) for v in values])
+            cursor.execute(with_marks(sql, "%s", len(values)), list(map(_written, values)))
         except self._driver.Error as error:
             raise self.translate(error) from error
         names = [column.name for column in cursor.description or ()]
@@ -77,12 +77,14 @@ class PostgresSide:
 
     def execute(self, sql: str, values: Row = ()) -> None:
         """Run a statement; what is wrong with a record's values is raised as it is."""
-        self._run(lambda cursor: cursor.execute(with_marks(sql, "%s"), list(map(_written, values))))
+        self._run(
+            lambda cursor: cursor.execute(with_marks(sql, "%s", len(values)), list(map(_written, values)))
+        )
 
     def execute_many(self, sql: str, rows: Sequence[Row]) -> None:
         """Run a statement for each row, in one go."""
         written = [tuple(map(_written, row)) for row in rows]
-        self._run(lambda cursor: cursor.executemany(with_marks(sql, "%s"), written))
+        self._run(lambda cursor: cursor.executemany(with_marks(sql, "%s", len(rows[0])), written))
 
     def _run(self, do: Callable[[Any], Any]) -> None:
         try:
@@ -133,7 +135,7 @@ class PostgresSide:
 
     def _all(self, sql: str, values: Row) -> list[Any]:
         try:
-            return list(self._connection.execute(with_marks(sql, "%s"), list(values)).fetchall())
+            return list(self._connection.execute(with_marks(sql, "%s", len(values)), list(values)).fetchall())
         except self._driver.Error as error:
             raise self.translate(error) from error
 

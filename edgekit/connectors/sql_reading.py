@@ -60,6 +60,7 @@ class Reading:
         rows = next(lists, [])
         while True:
             following = next(lists, [])
+            self._check_key(names, rows, following)
             if rows and self._cursor is not None:
                 cursor = rows[-1][names.index(self._cursor)]
             number += len(rows)
@@ -75,7 +76,7 @@ class Reading:
     def first(self) -> Page:
         """Read one row."""
         what = self._query if self._table is None else f"SELECT * FROM {self._side.quote(self._table)}"
-        sql = f"SELECT * FROM ({what}) AS edgekit_source LIMIT 1"
+        sql = f"SELECT * FROM ({what}\n) AS edgekit_source LIMIT 1"
         names, lists = self._side.stream(sql, (), 1)
         rows = next(lists, [])
         return Page([dict(zip(names, row, strict=True)) for row in rows], ["row 1"] * len(rows), {})
@@ -103,7 +104,7 @@ class Reading:
             listed = tuple(dict.fromkeys((*self._columns, *order))) if self._columns else ()
             sql = f"SELECT {', '.join(map(quote, listed)) or '*'} FROM {quote(self._table)}"
         else:
-            sql = f"SELECT * FROM ({self._query}) AS edgekit_source" if order else self._query
+            sql = f"SELECT * FROM ({self._query}\n) AS edgekit_source" if order else self._query
         conditions, values = [], []
         if self._cursor is not None:
             conditions.append(f"{quote(self._cursor)} IS NOT NULL")
@@ -118,6 +119,23 @@ class Reading:
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         ordered = f" ORDER BY {', '.join(map(quote, order))}" if order else ""
         return f"{sql}{where}{ordered}", values
+
+    def _check_key(self, names: list[str], rows: Sequence[Row], following: Sequence[Row]) -> None:
+        """Refuse a key without a value, or of two rows where a page ends: rows would be left out unseen."""
+        places = [names.index(name) for name in self._order]
+        if not self._key:
+            return
+        for place in places:
+            if any(row[place] is None for row in rows):
+                raise InvalidError(
+                    f"{names[place]} has no value in some row, so it does not tell where to go on.",
+                    hint="Set source_key to what identifies a row, or read by a query without a key.",
+                )
+        if following and all(rows[-1][place] == following[0][place] for place in places):
+            raise InvalidError(
+                f"Two rows have the same {', '.join(self._key)}, which is to identify them.",
+                hint="Set source_key to columns that identify a row.",
+            )
 
     def _check(self, names: list[str]) -> None:
         """Refuse columns that cannot be told apart, or that the order needs and the rows do not have."""

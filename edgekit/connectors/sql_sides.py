@@ -227,14 +227,20 @@ def quoted(name: str, mark: str) -> str:
 _MARK = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|%|\?")
 
 
-def with_marks(sql: str, mark: str) -> str:
-    """Write another mark for each `?` outside of quotes, and double every `%` where the mark has one."""
+def with_marks(sql: str, mark: str, count: int) -> str:
+    """Write another mark for the last `count` `?` outside of quotes, and double every `%`.
+
+    What stands before them is a query of the user's own, in which `?` may be an operator.
+    """
+    not_ours = sum(found[0] == "?" for found in _MARK.finditer(sql)) - count
 
     def one(found: re.Match[str]) -> str:
+        nonlocal not_ours
         text = found[0]
-        if text == "?":
-            return mark
-        return text.replace("%", "%%")
+        if text != "?":
+            return text.replace("%", "%%")
+        not_ours -= 1
+        return text if not_ours >= 0 else mark
 
     return _MARK.sub(one, sql)
 

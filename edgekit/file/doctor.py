@@ -138,7 +138,7 @@ def _remedy(sentence: str) -> str:
         return "Somebody wrote past the program. Ask the vendor for a renewal, which sets it right."
     if "of the log" in sentence:
         return "Somebody edited the log. Keep the file, and compare it with a backup."
-    lost = re.fullmatch(r"Table (.+) is missing\.", sentence)
+    lost = re.fullmatch(r"Table ([^:]+) is missing\.", sentence)
     if lost and lost[1] not in naming.own_tables():
         return f"Another program dropped it. Restore a backup, or: edgekit tables untrack {quoted(lost[1])}"
     return "Another program changed the schema. Undo that, or restore a backup: edgekit restore BACKUP FILE"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _PARENT = re.compile(r'\bREFERENCES\s+["`\[]?([^\s"`\](]+)', re.IGNORECASE)
+_OURS = re.compile(
+    r"_(?:audit_(?:insert|update|delete)|direct_(?:insert|inserted|update|rekeyed|delete)|kept)"
+)
 _MOST_COLUMNS = 950
 """SQLite takes an expression of 1000 parts, and an upsert compares every column."""
 
@@ -204,6 +207,7 @@ def _track(name: str) -> None:
         (name,) = connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (name,)
         ).fetchone()
+        _require_no_triggers(name)
         number = _number(connection, name)
         for statement in audit.table_triggers(connection, name, number):
             _raw(connection)(statement)
@@ -214,6 +218,19 @@ def _track(name: str) -> None:
             (change.id, number),
         )
         _tell_parents(connection, name, _note(connection, name))
+
+
+def _require_no_triggers(name: str) -> None:
+    """Raise InvalidError for a table with triggers that are not ours: verify could not vouch for them."""
+    found = db.query(
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY 1",
+        (name,),
+    )
+    if found:
+        raise InvalidError(
+            f"{name} has a trigger of its own, {found[0]['name']}, which the file could not vouch for.",
+            hint="Drop it first; if the table was tracked under another name, untrack that one.",
+        )
 
 
 def _number(connection: Any, name: str) -> int:
@@ -263,13 +280,22 @@ def untrack_table(name: str) -> int:
             number = connection.execute("SELECT id FROM audit_table WHERE name = ?", (name,)).fetchone()[0]
             count = naming.count_rows(connection, name)
             _raw(connection)(leaving.leave(connection, name, change.id, number))
-            for statement in audit.table_triggers(connection, name, number):
-                _raw(connection)(f"DROP TRIGGER IF EXISTS {quote_name(leaving.trigger_name(statement))}")
+        for trigger in _triggers(name):
+            _raw(connection)(f"DROP TRIGGER {quote_name(trigger)}")
         row = TrackedTable.get_by_id(rows[0]["id"])
         row.status_id = _INACTIVE
         row.save()
         _tell_parents(connection, name, row.create_sql)
     return count
+
+
+def _triggers(name: str) -> list[str]:
+    """Return the triggers made for a table, on whatever table they are by now: it may have been renamed."""
+    return [
+        row["name"]
+        for row in db.query("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
+        if row["name"].startswith(name) and _OURS.fullmatch(row["name"].removeprefix(name))
+    ]
 
 
 def _raw(connection: Any) -> Callable[..., Any]:

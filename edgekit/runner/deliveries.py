@@ -56,7 +56,10 @@ def record_key(plan: Plan, record: Any, position: str) -> str:
     if names:
         if not isinstance(record, dict) or any(record.get(name) in (None, "") for name in names):
             raise InvalidError(f"The record has no {', '.join(names)}, which identifies it.")
-        text = "/".join(str(record[name]) for name in names)
+        parts = [str(record[name]) for name in names]
+        if len(parts) > 1:  # a/b and c is not a and b/c
+            parts = [part.replace("%", "%25").replace("/", "%2F") for part in parts]
+        text = "/".join(parts)
     elif plan.connector.positions_are_stable:
         text = position
     else:
