@@ -416,7 +416,7 @@ class TestSecrets:
             "api_key=hush-hush", "API-KEY=hush-hush", "auth.token=hush-hush", "client_secret=hush-hush",
             "password=hush-hush", 'headers={"Authorization": "hush-hush"}', 'a=[{"access_key": "hush-hush"}]',
             "base_url=https://u:hush-hush@host/",
-            "auth.secret=hush-hush", "secret=hush",
+            "auth.secret=hush-hush", "secret=hush", "to.auth.secret=hush-hush", "auth.client_secret=hush",
         ],
     )  # fmt: skip
     def test_a_secret_is_no_setting(self, run: Run, setting: str) -> None:
@@ -431,6 +431,9 @@ class TestSecrets:
         [
             "auth.secret=api_key",
             "auth.password_secret=pw",
+            "to.auth.secret=api_key",
+            'to={"connector": "http", "auth": {"kind": "oauth2", "client_secret_secret": "app_secret"}}',
+            "verify.secret=signing_key",
             "next_token=t",
             "pageToken=t",
             "token_path=$.next",

@@ -56,6 +56,23 @@ def test_a_request_that_waits_for_rows_is_never_sent_without_them() -> None:
     assert "inputs={" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("kind", ["cursor", "next_link"])
+def test_a_key_that_comes_back_as_the_name_of_a_page_is_never_kept(kind: str) -> None:
+    paging = (
+        {"kind": kind, "cursor_path": "$.next"} if kind == "cursor" else {"kind": kind, "next_path": "$.next"}
+    )
+    with serve(lambda _call: {"items": [{"id": 1}], "next": "/after/s3cr3t-w0rd"}) as provider:
+        config = {
+            "base_url": provider.url,
+            "records": "$.items",
+            "auth": {"kind": "bearer"},
+            "pagination": paging,
+        }
+        with pytest.raises(InvalidError, match="gives our secret back") as caught:
+            read(config, token="s3cr3t-w0rd")
+    assert "s3cr3t" not in caught.value.message
+
+
 @pytest.mark.parametrize("auth", [{"kind": "bearer"}, {"kind": "query", "name": "key", "secret": "token"}])
 def test_a_key_the_source_repeats_in_its_links_is_never_kept(auth: dict[str, str]) -> None:
     def script(call: Call) -> Any:

@@ -378,6 +378,23 @@ class TestWhatTargetsDo:
         assert SECRET not in caught.value.message
 
 
+def test_a_secret_in_a_state_is_kept_as_its_key(tmp_path: Path) -> None:
+    tap = tmp_path / "tap.py"
+    tap.write_text(
+        "import json, sys\n"
+        "given = {w: json.load(open(sys.argv[sys.argv.index(w) + 1])) for w in sys.argv if w[:2] == '--'}\n"
+        "token = given['--config']['password']\n"
+        "assert given.get('--state') in (None, {'seen': ['of ' + token]})\n"
+        "print(json.dumps({'type': 'SCHEMA', 'stream': 'people', 'schema': {}, 'key_properties': []}))\n"
+        "print(json.dumps({'type': 'STATE', 'value': {'seen': ['of ' + token]}}))\n",
+        encoding="utf-8",
+    )
+    config = settings(extra={"tap": [sys.executable, str(tap)]})
+    (page,) = read(config)
+    assert page.state == {"done": True, "cursor": {"seen": ["of {vault:tap_password}"]}}
+    assert read(config, page.state)[0].state == page.state
+
+
 def test_a_secret_is_masked_before_a_long_line_is_cut(tmp_path: Path) -> None:
     tap = tmp_path / "tap.py"
     tap.write_text(

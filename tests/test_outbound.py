@@ -499,7 +499,10 @@ def test_the_file_that_is_open_is_no_other_side(edge: Database) -> None:
     make("in", connector="sql", url=f"sqlite:///{edge.path}", source_table="person", table="driver")
     to = {"connector": "sql", "url": f"sqlite:///{edge.path}", "table": "person", "key": "id"}
     make("out", connector="table", inputs={"table": "person"}, to=to)
-    for name in ("in", "out"):
+    for end in ("", "-wal", "-shm"):
+        way = {"connector": "file", "path": f"{edge.path}{end}", "format": "ndjson"}
+        make(f"over{end}", connector="table", inputs={"table": "person"}, to=way)
+    for name in ("in", "out", "over", "over-wal", "over-shm"):
         with pytest.raises(InvalidError, match="is the file this runs in"):
             runner.run(name)
 

@@ -16,10 +16,17 @@ from edgekit.file.catalogue import normalise
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = {
-    "aiohttp", "apscheduler", "asyncio", "cryptography", "filelock", "fsspec", "httpx2", "jsonschema",
-    "jsonschema_rs", "keyring", "msgspec", "openfeature", "openpyxl", "paramiko", "peewee", "platformdirs",
-    "psycopg", "regex", "rich", "sqlite_utils", "stamina",
+WAYS = {
+    "aiohttp", "aiosmtpd", "asyncio", "botocore", "concurrent.futures", "defusedxml", "fsspec", "h11", "http",
+    "httpcore2", "httpx2", "MySQLdb", "multiprocessing", "openpyxl", "paramiko", "psycopg", "psycopg2",
+    "pymysql", "s3fs", "singer_sdk", "smtplib", "ssl", "stamina", "tarfile",
+}  # fmt: skip
+"""What connectors reach the world by: none is loaded where nothing is reached."""
+
+HEAVY = WAYS | {
+    "apscheduler", "cryptography", "filelock", "jinja2", "jmespath", "jsonpath_rfc9535", "jsonschema",
+    "jsonschema_rs", "keyring", "msgspec", "openfeature", "peewee", "platformdirs", "pydantic_monty",
+    "quickjs", "regex", "rich", "sqlite_utils",
 }  # fmt: skip
 
 PROBE = """
@@ -81,6 +88,15 @@ def test_a_command_that_writes_loads_no_driver_of_a_server(edge_file: Path) -> N
     found = modules_after("--db", str(edge_file), "producers", "add", "code=P9", "name=Nine", ends_well=False)
     assert "peewee" in found
     assert found & {"psycopg", "psycopg2", "pymysql", "MySQLdb"} == set()
+
+
+def test_a_run_over_a_file_of_this_machine_reaches_for_nothing_else(edge_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("number,name\n1,Ann\n", encoding="utf-8")
+    settings = [f"path={tmp_path / 'c.csv'}", "table=customer", "key=number", "create=true"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    database = ("--db", str(edge_file))
+    modules_after(*database, "integrations", "create", "c", "--template", "csv-import", *words)
+    assert modules_after(*database, "integrations", "run", "c") & WAYS == set()
 
 
 def test_sqlite_has_no_more_to_read_for_each_connection_than_was_agreed() -> None:

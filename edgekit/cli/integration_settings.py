@@ -22,7 +22,10 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _PAGING = re.compile(r"(?:next|page|cursor|continuation|sync)[_-]?token", re.IGNORECASE)
-_REFERENCE = re.compile(r"auth\.(?:(?:username|password)_)?secret=[a-z][a-z0-9_]*")
+_REFERENCE = re.compile(
+    r"(?:.*\.)?(?:auth|verify)\.(?:(?:username|password|client_id|client_secret|refresh_token)_)?secret="
+    r"[a-z][a-z0-9_]*"
+)
 """How a setting names a secret of the vault by its key."""
 
 _PASSWORD_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgekit.connectors import file_drop
 from edgekit.connectors.base import Page, Positions
 from edgekit.connectors.file_formats import Batch, Reader, Skipping, is_sheet, reader
 from edgekit.connectors.file_open import BrokenError, disk_identity, on_disk, source
-from edgekit.connectors.file_places import is_url, local_path, place
+from edgekit.connectors.file_places import is_pattern, is_url, local_path, place
 from edgekit.connectors.file_settings import READ, WRITE
 from edgekit.errors import EdgekitError, InvalidError, NotFoundError
 
@@ -82,6 +83,11 @@ class FileConnector:
         else:
             path = local_path(path)
             yield from _read_one(path, path, None, config, state)
+
+    def file_of(self, config: Mapping[str, Any]) -> Path | None:
+        """Return the file of this machine that is read or written; None for a pattern or URL."""
+        path = str(config.get("path", "-"))
+        return None if path == "-" or is_url(path) or is_pattern(path) else Path(local_path(path))
 
     def open(
         self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]

@@ -61,6 +61,10 @@ class Credentials:
         """Return the text with every secret in it, however it is written, replaced by `***`."""
         return masking.secrets(masking.hide(text, self._masked))
 
+    def are_in(self, text: str) -> bool:
+        """Tell whether a text holds a secret of ours."""
+        return any(secret in text for secret in self._masked if len(secret) >= masking.SHORTEST)
+
     def bare(self, url: str) -> str:
         """Return a URL without the query parameters that carry secrets: so it may be kept."""
         parts = urlsplit(url)

@@ -130,6 +130,10 @@ class Pager:
         self._empty = 0 if records else self._empty + 1
         if self._empty >= MAX_EMPTY:
             raise self._circle(answer, place)
+        if self._credentials.are_in(str(named)):
+            raise InvalidError(
+                f"{answer.url} gives our secret back to name the next page, and that is kept in clear."
+            )
         return named
 
     def _cursor(self, answer: Answer) -> Any:

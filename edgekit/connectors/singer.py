@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgekit import codec
-from edgekit.connectors import singer_catalog, singer_process
+from edgekit.connectors import singer_catalog, singer_process, singer_secrets
 from edgekit.connectors.singer_messages import Pages
 from edgekit.connectors.singer_process import Overlong, Program
 from edgekit.connectors.singer_target import SingerWriter
@@ -124,10 +124,11 @@ class SingerConnector:
         """
         del inputs
         catalog = config.get("catalog")
-        with _running(config, state.get("cursor"), catalog, secrets) as tap:
+        opened: dict[str, str] = {}
+        with _running(config, state.get("cursor"), catalog, secrets, opened) as tap:
             pages = Pages(
                 config, state, left_out=singer_catalog.left_out(catalog, config.get("stream")),
-                masked=tap.masked,
+                masked=tap.masked, kept=lambda value: singer_secrets.without_secrets(value, opened),
             )  # fmt: skip
             try:
                 for line in tap.lines():
@@ -142,7 +143,7 @@ class SingerConnector:
     def discover(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> dict[str, Any]:
         """Ask the tap which streams it has, and return its catalog. Raise as `read` does."""
         with _running(
-            {**config, "max_record_bytes": _LONGEST_CATALOG}, None, None, secrets, "--discover"
+            {**config, "max_record_bytes": _LONGEST_CATALOG}, None, None, secrets, {}, "--discover"
         ) as tap:
             lines = list(tap.lines())
             tap.check_ended(hint="Check its settings: a tap may want all of them to say what it has.")
@@ -162,25 +163,25 @@ def _running(
     cursor: Any,
     catalog: Mapping[str, Any] | None,
     secrets: Mapping[str, str],
+    opened: dict[str, str],
     *options: str,
 ) -> Iterator[Program]:
     """Run a tap with files of its own for settings, catalog and state, taken away again in the end."""
     command = singer_process.command_of(config["tap"])
-    opened: list[str] = []
-    settings = singer_process.resolve(config.get("config", {}), secrets, opened)
+    settings = singer_secrets.resolve(config.get("config", {}), secrets, opened)
     with singer_process.private_folder() as folder:
         words = [*command, "--config", singer_process.write_private(folder, "config.json", settings)]
         if catalog:
             whole = singer_catalog.unpacked(catalog)
             option = f"--{config.get('catalog_option', 'catalog')}"
             words += [option, singer_process.write_private(folder, "catalog.json", whole)]
-        if cursor:
-            words += ["--state", singer_process.write_private(folder, "state.json", cursor)]
+        if state := singer_secrets.with_secrets(cursor, opened):
+            words += ["--state", singer_process.write_private(folder, "state.json", state)]
         with closing(
             Program(
                 [*words, *options],
                 name=singer_process.label_of(config["tap"]),
-                hidden=opened,
+                hidden=list(opened.values()),
                 silence=float(config.get("silence_seconds", _SILENCE)),
                 longest=int(config.get("max_record_bytes", _LONGEST)),
             )

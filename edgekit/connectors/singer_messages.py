@@ -34,6 +34,7 @@ class Pages:
         *,
         left_out: frozenset[str],
         masked: Callable[[str], str],
+        kept: Callable[[Any], Any] = lambda value: value,
     ) -> None:
         self.stream: str | None = config.get("stream")
         self.others: list[str] = []
@@ -42,6 +43,7 @@ class Pages:
         self._is_checked = bool(config.get("check_schema", False))
         self._left_out = left_out
         self._masked = masked
+        self._kept = kept
         self._number = 0 if state.get("done") else int(state.get("record", 0))
         self._behind = (state.get("cursor"), self._number)
         self._records: list[Any] = []
@@ -67,7 +69,7 @@ class Pages:
         elif line.strip() and (message := self._message(line)) is not None:
             kind = message["type"]
             if kind == "STATE":
-                self._behind = (message.get("value"), self._number + len(self._records))
+                self._behind = (self._kept(message.get("value")), self._number + len(self._records))
                 self._cut = (len(self._records), len(self._rejects), self._bytes)
                 yield from self._room()
             elif self._is_wanted(message.get("stream")):

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit import masking
-from edgekit.errors import InvalidError, NotFoundError, UnavailableError, quoted
+from edgekit.errors import InvalidError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 _BLOCK = 1 << 16
 _BLOCKS_WAITING = 32
@@ -65,34 +65,6 @@ def command_of(program: Any) -> list[str]:
             hint=f"Install it, such as by pip install {Path(words[0]).name}, or give its whole path.",
         )
     return [found, *words[1:]]
-
-
-def resolve(config: Mapping[str, Any], secrets: Mapping[str, str], opened: list[str]) -> Any:
-    """Put the secrets in the place of {"vault": "key"}, and note them in `opened`.
-
-    Raise NotFoundError naming the key there is no secret for.
-    """
-
-    def put(value: Any) -> Any:
-        if isinstance(value, list):
-            return [put(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if set(value) != {"vault"}:
-            return {key: put(item) for key, item in value.items()}
-        key = str(value["vault"])
-        try:
-            secret = secrets[key]
-        except KeyError:
-            raise NotFoundError(
-                f"The secret {key} is not stored.",
-                hint=f"Store it: edgekit vault set INTEGRATION {quoted(key)}",
-            ) from None
-        masking.note(secret)
-        opened.append(secret)
-        return secret
-
-    return put(dict(config))
 
 
 @contextlib.contextmanager

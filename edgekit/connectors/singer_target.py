@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, Self
 
 from edgekit import codec
-from edgekit.connectors import singer_process
+from edgekit.connectors import singer_process, singer_secrets
 from edgekit.connectors.base import Answer, Delivery
 from edgekit.connectors.singer_process import Program
 from edgekit.errors import InvalidError, UnavailableError
@@ -100,14 +100,14 @@ class SingerWriter:
 
     def _start(self) -> Program:
         with ExitStack() as stack:
-            opened: list[str] = []
-            settings = singer_process.resolve(self._config.get("config", {}), self._secrets, opened)
+            opened: dict[str, str] = {}
+            settings = singer_secrets.resolve(self._config.get("config", {}), self._secrets, opened)
             folder = stack.enter_context(singer_process.private_folder())
             config = singer_process.write_private(folder, "config.json", settings)
             self._program = stack.enter_context(
                 closing(
                     Program(
-                        [*self._command, "--config", config], name=self._name, hidden=opened,
+                        [*self._command, "--config", config], name=self._name, hidden=list(opened.values()),
                         silence=self._silence, longest=_LONGEST_LINE, fed=True,
                     )
                 )

@@ -97,7 +97,11 @@ def refuse_own_file(connector: Any, config: Mapping[str, Any]) -> None:
     """Raise InvalidError where a connector would open the very file that is open, past its rules."""
     file_of = getattr(connector, "file_of", None)
     path = file_of(config) if file_of is not None else None
-    if path is not None and path.exists() and path.samefile(db.current().path):
+    if path is None:
+        return
+    own = db.current().path
+    parts = [own.resolve().with_name(f"{own.name}{end}") for end in ("", "-wal", "-shm", "-journal")]
+    if path.resolve() in parts or (path.exists() and path.samefile(own)):
         raise InvalidError(
             f"{path} is the file this runs in.",
             hint="Read it by the connector table; write it by the setting table.",
