@@ -342,6 +342,17 @@ def test_a_drop_folder_is_picked_up_run_by_run(inbox: Path) -> None:
     assert len(runner.list_dead_letters()) == 1, "a file not there any more settles nothing"
 
 
+@pytest.mark.usefixtures("edge")
+def test_a_first_file_that_is_none_does_not_keep_the_table_from_being_made(inbox: Path) -> None:
+    (inbox / "0.csv").write_bytes(b"\x00\x01\x02")
+    settings = {"path": str(inbox / "*.csv"), "table": "thing", "key": "k", "create": "true"}
+    integrations.create("drop", template="csv-import", settings=settings)
+    for status, dry_run in (("dry_run", True), ("completed", False)):
+        found = runner.run("drop", dry_run=dry_run)
+        assert (found.status, found.records_written, found.dead_letters) == (status, 6, 1)
+    assert runner.list_dead_letters()[0]["source_position"] == "0.csv"
+
+
 # --- URLs
 
 

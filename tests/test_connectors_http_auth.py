@@ -181,10 +181,12 @@ def test_who_is_refused_with_a_fresh_token_is_refused() -> None:
 
     def never(call: Call) -> Any:
         calls.append(call.path)
-        return {"access_token": "t0ken-of-no-use"} if call.path == "/token" else Reply({}, 401)
+        token = {"access_token": "t0ken-of-no-use"}
+        return token if call.path == "/token" else Reply(b"not with t0ken-of-no-use", 401)
 
-    with serve(never) as provider, pytest.raises(DeniedError):
+    with serve(never) as provider, pytest.raises(DeniedError, match="not with") as caught:
         read(provider, {}, SECRETS)
+    assert "t0ken" not in caught.value.message
     assert calls == ["/token", "/", "/token", "/"]
 
 

@@ -207,6 +207,16 @@ def test_a_record_that_is_refused_does_not_take_the_others_along(tmp_path: Path)
     assert [(tried.method, tried.error) for tried in sent.attempts] == [("UPSERT", None)]
 
 
+def test_why_a_record_is_refused_is_told_without_what_tells_of_a_person(tmp_path: Path) -> None:
+    path = tmp_path / "refusing.db"
+    ask(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT CHECK (mail <> 'ann@example.org'))")
+    config = {"url": url(path), "table": "t", "key": "id"}
+    (answer,) = send(config, {"id": 1, "mail": "ann@example.org"}).answers
+    assert answer.error is not None
+    assert "CHECK" in answer.error.message
+    assert "ann@" not in answer.error.message
+
+
 def test_a_table_is_made_of_the_records(tmp_path: Path) -> None:
     path = tmp_path / "t.db"
     config = {"url": url(path), "table": "made", "key": ["a", "b"], "create": True}

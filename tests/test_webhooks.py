@@ -28,7 +28,7 @@ from edgekit.connectors import Connector, check_config, get
 from edgekit.connectors.webhook import WebhookConnector, decode
 from edgekit.errors import DeniedError, InvalidError, NotFoundError, UnavailableError
 from edgekit.file import sealing
-from edgekit.runner import webhook_server
+from edgekit.runner import webhook_server, webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -285,6 +285,22 @@ def test_a_run_reads_each_receipt_once_whatever_the_settings_become() -> None:
 def test_a_form_is_read_by_its_fields() -> None:
     body, kind = "from=%2B1555&tag=a&tag=b&empty=", "application/x-www-form-urlencoded; charset=utf-8"
     assert decode(body, kind) == {"from": "+1555", "tag": ["a", "b"], "empty": ""}
+
+
+@pytest.mark.usefixtures("edge")
+def test_what_is_answered_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    make()
+    levels: list[int] = []
+    receive = webhooks.receive_webhook
+
+    def looked(*args: Any, **more: Any) -> Receipt:
+        levels.extend(db.connection().execute("PRAGMA synchronous").fetchone())
+        return receive(*args, **more)
+
+    monkeypatch.setattr(webhooks, "receive_webhook", looked)
+    with serving() as server:
+        assert post(server, "/webhooks/pay", '{"id": "e1"}')[0] == 200
+    assert levels == [2]  # FULL
 
 
 def test_the_server_answers_when_it_is_kept(edge: Database) -> None:

@@ -189,6 +189,8 @@ def _take_steps(plan: Plan, page: Page, work: Work) -> transform.Batch:
         return transform.prepare(plan, page.records, work)
     if page.rejects and not page.records:
         first = page.rejects[0]
+        if _is_no_source(page):
+            return transform.begin(plan, [], work)
         raise InvalidError(f"{plan.name}: no record can be read; {first.position}: {first.message}")
     batch = transform.begin(plan, page.records, work)
     with db.change(reason=f"run {plan.name}: learn the mapping"):
@@ -196,6 +198,12 @@ def _take_steps(plan: Plan, page: Page, work: Work) -> transform.Batch:
     if plan.learns_only:
         raise _learned(plan)
     return transform.finish(batch)
+
+
+def _is_no_source(page: Page) -> bool:
+    """Whether a page tells of nothing but files that are none, and others are still to come."""
+    is_none = not page.records and all(reject.code == "file" for reject in page.rejects)
+    return is_none and not page.state.get("done")
 
 
 def _description(plan: Plan, page: Page) -> Description | None:
@@ -288,6 +296,10 @@ def _rehearse(plan: Plan, work: Work, progress: Progress | None, fresh: bool) ->
     with closing(_pages(plan, current)) as source:
         for page in source:
             batch = transform.begin(plan, page.records, work)
+            if learn and _is_no_source(page):
+                current.records_read += len(page.rejects)
+                current.records_failed += len(page.rejects)
+                continue
             sample = sample or (batch.records or page.records, _description(plan, page))
             if learn:
                 with undone(f"run {plan.name} --dry-run: learn the mapping"):

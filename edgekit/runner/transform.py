@@ -318,6 +318,8 @@ def _number(plan: Plan, name: str | None, step: str) -> int | None:
 
 def write(batch: Batch) -> Outcome:
     """Write what went through the steps, in the open change."""
+    if batch.plan.mapping is None:  # nothing came yet that it could be learned from
+        return batch.outcome
     assert batch.rows is not None
     places = range(len(batch.rows))  # one record may have become several
     written, refused = target.write(batch.plan, places, batch.rows, complete=batch.is_complete)
