@@ -92,6 +92,9 @@ class TestMade:
         path.write_text("code,size\nZH,3\nBE,many\n", encoding="utf-8")
         with pytest.raises(InvalidError, match=r"towns\.csv, line 3: size"):
             integrations.create_table_from("other", str(path), kinds={"size": "integer"}, key=["code"])
+        path.write_text("code,size\nZH,3\nBE,1\nZH,4\n", encoding="utf-8")
+        with pytest.raises(InvalidError, match="1 of its rows have the code of another one"):
+            integrations.create_table_from("other", str(path), key=["code"])
         assert [table.name for table in integrations.list_tables()] == ["town"]
         for place in ("-", "https://example.org/towns.csv"):
             with pytest.raises(InvalidError, match="name a file of this machine"):
@@ -107,6 +110,7 @@ class TestMade:
             ("tool", {"a": "txt"}, [], "of no kind txt"),
             ("tool", {"id": "text"}, [], "column id is made by itself"),
             ("tool", {"a": "text"}, ["b"], "key of tool has no column b"),
+            ("tool", {"a": "text", "A": "text"}, [], "two columns of one name"),
         ):
             with pytest.raises(InvalidError, match=said):
                 integrations.create_table(name, columns, key=key)

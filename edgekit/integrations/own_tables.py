@@ -119,6 +119,8 @@ def check_columns(name: str, columns: Mapping[str, str], key: Sequence[str]) -> 
                 hint=f"Kinds: {', '.join(_RULES)}, or a table whose id it holds; required with ! behind it.",
             )
     lower = {column.lower() for column in columns}
+    if len(lower) < len(columns):
+        raise InvalidError(f"{name} would have two columns of one name.", hint="Capitals tell none apart.")
     if missing := [part for part in key if part.lower() not in lower]:
         raise InvalidError(f"The key of {name} has no column {missing[0]}.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgekit import bulk, connectors, db
+from edgekit import bulk, connectors, db, naming
 from edgekit.errors import InvalidError
 from edgekit.integrations import own_tables
 from edgekit.integrations.detecting import FIELD_TYPES, SQL_TYPES, column_name, detect, field, free_name
@@ -81,8 +81,15 @@ def _fill(name: str, path: str, kinds: Mapping[str, tuple[str, str]], key: Seque
         ]
     )
     unique = bulk.resolve_key(db.connection(), name, tuple(key), mapping.columns)
+    count = 0
     for page in _pages(path):
         rows, failed = mapping.map_many(page.records)
         written = bulk.upsert_rows(name, mapping.columns, unique, rows, complete=True)
         for place, error in [*failed, *written.refused]:
             raise InvalidError(f"{path}, {page.positions[place]}: {error.message}", hint=error.hint)
+        count += len(page.records)
+    if (kept := naming.count_rows(db.connection(), name)) < count:
+        raise InvalidError(
+            f"{path}: {count - kept} of its rows have the {', '.join(key)} of another one.",
+            hint="Name all columns that identify a row: --key A,B",
+        )
