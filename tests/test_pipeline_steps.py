@@ -181,6 +181,56 @@ def test_what_no_table_holds_is_looked_up_like_anything(edge: Database, tmp_path
     assert [getattr(one, "error", None) is not None for one in found] == [True] * 5 + [False]
 
 
+def test_a_lookup_reads_a_table_without_an_index_once_a_batch(edge: Database, tmp_path: Path) -> None:
+    with db.change(reason="many"):
+        db.connection().executemany(
+            "INSERT INTO producer(code, name) VALUES (?, ?)", [(f"A{n}", f"N{n}") for n in range(4000)]
+        )
+    make(tmp_path, [], steps=[BY_AGENT])
+    (step, _) = integrations.prepare("cars").steps
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with Work(integrations.prepare("cars")) as work:
+        edge.connection().set_progress_handler(count, 1000)
+        found = branches.take(step, [{"agent": f"a{n}"} for n in range(500)], work, side="validate_in")
+        edge.connection().set_progress_handler(None, 0)
+    assert [one["agent_name"] for one in found] == [f"N{n}" for n in range(500)]
+    assert steps < 200, "thousands of operations of SQLite; each key by itself takes 50 times as many"
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "asked"),
+    [
+        ("text", "7", [7, "7"]),
+        ("text", "7.5", [7.5, "7.5"]),
+        ("text", "x", ["x"]),
+        ("integer", 7, [7, "7", " +07 ", "7.0", "0.7e1"]),
+        ("real", 7.5, [7.5, "7.5", ".75e1"]),
+        ("integer", 2**62 + 1, [2**62 + 1, str(2**62 + 1)]),
+        ("real", 2.0**64, [2**64, str(2**64), "0" * 5000 + str(2**64)]),
+        ("boolean", 1, [True, 1, "1"]),
+    ],
+)
+def test_what_is_looked_up_compares_as_the_column_does(
+    edge: Database, tmp_path: Path, kind: str, stored: Any, asked: list[Any]
+) -> None:
+    integrations.create_table("codes", {"code": kind, "name": "text"})
+    with db.change(reason="a code"):
+        db.connection().execute("INSERT INTO codes(code, name) VALUES (?, 'found')", (stored,))
+    lookup = {"table": "codes", "match": {"code": "$.agent"}, "columns": ["name"], "missing": "null"}
+    make(tmp_path, [], steps=[{**BY_AGENT, "lookup": lookup}])
+    (step, _) = integrations.prepare("cars").steps
+    for value, name in [*((value, "found") for value in asked), ("7,5", None), ("9" * 5000, None), (0, None)]:
+        with Work(integrations.prepare("cars")) as work:
+            (found,) = branches.take(step, [{"agent": value}], work, side="validate_in")
+        assert found["name"] == name, value
+
+
 def test_two_rows_with_the_key_are_refused(edge: Database, tmp_path: Path) -> None:
     agents()
     several = {**BY_AGENT, "lookup": {**LOOKUP, "match": {"status_id": "$.agent"}}}

@@ -33,6 +33,8 @@ class Enrichment:
     table: str | None = None
     integration: str | None = None
     send: tuple[tuple[str, jsonpath.Path], ...] = ()
+    affinities: tuple[str, ...] = ()
+    """As what the columns of `match` compare: text, number or none."""
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -82,7 +84,8 @@ def _from_table(lookup: Mapping[str, Any]) -> Enrichment:
     table = named[0]
     if table.lower().startswith(("audit_", "sqlite_")):
         raise InvalidError(f"{table} keeps the file's own books; nothing is looked up in it.")
-    have = [row["name"] for row in db.query("SELECT name FROM pragma_table_info(?)", (table,))]
+    found = db.query("SELECT name, type FROM pragma_table_info(?)", (table,))
+    have = {row["name"]: _affinity(row["type"].upper()) for row in found}
     if not have:
         raise NotFoundError(f"there is no table or view {table}.", hint="See: edgekit schema tables")
     match = _paths(lookup.get("match"), "match")
@@ -96,7 +99,16 @@ def _from_table(lookup: Mapping[str, Any]) -> Enrichment:
             )
         if is_secret(column):
             raise InvalidError(f"{table}.{column} is sealed; it is not looked up.")
-    return Enrichment(match=match, columns=columns, into=into, missing=_missing(lookup), table=table)
+    affinities = tuple(have[column] for column, _ in match)
+    missing = _missing(lookup)
+    return Enrichment(match, columns, into, missing, table=table, affinities=affinities)
+
+
+def _affinity(kind: str) -> str:
+    """Tell from its declared type as what a column compares, as SQLite does."""
+    if "INT" not in kind and any(part in kind for part in ("CHAR", "CLOB", "TEXT")):
+        return "text"
+    return "none" if not kind or kind == "ANY" or "BLOB" in kind else "number"
 
 
 def _paths(value: Any, what: str) -> tuple[tuple[str, jsonpath.Path], ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db, jsonpath
@@ -20,6 +22,9 @@ _SEVERAL = object()
 """The answer where more than one row or record has the key."""
 
 Key = tuple[str, ...]
+
+_NUMBER = re.compile(r"[ \t\n\r\f\v]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t\n\r\f\v]*")
+_FRACTION = re.compile(r"[.eE]")
 
 
 def enrich(step: Step, documents: Sequence[Any], work: Work) -> list[Any]:
@@ -58,17 +63,25 @@ def _text(value: Any) -> str:
 
 
 def _look_up(enrichment: Enrichment, keys: Sequence[Key], documents: Sequence[Any]) -> dict[Key, Any]:
-    """Find the rows of all keys in one query. The columns compare: their type and collation decide."""
-    values = [[path.first(document) for _, path in enrichment.match] for document in documents]
+    """Find the rows of all keys in one query. The columns compare: their type and collation decide.
+
+    The table is read once, or by its index, whatever the number of keys. For that SQLite sorts the keys; it
+    does so where neither side is still to be converted: so the keys are, and the sign keeps the columns.
+    """
+    values = [_as_compared(enrichment, document) for document in documents]
     columns = ", ".join(f"t.{quote_name(column)}" for column, _ in enrichment.columns)
-    joined = " AND ".join(
-        f"t.{quote_name(column)} = json_extract(w.value, '$[{number}]')"
-        for number, (column, _) in enumerate(enrichment.match)
+    names = [f"t.{quote_name(column)}" for column, _ in enrichment.match]
+    given = ", ".join(
+        f"{_given(one, number)} AS v{number}" for number, one in enumerate(enrichment.affinities)
     )
+    joined = " AND ".join(f"+{name} = w.v{number}" for number, name in enumerate(names))
+    within = " AND ".join(f"{name} IN (SELECT v{number} FROM w)" for number, name in enumerate(names))
     assert enrichment.table is not None
     found: dict[Key, Any] = dict.fromkeys(keys)
     rows = db.connection().execute(
-        f"SELECT w.key, {columns} FROM json_each(?) w JOIN {quote_name(enrichment.table)} t ON {joined}",
+        f"WITH w AS MATERIALIZED (SELECT key, {given} FROM json_each(?))"
+        f" SELECT w.key, {columns} FROM {quote_name(enrichment.table)} t CROSS JOIN w ON {joined}"
+        f" WHERE {within}",
         (json.dumps(values),),  # of plain characters: half of one is no reason to stop
     )
     for number, *row in rows:
@@ -76,6 +89,33 @@ def _look_up(enrichment: Enrichment, keys: Sequence[Key], documents: Sequence[An
         there = dict(zip((member for _, member in enrichment.columns), row, strict=True))
         found[key] = there if found[key] is None or found[key] == there else _SEVERAL
     return found
+
+
+def _as_compared(enrichment: Enrichment, document: Any) -> list[Any]:
+    """Return what a record is looked up by, a text as a number where the column holds numbers."""
+    values = [path.first(document) for _, path in enrichment.match]
+    return [
+        _number(value) if affinity == "number" and isinstance(value, str) else value
+        for affinity, value in zip(enrichment.affinities, values, strict=True)
+    ]
+
+
+def _number(text: str) -> Any:
+    if not _NUMBER.fullmatch(text):
+        return text
+    number = float(text)
+    if len(text) < 100 and abs(number) < 2**63 and not _FRACTION.search(text):
+        return int(text)
+    return number if isfinite(number) else text
+
+
+def _given(affinity: str, number: int) -> str:
+    value = f"json_extract(value, '$[{number}]')"
+    return (
+        f"CASE typeof({value}) WHEN 'text' THEN {value} ELSE CAST({value} AS TEXT) END"
+        if (affinity == "text")
+        else value
+    )
 
 
 def _ask(
