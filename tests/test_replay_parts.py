@@ -13,6 +13,7 @@ from test_replay import CARS, KEEPS, OLD_ENOUGH, agent, cars, make
 
 from edgekit import db, integrations, runner
 from edgekit.errors import InvalidError
+from edgekit.runner import replaying
 
 
 def script(text: str, kind: str, language: str = "jmespath") -> dict[str, Any]:
@@ -95,6 +96,30 @@ def test_what_a_second_try_leaves_out_is_filtered_not_written(tmp_path: Path) ->
     assert (result.records_written, result.filtered, result.dead_letters) == (2, 1, 0)
     shown = runner.show_execution(result.execution_id or 0)
     assert [shown[name] for name in ("records_written", "records_changed", "filtered")] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("by", ["a run", "a replay"])
+@pytest.mark.usefixtures("edge")
+def test_what_another_process_settled_meanwhile_is_left_to_it(tmp_path: Path, by: str) -> None:
+    retry = {"retry": {"attempts": 1, "delay_seconds": 0}} if by == "a run" else {}
+    steps = [{"type": "map"}, OLD_ENOUGH]
+    make(tmp_path, years(1980, 1981, 1982), steps=steps, dead_letters={"max_percent": 100, **retry})
+    take = replaying._taken
+
+    def overtaken(plan: Any, row: dict[str, Any], *rest: Any) -> Any:
+        if row["id"] == 1:
+            with db.change(reason="as the other process"):
+                replaying.dead_letters.settle_replayed(1)
+        return take(plan, row, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replaying, "_taken", overtaken)
+        result = runner.run("cars")
+        assert (result.status, result.dead_letters) == ("completed", 3)
+        if by == "a replay":
+            again = runner.replay_dead_letters("cars")
+            assert (again.tried, again.failed, again.error) == (2, 2, None)
+    assert [row["attempts"] for row in runner.list_dead_letters(status=None)] == [1, 2, 2]
 
 
 @pytest.mark.usefixtures("edge")

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from edgekit import db
-from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError, quoted
+from edgekit.errors import ConflictError, DeniedError, EdgekitError, InvalidError, SkipRecordError, quoted
 from edgekit.integrations import Plan, live, prepare, require_usable, tables
 from edgekit.integrations.reading import require_secrets
 from edgekit.runner import (
@@ -277,7 +277,12 @@ def _retry_letters(plan: Plan, current: Execution, work: Work, outlet: Outlet | 
         time.sleep(plan.policy.delay_seconds)
         work.forget_missing()
         for row in letters:
-            outcome = replaying.try_again(plan, reading.show_dead_letter(row["id"]), work, outlet)
+            try:
+                outcome = replaying.try_again(plan, reading.show_dead_letter(row["id"]), work, outlet)
+            except ConflictError:
+                if replaying.is_settled(row["id"]):
+                    continue  # somebody replayed or discarded it meanwhile
+                raise
             if not outcome.failures:
                 current.records_failed -= 1
                 current.records_written += outcome.written

@@ -99,6 +99,8 @@ def _replay(plan: Plan, ids: list[int], work: Work, start: str, result: Replayed
             with sending.opened_again(plan, row) as outlet:
                 outcome = try_again(plan, row, work, outlet, start=start)
         except EdgekitError as error:
+            if is_settled(letter_id):
+                continue  # by another process, while this one was at it
             result.error, result.message = error, error.message
             return
         work.shrink()
@@ -108,6 +110,11 @@ def _replay(plan: Plan, ids: list[int], work: Work, start: str, result: Replayed
             code = outcome.failures[0].error.code
             result.failed += 1
             result.errors[code] = result.errors.get(code, 0) + 1
+
+
+def is_settled(letter_id: int) -> bool:
+    """Tell whether a letter waits no more."""
+    return bool(reading.show_dead_letter(letter_id)["status"] != "pending")
 
 
 def _check(start: str, mapping_version: int | None, *, as_of_run: bool) -> None:
