@@ -377,6 +377,7 @@ LOOKUPS: list[tuple[dict[str, Any], str]] = [
     ({"match": {"colour": "$.a"}}, "producer has no column colour"),
     ({"columns": ["colour"]}, "producer has no column colour"),
     ({"columns": None}, "columns says what is added"),
+    ({"columns": ["name", ["code"]]}, "columns is a list of names"),
     ({"match": {}}, "match says by what"),
     ({"match": {"code": "$["}}, "path"),
     ({"missing": "ignore"}, "missing is one of"),

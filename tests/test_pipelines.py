@@ -186,6 +186,7 @@ def test_a_conditional_step_is_for_some_records_only(edge: Database, tmp_path: P
         ({"steps": [{"type": "validate", "condition": 7}], "pipeline_type": "conditional"}, "is text"),
         ({"steps": [{"type": "map"}, {"type": "map"}]}, "maps twice"),
         ({"steps": [{"type": "dance", "name": "x"}]}, "'x' cannot be run here"),
+        ({"steps": [{"type": ["map"], "name": "x"}]}, "'x' cannot be run here"),
         ({"steps": [{"type": "map", "schema": {}}]}, "'map' has no schema"),
         ({"steps": [{"type": "enrich", "name": "x"}]}, "'x': an enrich step has either lookup or integ"),
         ({"steps": [{"type": "map", "order": "first"}]}, "whole number"),
@@ -265,7 +266,7 @@ DOCUMENTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"steps": [{"type": "dance", "name": "a"}, {"type": "enrich", "name": "b"}]},
-        "has 2 faults: The pipeline step 'a' cannot.*The pipeline step 'b'",
+        "has 2 faults: The pipeline step 'a' cannot.*; The pipeline step 'b'",
     ),
 ]
 

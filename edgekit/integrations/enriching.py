@@ -130,7 +130,9 @@ def _taken(said: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], str | 
         raise InvalidError("columns says what is added, or into where all of it goes.")
     if columns is None:
         return (), into
-    pairs = dict.fromkeys(columns) if isinstance(columns, list) else columns
+    pairs = columns
+    if isinstance(columns, list):
+        pairs = dict.fromkeys(name if isinstance(name, str) else "" for name in columns)
     if not isinstance(pairs, dict) or not pairs:
         raise InvalidError('columns is a list of names, or {"column": "member of the record"}.')
     taken = tuple((name, name if member is None else member) for name, member in pairs.items())

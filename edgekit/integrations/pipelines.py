@@ -157,7 +157,7 @@ def _check_whole(name: str, pipeline_id: int, wanted: dict[str, Any]) -> None:
     faults = list(dict.fromkeys(_faults(name, wanted)))
     if faults:
         many = f"The pipeline of {name} has {len(faults)} faults: " if len(faults) > 1 else ""
-        raise InvalidError(many + " ".join(faults))
+        raise InvalidError(many + "; ".join(fault.rstrip(".") for fault in faults) + ".")
     check_pipeline(name, {"id": pipeline_id, **wanted})
 
 

@@ -133,7 +133,7 @@ def _side_by_side(steps: list[Step]) -> list[Step]:
 
 def _step(step: Mapping[str, Any], pipeline_type: str, *, inside: bool = False) -> Step:
     kind = step.get("type")
-    if kind not in _KNOWN:
+    if not isinstance(kind, str) or kind not in _KNOWN:
         raise InvalidError(
             f"The pipeline step {label(step)} cannot be run here: steps are {', '.join(_KNOWN)}."
         )
@@ -157,7 +157,7 @@ def _step(step: Mapping[str, Any], pipeline_type: str, *, inside: bool = False) 
             " parallel or hybrid."
         )
     try:
-        return _made(step, str(kind), pipeline_type)
+        return _made(step, kind, pipeline_type)
     except EdgekitError as error:
         if error.message.startswith("The pipeline step"):
             raise
