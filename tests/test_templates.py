@@ -352,6 +352,17 @@ def test_what_a_version_calls_otherwise_moves_along_and_what_it_does_not_know_is
     assert integrations.show("shop")["settings"] == moved
 
 
+def test_two_mappings_that_would_fill_one_place_are_named(orders: Database, tmp_path: Path) -> None:
+    make("shop")
+    integrations.set_mapping("shop", "buyer", {"name": "customer"}, reason="field_change")
+    ship(tmp_path, SECOND)
+    assert [part.part for part in runner.upgrade("shop").parts if part.outcome == "conflict"] == [
+        "mappings.buyer"
+    ]
+    result = runner.upgrade("shop", take={"*": "template"})
+    assert "customer and buyer would both fill buyer" in str(result.error)
+
+
 def test_two_mappings_may_change_places(orders: Database, tmp_path: Path) -> None:
     make("shop")
     before = said(integrations.show("shop"))
@@ -542,6 +553,39 @@ def test_certifying_takes_evidence_and_is_taken_back_with_a_reason(orders: Datab
         runner.certify("orders@1.12.0", note="x")
     with pytest.raises(InvalidError, match="has no tests"):
         runner.certify("orders@1.13.0", note="x")
+
+
+@pytest.mark.ledger("S4-80", "S4-81")
+def test_in_production_what_a_certified_version_brought_runs_until_the_newer_is_vouched_for(
+    orders: Database, tmp_path: Path
+) -> None:
+    def live(name: str) -> dict[str, Any]:
+        return {one.mapping: (one.live_version, one.live_by) for one in integrations.list_approvals(name)}
+
+    with db.change(reason="it is in earnest"):
+        db.connection().execute(
+            "UPDATE system SET environment_id = (SELECT id FROM environment WHERE code = 'PRODUCTION')"
+        )
+    runner.certify("orders", note="Pilot.")
+    make("shop")
+    vouched = (1, "certification")
+    assert live("shop") == {"number": vouched, "buyer": vouched, "total": vouched}
+    ship(tmp_path, SECOND)
+    assert runner.upgrade("shop").status == "upgraded"
+    assert live("shop") == {
+        "number": vouched, "buyer": vouched, "total": vouched, "currency": (None, None),
+    }, "those of before go on"  # fmt: skip
+    standings = [one for one in integrations.live.standings(1) if one.live_version is not None]
+    fields = {one.mapping: one.row["source_path"] for one in standings}
+    assert fields == {"number": "$.No", "buyer": "$.Buyer", "total": "$.Total"}
+    runner.certify("orders@1.10.0", note="Pilot.")
+    assert live("shop") == {
+        "number": vouched, "buyer": (2, "certification"), "total": (2, "certification"), "currency": vouched,
+    }  # fmt: skip
+    runner.roll_back_upgrade("shop")
+    assert live("shop")["buyer"] == (3, "certification"), "as the version says that it has again"
+    runner.withdraw_certification("orders@1.9.0", note="The shop changed.")
+    assert {said for said, _ in live("shop").values()} == {None}, "one newer than its own speaks for nothing"
 
 
 # --- sharing

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from edgekit import db
 from edgekit.audit.versions import states
 from edgekit.errors import DeniedError, quoted
-from edgekit.integrations import approved_pipelines
+from edgekit.integrations import approved_pipelines, semver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edgekit.mapping import FieldMapping
 
@@ -84,7 +84,7 @@ _Decisions = dict[str, Decided]
 
 @dataclass(frozen=True, slots=True)
 class _Certified:
-    """What a certified template says: its mappings by name, and the steps around them."""
+    """What a certified template version says: its mappings by name, and the steps around them."""
 
     mappings: Mapping[str, Mapping[str, Any]]
     steps: approved_pipelines.Steps
@@ -132,8 +132,8 @@ def standings(integration_id: int, *, place: str | None = None) -> list[Standing
             for r in rows
         ]
     decided = _decisions(integration_id)
-    certified = _certified(integration_id) if rows else None
-    if certified is None and not decided:
+    certified = _certified(integration_id) if rows else ()
+    if not certified and not decided:
         return [Standing(r["id"], r["mapping_name"], r["version"], None, None, KINDS, (), r) for r in rows]
     past, codes = approved_pipelines.Past(integration_id), direction_codes()
     return [_standing(row, decided.get(row["id"], {}), certified, codes, past) for row in rows]
@@ -202,18 +202,16 @@ def say_waiting(integration_id: int, name: str) -> str | None:
 
 
 def _standing(
-    row: dict[str, Any], decided: _Decisions, certified: _Certified | None,
+    row: dict[str, Any], decided: _Decisions, certified: Sequence[_Certified],
     codes: Mapping[int, str], past: approved_pipelines.Past,
 ) -> Standing:  # fmt: skip
     now = decided.get(str(row["version"]), Decided())
-    template = None if certified is None else certified.mappings.get(row["mapping_name"])
-    live = _newest_live(row, decided, template, codes, past)
+    live = _newest_live(row, decided, certified, codes, past)
     rejected = tuple(kind for kind in KINDS if now.last.get(kind) == "rejected")
     own = (row["id"], row["mapping_name"], row["version"])
     if live is None:
         return Standing(*own, None, None, now.lacks(past) or KINDS, rejected, row)
-    version, by, said, seen_at = live
-    steps = certified.steps if by == "certification" and certified is not None else past.at(seen_at)
+    version, by, said, steps = live
     changed = steps.says != past.says()
     missing: tuple[str, ...] = ()
     if version != row["version"] or _differ(row, said):
@@ -225,11 +223,11 @@ def _standing(
 
 
 def _newest_live(
-    row: dict[str, Any], decided: _Decisions, template: Mapping[str, Any] | None,
+    row: dict[str, Any], decided: _Decisions, certified: Sequence[_Certified],
     codes: Mapping[int, str], past: approved_pipelines.Past,
-) -> tuple[int, str, dict[str, Any], str] | None:  # fmt: skip
+) -> tuple[int, str, dict[str, Any], approved_pipelines.Steps] | None:  # fmt: skip
     """Find the newest version that may be live: why, as it was when it was approved, and with which steps."""
-    if template is None and not any(one.span for one in decided.values()):
+    if not certified and not any(one.span for one in decided.values()):
         return None
     disturbed: set[int] = set()
     for state in states(db.connection(), "integration_mapping", row["id"], columns=CONTENT, row=row):
@@ -243,11 +241,13 @@ def _newest_live(
         if span is not None and state.at < span[0] and version not in disturbed:
             seen_at = decisions.seen_at(past)
             if seen_at is not None:
-                return version, "approvals", state.row, seen_at
+                return version, "approvals", state.row, past.at(seen_at)
         if span is not None and span[0] <= state.at <= span[1]:
             disturbed.add(version)
-        if template is not None and _said(state.row, codes) == template:
-            return version, "certification", state.row, ""
+        said = _said(state.row, codes) if certified else {}
+        for template in certified:
+            if template.mappings.get(state.row["mapping_name"]) == said:
+                return version, "certification", state.row, template.steps
     return None
 
 
@@ -269,21 +269,45 @@ def _decisions(integration_id: int) -> dict[int, _Decisions]:
     return found
 
 
-def _certified(integration_id: int) -> _Certified | None:
-    """Return what the template says an integration is an instance of, if it is certified."""
+def _certified(integration_id: int) -> tuple[_Certified, ...]:
+    """Return what the certified among the template versions say that an integration was made from.
+
+    It is the one it has now, and behind it those it was upgraded from: what was taken unchanged from them
+    goes on until something newer may.
+    """
     rows = db.query(
-        "SELECT t.mapping_templates, t.pipeline_template, a.decision, a.decided_at"
-        " FROM integration_template_instance x JOIN integration_template t ON t.id = x.template_id"
-        " JOIN approval a ON a.template_id = t.id AND a.approval_kind = 'certification'"
-        " WHERE x.integration_id = ? AND t.is_certified ORDER BY a.id DESC LIMIT 1",
+        "SELECT x.id AS instance, t.id, t.code, t.version FROM integration_template_instance x"
+        " JOIN integration_template t ON t.id = x.template_id WHERE x.integration_id = ?",
         (integration_id,),
     )
-    if not rows or rows[0]["decision"] != "approved":
+    if not rows:
+        return ()
+    past = states(
+        db.connection(),
+        "integration_template_instance",
+        rows[0]["instance"],
+        columns=frozenset({"template_id"}),
+    )
+    pinned = dict.fromkeys([rows[0]["id"], *(state.row["template_id"] for state in past)])
+    found = [_vouched_for(template, rows[0]["version"]) for template in pinned]
+    return tuple(one for one in found if one is not None)
+
+
+def _vouched_for(template_id: int, newest: str) -> _Certified | None:
+    """Return what a template version says, if it is certified and no newer than that."""
+    (row, *_) = db.query(
+        "SELECT t.version, t.mapping_templates, t.pipeline_template, t.is_certified, a.decision, a.decided_at"
+        " FROM integration_template t LEFT JOIN approval a ON a.template_id = t.id"
+        " AND a.approval_kind = 'certification' WHERE t.id = ? ORDER BY a.id DESC LIMIT 1",
+        (template_id,),
+    )
+    is_newer = semver.key(row["version"]) > semver.key(newest)
+    if not row["is_certified"] or row["decision"] != "approved" or is_newer:
         return None
-    items = json.loads(rows[0]["mapping_templates"] or "{}").get("mappings", [])
+    items = json.loads(row["mapping_templates"] or "{}").get("mappings", [])
     return _Certified(
         {str(item.get("name") or item.get("target_path")): _template_says(item) for item in items},
-        approved_pipelines.of_template(rows[0]["pipeline_template"], rows[0]["decided_at"]),
+        approved_pipelines.of_template(row["pipeline_template"], row["decided_at"]),
     )
 
 

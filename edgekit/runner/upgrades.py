@@ -239,6 +239,7 @@ def _merged(
         changed = version["renames"].get("mappings", {})
         names = {before: str(changed.get(now, now)) for before, now in names.items()}
     form, parts = forms.merge(base, mine, theirs, take=take)
+    _refuse_one_place(form)
     parts += _unknown_settings(form, base, theirs, take)
     result.parts = tuple(parts)
     ids = {
@@ -248,6 +249,18 @@ def _merged(
         )
     }
     return form, {ids[before]: now for before, now in names.items() if now in form["mappings"]}
+
+
+def _refuse_one_place(form: forms.Form) -> None:
+    """Raise ConflictError where two mappings of what an integration would become fill the same place."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, said in form["mappings"].items():
+        other = owners.setdefault((said["target_path"], said["mapping_direction"]), name)
+        if other != name:
+            raise ConflictError(
+                f"The mappings {other} and {name} would both fill {said['target_path']}.",
+                hint=f"Keep one of them: --take mappings.{name}=mine, or: edgekit mappings retire",
+            )
 
 
 def _unknown_settings(
