@@ -16,6 +16,8 @@ from edgekit import db, integrations, models, runner, seeds, vault
 from edgekit.cli import root
 from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError, RuleError
 from edgekit.integrations import forms, semver, sharing
+from edgekit.integrations import templates as all_templates
+from edgekit.runner import trials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -420,13 +422,13 @@ def test_an_edit_of_somebody_else_meanwhile_is_not_overwritten(
 ) -> None:
     make("shop")
     ship(tmp_path, SECOND)
-    wait = runner.upgrades.trials.refusal
+    wait = trials.refusal
 
     def edited(integration_id: int) -> Any:
         integrations.set_settings("shop", {"batch_size": 7})
         return wait(integration_id)
 
-    monkeypatch.setattr(runner.upgrades.trials, "refusal", edited)
+    monkeypatch.setattr(trials, "refusal", edited)
     result = runner.upgrade("shop")
     assert (result.status, type(result.error)) == ("failed", ConflictError)
     assert "changed by somebody else meanwhile" in str(result.error)
@@ -624,6 +626,34 @@ def test_a_template_goes_to_another_file_signed_and_whole(
         assert [test.status for test in runner.try_template("orders")] == ["passed"]
 
 
+@pytest.mark.ledger("S4-82")
+def test_a_signature_of_somebody_else_is_not_that_of_the_signer(
+    edge_file: Path, other: Path, tmp_path: Path
+) -> None:
+    signed = []
+    for path in (edge_file, other):
+        with edgekit.open(path):
+            vault.init()
+            ship(tmp_path, FIRST)
+            signed.append(integrations.export_template("orders"))
+    ours, theirs = signed
+    name = ours["signed_by"]
+    assert name != theirs["signed_by"]
+    forged = [
+        {**ours, "signature": theirs["signature"]},
+        {**ours, **{key: theirs[key] for key in ("signature", "public_key")}},
+        {**theirs, "signed_by": name},
+    ]
+    renewed = [{**one, "checksum": sharing._checksum(one)} for one in forged]
+    with edgekit.open(other):
+        for document in renewed:
+            with pytest.raises(edgekit.errors.CorruptError, match="was changed"):
+                integrations.import_template(document, trust=name)
+        # The order of keys is no part of what is signed: the same document in another order is the same.
+        turned = json.loads(json.dumps(dict(reversed(ours.items()))))
+        assert integrations.import_template(turned, dry_run=True).signer == name
+
+
 def tampered(document: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**document, **changes}
 
@@ -760,7 +790,7 @@ def test_a_new_program_brings_its_version_beside_one_that_was_imported(
     assert integrations.show_template("orders")["prerequisites"] == ["Mine"], (
         "the organization's own is meant"
     )
-    assert integrations.templates.read_template(theirs["id"])["prerequisites"] == ["Theirs"]
+    assert all_templates.read_template(theirs["id"])["prerequisites"] == ["Theirs"]
 
 
 def test_names_change_places_and_nothing_that_is_set_is_overwritten() -> None:

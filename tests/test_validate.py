@@ -336,3 +336,14 @@ def test_both_validators_agree(schema: Any, documents: list[Any]) -> None:
     assert validator._fast is not None
     for document in documents:
         assert validator._fast(document) == (validator.errors(document) == []), (schema, document)
+
+
+def test_what_else_is_wrong_is_told_as_well() -> None:
+    schema = {"type": "object", "required": [f"s{number}" for number in range(8)]}
+    with pytest.raises(InvalidError, match='"s0" is missing') as caught:
+        validate.check(schema, {}, what="settings")
+    said = "; ".join(f'"s{number}" is missing' for number in range(1, 6))
+    assert caught.value.hint == f"Also: {said}; and 2 more."
+    with pytest.raises(InvalidError) as caught:
+        validate.check({"required": ["a"]}, {}, what="settings")
+    assert caught.value.hint is None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MOST_FINDINGS = 100
+_TOLD = 6
+"""So many findings are told in one error."""
 """How many findings `errors` gives of one document."""
 
 
@@ -91,11 +93,13 @@ def check_schema(schema: Any, what: str) -> None:
 
 
 def check(schema: Mapping[str, Any] | bool, document: Any, *, what: str) -> None:
-    """Raise InvalidError with the first finding: `connector settings: base_url: "x" is not a URI`."""
+    """Raise InvalidError with the first finding, `settings: base_url: "x" is not a URI`; its hint: more."""
     findings = compile(schema).errors(document, most=MOST_FINDINGS)
     if findings:
-        more = f"and {len(findings) - 1} more" if len(findings) > 1 else None
-        raise InvalidError(f"{what}: {findings[0]}", hint=more)
+        more = "; ".join(str(one) for one in findings[1:_TOLD])
+        if len(findings) > _TOLD:
+            more += f"; and {len(findings) - _TOLD} more"
+        raise InvalidError(f"{what}: {findings[0]}", hint=f"Also: {more}." if more else None)
 
 
 @lru_cache(maxsize=256)
