@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from http_provider import Call, Provider, Reply, serve
+from http_provider import Call, Provider, Reply, in_turn, serve
 
 import edgekit
 from edgekit import db, integrations, runner
@@ -134,6 +134,17 @@ def counts(result: runner.RunResult) -> tuple[str, int, int, int, int]:
 def update(name: str, city: str) -> None:
     with db.change():
         db.connection().execute("UPDATE person SET city = ? WHERE name = ?", (city, name))
+
+
+def test_a_run_counts_what_it_had_to_send_again(provider: Provider, other: Other) -> None:
+    way = {"retries": 1, "retry_delay_ms": 0}
+    make(**rows(provider, to=way))
+    other.breaks_at = 0
+    assert (found := runner.run("out")).status == "failed"
+    assert found.retries == 1
+    provider.script = in_turn(Reply({}, 503), Reply({}), Reply({}), Reply({}))
+    assert (found := runner.run("out")).status == "completed"
+    assert found.retries == 1
 
 
 class TestRows:

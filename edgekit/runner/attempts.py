@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgekit import clock, db, masking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from edgekit.connectors import Attempt
     from edgekit.integrations import Plan
@@ -51,8 +51,9 @@ def log_attempts(
     )
 
 
-def log_run(plan: Plan, current: Execution, attempts: Iterable[Attempt]) -> None:
-    """Write the tries of a run, in the open change."""
+def log_run(plan: Plan, current: Execution, attempts: Sequence[Attempt]) -> None:
+    """Write the tries of a run, in the open change, and count those that repeat one."""
+    current.retries += sum(attempt.retry_number > 0 for attempt in attempts)
     log_attempts(
         plan.integration_id, plan.organization_id, attempts,
         correlation_id=current.correlation_id, execution_id=current.id,

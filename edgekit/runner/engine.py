@@ -242,7 +242,6 @@ def _write_batch(plan: Plan, current: Execution, page: Page, outcome: transform.
     current.records_changed += outcome.changed
     current.records_failed += len(letters)
     current.records_filtered += outcome.filtered
-    current.retries += sum(attempt.retry_number > 0 for attempt in page.attempts)
     attempts.log_run(plan, current, page.attempts)
     kept.keep(plan, current, page)
     execution.save_batch(current, plan, page.state)
