@@ -513,7 +513,9 @@ def test_the_file_that_is_open_is_no_other_side(edge: Database) -> None:
     for end in ("", "-wal", "-shm"):
         way = {"connector": "file", "path": f"{edge.path}{end}", "format": "ndjson"}
         make(f"over{end}", connector="table", inputs={"table": "person"}, to=way)
-    for name in ("in", "out", "over", "over-wal", "over-shm"):
+    to = {"connector": "file", "path": f"LOCAL://{edge.path}", "format": "ndjson"}
+    make("local", connector="table", inputs={"table": "person"}, to=to)
+    for name in ("in", "out", "over", "over-wal", "over-shm", "local"):
         with pytest.raises(InvalidError, match="is the file this runs in"):
             runner.run(name)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?:://|::)")
+_LOCAL = re.compile(r"(?:file|local)://", re.IGNORECASE)
 _MAGIC = re.compile(r"[*?\[]")
 _WEB = ("http://", "https://")
 _EXTRAS = {"sftp": "sftp", "ssh": "sftp", "s3": "s3", "s3a": "s3"}
@@ -74,7 +75,7 @@ class Place(Protocol):
 
 def is_url(path: str) -> bool:
     """Tell a URL from a path of this machine, be it one with a drive letter."""
-    return _URL.match(path) is not None and not path.startswith("file://")
+    return _URL.match(path) is not None and _LOCAL.match(path) is None
 
 
 def is_pattern(path: str) -> bool:
@@ -87,12 +88,12 @@ def is_pattern(path: str) -> bool:
 
 def local_path(path: str) -> str:
     """Return the path a file:// URL names; any other path is returned as it is."""
-    if not path.startswith("file://"):
+    if not _LOCAL.match(path):
         return path
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
-    return url2pathname(urlsplit(path).path)
+    return url2pathname(urlsplit(path).path if path[:5].lower() == "file:" else path.partition("://")[2])
 
 
 @contextmanager
