@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -337,6 +339,22 @@ def test_branches_take_slots_and_open_secrets_in_their_threads(
 
 
 BY_NOTHING = {"type": "validate", "name": "odd", "condition": "@.vin == 'x'", "schema": False}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal is sent to one thread")
+def test_a_branch_that_waits_for_its_turn_does_not_begin_after_ctrl_c(edge: Database, tmp_path: Path) -> None:
+    make(tmp_path, [], performance={"parallelism": 1})
+    begun: list[str] = []
+
+    def stopped() -> None:
+        begun.append("first")
+        threading.Event().wait(0.1)  # until the other one waits for its turn
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        threading.Event().wait(0.3)  # until the other thread has heard of it
+
+    with pytest.raises(KeyboardInterrupt), Work(integrations.prepare("cars")) as work:
+        work.side_by_side([stopped, lambda: begun.append("second")])
+    assert begun == ["first"]
 
 
 @pytest.mark.ledger("S4-46")

@@ -127,15 +127,20 @@ class Work:
     def side_by_side(self, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
         """Do tasks at the same time, each in a thread, and return their results in order.
 
-        All of them end; then the error of the first that failed is raised.
+        All of them end; then the error of the first that failed is raised. After Ctrl-C no other begins.
         """
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(self._plan.policy.parallelism, thread_name_prefix="branch")
         futures = [self._pool.submit(task) for task in tasks]
-        for future in futures:
-            future.exception()  # waits
+        try:
+            for future in futures:
+                future.exception()  # waits
+        except KeyboardInterrupt:
+            for future in futures:
+                future.cancel()  # what has not begun never does
+            raise
         return [future.result() for future in futures]
 
     def _close_threads(self) -> None:
