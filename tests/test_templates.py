@@ -392,6 +392,9 @@ def test_rolling_back_twice_takes_two_upgrades_back(orders: Database, tmp_path: 
     assert "needs beforehand: A" in str(asked.error)
     assert runner.upgrade("shop", acknowledge=True).status == "upgraded"
     assert integrations.show("shop")["acknowledgement"]["prerequisites"] == ["A"]
+    ship(tmp_path, version("1.12.0", base=SECOND, **third))
+    assert runner.upgrade("shop").status == "upgraded", "what was acknowledged is not asked again"
+    runner.roll_back_upgrade("shop")
     runner.roll_back_upgrade("shop")
     assert said(integrations.show("shop")) == second
     runner.roll_back_upgrade("shop")
@@ -588,6 +591,31 @@ def test_in_production_what_a_certified_version_brought_runs_until_the_newer_is_
     assert live("shop")["buyer"] == (3, "certification"), "as the version says that it has again"
     runner.withdraw_certification("orders@1.9.0", note="The shop changed.")
     assert {said for said, _ in live("shop").values()} == {None}, "one newer than its own speaks for nothing"
+
+
+@pytest.mark.ledger("S4-38", "S4-81", "S4-82")
+def test_only_administrators_vouch_and_what_one_organization_imported_is_no_other_ones(
+    orders: Database, edge_file: Path
+) -> None:
+    with db.change(reason="people"):
+        run = db.connection().execute
+        run("INSERT INTO organization(id, code, name) VALUES (2, 'B', 'Bee')")
+        for person in (("uma", 1, 2), ("bob", 2, 2), ("vic", 1, 3)):
+            run("INSERT INTO user(username, organization_id, role_id) VALUES (?, ?, ?)", person)
+    orders.close()
+    with edgekit.open(edge_file, actor="uma"):
+        document = rewritten(integrations.export_template("orders"), version="1.9.9")
+        integrations.import_template(document, trust=document["checksum"])
+        with pytest.raises(DeniedError, match="certifying templates"):
+            runner.certify("orders", note="It is good.")
+    with edgekit.open(edge_file, actor="bob"):
+        assert [row.version for row in integrations.list_template_versions("orders")] == ["1.9.0"]
+        with pytest.raises(NotFoundError, match="Template not found or inactive"):
+            integrations.create("theirs", template="orders@1.9.9")
+    with edgekit.open(edge_file, actor="vic"):
+        other = rewritten(document, version="1.9.10")
+        with pytest.raises(DeniedError):
+            integrations.import_template(other, trust=other["checksum"])
 
 
 # --- sharing
