@@ -98,6 +98,20 @@ def test_what_a_second_try_leaves_out_is_filtered_not_written(tmp_path: Path) ->
     assert [shown[name] for name in ("records_written", "records_changed", "filtered")] == [2, 2, 1]
 
 
+@pytest.mark.ledger("S4-46")
+@pytest.mark.usefixtures("edge")
+def test_a_run_stops_where_more_are_set_aside_than_its_pipeline_allows(tmp_path: Path) -> None:
+    make(
+        tmp_path, years(1980, 1981, 2000), steps=[{"type": "map"}, OLD_ENOUGH],
+        dead_letters={"max_count": 2, "max_percent": None}, performance={"batch_size": 1},
+    )  # fmt: skip
+    assert (runner.run("cars").status, len(cars())) == ("completed", 1)
+    integrations.set_pipeline("cars", {"dead_letters": {"max_count": 1, "max_percent": None}})
+    result = runner.run("cars")
+    assert (result.status, result.records_read) == ("failed", 2), "the rest is not read"
+    assert "2 records were set aside, more than the 1 allowed" in (result.message or "")
+
+
 @pytest.mark.parametrize("by", ["a run", "a replay"])
 @pytest.mark.usefixtures("edge")
 def test_what_another_process_settled_meanwhile_is_left_to_it(tmp_path: Path, by: str) -> None:
