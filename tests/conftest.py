@@ -73,9 +73,12 @@ def _own_home(request: pytest.FixtureRequest, _homes: Path, monkeypatch: pytest.
 
 
 @pytest.fixture(scope="session")
-def pattern_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh file, made once: copying it is cheaper than making it for each test."""
-    return edgekit.create(tmp_path_factory.mktemp("pattern") / "edge.db", organization="Test Agency")
+def pattern_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh file, made once: copying it is cheaper than making it for each test. None changes it."""
+    made = edgekit.create(tmp_path_factory.mktemp("pattern") / "edge.db", organization="Test Agency")
+    fresh = made.read_bytes()
+    yield made
+    assert made.read_bytes() == fresh, "a test wrote into the file that all others copy"
 
 
 @pytest.fixture

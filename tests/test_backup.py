@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -47,7 +48,9 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def pattern_backup(pattern_file: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A backup of the fresh file, made once."""
-    return backup(pattern_file, tmp_path_factory.mktemp("backup")).path.read_bytes()
+    folder = tmp_path_factory.mktemp("backup")
+    shutil.copyfile(pattern_file, folder / "edge.db")  # a backup seals the file first
+    return backup(folder / "edge.db", folder).path.read_bytes()
 
 
 def _names(folder: Path) -> list[str]:
