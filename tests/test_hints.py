@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgekit import integrations, runner, vault
-from edgekit.connectors import singer_process
+from edgekit.connectors import singer_secrets
 from edgekit.errors import EdgekitError, quoted
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_a_name_with_a_space_can_be_copied_from_a_hint(edge: Database) -> None:
         (lambda: integrations.get_credential(name, "api key"), 'vault set "Court records" "api key"'),
         (lambda: runner.add_schedule(name="Every night", integration=name), 'schedules set "Every night"'),
         (
-            lambda: singer_process.resolve({"key": {"vault": "api key"}}, {}, []),
+            lambda: singer_secrets.resolve({"key": {"vault": "api key"}}, {}, {}),
             'vault set INTEGRATION "api key"',
         ),
     ]
