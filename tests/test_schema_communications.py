@@ -347,3 +347,27 @@ def test_a_context_is_named_whole_or_not_at_all(edge: Database) -> None:
 def test_the_relationships_that_columns_rely_on_stay(edge: Database) -> None:
     sql = "SELECT id, code FROM relationship_type ORDER BY id"
     assert rows(edge, sql) == [(1, "PRIMARY"), (2, "RELATED"), (3, "REFERENCED")]
+
+
+@pytest.mark.ledger("S0-77")
+@pytest.mark.parametrize(
+    ("document", "schema"),
+    [
+        ("request_data", "request_schema"),
+        ("response_data", "response_schema"),
+        ("metadata", "metadata_schema"),
+    ],
+)
+def test_what_a_communication_carries_is_as_its_type_says(edge: Database, document: str, schema: str) -> None:
+    wanted = {"type": "object", "required": ["vin"], "properties": {"vin": {"type": "string"}}}
+    with edge.change():
+        kind = models.CommunicationType.get(code="QUOTE_APPROVAL_NOTIFICATION")
+        setattr(kind, schema, wanted)
+        kind.save()
+        with pytest.raises(RuleError, match=f"{document} is not as its type says: vin"):
+            communication(**{document: {"vin": 5}})
+        made = communication(**{document: {"vin": "x"}})
+        setattr(made, document, {})
+        with pytest.raises(RuleError, match=f"{document} is not as its type says"):
+            made.save()
+        communication()  # nothing said is nothing wrong
