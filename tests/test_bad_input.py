@@ -205,14 +205,22 @@ class TestFullDisk:
         assert verify(edge_file) == []
 
     @pytest.mark.slow
-    def test_in_the_middle_of_a_demo(self, tmp_path: Path) -> None:
+    def test_in_the_middle_of_a_demo(self, tmp_path: Path, pattern_file: Path) -> None:
         folder = tmp_path / "demo"
         refused(process("demo", "--dir", folder, preexec_fn=limited(1_000_000)), 7)
         assert list(folder.iterdir()) == []
-        for room in range(3_000_000, 9_000_000, 300_000):  # until it is full behind the making of the file
-            refused(process("demo", "--dir", folder, preexec_fn=limited(room)), 7)
+        # Find the least room in which the file can be made, so that the disk is full right behind that.
+        too_little = pattern_file.stat().st_size
+        enough = 2 * too_little
+        while enough - too_little > 8_000:
+            room = (too_little + enough) // 2
+            process("demo", "--dir", folder, preexec_fn=limited(room))
             if (folder / "agency.db").exists():
-                break
+                enough = room
+                shutil.rmtree(folder)
+            else:
+                too_little = room
+        refused(process("demo", "--dir", folder, preexec_fn=limited(enough)), 7)
         assert verify(folder / "agency.db") == []
         done = ek("demo", "--dir", folder, "--json")
         assert done.returncode == 0, done.stderr
