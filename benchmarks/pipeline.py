@@ -185,7 +185,8 @@ def prepare(path: str, source: str, triggers: str) -> None:
             db.connection().execute(
                 "INSERT INTO integration_template(code, template_name, version, integration_type_id,"
                 " template_category_id, connection_template, mapping_templates)"
-                """ VALUES ('records', 'Records', '1.0.0', 1, 1, '{}', '{"mappings": []}')"""
+                """ SELECT 'records', 'Records', '1.0.0', id, 1, '{}', '{"mappings": []}'"""
+                " FROM integration_type WHERE code = 'REST_API'"
             )
         integrations.create(
             "records",
