@@ -86,3 +86,30 @@ def test_what_is_imported_follows_it_too(broker: Database, tmp_path: Path) -> No
             "UPDATE integration_mapping SET status_id = 2 WHERE target_path = 'entity_type_id'"
         )
     assert runner.run("brokers").dead_letters == 1, "the row that is there says its type"
+
+
+@pytest.mark.ledger("S0-47")
+def test_an_import_cannot_give_a_row_a_type_that_its_metadata_does_not_follow(
+    broker: Database, tmp_path: Path
+) -> None:
+    rows.add("entity", entity(entity_type="API_INTEGRATION", metadata="{}"))
+    path = tmp_path / "types.ndjson"
+    path.write_text(json.dumps({"code": "B1", "name": "One", "type": "BROKER"}), encoding="utf-8")
+    lookup = {"type": "lookup", "table": "entity_type", "match": "code"}
+    mappings: list[dict[str, Any]] = [
+        {"source_path": "code", "target_path": "code"},
+        {"source_path": "name", "target_path": "name"},
+        {"source_path": "type", "target_path": "entity_type_id", "transformation_rules": lookup},
+        {"source_path": "more", "target_path": "metadata", "is_required": True, "error_handling": "skip"},
+    ]
+    settings = {"path": str(path), "table": "entity", "key": "code"}
+    for number in (4, 3):  # the metadata is left out, and then not mapped at all
+        integrations.create(
+            f"types {number}", template="ndjson-import", settings=settings,
+            customizations={"mappings": mappings[:number]},
+        )  # fmt: skip
+        assert runner.run(f"types {number}").dead_letters == 1
+    (kept,) = db.query(
+        "SELECT t.code FROM entity e JOIN entity_type t ON t.id = e.entity_type_id WHERE e.code = 'B1'"
+    )
+    assert kept["code"] == "API_INTEGRATION"

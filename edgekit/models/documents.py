@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit import db
 from edgekit.errors import RuleError
+from edgekit.mapping import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+
+    from edgekit.validate import Validator
+
+    _Validators = dict[str, Validator]
 
 
 class Followed(NamedTuple):
@@ -45,12 +50,9 @@ def check(table: str, row: Mapping[str, Any], written: Collection[str]) -> None:
     followed = FOLLOWED.get(table)
     if followed is None:
         return
-    for column, schema_column in followed.schemas.items():
-        if followed.named_by not in written and column not in written:
-            continue
-        found = refusal(table, column, row.get(column), _schema(followed, schema_column, row))
-        if found is not None:
-            raise found
+    touched = followed.schemas if followed.named_by in written else followed.schemas.keys() & set(written)
+    if touched:
+        _check(table, followed, row, touched, _validators(followed, row.get(followed.named_by)))
 
 
 def refuse_rows(
@@ -58,44 +60,53 @@ def refuse_rows(
 ) -> list[tuple[int, RuleError]]:
     """Return the places of the rows, as they will be stored by their key, that `check` refuses, and why."""
     followed = FOLLOWED.get(table)
-    if followed is None or not followed.schemas.keys() & set(columns):
+    if followed is None or not {followed.named_by, *followed.schemas} & set(columns):
         return []
     found = []
+    known: dict[Any, _Validators] = {}  # most rows of a batch are of one type
     for place, values in enumerate(rows):
-        row = dict(zip(columns, values, strict=True))
-        if followed.named_by not in row:
-            row[followed.named_by] = _stored_type(table, followed, {name: row.get(name) for name in key})
+        row = {name: value for name, value in zip(columns, values, strict=True) if value is not ABSENT}
+        if not {followed.named_by, *followed.schemas} <= row.keys():
+            row = _stored(table, followed, {name: row.get(name) for name in key}) | row
+        kind = row.get(followed.named_by)
+        if kind not in known:
+            known[kind] = _validators(followed, kind)
         try:
-            check(table, row, set(row))
+            _check(table, followed, row, row.keys(), known[kind])
         except RuleError as error:
             found.append((place, error))
     return found
 
 
-def _stored_type(table: str, followed: Followed, key: Mapping[str, Any]) -> Any:
+def _stored(table: str, followed: Followed, key: Mapping[str, Any]) -> dict[str, Any]:
+    """Return type and documents of the row that has a key, which stay where an import leaves them out."""
+    names = (followed.named_by, *followed.schemas)
     where = " AND ".join(f"{name} IS ?" for name in key)
-    sql = f"SELECT {followed.named_by} FROM {table} WHERE {where}"
+    sql = f"SELECT {', '.join(names)} FROM {table} WHERE {where}"
     found = db.connection().execute(sql, list(key.values())).fetchone()
-    return found[0] if found else None
+    return dict(zip(names, found, strict=True)) if found else {}
 
 
-def refusal(table: str, column: str, stored: Any, schema: str | None) -> RuleError | None:
-    """Say what is wrong with one document, if anything is."""
-    if stored is None or not schema:
-        return None
+def _validators(followed: Followed, kind: Any) -> _Validators:
+    """Compile the schemas a type states, by the column that follows each."""
     from edgekit import validate
 
-    try:
-        document = json.loads(stored) if isinstance(stored, str) else stored
-    except ValueError:
-        return None  # no JSON at all: the file itself refuses that
-    for one in validate.compile(json.loads(schema)).errors(document, most=1):
-        said = f"{table}.{column} is not as its type says: {one}"
-        return RuleError(table, column, "schema", said)
-    return None
+    names = ", ".join(followed.schemas.values())
+    found = db.connection().execute(f"SELECT {names} FROM {followed.types} WHERE id = ?", (kind,)).fetchone()
+    schemas = dict(zip(followed.schemas, found or (), strict=False))
+    return {column: validate.compile(json.loads(schema)) for column, schema in schemas.items() if schema}
 
 
-def _schema(followed: Followed, column: str, row: Mapping[str, Any]) -> str | None:
-    sql = f"SELECT {column} FROM {followed.types} WHERE id = ?"
-    found = db.connection().execute(sql, (row.get(followed.named_by),)).fetchone()
-    return found[0] if found else None
+def _check(
+    table: str, followed: Followed, row: Mapping[str, Any], touched: Collection[str], known: _Validators
+) -> None:
+    for column in followed.schemas:
+        if column not in touched or column not in known or row.get(column) is None:
+            continue
+        try:
+            document = json.loads(row[column]) if isinstance(row[column], str) else row[column]
+        except ValueError:
+            continue  # no JSON at all: the file itself refuses that
+        for one in known[column].errors(document, most=1):
+            said = f"{table}.{column} is not as its type says: {one}"
+            raise RuleError(table, column, "schema", said)
