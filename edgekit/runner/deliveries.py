@@ -199,6 +199,11 @@ def write_back(
     assert plan.to is not None
     if not plan.to.write_back:
         return []
+    assert plan.inputs is not None
+    assert plan.inputs.table is not None
+    signature = {"updated_at": clock.now_text(), "updated_by": db.current().actor_id}
+    signed = signature.keys() & set(integrations.outbound.columns_of(plan.inputs.table))
+    by = {name: signature[name] for name in signed}
     failures: list[tuple[Parcel, EdgekitError]] = []
     for parcel, answer in zip(parcels, answers, strict=True):
         if answer.error is not None:
@@ -211,25 +216,24 @@ def write_back(
                 values[column] = codec.dumps(first) if isinstance(first, dict | list) else first
         try:
             with db.change():
-                _update(plan, parcel.record, values)
+                _update(plan.inputs.table, plan.inputs.key, parcel.record, values, by)
         except RuleError as error:
             failures.append((parcel, error))
     return failures
 
 
-def _update(plan: Plan, record: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    assert plan.inputs is not None
-    assert plan.inputs.table is not None
+def _update(
+    table: str, key: str, record: Mapping[str, Any], values: Mapping[str, Any], by: Mapping[str, Any]
+) -> None:
+    """Write values into a row where it has others, signed."""
     if not values:
         return
-    table, differs = quote_name(plan.inputs.table), " OR ".join(f"{quote_name(c)} IS NOT ?" for c in values)
-    signature = {"updated_at": clock.now_text(), "updated_by": db.current().actor_id}
-    have = set(integrations.outbound.columns_of(plan.inputs.table))
-    written = {**{name: value for name, value in signature.items() if name in have}, **values}
+    differs = " OR ".join(f"{quote_name(name)} IS NOT ?" for name in values)
+    written = {**by, **values}
     assigned = ", ".join(f"{quote_name(name)} = ?" for name in written)
     db.connection().execute(
-        f"UPDATE {table} SET {assigned} WHERE {quote_name(plan.inputs.key)} = ? AND ({differs})",
-        (*written.values(), record[plan.inputs.key], *values.values()),
+        f"UPDATE {quote_name(table)} SET {assigned} WHERE {quote_name(key)} = ? AND ({differs})",
+        (*written.values(), record[key], *values.values()),
     )
 
 
