@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x45444745
 """The number in the header of every file of ours: `EDGE` in ASCII."""
 
-VERSION = 5
+VERSION = 6
 """The schema this program writes and reads, in `PRAGMA user_version`."""
 
 

@@ -130,6 +130,8 @@ CREATE TABLE job (
   priority INTEGER NOT NULL DEFAULT 5 CONSTRAINT "job.priority.range" CHECK (priority BETWEEN 0 AND 9),  -- of what is due, 0 goes first
   attempts INTEGER NOT NULL DEFAULT 0 CONSTRAINT "job.attempts.range" CHECK (attempts >= 0),
   max_attempts INTEGER NOT NULL DEFAULT 1 CONSTRAINT "job.max_attempts.range" CHECK (max_attempts >= 1),
+  timeout_seconds INTEGER CONSTRAINT "job.timeout_seconds.range" CHECK (timeout_seconds BETWEEN 1 AND 604800),  -- of one attempt, which is stopped then; NULL: as its kind says
+  cancel_requested_at TEXT CONSTRAINT "job.cancel_requested_at.time" CHECK (cancel_requested_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', cancel_requested_at, '+0 days') IS cancel_requested_at),  -- whoever runs it stops it then
   runner_id TEXT CONSTRAINT "job.runner_id.length" CHECK (length(runner_id) <= 100),  -- the process that may write for it
   claimed_at TEXT CONSTRAINT "job.claimed_at.time" CHECK (claimed_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', claimed_at, '+0 days') IS claimed_at),
   lease_ends_at TEXT CONSTRAINT "job.lease_ends_at.time" CHECK (lease_ends_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', lease_ends_at, '+0 days') IS lease_ends_at),  -- a runner that has said nothing by then has lost it

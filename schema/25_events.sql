@@ -21,6 +21,7 @@ CREATE TABLE integration_event (
   event_source_id INTEGER NOT NULL REFERENCES event_source(id),
   event_target TEXT CONSTRAINT "integration_event.event_target.length" CHECK (length(event_target) <= 100),
   event_payload TEXT NOT NULL CONSTRAINT "integration_event.event_payload.json_object" CHECK (CASE WHEN json_valid(event_payload) THEN json_type(event_payload) = 'object' ELSE 0 END),
+  ordering_key TEXT CONSTRAINT "integration_event.ordering_key.length" CHECK (length(ordering_key) BETWEEN 1 AND 200),  -- events with the same one reach each listener one after the other, in their order; NULL: in any
   event_metadata TEXT NOT NULL DEFAULT '{}' CONSTRAINT "integration_event.event_metadata.json_object" CHECK (CASE WHEN json_valid(event_metadata) THEN json_type(event_metadata) = 'object' ELSE 0 END),
   processing_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "integration_event.processing_status.choice" CHECK (processing_status IN ('pending', 'processing', 'processed', 'failed')),  -- pending: nobody has taken it; processing: being handled; processed: done; failed: given up, kept for replay
   processing_error TEXT,
@@ -46,12 +47,12 @@ CREATE TRIGGER integration_event_told_bi BEFORE INSERT ON integration_event
 WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_event|event_payload|protected|An event stays as it was told: only its processing goes on.')
   FROM integration_event WHERE (id = NEW.id OR uuid = NEW.uuid)
-    AND (uuid, event_type, event_source_id, event_target, event_payload, event_metadata, correlation_id, causation_id, organization_id)
-      IS NOT (NEW.uuid, NEW.event_type, NEW.event_source_id, NEW.event_target, NEW.event_payload, ifnull(NEW.event_metadata, '{}'), NEW.correlation_id, NEW.causation_id, NEW.organization_id);
+    AND (uuid, event_type, event_source_id, event_target, event_payload, ordering_key, event_metadata, correlation_id, causation_id, organization_id)
+      IS NOT (NEW.uuid, NEW.event_type, NEW.event_source_id, NEW.event_target, NEW.event_payload, NEW.ordering_key, ifnull(NEW.event_metadata, '{}'), NEW.correlation_id, NEW.causation_id, NEW.organization_id);
 END;
-CREATE TRIGGER integration_event_told_bu BEFORE UPDATE OF uuid, event_type, event_source_id, event_target, event_payload, event_metadata, correlation_id, causation_id, organization_id ON integration_event
-WHEN (OLD.uuid, OLD.event_type, OLD.event_source_id, OLD.event_target, OLD.event_payload, OLD.event_metadata, OLD.correlation_id, OLD.causation_id, OLD.organization_id)
-  IS NOT (NEW.uuid, NEW.event_type, NEW.event_source_id, NEW.event_target, NEW.event_payload, ifnull(NEW.event_metadata, '{}'), NEW.correlation_id, NEW.causation_id, NEW.organization_id) BEGIN
+CREATE TRIGGER integration_event_told_bu BEFORE UPDATE OF uuid, event_type, event_source_id, event_target, event_payload, ordering_key, event_metadata, correlation_id, causation_id, organization_id ON integration_event
+WHEN (OLD.uuid, OLD.event_type, OLD.event_source_id, OLD.event_target, OLD.event_payload, OLD.ordering_key, OLD.event_metadata, OLD.correlation_id, OLD.causation_id, OLD.organization_id)
+  IS NOT (NEW.uuid, NEW.event_type, NEW.event_source_id, NEW.event_target, NEW.event_payload, NEW.ordering_key, ifnull(NEW.event_metadata, '{}'), NEW.correlation_id, NEW.causation_id, NEW.organization_id) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_event|event_payload|protected|An event stays as it was told: only its processing goes on.');
 END;
 
@@ -82,6 +83,7 @@ CREATE TABLE event_subscription (
   handler_kind TEXT NOT NULL CONSTRAINT "event_subscription.handler_kind.length" CHECK (length(handler_kind) BETWEEN 1 AND 100),  -- the kind of job that handles a delivery
   handler_config TEXT CONSTRAINT "event_subscription.handler_config.json_object" CHECK (handler_config IS NULL OR CASE WHEN json_valid(handler_config) THEN json_type(handler_config) = 'object' ELSE 0 END),  -- what the handler needs to know; no secrets
   max_attempts INTEGER CONSTRAINT "event_subscription.max_attempts.range" CHECK (max_attempts >= 1),  -- NULL: as configured
+  last_event_id INTEGER NOT NULL DEFAULT 0 CONSTRAINT "event_subscription.last_event_id.range" CHECK (last_event_id >= 0),  -- its cursor: every event up to here has become a delivery, or is none of its
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),

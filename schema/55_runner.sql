@@ -20,8 +20,13 @@ CREATE TABLE integration_schedule (
   last_run_at TEXT CONSTRAINT "integration_schedule.last_run_at.time" CHECK (last_run_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', last_run_at, '+0 days') IS last_run_at),
   retry_policy TEXT CONSTRAINT "integration_schedule.retry_policy.json_object" CHECK (retry_policy IS NULL OR CASE WHEN json_valid(retry_policy) THEN json_type(retry_policy) = 'object' ELSE 0 END),  -- {"attempts", "delay_seconds", "multiplier"}; what is missing comes from the configuration
   execution_timeout_seconds INTEGER NOT NULL DEFAULT 300 CONSTRAINT "integration_schedule.execution_timeout_seconds.range" CHECK (execution_timeout_seconds BETWEEN 1 AND 604800),
-  overlap_policy TEXT NOT NULL DEFAULT 'skip' CONSTRAINT "integration_schedule.overlap_policy.choice" CHECK (overlap_policy IN ('skip', 'queue', 'allow')),  -- while an earlier run still runs: skip: the slot is not run; queue: it waits; allow: both run
+  overlap_policy TEXT NOT NULL DEFAULT 'skip' CONSTRAINT "integration_schedule.overlap_policy.choice" CHECK (overlap_policy IN ('skip', 'queue_one', 'queue_all', 'cancel_running', 'allow')),  -- while an earlier run still runs: skip: the slot is not run; queue_one: it waits, one at most; queue_all: all wait, in order; cancel_running: the earlier run is stopped for it; allow: both run
   missed_execution_policy TEXT NOT NULL DEFAULT 'skip' CONSTRAINT "integration_schedule.missed_execution_policy.choice" CHECK (missed_execution_policy IN ('run_once', 'run_all', 'skip')),  -- of slots that passed while no runner ran: run_once: one run for all; run_all: one run each, in order; skip: none
+  grace_seconds INTEGER NOT NULL DEFAULT 300 CONSTRAINT "integration_schedule.grace_seconds.range" CHECK (grace_seconds BETWEEN 0 AND 604800),  -- a slot that is taken up this late is not yet missed
+  catch_up_limit INTEGER NOT NULL DEFAULT 24 CONSTRAINT "integration_schedule.catch_up_limit.range" CHECK (catch_up_limit BETWEEN 1 AND 1000),  -- run_all runs the last so many of what was missed
+  catch_up_delay_seconds INTEGER NOT NULL DEFAULT 10 CONSTRAINT "integration_schedule.catch_up_delay_seconds.range" CHECK (catch_up_delay_seconds BETWEEN 0 AND 86400),  -- between two of them
+  jitter_seconds INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_schedule.jitter_seconds.range" CHECK (jitter_seconds BETWEEN 0 AND 86400),  -- a run begins up to so much later, so that not all begin at once
+  pause_reason TEXT CONSTRAINT "integration_schedule.pause_reason.length" CHECK (length(pause_reason) BETWEEN 1 AND 500),  -- why it is paused, for people
   is_failure_notified INTEGER NOT NULL DEFAULT 1 CONSTRAINT "integration_schedule.is_failure_notified.boolean" CHECK (is_failure_notified IN (0, 1)),  -- do the recipients hear of a final failure?
   execution_parameters TEXT CONSTRAINT "integration_schedule.execution_parameters.json_object" CHECK (execution_parameters IS NULL OR CASE WHEN json_valid(execution_parameters) THEN json_type(execution_parameters) = 'object' ELSE 0 END),  -- settings for these runs only
   organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
@@ -36,7 +41,7 @@ CREATE TABLE integration_schedule (
   CONSTRAINT "integration_schedule.end_date.order" CHECK (start_date <= end_date)
 ) STRICT;
 CREATE UNIQUE INDEX integration_schedule_name ON integration_schedule(COALESCE(organization_id, 0), schedule_name);
-CREATE INDEX integration_schedule_due ON integration_schedule(next_run_at) WHERE status_id = 1;
+CREATE INDEX integration_schedule_due ON integration_schedule(next_run_at, status_id) WHERE next_run_at IS NOT NULL;
 CREATE INDEX integration_schedule_integration ON integration_schedule(integration_id);
 CREATE INDEX integration_schedule_organization ON integration_schedule(organization_id);
 CREATE INDEX integration_schedule_retry ON integration_schedule(json_extract(retry_policy, '$.attempts'));
@@ -129,6 +134,7 @@ CREATE TABLE integration_execution (
   runner_id TEXT CONSTRAINT "integration_execution.runner_id.length" CHECK (length(runner_id) <= 100),  -- the process that may write for this run
   source_digest TEXT CONSTRAINT "integration_execution.source_digest.length" CHECK (length(source_digest) = 64),  -- of the settings that say what was read
   resumed_from_id INTEGER REFERENCES integration_execution(id),  -- the interrupted run this one goes on from
+  is_concurrent INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.is_concurrent.boolean" CHECK (is_concurrent IN (0, 1)),  -- runs beside another run of its integration: from the beginning, and leaves the checkpoint alone
   started_at TEXT CONSTRAINT "integration_execution.started_at.time" CHECK (started_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at),
   ended_at TEXT CONSTRAINT "integration_execution.ended_at.time" CHECK (ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at),
   records_read INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_execution.records_read.range" CHECK (records_read >= 0),
@@ -150,7 +156,7 @@ CREATE TABLE integration_execution (
   CONSTRAINT "integration_execution.resumed_from_id.cycle" CHECK (resumed_from_id IS NOT id),
   CONSTRAINT "integration_execution.ended_at.required" CHECK ((ended_at IS NULL) = (execution_status IN ('pending', 'running')))
 ) STRICT;
-CREATE UNIQUE INDEX integration_execution_running ON integration_execution(integration_id) WHERE execution_status = 'running';
+CREATE UNIQUE INDEX integration_execution_running ON integration_execution(integration_id) WHERE execution_status = 'running' AND is_concurrent = 0;
 CREATE INDEX integration_execution_correlation ON integration_execution(correlation_id);
 CREATE INDEX integration_execution_integration ON integration_execution(integration_id);
 CREATE INDEX integration_execution_pipeline ON integration_execution(pipeline_id);
@@ -189,6 +195,9 @@ END;
 CREATE TABLE integration_schedule_execution (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   schedule_id INTEGER NOT NULL REFERENCES integration_schedule(id) ON DELETE CASCADE,
+  slot_kind TEXT NOT NULL DEFAULT 'due' CONSTRAINT "integration_schedule_execution.slot_kind.choice" CHECK (slot_kind IN ('due', 'event', 'backfill', 'manual')),  -- due: by the clock; event: an event started it; backfill: a past due time run later, by command; manual: by command, now
+  event_id INTEGER REFERENCES integration_event(id),  -- the event that started it
+  job_id INTEGER REFERENCES job(id),  -- the job that runs it
   execution_id INTEGER REFERENCES integration_execution(id),  -- the run it became, the last one if it was retried
   scheduled_at TEXT NOT NULL CONSTRAINT "integration_schedule_execution.scheduled_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', scheduled_at, '+0 days') IS scheduled_at),
   span_ended_at TEXT CONSTRAINT "integration_schedule_execution.span_ended_at.time" CHECK (span_ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', span_ended_at, '+0 days') IS span_ended_at),  -- the last due time the row stands for; NULL: scheduled_at alone
@@ -208,21 +217,24 @@ CREATE TABLE integration_schedule_execution (
   updated_by INTEGER REFERENCES user(id),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
-  CONSTRAINT "integration_schedule_execution.scheduled_at.unique" UNIQUE (schedule_id, scheduled_at),
+  CONSTRAINT "integration_schedule_execution.event_id.unique" UNIQUE (event_id, schedule_id),
   CONSTRAINT "integration_schedule_execution.span_ended_at.order" CHECK (scheduled_at <= span_ended_at),
   CONSTRAINT "integration_schedule_execution.started_at.required" CHECK (started_at IS NOT NULL OR execution_status NOT IN ('running', 'completed')),
   CONSTRAINT "integration_schedule_execution.ended_at.required" CHECK (ended_at IS NOT NULL OR execution_status NOT IN ('completed', 'failed')),
-  CONSTRAINT "integration_schedule_execution.reason.required" CHECK (reason IS NOT NULL OR execution_status <> 'skipped')
+  CONSTRAINT "integration_schedule_execution.reason.required" CHECK (reason IS NOT NULL OR execution_status <> 'skipped'),
+  CONSTRAINT "integration_schedule_execution.event_id.required" CHECK ((event_id IS NULL) = (slot_kind <> 'event'))
 ) STRICT;
+CREATE UNIQUE INDEX integration_schedule_execution_due ON integration_schedule_execution(schedule_id, scheduled_at) WHERE slot_kind = 'due';
 CREATE INDEX integration_schedule_execution_status ON integration_schedule_execution(schedule_id, execution_status, scheduled_at DESC);
+CREATE INDEX integration_schedule_execution_job ON integration_schedule_execution(job_id);
 CREATE INDEX integration_schedule_execution_execution ON integration_schedule_execution(execution_id);
 CREATE INDEX integration_schedule_execution_correlation ON integration_schedule_execution(correlation_id);
 CREATE INDEX integration_schedule_execution_organization ON integration_schedule_execution(organization_id);
 
 CREATE TRIGGER integration_schedule_execution_final_bi BEFORE INSERT ON integration_schedule_execution
-WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) BEGIN  -- by REPLACE
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND (scheduled_at = NEW.scheduled_at OR event_id = NEW.event_id)) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|final|A slot that is settled does not change its state again.')
-  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
+  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at AND slot_kind = 'due' AND ifnull(NEW.slot_kind, 'due') = 'due') OR (event_id = NEW.event_id AND schedule_id = NEW.schedule_id))
     AND execution_status NOT IN ('scheduled', 'running') AND execution_status IS NOT NEW.execution_status;
 END;
 CREATE TRIGGER integration_schedule_execution_final_bu BEFORE UPDATE OF execution_status ON integration_schedule_execution
@@ -230,9 +242,9 @@ WHEN OLD.execution_status NOT IN ('scheduled', 'running') AND NEW.execution_stat
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|final|A slot that is settled does not change its state again.');
 END;
 CREATE TRIGGER integration_schedule_execution_begun_bi BEFORE INSERT ON integration_schedule_execution
-WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) BEGIN  -- by REPLACE
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND (scheduled_at = NEW.scheduled_at OR event_id = NEW.event_id)) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|transition|A slot is scheduled, then running or skipped, then settled; it never goes back.')
-  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
+  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at AND slot_kind = 'due' AND ifnull(NEW.slot_kind, 'due') = 'due') OR (event_id = NEW.event_id AND schedule_id = NEW.schedule_id))
     AND instr(' running>scheduled running>skipped scheduled>completed ', ' ' || execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') || ' ') > 0;
 END;
 CREATE TRIGGER integration_schedule_execution_begun_bu BEFORE UPDATE OF execution_status ON integration_schedule_execution
@@ -257,6 +269,24 @@ CREATE TRIGGER integration_schedule_owner_bu BEFORE UPDATE OF organization_id ON
   SELECT RAISE(ABORT, 'EK|integration_schedule|organization_id|organization|A schedule that has run stays in its organization.')
   WHERE EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.id AND organization_id IS NOT NEW.organization_id);
 END;
+
+-- One row is one life of a runner, from its start to its end. Whether the last one lives is said by its lock file.
+CREATE TABLE runner_session (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  runner_id TEXT NOT NULL UNIQUE CONSTRAINT "runner_session.runner_id.length" CHECK (length(runner_id) BETWEEN 1 AND 100),
+  process_id INTEGER NOT NULL CONSTRAINT "runner_session.process_id.range" CHECK (process_id >= 0),
+  host_name TEXT CONSTRAINT "runner_session.host_name.length" CHECK (length(host_name) <= 255),
+  app_version TEXT NOT NULL CONSTRAINT "runner_session.app_version.length" CHECK (length(app_version) BETWEEN 1 AND 50),
+  started_at TEXT NOT NULL CONSTRAINT "runner_session.started_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', started_at, '+0 days') IS started_at),
+  ended_at TEXT CONSTRAINT "runner_session.ended_at.time" CHECK (ended_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', ended_at, '+0 days') IS ended_at),  -- of one that died, when the next one found it
+  end_reason TEXT CONSTRAINT "runner_session.end_reason.choice" CHECK (end_reason IN ('stopped', 'died')),  -- stopped: it ended by itself or was asked to; died: it left without a word
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "runner_session.end_reason.required" CHECK ((ended_at IS NULL) = (end_reason IS NULL))
+) STRICT;
 
 -- One row says that a run made a communication.
 CREATE TABLE integration_execution_communication (

@@ -73,6 +73,7 @@ CREATE VIEW active_integration_schedule_time AS SELECT * FROM integration_schedu
 CREATE VIEW active_integration_schedule_recipient AS SELECT * FROM integration_schedule_recipient WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_integration_execution AS SELECT * FROM integration_execution WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_integration_schedule_execution AS SELECT * FROM integration_schedule_execution WHERE status_id IN (SELECT id FROM status WHERE is_active);
+CREATE VIEW active_runner_session AS SELECT * FROM runner_session WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_integration_execution_communication AS SELECT * FROM integration_execution_communication WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_integration_checkpoint AS SELECT * FROM integration_checkpoint WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_dead_letter AS SELECT * FROM dead_letter WHERE status_id IN (SELECT id FROM status WHERE is_active);

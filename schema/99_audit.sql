@@ -124,6 +124,8 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (116, 'handover_package_docum
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (117, 'client_summary');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (118, 'integration_delivery');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (119, 'integration_execution_input');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (120, 'runner_process');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (121, 'runner_session');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NULL, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
@@ -381,6 +383,8 @@ CREATE TRIGGER job_audit_update AFTER UPDATE ON job WHEN NEW.updated_at IS OLD.u
     UNION ALL SELECT 'priority', OLD.priority, NEW.priority
     UNION ALL SELECT 'attempts', OLD.attempts, NEW.attempts
     UNION ALL SELECT 'max_attempts', OLD.max_attempts, NEW.max_attempts
+    UNION ALL SELECT 'timeout_seconds', OLD.timeout_seconds, NEW.timeout_seconds
+    UNION ALL SELECT 'cancel_requested_at', OLD.cancel_requested_at, NEW.cancel_requested_at
     UNION ALL SELECT 'runner_id', OLD.runner_id, NEW.runner_id
     UNION ALL SELECT 'claimed_at', OLD.claimed_at, NEW.claimed_at
     UNION ALL SELECT 'lease_ends_at', OLD.lease_ends_at, NEW.lease_ends_at
@@ -406,13 +410,14 @@ CREATE TRIGGER job_direct_update BEFORE UPDATE ON job WHEN (SELECT open_gate FRO
   DELETE FROM audit_replaced;
 END;
 
-CREATE TRIGGER job_direct_delete BEFORE DELETE ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+CREATE TRIGGER job_direct_delete BEFORE DELETE ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 75) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
+  SELECT RAISE(ABORT, 'EK|job|id|referenced|Rows of integration_schedule_execution refer to this row.') WHERE OLD.id IN (SELECT job_id FROM integration_schedule_execution);
 END;
 
 CREATE TRIGGER job_audit_delete AFTER DELETE ON job BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 75, OLD.id, 'D',
-    json_object('uuid', OLD.uuid, 'kind', OLD.kind, 'payload', OLD.payload, 'job_status', OLD.job_status, 'run_at', OLD.run_at, 'priority', OLD.priority, 'attempts', OLD.attempts, 'max_attempts', OLD.max_attempts, 'runner_id', OLD.runner_id, 'claimed_at', OLD.claimed_at, 'lease_ends_at', OLD.lease_ends_at, 'ended_at', OLD.ended_at, 'dedupe_key', OLD.dedupe_key, 'correlation_id', OLD.correlation_id, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'result', OLD.result, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('uuid', OLD.uuid, 'kind', OLD.kind, 'payload', OLD.payload, 'job_status', OLD.job_status, 'run_at', OLD.run_at, 'priority', OLD.priority, 'attempts', OLD.attempts, 'max_attempts', OLD.max_attempts, 'timeout_seconds', OLD.timeout_seconds, 'cancel_requested_at', OLD.cancel_requested_at, 'runner_id', OLD.runner_id, 'claimed_at', OLD.claimed_at, 'lease_ends_at', OLD.lease_ends_at, 'ended_at', OLD.ended_at, 'dedupe_key', OLD.dedupe_key, 'correlation_id', OLD.correlation_id, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'result', OLD.result, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER role_direct_insert BEFORE INSERT ON role WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
@@ -1908,6 +1913,7 @@ CREATE TRIGGER integration_event_audit_update AFTER UPDATE ON integration_event 
     UNION ALL SELECT 'event_source_id', OLD.event_source_id, NEW.event_source_id
     UNION ALL SELECT 'event_target', OLD.event_target, NEW.event_target
     UNION ALL SELECT 'event_payload', OLD.event_payload, NEW.event_payload
+    UNION ALL SELECT 'ordering_key', OLD.ordering_key, NEW.ordering_key
     UNION ALL SELECT 'event_metadata', OLD.event_metadata, NEW.event_metadata
     UNION ALL SELECT 'processing_status', OLD.processing_status, NEW.processing_status
     UNION ALL SELECT 'processing_error', OLD.processing_error, NEW.processing_error
@@ -1935,12 +1941,13 @@ END;
 
 CREATE TRIGGER integration_event_direct_delete BEFORE DELETE ON integration_event WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 29) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|integration_event|id|referenced|Rows of event_delivery refer to this row.') WHERE OLD.id IN (SELECT event_id FROM event_delivery);
+  SELECT RAISE(ABORT, 'EK|integration_event|id|referenced|Rows of event_delivery or integration_schedule_execution refer to this row.') WHERE OLD.id IN (SELECT event_id FROM event_delivery)
+  OR OLD.id IN (SELECT event_id FROM integration_schedule_execution);
 END;
 
 CREATE TRIGGER integration_event_audit_delete AFTER DELETE ON integration_event BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 29, OLD.id, 'D',
-    json_object('uuid', OLD.uuid, 'event_type', OLD.event_type, 'event_source_id', OLD.event_source_id, 'event_target', OLD.event_target, 'event_payload', OLD.event_payload, 'event_metadata', OLD.event_metadata, 'processing_status', OLD.processing_status, 'processing_error', OLD.processing_error, 'processed_at', OLD.processed_at, 'correlation_id', OLD.correlation_id, 'causation_id', OLD.causation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('uuid', OLD.uuid, 'event_type', OLD.event_type, 'event_source_id', OLD.event_source_id, 'event_target', OLD.event_target, 'event_payload', OLD.event_payload, 'ordering_key', OLD.ordering_key, 'event_metadata', OLD.event_metadata, 'processing_status', OLD.processing_status, 'processing_error', OLD.processing_error, 'processed_at', OLD.processed_at, 'correlation_id', OLD.correlation_id, 'causation_id', OLD.causation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER event_subscription_direct_insert BEFORE INSERT ON event_subscription WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
@@ -1966,7 +1973,7 @@ CREATE TRIGGER event_subscription_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
 END;
 
 CREATE TRIGGER event_subscription_audit_update AFTER UPDATE ON event_subscription BEGIN
-  INSERT INTO audit_change VALUES (76, NEW.id, '["code","name","description","event_type","event_source_id","organization_id","handler_kind","handler_config","max_attempts","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.event_type, OLD.event_source_id, OLD.organization_id, OLD.handler_kind, OLD.handler_config, OLD.max_attempts, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.event_type, NEW.event_source_id, NEW.organization_id, NEW.handler_kind, NEW.handler_config, NEW.max_attempts, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (76, NEW.id, '["code","name","description","event_type","event_source_id","organization_id","handler_kind","handler_config","max_attempts","last_event_id","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.event_type, OLD.event_source_id, OLD.organization_id, OLD.handler_kind, OLD.handler_config, OLD.max_attempts, OLD.last_event_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.event_type, NEW.event_source_id, NEW.organization_id, NEW.handler_kind, NEW.handler_config, NEW.max_attempts, NEW.last_event_id, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE event_subscription SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 76 AND of_key = NEW.id
@@ -1991,7 +1998,7 @@ END;
 
 CREATE TRIGGER event_subscription_audit_delete AFTER DELETE ON event_subscription BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 76, OLD.id, 'D',
-    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'event_type', OLD.event_type, 'event_source_id', OLD.event_source_id, 'organization_id', OLD.organization_id, 'handler_kind', OLD.handler_kind, 'handler_config', OLD.handler_config, 'max_attempts', OLD.max_attempts, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('code', OLD.code, 'name', OLD.name, 'description', OLD.description, 'event_type', OLD.event_type, 'event_source_id', OLD.event_source_id, 'organization_id', OLD.organization_id, 'handler_kind', OLD.handler_kind, 'handler_config', OLD.handler_config, 'max_attempts', OLD.max_attempts, 'last_event_id', OLD.last_event_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER event_delivery_direct_insert BEFORE INSERT ON event_delivery WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -4040,7 +4047,7 @@ CREATE TRIGGER integration_schedule_kept BEFORE UPDATE OF id, rowid, oid, _rowid
 END;
 
 CREATE TRIGGER integration_schedule_audit_update AFTER UPDATE ON integration_schedule BEGIN
-  INSERT INTO audit_change VALUES (84, NEW.id, '["schedule_name","integration_id","schedule_type","cron_expression","interval_minutes","event_type","timezone","start_date","end_date","next_run_at","last_run_at","retry_policy","execution_timeout_seconds","overlap_policy","missed_execution_policy","is_failure_notified","execution_parameters","organization_id","status_id","updated_by"]', json_array(OLD.schedule_name, OLD.integration_id, OLD.schedule_type, OLD.cron_expression, OLD.interval_minutes, OLD.event_type, OLD.timezone, OLD.start_date, OLD.end_date, OLD.next_run_at, OLD.last_run_at, OLD.retry_policy, OLD.execution_timeout_seconds, OLD.overlap_policy, OLD.missed_execution_policy, OLD.is_failure_notified, OLD.execution_parameters, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.schedule_name, NEW.integration_id, NEW.schedule_type, NEW.cron_expression, NEW.interval_minutes, NEW.event_type, NEW.timezone, NEW.start_date, NEW.end_date, NEW.next_run_at, NEW.last_run_at, NEW.retry_policy, NEW.execution_timeout_seconds, NEW.overlap_policy, NEW.missed_execution_policy, NEW.is_failure_notified, NEW.execution_parameters, NEW.organization_id, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (84, NEW.id, '["schedule_name","integration_id","schedule_type","cron_expression","interval_minutes","event_type","timezone","start_date","end_date","next_run_at","last_run_at","retry_policy","execution_timeout_seconds","overlap_policy","missed_execution_policy","grace_seconds","catch_up_limit","catch_up_delay_seconds","jitter_seconds","pause_reason","is_failure_notified","execution_parameters","organization_id","status_id","updated_by"]', json_array(OLD.schedule_name, OLD.integration_id, OLD.schedule_type, OLD.cron_expression, OLD.interval_minutes, OLD.event_type, OLD.timezone, OLD.start_date, OLD.end_date, OLD.next_run_at, OLD.last_run_at, OLD.retry_policy, OLD.execution_timeout_seconds, OLD.overlap_policy, OLD.missed_execution_policy, OLD.grace_seconds, OLD.catch_up_limit, OLD.catch_up_delay_seconds, OLD.jitter_seconds, OLD.pause_reason, OLD.is_failure_notified, OLD.execution_parameters, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.schedule_name, NEW.integration_id, NEW.schedule_type, NEW.cron_expression, NEW.interval_minutes, NEW.event_type, NEW.timezone, NEW.start_date, NEW.end_date, NEW.next_run_at, NEW.last_run_at, NEW.retry_policy, NEW.execution_timeout_seconds, NEW.overlap_policy, NEW.missed_execution_policy, NEW.grace_seconds, NEW.catch_up_limit, NEW.catch_up_delay_seconds, NEW.jitter_seconds, NEW.pause_reason, NEW.is_failure_notified, NEW.execution_parameters, NEW.organization_id, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration_schedule SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 84 AND of_key = NEW.id
@@ -4067,7 +4074,7 @@ END;
 
 CREATE TRIGGER integration_schedule_audit_delete AFTER DELETE ON integration_schedule BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_now), 84, OLD.id, 'D',
-    json_object('schedule_name', OLD.schedule_name, 'integration_id', OLD.integration_id, 'schedule_type', OLD.schedule_type, 'cron_expression', OLD.cron_expression, 'interval_minutes', OLD.interval_minutes, 'event_type', OLD.event_type, 'timezone', OLD.timezone, 'start_date', OLD.start_date, 'end_date', OLD.end_date, 'next_run_at', OLD.next_run_at, 'last_run_at', OLD.last_run_at, 'retry_policy', OLD.retry_policy, 'execution_timeout_seconds', OLD.execution_timeout_seconds, 'overlap_policy', OLD.overlap_policy, 'missed_execution_policy', OLD.missed_execution_policy, 'is_failure_notified', OLD.is_failure_notified, 'execution_parameters', OLD.execution_parameters, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('schedule_name', OLD.schedule_name, 'integration_id', OLD.integration_id, 'schedule_type', OLD.schedule_type, 'cron_expression', OLD.cron_expression, 'interval_minutes', OLD.interval_minutes, 'event_type', OLD.event_type, 'timezone', OLD.timezone, 'start_date', OLD.start_date, 'end_date', OLD.end_date, 'next_run_at', OLD.next_run_at, 'last_run_at', OLD.last_run_at, 'retry_policy', OLD.retry_policy, 'execution_timeout_seconds', OLD.execution_timeout_seconds, 'overlap_policy', OLD.overlap_policy, 'missed_execution_policy', OLD.missed_execution_policy, 'grace_seconds', OLD.grace_seconds, 'catch_up_limit', OLD.catch_up_limit, 'catch_up_delay_seconds', OLD.catch_up_delay_seconds, 'jitter_seconds', OLD.jitter_seconds, 'pause_reason', OLD.pause_reason, 'is_failure_notified', OLD.is_failure_notified, 'execution_parameters', OLD.execution_parameters, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_schedule_time_direct_insert BEFORE INSERT ON integration_schedule_time WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
@@ -4172,7 +4179,7 @@ CREATE TRIGGER integration_execution_direct_insert BEFORE INSERT ON integration_
     WHEN NEW.pipeline_id NOT NULL AND NEW.pipeline_id NOT IN (SELECT id FROM integration_pipeline_definition) THEN RAISE(ABORT, 'EK|integration_execution|pipeline_id|reference|There is no integration_pipeline_definition with this pipeline_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_execution|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 38, id, NEW.id, NULL FROM integration_execution
-    WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid OR (execution_status = 'running') AND (ifnull(NEW.execution_status, ('pending')) = 'running') AND integration_id = NEW.integration_id;
+    WHERE id = nullif(NEW.id, -1) OR uuid = NEW.uuid OR (execution_status = 'running' AND is_concurrent = 0) AND (ifnull(NEW.execution_status, ('pending')) = 'running' AND ifnull(NEW.is_concurrent, 0) = 0) AND integration_id = NEW.integration_id;
   DELETE FROM integration_execution WHERE changes() AND id IN (
     SELECT record_key FROM audit_replaced WHERE table_id = 38);
   DELETE FROM audit_replaced;
@@ -4204,6 +4211,7 @@ CREATE TRIGGER integration_execution_audit_update AFTER UPDATE ON integration_ex
     UNION ALL SELECT 'runner_id', OLD.runner_id, NEW.runner_id
     UNION ALL SELECT 'source_digest', OLD.source_digest, NEW.source_digest
     UNION ALL SELECT 'resumed_from_id', OLD.resumed_from_id, NEW.resumed_from_id
+    UNION ALL SELECT 'is_concurrent', OLD.is_concurrent, NEW.is_concurrent
     UNION ALL SELECT 'started_at', OLD.started_at, NEW.started_at
     UNION ALL SELECT 'ended_at', OLD.ended_at, NEW.ended_at
     UNION ALL SELECT 'records_read', OLD.records_read, NEW.records_read
@@ -4231,7 +4239,7 @@ CREATE TRIGGER integration_execution_direct_update BEFORE UPDATE ON integration_
     WHEN nullif(NEW.resumed_from_id, OLD.resumed_from_id) NOT NULL AND NEW.resumed_from_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_execution|resumed_from_id|reference|There is no integration_execution with this resumed_from_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_execution|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 38, id, NEW.id, NULL FROM integration_execution
-    WHERE (uuid = NEW.uuid OR (execution_status = 'running') AND (ifnull(NEW.execution_status, ('pending')) = 'running') AND integration_id = NEW.integration_id) AND id IS NOT OLD.id;
+    WHERE (uuid = NEW.uuid OR (execution_status = 'running' AND is_concurrent = 0) AND (ifnull(NEW.execution_status, ('pending')) = 'running' AND ifnull(NEW.is_concurrent, 0) = 0) AND integration_id = NEW.integration_id) AND id IS NOT OLD.id;
   DELETE FROM integration_execution WHERE changes() AND id IN (
     SELECT record_key FROM audit_replaced WHERE table_id = 38);
   DELETE FROM audit_replaced;
@@ -4251,16 +4259,18 @@ END;
 
 CREATE TRIGGER integration_execution_audit_delete AFTER DELETE ON integration_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 38, OLD.id, 'D',
-    json_object('uuid', OLD.uuid, 'integration_id', OLD.integration_id, 'pipeline_id', OLD.pipeline_id, 'trigger_kind', OLD.trigger_kind, 'execution_status', OLD.execution_status, 'runner_id', OLD.runner_id, 'source_digest', OLD.source_digest, 'resumed_from_id', OLD.resumed_from_id, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'records_read', OLD.records_read, 'records_written', OLD.records_written, 'records_changed', OLD.records_changed, 'records_failed', OLD.records_failed, 'records_filtered', OLD.records_filtered, 'retry_count', OLD.retry_count, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'error_data', OLD.error_data, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('uuid', OLD.uuid, 'integration_id', OLD.integration_id, 'pipeline_id', OLD.pipeline_id, 'trigger_kind', OLD.trigger_kind, 'execution_status', OLD.execution_status, 'runner_id', OLD.runner_id, 'source_digest', OLD.source_digest, 'resumed_from_id', OLD.resumed_from_id, 'is_concurrent', OLD.is_concurrent, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'records_read', OLD.records_read, 'records_written', OLD.records_written, 'records_changed', OLD.records_changed, 'records_failed', OLD.records_failed, 'records_filtered', OLD.records_filtered, 'retry_count', OLD.retry_count, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'error_data', OLD.error_data, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_schedule_execution_direct_insert BEFORE INSERT ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
   SELECT CASE WHEN NEW.schedule_id NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_execution|schedule_id|reference|There is no integration_schedule with this schedule_id.')
+    WHEN NEW.event_id NOT NULL AND NEW.event_id NOT IN (SELECT id FROM integration_event) THEN RAISE(ABORT, 'EK|integration_schedule_execution|event_id|reference|There is no integration_event with this event_id.')
+    WHEN NEW.job_id NOT NULL AND NEW.job_id NOT IN (SELECT id FROM job) THEN RAISE(ABORT, 'EK|integration_schedule_execution|job_id|reference|There is no job with this job_id.')
     WHEN NEW.execution_id NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_schedule_execution|execution_id|reference|There is no integration_execution with this execution_id.')
     WHEN NEW.organization_id NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_schedule_execution|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 87, id, NEW.id, NULL FROM integration_schedule_execution
-    WHERE id = nullif(NEW.id, -1) OR schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at;
+    WHERE id = nullif(NEW.id, -1) OR event_id = NEW.event_id AND schedule_id = NEW.schedule_id OR (slot_kind = 'due') AND (ifnull(NEW.slot_kind, ('due')) = 'due') AND schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at;
   DELETE FROM integration_schedule_execution WHERE changes() AND id IN (
     SELECT record_key FROM audit_replaced WHERE table_id = 87);
   DELETE FROM audit_replaced;
@@ -4281,6 +4291,9 @@ CREATE TRIGGER integration_schedule_execution_audit_update AFTER UPDATE ON integ
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, NEW.id, 'U', (
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'schedule_id' AS name, OLD.schedule_id AS old, NEW.schedule_id AS new
+    UNION ALL SELECT 'slot_kind', OLD.slot_kind, NEW.slot_kind
+    UNION ALL SELECT 'event_id', OLD.event_id, NEW.event_id
+    UNION ALL SELECT 'job_id', OLD.job_id, NEW.job_id
     UNION ALL SELECT 'execution_id', OLD.execution_id, NEW.execution_id
     UNION ALL SELECT 'scheduled_at', OLD.scheduled_at, NEW.scheduled_at
     UNION ALL SELECT 'span_ended_at', OLD.span_ended_at, NEW.span_ended_at
@@ -4305,10 +4318,12 @@ END;
 CREATE TRIGGER integration_schedule_execution_direct_update BEFORE UPDATE ON integration_schedule_execution WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
   SELECT CASE WHEN nullif(NEW.schedule_id, OLD.schedule_id) NOT IN (SELECT id FROM integration_schedule) THEN RAISE(ABORT, 'EK|integration_schedule_execution|schedule_id|reference|There is no integration_schedule with this schedule_id.')
+    WHEN nullif(NEW.event_id, OLD.event_id) NOT NULL AND NEW.event_id NOT IN (SELECT id FROM integration_event) THEN RAISE(ABORT, 'EK|integration_schedule_execution|event_id|reference|There is no integration_event with this event_id.')
+    WHEN nullif(NEW.job_id, OLD.job_id) NOT NULL AND NEW.job_id NOT IN (SELECT id FROM job) THEN RAISE(ABORT, 'EK|integration_schedule_execution|job_id|reference|There is no job with this job_id.')
     WHEN nullif(NEW.execution_id, OLD.execution_id) NOT NULL AND NEW.execution_id NOT IN (SELECT id FROM integration_execution) THEN RAISE(ABORT, 'EK|integration_schedule_execution|execution_id|reference|There is no integration_execution with this execution_id.')
     WHEN nullif(NEW.organization_id, OLD.organization_id) NOT NULL AND NEW.organization_id NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|integration_schedule_execution|organization_id|reference|There is no organization with this organization_id.') END;
   INSERT OR IGNORE INTO audit_replaced SELECT 87, id, NEW.id, NULL FROM integration_schedule_execution
-    WHERE (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) AND id IS NOT OLD.id;
+    WHERE (event_id = NEW.event_id AND schedule_id = NEW.schedule_id OR (slot_kind = 'due') AND (ifnull(NEW.slot_kind, ('due')) = 'due') AND schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) AND id IS NOT OLD.id;
   DELETE FROM integration_schedule_execution WHERE changes() AND id IN (
     SELECT record_key FROM audit_replaced WHERE table_id = 87);
   DELETE FROM audit_replaced;
@@ -4320,7 +4335,62 @@ END;
 
 CREATE TRIGGER integration_schedule_execution_audit_delete AFTER DELETE ON integration_schedule_execution BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 87, OLD.id, 'D',
-    json_object('schedule_id', OLD.schedule_id, 'execution_id', OLD.execution_id, 'scheduled_at', OLD.scheduled_at, 'span_ended_at', OLD.span_ended_at, 'slot_count', OLD.slot_count, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'execution_status', OLD.execution_status, 'reason', OLD.reason, 'records_processed', OLD.records_processed, 'error_count', OLD.error_count, 'warning_count', OLD.warning_count, 'execution_notes', OLD.execution_notes, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('schedule_id', OLD.schedule_id, 'slot_kind', OLD.slot_kind, 'event_id', OLD.event_id, 'job_id', OLD.job_id, 'execution_id', OLD.execution_id, 'scheduled_at', OLD.scheduled_at, 'span_ended_at', OLD.span_ended_at, 'slot_count', OLD.slot_count, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'execution_status', OLD.execution_status, 'reason', OLD.reason, 'records_processed', OLD.records_processed, 'error_count', OLD.error_count, 'warning_count', OLD.warning_count, 'execution_notes', OLD.execution_notes, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+END;
+
+CREATE TRIGGER runner_session_direct_insert BEFORE INSERT ON runner_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  INSERT OR IGNORE INTO audit_replaced SELECT 121, id, NEW.id, NULL FROM runner_session
+    WHERE id = nullif(NEW.id, -1) OR runner_id = NEW.runner_id;
+  DELETE FROM runner_session WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 121);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER runner_session_audit_insert AFTER INSERT ON runner_session BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 121, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER runner_session_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON runner_session BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|runner_session|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|runner_session|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|runner_session|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER runner_session_audit_update AFTER UPDATE ON runner_session WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 121 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 121, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'runner_id' AS name, OLD.runner_id AS old, NEW.runner_id AS new
+    UNION ALL SELECT 'process_id', OLD.process_id, NEW.process_id
+    UNION ALL SELECT 'host_name', OLD.host_name, NEW.host_name
+    UNION ALL SELECT 'app_version', OLD.app_version, NEW.app_version
+    UNION ALL SELECT 'started_at', OLD.started_at, NEW.started_at
+    UNION ALL SELECT 'ended_at', OLD.ended_at, NEW.ended_at
+    UNION ALL SELECT 'end_reason', OLD.end_reason, NEW.end_reason
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE runner_session SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER runner_session_direct_update BEFORE UPDATE ON runner_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
+  INSERT OR IGNORE INTO audit_replaced SELECT 121, id, NEW.id, NULL FROM runner_session
+    WHERE (runner_id = NEW.runner_id) AND id IS NOT OLD.id;
+  DELETE FROM runner_session WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 121);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER runner_session_direct_delete BEFORE DELETE ON runner_session WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER runner_session_audit_delete AFTER DELETE ON runner_session BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 121, OLD.id, 'D',
+    json_object('runner_id', OLD.runner_id, 'process_id', OLD.process_id, 'host_name', OLD.host_name, 'app_version', OLD.app_version, 'started_at', OLD.started_at, 'ended_at', OLD.ended_at, 'end_reason', OLD.end_reason, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER integration_execution_communication_direct_insert BEFORE INSERT ON integration_execution_communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
@@ -7780,14 +7850,14 @@ CREATE TRIGGER integration_event_told_bi BEFORE INSERT ON integration_event
 WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_event WHERE uuid = NEW.uuid) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_event|event_payload|protected|An event stays as it was told: only its processing goes on.')
   FROM integration_event WHERE (id = NEW.id OR uuid = NEW.uuid)
-    AND (uuid, event_type, event_source_id, event_target, event_payload, event_metadata, correlation_id, causation_id, organization_id)
-      IS NOT (NEW.uuid, NEW.event_type, NEW.event_source_id, NEW.event_target, NEW.event_payload, ifnull(NEW.event_metadata, '{}'), NEW.correlation_id, NEW.causation_id, NEW.organization_id);
+    AND (uuid, event_type, event_source_id, event_target, event_payload, ordering_key, event_metadata, correlation_id, causation_id, organization_id)
+      IS NOT (NEW.uuid, NEW.event_type, NEW.event_source_id, NEW.event_target, NEW.event_payload, NEW.ordering_key, ifnull(NEW.event_metadata, '{}'), NEW.correlation_id, NEW.causation_id, NEW.organization_id);
 END;
 
 DROP TRIGGER integration_event_told_bu;
-CREATE TRIGGER integration_event_told_bu BEFORE UPDATE OF uuid, event_type, event_source_id, event_target, event_payload, event_metadata, correlation_id, causation_id, organization_id ON integration_event
-WHEN (OLD.uuid, OLD.event_type, OLD.event_source_id, OLD.event_target, OLD.event_payload, OLD.event_metadata, OLD.correlation_id, OLD.causation_id, OLD.organization_id)
-  IS NOT (NEW.uuid, NEW.event_type, NEW.event_source_id, NEW.event_target, NEW.event_payload, ifnull(NEW.event_metadata, '{}'), NEW.correlation_id, NEW.causation_id, NEW.organization_id) BEGIN
+CREATE TRIGGER integration_event_told_bu BEFORE UPDATE OF uuid, event_type, event_source_id, event_target, event_payload, ordering_key, event_metadata, correlation_id, causation_id, organization_id ON integration_event
+WHEN (OLD.uuid, OLD.event_type, OLD.event_source_id, OLD.event_target, OLD.event_payload, OLD.ordering_key, OLD.event_metadata, OLD.correlation_id, OLD.causation_id, OLD.organization_id)
+  IS NOT (NEW.uuid, NEW.event_type, NEW.event_source_id, NEW.event_target, NEW.event_payload, NEW.ordering_key, ifnull(NEW.event_metadata, '{}'), NEW.correlation_id, NEW.causation_id, NEW.organization_id) BEGIN
   SELECT RAISE(ABORT, 'EK|integration_event|event_payload|protected|An event stays as it was told: only its processing goes on.');
 END;
 
@@ -8732,9 +8802,9 @@ END;
 
 DROP TRIGGER integration_schedule_execution_final_bi;
 CREATE TRIGGER integration_schedule_execution_final_bi BEFORE INSERT ON integration_schedule_execution
-WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) BEGIN  -- by REPLACE
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND (scheduled_at = NEW.scheduled_at OR event_id = NEW.event_id)) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|final|A slot that is settled does not change its state again.')
-  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
+  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at AND slot_kind = 'due' AND ifnull(NEW.slot_kind, 'due') = 'due') OR (event_id = NEW.event_id AND schedule_id = NEW.schedule_id))
     AND execution_status NOT IN ('scheduled', 'running') AND execution_status IS NOT NEW.execution_status;
 END;
 
@@ -8746,9 +8816,9 @@ END;
 
 DROP TRIGGER integration_schedule_execution_begun_bi;
 CREATE TRIGGER integration_schedule_execution_begun_bi BEFORE INSERT ON integration_schedule_execution
-WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at) BEGIN  -- by REPLACE
+WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM integration_schedule_execution WHERE schedule_id = NEW.schedule_id AND (scheduled_at = NEW.scheduled_at OR event_id = NEW.event_id)) BEGIN  -- by REPLACE
   SELECT RAISE(ABORT, 'EK|integration_schedule_execution|execution_status|transition|A slot is scheduled, then running or skipped, then settled; it never goes back.')
-  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at))
+  FROM integration_schedule_execution WHERE (id = NEW.id OR (schedule_id = NEW.schedule_id AND scheduled_at = NEW.scheduled_at AND slot_kind = 'due' AND ifnull(NEW.slot_kind, 'due') = 'due') OR (event_id = NEW.event_id AND schedule_id = NEW.schedule_id))
     AND instr(' running>scheduled running>skipped scheduled>completed ', ' ' || execution_status || '>' || ifnull(NEW.execution_status, 'scheduled') || ' ') > 0;
 END;
 

@@ -39,9 +39,9 @@ _COMMON = (
     " deployment_template encryption_key entity_category entity_reference_type entity_type"
     " entity_type_feature environment event_source feature feature_dependency feature_type integration_type"
     " license_file license_tier license_tier_feature marketplace_category marketplace_module model_registry"
-    " package_type payment_status pricing_model rate_limit_window relationship_type role schema_migration"
-    " scope_type status subscription_status system template_category vendor_key workflow_template"
-    " workflow_type"
+    " package_type payment_status pricing_model rate_limit_window relationship_type role runner_session"
+    " schema_migration scope_type status subscription_status system template_category vendor_key"
+    " workflow_template workflow_type"
 )
 COMMON = set(_COMMON.split())
 """Tables whose rows everybody sees: what the file knows, and what runs count in."""

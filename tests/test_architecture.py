@@ -38,6 +38,7 @@ ORDER = [
     {"cache"},
     {"models", "bulk"},
     {"audit"},
+    {"jobs"},
     {"seeds", "rows", "access"},
     {"reference_table"},
     {"parties", "insurance", "entities"},
@@ -46,6 +47,7 @@ ORDER = [
     {"events"},
     {"licensing"},
     {"configuration"},
+    {"communications"},
     {"file"},
     {"connectors"},
     {"integrations"},
@@ -78,6 +80,7 @@ IN_MEMORY = {"edgekit/connectors/sql_sqlite.py", "edgekit/transformation/sql.py"
 
 DOORS = {
     "aiohttp": {"connectors"},
+    "apscheduler": {"runner"},
     "click": {"cli"},
     "cronsim": {"recurrence.py"},
     "cryptography": {"crypto.py"},
@@ -96,6 +99,7 @@ DOORS = {
     "msgspec": {"codec.py"},
     "openfeature": {"licensing"},
     "openpyxl": {"connectors"},
+    "opentelemetry": {"runner"},
     "paramiko": {"connectors"},
     "peewee": {"binding.py", "lean.py", "models"},
     "platformdirs": {"vault"},

@@ -108,7 +108,9 @@ def _stored(path: Path) -> dict[str, tuple[list[str], set[Any]]]:
     return found
 
 
-@pytest.mark.parametrize("version", [pytest.param(3, marks=pytest.mark.slow), 4])
+@pytest.mark.parametrize(
+    "version", [pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow), 5]
+)
 def test_a_file_of_an_earlier_schema_keeps_every_row_and_becomes_what_a_new_one_is(
     tmp_path: Path, version: int
 ) -> None:
@@ -128,6 +130,8 @@ def test_a_file_of_an_earlier_schema_keeps_every_row_and_becomes_what_a_new_one_
         there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
         assert set(columns) <= there, table
         kept = set(connection.execute(f"SELECT {', '.join(columns)} FROM {table}"))
+        if table == "integration_schedule":  # what waited waits in line since
+            rows = {tuple("queue_all" if value == "queue" else value for value in row) for row in rows}
         assert rows <= kept, table
     connection.close()
     if version == 4:

@@ -51,6 +51,9 @@ SPECIAL: dict[str, dict[str, Any]] = gathered("SPECIAL")
 SAME: dict[str, dict[str, Any]] = gathered("SAME")
 """Values that make a row one that a partial unique index counts."""
 
+OPTIONAL = {"entity_id": "entity", "event_id": "integration_event"}
+"""Keys that rows may lack, and the table each is of: unique only where it is set."""
+
 CHECK = re.compile(
     r'CONSTRAINT "(\w+\.[\w*]+\.\w+)" CHECK \((.*?)\)(?:,?$|,?\s+--| CONSTRAINT)', re.MULTILINE
 )
@@ -291,8 +294,8 @@ def test_a_unique_index_refuses_a_second(shell: sqlite3.Connection, table: str, 
     columns = {name for (name,) in shell.execute("SELECT name FROM pragma_table_info(?)", (table,))}
     same = (words | {part for part in parts if part}) & columns
     first = sample(shell, table, **SAME.get(index, {}))
-    for column in same & {"entity_id"} - set(first):
-        first[column] = put(shell, "entity", **sample(shell, "entity"))
+    for column in same & OPTIONAL.keys() - set(first):
+        first[column] = put(shell, OPTIONAL[column], **sample(shell, OPTIONAL[column]))
     key = put(shell, table, **first)
     stored = dict(
         zip(

@@ -141,6 +141,7 @@ MODELS = {
         "WebhookReceipt",
         "CircuitBreaker",
         "RateLimitWindow",
+        "RunnerSession",
     ),
     "clients": (
         "ClientStatus",

@@ -82,6 +82,8 @@ class Job(BusinessRow):
     priority: Any = peewee.IntegerField(default=5)
     attempts: Any = peewee.IntegerField(default=0)
     max_attempts: Any = peewee.IntegerField(default=1)
+    timeout_seconds: Any = peewee.IntegerField(null=True)
+    cancel_requested_at: Any = TimeField(null=True)
     runner_id: Any = peewee.TextField(null=True)
     claimed_at: Any = TimeField(null=True)
     lease_ends_at: Any = TimeField(null=True)

@@ -23,6 +23,7 @@ class IntegrationEvent(BusinessRow):
     event_source_id: int
     event_target: Any = peewee.TextField(null=True)
     event_payload: Any = JsonField()
+    ordering_key: Any = peewee.TextField(null=True)
     event_metadata: Any = JsonField(default=dict)
     processing_status: Any = peewee.TextField(default="pending")
     processing_error: Any = peewee.TextField(null=True)
@@ -44,6 +45,7 @@ class EventSubscription(ReferenceRow):
     handler_kind: Any = peewee.TextField()
     handler_config: Any = JsonField(null=True)
     max_attempts: Any = peewee.IntegerField(null=True)
+    last_event_id: Any = peewee.IntegerField(default=0)
 
 
 class EventDelivery(BusinessRow):

@@ -22,6 +22,8 @@ from edgekit.models.base import (
     user_reference,
 )
 from edgekit.models.communications import Communication
+from edgekit.models.core import Job
+from edgekit.models.events import IntegrationEvent
 from edgekit.models.integrations import Integration, IntegrationPipelineDefinition
 from edgekit.models.parties import Organization, User
 from edgekit.models.vault import EncryptionKey
@@ -58,6 +60,11 @@ class IntegrationSchedule(BusinessRow):
     execution_timeout_seconds: Any = peewee.IntegerField(default=300)
     overlap_policy: Any = peewee.TextField(default="skip")
     missed_execution_policy: Any = peewee.TextField(default="skip")
+    grace_seconds: Any = peewee.IntegerField(default=300)
+    catch_up_limit: Any = peewee.IntegerField(default=24)
+    catch_up_delay_seconds: Any = peewee.IntegerField(default=10)
+    jitter_seconds: Any = peewee.IntegerField(default=0)
+    pause_reason: Any = peewee.TextField(null=True)
     is_failure_notified: Any = peewee.BooleanField(default=True)
     execution_parameters: Any = JsonField(null=True)
     organization: Any = reference(Organization, null=True, default=organization_id)
@@ -170,6 +177,7 @@ class IntegrationExecution(BusinessRow):
     source_digest: Any = peewee.TextField(null=True)
     resumed_from: Any = reference("self", null=True)
     resumed_from_id: int | None
+    is_concurrent: Any = peewee.BooleanField(default=False)
     started_at: Any = TimeField(null=True)
     ended_at: Any = TimeField(null=True)
     records_read: Any = peewee.IntegerField(default=0)
@@ -191,6 +199,11 @@ class IntegrationScheduleExecution(BusinessRow):
 
     schedule: Any = reference(IntegrationSchedule, on_delete="CASCADE")
     schedule_id: int
+    slot_kind: Any = peewee.TextField(default="due")
+    event: Any = reference(IntegrationEvent, null=True)
+    event_id: int | None
+    job: Any = reference(Job, null=True)
+    job_id: int | None
     execution: Any = reference(IntegrationExecution, null=True)
     execution_id: int | None
     scheduled_at: Any = TimeField()
@@ -209,7 +222,19 @@ class IntegrationScheduleExecution(BusinessRow):
     organization_id: int | None
 
     class Meta:
-        indexes = ((("schedule", "scheduled_at"), True),)
+        indexes = ((("event", "schedule"), True),)
+
+
+class RunnerSession(BusinessRow):
+    """One life of a runner, from its start to its end."""
+
+    runner_id: Any = peewee.TextField(unique=True)
+    process_id: Any = peewee.IntegerField()
+    host_name: Any = peewee.TextField(null=True)
+    app_version: Any = peewee.TextField()
+    started_at: Any = TimeField()
+    ended_at: Any = TimeField(null=True)
+    end_reason: Any = peewee.TextField(null=True)
 
 
 class IntegrationExecutionCommunication(BusinessRow):

@@ -32,6 +32,7 @@ _ENGINE = {
     "integration_checkpoint": "A run writes how far it came.",
     "circuit_breaker": "Runs write it as the other side answers or fails.",
     "rate_limit_window": "Runs count in it.",
+    "runner_session": "A runner writes when it began and ended.",
     "feature_usage": "Use is counted when it happens.",
     "workflow_execution": "A workflow writes it as it goes.",
     "integration_execution_communication": "A run writes which communications it made.",

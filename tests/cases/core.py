@@ -14,6 +14,7 @@ ROWS: dict[str, dict[str, Any]] = {
 }
 
 SPECIAL: dict[str, dict[str, Any]] = {
+    "job.timeout_seconds.range": {"timeout_seconds": 0},
     "job.priority.range": {"priority": 10},
     "job.runner_id.required": {"job_status": "running"},
     "job.ended_at.required": {"job_status": "completed"},

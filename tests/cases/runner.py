@@ -14,6 +14,12 @@ ROWS: dict[str, dict[str, Any]] = {
         "scheduled_at": "2026-01-31T06:30:00.000Z",
         "correlation_id": "c",
     },
+    "runner_session": {
+        "runner_id": "r{n}",
+        "process_id": 1,
+        "app_version": "1",
+        "started_at": "2026-01-31T06:30:00.000Z",
+    },
     "circuit_breaker": {"target": "https://127.0.0.1"},
     "rate_limit_window": {
         "limiter_key": "k{n}",
@@ -57,6 +63,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "integration_schedule.cron_expression.format": {"cron_expression": "@daily"},
     "integration_schedule.cron_expression.length": {"cron_expression": "0 0 1 1 " + "1" * 200},
     "integration_schedule.cron_expression.required": {"schedule_type": "cron"},
+    "integration_schedule.grace_seconds.range": {"grace_seconds": -1},
+    "integration_schedule.catch_up_limit.range": {"catch_up_limit": 0},
+    "integration_schedule.catch_up_delay_seconds.range": {"catch_up_delay_seconds": -1},
+    "integration_schedule.jitter_seconds.range": {"jitter_seconds": -1},
     "integration_schedule.interval_minutes.required": {"schedule_type": "interval"},
     "integration_schedule.interval_minutes.range": {"interval_minutes": 0},
     "integration_schedule.timezone.format": {"timezone": "Europe/Berlin; x"},
@@ -79,6 +89,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "opened_at": "2026-01-31T06:30:00.000Z",
         "retry_at": "2026-01-31T06:00:00.000Z",
     },
+    "runner_session.end_reason.required": {"ended_at": "2026-01-31T06:30:00.000Z"},
+    "integration_schedule_execution.event_id.required": {"slot_kind": "event"},
     "rate_limit_window.window_seconds.range": {"window_seconds": 0},
     "dead_letter.settled_at.required": {"replay_status": "replayed"},
     "integration_execution_input.records_zlib.required": {"records_zlib": None},
@@ -377,4 +389,7 @@ FURTHER: dict[str, tuple[str | None, str, str]] = {
     ),
 }
 
-SAME: dict[str, dict[str, Any]] = {"integration_execution_running": {"execution_status": "running"}}
+SAME: dict[str, dict[str, Any]] = {
+    "integration_execution_running": {"execution_status": "running"},
+    "sqlite_autoindex_integration_schedule_execution_1": {"slot_kind": "event"},
+}
