@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.group import Command
-from edgekit.cli.options import json_option, opened, reading
+from edgekit.cli.options import json_option, opened, reading, split_pair
 from edgekit.cli.show import show, version_line
 from edgekit.errors import InvalidError, quoted
 
@@ -123,10 +123,7 @@ def read_settings(name: str, pairs: tuple[str, ...]) -> dict[str, str]:
     """Take KEY=VALUE apart. Raise InvalidError for what looks like a secret; a value is never shown."""
     settings = {}
     for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator or not key.strip():
-            raise click.BadParameter("Write it as KEY=VALUE, such as table=customer.", param_hint="--set")
-        key = key.strip()
+        key, value = split_pair(pair, form="KEY=VALUE, such as table=customer", where="--set")
         if named := next(_secrets_in(key, value), None):
             inside = named.startswith(("config.", "to.config."))  # of a program that takes it from us
             secret = quoted(named.split(".")[-1])

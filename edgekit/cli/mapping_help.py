@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from edgekit.cli.group import Command
-from edgekit.cli.options import json_option, opened
+from edgekit.cli.options import json_option, opened, split_pair
 from edgekit.cli.show import show
 from edgekit.errors import InvalidError, quoted
 
@@ -45,7 +45,9 @@ def suggest(
         raise InvalidError(
             "Say which integration gets the mappings.", hint="edgekit mappings suggest NAME … --apply"
         )
-    given = dict(_pair(one) for one in settings)
+    given = dict(
+        split_pair(one, form="KEY=VALUE, such as records=data.items", where="--set") for one in settings
+    )
     found = integrations.suggest_mappings(integration, sample=sample, table=table, settings=given, ask=ask)
     sure = sum(one.confidence >= threshold for one in found.proposals)
     if apply_them and integration is not None:
@@ -57,13 +59,6 @@ def suggest(
         return
     show(list(found.proposals), as_json, view=_proposal, empty="Nothing is alike enough to be proposed.")
     show(_left_over(found, integration, sure, apply_them), as_json)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise click.BadParameter("Write it as KEY=VALUE, such as records=data.items.", param_hint="--set")
-    return name, value
 
 
 def _proposal(one: Any) -> dict[str, Any]:

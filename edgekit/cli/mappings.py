@@ -11,7 +11,7 @@ import click
 from edgekit.cli.group import Group
 from edgekit.cli.mapping_help import preview, suggest
 from edgekit.cli.mapping_testing import confirm_tests, generate_tests, test_mappings
-from edgekit.cli.options import json_option, opened, reading
+from edgekit.cli.options import json_option, opened, reading, split_pair
 from edgekit.cli.show import show
 from edgekit.errors import InvalidError
 
@@ -188,10 +188,7 @@ def _read(pairs: tuple[str, ...]) -> dict[str, Any]:
     """Take FIELD=VALUE apart: rules are JSON, is_required is yes or no, nothing is None, all else text."""
     found: dict[str, Any] = {}
     for pair in pairs:
-        name, separator, text = pair.partition("=")
-        name = name.strip()
-        if not separator or not name:
-            raise click.BadParameter("Write it as FIELD=VALUE, such as target_path=vin.", param_hint="FIELD")
+        name, text = split_pair(pair, form="FIELD=VALUE, such as target_path=vin", where="FIELD")
         found[name] = _value(name, text) if text else None
     return found
 

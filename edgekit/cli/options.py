@@ -39,6 +39,14 @@ def limit_option(default: int) -> Callable[[Body], Body]:
     )
 
 
+def split_pair(text: str, *, form: str, where: str) -> tuple[str, str]:
+    """Take NAME=VALUE apart. Raise a usage error that says the `form`, such as KEY=VALUE, such as a=1."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise click.BadParameter(f"Write it as {form}.", param_hint=where)
+    return name.strip(), value
+
+
 def place_options(body: Body) -> Body:
     """Give a command the options that say which place is meant: `--organization` … `--user`."""
     for level in ("user", "entity", "producer", "program", "organization"):

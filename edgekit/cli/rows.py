@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.group import Command, Group
-from edgekit.cli.options import connected, opened
+from edgekit.cli.options import connected, opened, split_pair
 from edgekit.cli.show import show
 
 if TYPE_CHECKING:
@@ -206,12 +206,10 @@ def _pairs(texts: tuple[str, ...], where: str) -> dict[str, str]:
     """Take COLUMN=VALUE apart. Raise a usage error for what is none, or for the same column twice."""
     found: dict[str, str] = {}
     for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign or not name.strip():
-            raise click.BadParameter("Write it as COLUMN=VALUE, such as name=Smith.", param_hint=where)
-        if name.strip() in found:
-            raise click.BadParameter(f"{name.strip()} is given twice.", param_hint=where)
-        found[name.strip()] = value
+        name, value = split_pair(text, form="COLUMN=VALUE, such as name=Smith", where=where)
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice.", param_hint=where)
+        found[name] = value
     return found
 
 

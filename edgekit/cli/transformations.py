@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.group import Group
-from edgekit.cli.options import json_option, opened, reading
+from edgekit.cli.options import json_option, opened, reading, split_pair
 from edgekit.cli.show import show, version_line
 from edgekit.errors import InvalidError, NotFoundError
 
@@ -268,12 +268,7 @@ def _read(pairs: tuple[str, ...]) -> dict[str, Any]:
     """Take FIELD=VALUE apart: schemas and examples are JSON, numbers and yes or no read, nothing is None."""
     found: dict[str, Any] = {}
     for pair in pairs:
-        name, separator, text = pair.partition("=")
-        name = name.strip()
-        if not separator or not name:
-            raise click.BadParameter(
-                "Write it as FIELD=VALUE, such as timeout_seconds=5.", param_hint="FIELD"
-            )
+        name, text = split_pair(pair, form="FIELD=VALUE, such as timeout_seconds=5", where="FIELD")
         found[name] = _value(name, text) if text else None
     return found
 
