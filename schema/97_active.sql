@@ -81,6 +81,7 @@ CREATE VIEW active_integration_delivery AS SELECT * FROM integration_delivery WH
 CREATE VIEW active_integration_execution_input AS SELECT id, uuid, execution_id, batch_number, record_count, encryption_key_id, expires_at, status_id, created_by, updated_by, created_at, updated_at FROM integration_execution_input WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_circuit_breaker AS SELECT * FROM circuit_breaker WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_rate_limit_window AS SELECT * FROM rate_limit_window WHERE status_id IN (SELECT id FROM status WHERE is_active);
+CREATE VIEW active_notification AS SELECT * FROM notification WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_client_status AS SELECT * FROM client_status WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_subscription_status AS SELECT * FROM subscription_status WHERE status_id IN (SELECT id FROM status WHERE is_active);
 CREATE VIEW active_client AS SELECT * FROM client WHERE status_id IN (SELECT id FROM status WHERE is_active);

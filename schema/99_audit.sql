@@ -126,6 +126,7 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (118, 'integration_delivery')
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (119, 'integration_execution_input');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (120, 'runner_process');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (121, 'runner_session');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (122, 'notification');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NULL, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
@@ -732,6 +733,7 @@ CREATE TRIGGER organization_direct_delete BEFORE DELETE ON organization WHEN (SE
   OR OLD.id IN (SELECT organization_id FROM integration_schedule_execution)
   OR OLD.id IN (SELECT organization_id FROM integration_log)
   OR OLD.id IN (SELECT organization_id FROM webhook_receipt)
+  OR OLD.id IN (SELECT organization_id FROM notification)
   OR OLD.id IN (SELECT organization_id FROM client)
   OR OLD.id IN (SELECT organization_id FROM consultation_session)
   OR OLD.id IN (SELECT organization_id FROM dashboard);
@@ -3172,10 +3174,11 @@ END;
 
 CREATE TRIGGER communication_direct_delete BEFORE DELETE ON communication WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL AND OLD.id IS NOT (SELECT new_key FROM audit_replaced WHERE table_id = 56) BEGIN
   INSERT INTO audit_direct(status_id) VALUES (NULL);
-  SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication, communication_business_context, integration_execution_communication, integration_log or alert refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE parent_communication_id = OLD.id AND id IS NOT OLD.id)
+  SELECT RAISE(ABORT, 'EK|communication|id|referenced|Rows of communication, communication_business_context, integration_execution_communication, integration_log, notification or alert refer to this row.') WHERE EXISTS (SELECT 1 FROM communication WHERE parent_communication_id = OLD.id AND id IS NOT OLD.id)
   OR OLD.id IN (SELECT communication_id FROM communication_business_context)
   OR OLD.id IN (SELECT communication_id FROM integration_execution_communication)
   OR OLD.id IN (SELECT communication_id FROM integration_log)
+  OR OLD.id IN (SELECT communication_id FROM notification)
   OR OLD.id IN (SELECT communication_id FROM alert);
 END;
 
@@ -4852,6 +4855,77 @@ END;
 CREATE TRIGGER rate_limit_window_audit_delete AFTER DELETE ON rate_limit_window BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, OLD.id, 'D',
     json_object('limiter_key', OLD.limiter_key, 'window_seconds', OLD.window_seconds, 'window_started_at', OLD.window_started_at, 'used_count', OLD.used_count, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+END;
+
+CREATE TRIGGER notification_direct_insert BEFORE INSERT ON notification WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NEW.status_id, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
+  SELECT CASE WHEN NEW.user_id NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|notification|user_id|reference|There is no user with this user_id.')
+    WHEN NEW.communication_id NOT NULL AND NEW.communication_id NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|notification|communication_id|reference|There is no communication with this communication_id.')
+    WHEN ifnull(NEW.organization_id, 1) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|notification|organization_id|reference|There is no organization with this organization_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 122, id, NEW.id, NULL FROM notification
+    WHERE id = nullif(NEW.id, -1) OR (notification_status = 'pending') AND (ifnull(NEW.notification_status, ('pending')) = 'pending') AND user_id = NEW.user_id AND organization_id = ifnull(NEW.organization_id, 1) AND subject COLLATE NOCASE = NEW.subject AND topic = NEW.topic;
+  DELETE FROM notification WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 122);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER notification_audit_insert AFTER INSERT ON notification BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 122, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER notification_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at, created_by ON notification BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|notification|id|immutable|An id never changes.')
+    WHEN NEW.created_at IS NOT OLD.created_at THEN RAISE(ABORT, 'EK|notification|created_at|immutable|The time of creation never changes.')
+    WHEN NEW.created_by IS NOT OLD.created_by THEN RAISE(ABORT, 'EK|notification|created_by|immutable|Who made a row never changes.') END;
+END;
+
+CREATE TRIGGER notification_audit_update AFTER UPDATE ON notification WHEN NEW.updated_at IS OLD.updated_at
+  OR (SELECT touched_at FROM audit_newest WHERE of_table = 122 AND of_key = NEW.id) IS NOT NEW.updated_at BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 122, NEW.id, 'U', (
+    SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
+    SELECT 'user_id' AS name, OLD.user_id AS old, NEW.user_id AS new
+    UNION ALL SELECT 'topic', OLD.topic, NEW.topic
+    UNION ALL SELECT 'subject', OLD.subject COLLATE BINARY, NEW.subject
+    UNION ALL SELECT 'message', OLD.message, NEW.message
+    UNION ALL SELECT 'hint', OLD.hint, NEW.hint
+    UNION ALL SELECT 'occurrences', OLD.occurrences, NEW.occurrences
+    UNION ALL SELECT 'occurred_at', OLD.occurred_at, NEW.occurred_at
+    UNION ALL SELECT 'last_occurred_at', OLD.last_occurred_at, NEW.last_occurred_at
+    UNION ALL SELECT 'recovered_at', OLD.recovered_at, NEW.recovered_at
+    UNION ALL SELECT 'told_before', OLD.told_before, NEW.told_before
+    UNION ALL SELECT 'due_at', OLD.due_at, NEW.due_at
+    UNION ALL SELECT 'notification_status', OLD.notification_status, NEW.notification_status
+    UNION ALL SELECT 'drop_reason', OLD.drop_reason, NEW.drop_reason
+    UNION ALL SELECT 'settled_at', OLD.settled_at, NEW.settled_at
+    UNION ALL SELECT 'communication_id', OLD.communication_id, NEW.communication_id
+    UNION ALL SELECT 'correlation_id', OLD.correlation_id, NEW.correlation_id
+    UNION ALL SELECT 'organization_id', OLD.organization_id, NEW.organization_id
+    UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
+    UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
+    UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
+  UPDATE notification SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+    WHERE id = NEW.id AND NEW.updated_at IS OLD.updated_at AND changes();
+END;
+
+CREATE TRIGGER notification_direct_update BEFORE UPDATE ON notification WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NEW.status_id, NULL, NEW.updated_by, NULL, nullif(NEW.updated_at, OLD.updated_at));
+  SELECT CASE WHEN nullif(NEW.user_id, OLD.user_id) NOT IN (SELECT id FROM user) THEN RAISE(ABORT, 'EK|notification|user_id|reference|There is no user with this user_id.')
+    WHEN nullif(NEW.communication_id, OLD.communication_id) NOT NULL AND NEW.communication_id NOT IN (SELECT id FROM communication) THEN RAISE(ABORT, 'EK|notification|communication_id|reference|There is no communication with this communication_id.')
+    WHEN nullif(NEW.organization_id, OLD.organization_id) NOT IN (SELECT id FROM organization) THEN RAISE(ABORT, 'EK|notification|organization_id|reference|There is no organization with this organization_id.') END;
+  INSERT OR IGNORE INTO audit_replaced SELECT 122, id, NEW.id, NULL FROM notification
+    WHERE ((notification_status = 'pending') AND (ifnull(NEW.notification_status, ('pending')) = 'pending') AND user_id = NEW.user_id AND organization_id = ifnull(NEW.organization_id, 1) AND subject COLLATE NOCASE = NEW.subject AND topic = NEW.topic) AND id IS NOT OLD.id;
+  DELETE FROM notification WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 122);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER notification_direct_delete BEFORE DELETE ON notification WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER notification_audit_delete AFTER DELETE ON notification BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 122, OLD.id, 'D',
+    json_object('user_id', OLD.user_id, 'topic', OLD.topic, 'subject', OLD.subject, 'message', OLD.message, 'hint', OLD.hint, 'occurrences', OLD.occurrences, 'occurred_at', OLD.occurred_at, 'last_occurred_at', OLD.last_occurred_at, 'recovered_at', OLD.recovered_at, 'told_before', OLD.told_before, 'due_at', OLD.due_at, 'notification_status', OLD.notification_status, 'drop_reason', OLD.drop_reason, 'settled_at', OLD.settled_at, 'communication_id', OLD.communication_id, 'correlation_id', OLD.correlation_id, 'organization_id', OLD.organization_id, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER client_status_direct_insert BEFORE INSERT ON client_status WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
@@ -8919,6 +8993,18 @@ CREATE TRIGGER integration_run_organization_bu BEFORE UPDATE OF organization_id 
     OR EXISTS (SELECT 1 FROM integration_execution WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
     OR EXISTS (SELECT 1 FROM integration_log WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id)
     OR EXISTS (SELECT 1 FROM webhook_receipt WHERE integration_id = NEW.id AND organization_id IS NOT NEW.organization_id);
+END;
+
+DROP TRIGGER notification_final_bi;
+CREATE TRIGGER notification_final_bi BEFORE INSERT ON notification
+WHEN NEW.id <> -1 BEGIN  -- by REPLACE
+  SELECT RAISE(ABORT, 'EK|notification|notification_status|final|What was told, or dropped, does not change its state again.')
+  FROM notification WHERE id = NEW.id AND notification_status <> 'pending' AND notification_status IS NOT ifnull(NEW.notification_status, 'pending');
+END;
+
+DROP TRIGGER notification_final_bu;
+CREATE TRIGGER notification_final_bu BEFORE UPDATE OF notification_status ON notification WHEN OLD.notification_status <> 'pending' AND ifnull(NEW.notification_status, 'pending') <> OLD.notification_status BEGIN
+  SELECT RAISE(ABORT, 'EK|notification|notification_status|final|What was told, or dropped, does not change its state again.');
 END;
 
 DROP TRIGGER client_organization_bi;

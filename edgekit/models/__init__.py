@@ -143,6 +143,7 @@ MODELS = {
         "RateLimitWindow",
         "RunnerSession",
     ),
+    "notifications": ("Notification",),
     "clients": (
         "ClientStatus",
         "SubscriptionStatus",

@@ -242,3 +242,37 @@ CREATE TABLE runner_session (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   CONSTRAINT "runner_session.end_reason.required" CHECK ((ended_at IS NULL) = (end_reason IS NULL))
 ) STRICT;
+CREATE TABLE notification (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user_id INTEGER NOT NULL REFERENCES user(id),
+  topic TEXT NOT NULL CONSTRAINT "notification.topic.length" CHECK (length(topic) BETWEEN 1 AND 100),  -- the type of the event
+  subject TEXT NOT NULL COLLATE NOCASE CONSTRAINT "notification.subject.length" CHECK (length(subject) BETWEEN 1 AND 200),  -- what it happened to
+  message TEXT NOT NULL,  -- what happened the last time
+  hint TEXT,  -- what can be done about it
+  occurrences INTEGER NOT NULL DEFAULT 1 CONSTRAINT "notification.occurrences.range" CHECK (occurrences >= 1),
+  occurred_at TEXT NOT NULL CONSTRAINT "notification.occurred_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', occurred_at, '+0 days') IS occurred_at),  -- the first time
+  last_occurred_at TEXT NOT NULL CONSTRAINT "notification.last_occurred_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', last_occurred_at, '+0 days') IS last_occurred_at),
+  recovered_at TEXT CONSTRAINT "notification.recovered_at.time" CHECK (recovered_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', recovered_at, '+0 days') IS recovered_at),  -- since then it is well again
+  told_before INTEGER NOT NULL DEFAULT 0 CONSTRAINT "notification.told_before.range" CHECK (told_before >= 0),  -- how often they were told the same without calm between: the more, the later it is told again
+  due_at TEXT NOT NULL CONSTRAINT "notification.due_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', due_at, '+0 days') IS due_at),  -- not to be told before
+  notification_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "notification.notification_status.choice" CHECK (notification_status IN ('pending', 'told', 'dropped')),  -- pending: waits for its time; told: went out with a communication; dropped: not told, see drop_reason
+  drop_reason TEXT CONSTRAINT "notification.drop_reason.choice" CHECK (drop_reason IN ('recovered', 'failed_again', 'muted', 'disabled')),  -- recovered: it was well again before it was told; failed_again: well again, but not for long; muted: the user wants to hear nothing of it; disabled: nobody is told of such things, or not this user any more
+  settled_at TEXT CONSTRAINT "notification.settled_at.time" CHECK (settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at),  -- when it was told or dropped
+  communication_id INTEGER REFERENCES communication(id),  -- what told it
+  correlation_id TEXT NOT NULL CONSTRAINT "notification.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),  -- of what happened the last time
+  organization_id INTEGER NOT NULL DEFAULT 1 REFERENCES organization(id),  -- where it happened
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "notification.last_occurred_at.order" CHECK (occurred_at <= last_occurred_at),
+  CONSTRAINT "notification.settled_at.required" CHECK ((settled_at IS NULL) = (notification_status = 'pending')),
+  CONSTRAINT "notification.communication_id.required" CHECK ((communication_id IS NULL) = (notification_status <> 'told')),
+  CONSTRAINT "notification.drop_reason.required" CHECK ((drop_reason IS NULL) = (notification_status <> 'dropped'))
+) STRICT;
+CREATE UNIQUE INDEX notification_pending ON notification(user_id, organization_id, subject, topic) WHERE notification_status = 'pending';
+CREATE INDEX notification_due ON notification(due_at) WHERE notification_status = 'pending';
+CREATE INDEX notification_user ON notification(user_id, subject);
+CREATE INDEX notification_communication ON notification(communication_id);
+CREATE INDEX notification_organization ON notification(organization_id);

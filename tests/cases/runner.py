@@ -44,6 +44,16 @@ ROWS: dict[str, dict[str, Any]] = {
         "delivery_status": "delivered",
         "sent_at": "2026-01-31T06:30:00.000Z",
     },
+    "notification": {
+        "user_id": 1,
+        "topic": "run.failed",
+        "subject": "{n}",
+        "message": "m",
+        "occurred_at": "2026-01-31T06:30:00.000Z",
+        "last_occurred_at": "2026-01-31T06:30:00.000Z",
+        "due_at": "2026-01-31T06:40:00.000Z",
+        "correlation_id": "c",
+    },
     "webhook_receipt": {"event_id": "e{n}", "body": "{{}}"},
     "dead_letter": {
         "record": "{{}}",
@@ -91,6 +101,13 @@ SPECIAL: dict[str, dict[str, Any]] = {
     },
     "runner_session.end_reason.required": {"ended_at": "2026-01-31T06:30:00.000Z"},
     "integration_schedule_execution.event_id.required": {"slot_kind": "event"},
+    "notification.last_occurred_at.order": {"last_occurred_at": "2026-01-31T06:00:00.000Z"},
+    "notification.settled_at.required": {"settled_at": "2026-01-31T06:30:00.000Z"},
+    "notification.communication_id.required": {
+        "notification_status": "told",
+        "settled_at": "2026-01-31T06:30:00.000Z",
+    },
+    "notification.drop_reason.required": {"drop_reason": "muted"},
     "rate_limit_window.window_seconds.range": {"window_seconds": 0},
     "dead_letter.settled_at.required": {"replay_status": "replayed"},
     "integration_execution_input.records_zlib.required": {"records_zlib": None},
@@ -137,7 +154,27 @@ THERE = (
 )
 """A communication of another organization."""
 
+DROPPED = "notification_status = 'dropped', drop_reason = 'muted', settled_at = '2026-01-31T06:30:00.000Z'"
+
 REFUSALS |= {
+    "notification_final_bi": (
+        "notification",
+        (
+            f"UPDATE notification SET {DROPPED} WHERE id = ?1; "
+            "REPLACE INTO notification(id, user_id, topic, subject, message, occurred_at, last_occurred_at,"
+            " due_at, correlation_id) SELECT id, user_id, topic, subject, message, occurred_at,"
+            " last_occurred_at, due_at, 'c' FROM notification WHERE id = ?1"
+        ),
+        "notification.notification_status.final",
+    ),
+    "notification_final_bu": (
+        "notification",
+        (
+            f"UPDATE notification SET {DROPPED} WHERE id = ?1; UPDATE notification SET"
+            " notification_status = 'pending', drop_reason = NULL, settled_at = NULL WHERE id = ?1"
+        ),
+        "notification.notification_status.final",
+    ),
     **of_parent(
         "integration_schedule",
         "integration_id, schedule_name, schedule_type",
