@@ -53,8 +53,8 @@ ENDLESS = [["webhooks", "serve"]]
 """Commands that go on until they are stopped: their own tests walk them."""
 
 WORDS = (
-    "access", "audit", "bulk", "configuration", "integrations", "licensing", "monitoring", "rows", "runner",
-    "scope", "seeds", "vault",
+    "access", "audit", "bulk", "configuration", "events", "integrations", "licensing", "monitoring", "rows",
+    "runner", "scope", "seeds", "vault",
 )  # fmt: skip
 
 
@@ -97,6 +97,7 @@ class Theirs:
             "stream": "theirs", "kinds": {"taken": "text"},
             "settings": {"table": "taken"},
             "note": "n",
+            "event_type": "policy.bound", "payloads": [{}], "event_uuid": "u",
             "transformation": "theirs", "language": "jmespath",
         }  # fmt: skip
 

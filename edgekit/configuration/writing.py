@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit import codec, db, masking, scope
+from edgekit import codec, db, events, masking, scope
 from edgekit.configuration.kinds import find_type, near
 from edgekit.configuration.logged import deleted
 from edgekit.configuration.resolving import changed_keys, counting, documents
@@ -143,7 +142,6 @@ def _insert(kind: Kind, link: Link, text: str) -> tuple[int, int]:
 
 def _tell(kind: Kind, link: Link, key: int, version: int, keys: Collection[str]) -> None:
     """Put the event into the outbox. It names the keys; values are read where they count."""
-    change = db.current().open_change
     payload = {
         "type": kind.code,
         "scope": link.level,
@@ -153,15 +151,9 @@ def _tell(kind: Kind, link: Link, key: int, version: int, keys: Collection[str])
         "version": version,
         "keys": list(keys),
     }
-    db.connection().execute(
-        "INSERT INTO integration_event(uuid, event_type, event_source_id, event_target, event_payload,"
-        " correlation_id, organization_id, created_by)"
-        " SELECT ?, ?, id, ?, ?, ?, ?, ? FROM event_source WHERE code = 'CONFIGURATION'",
-        (
-            str(uuid.uuid4()), EVENT, kind.code, codec.dumps(payload),
-            change.correlation_id if change else None, link.organization_id, db.current().actor_id,
-        ),
-    )  # fmt: skip
+    events.emit(
+        EVENT, payload, source="CONFIGURATION", target=kind.code, organization_id=link.organization_id
+    )
 
 
 # --------------------------------------------------------------------------------------- what may be set

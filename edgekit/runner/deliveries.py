@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, codec, db, integrations, masking
+from edgekit import clock, codec, db, events, integrations, masking
 from edgekit.connectors import Answer
 from edgekit.errors import EdgekitError, InvalidError, RuleError
 from edgekit.schema import quote_name
@@ -237,37 +236,28 @@ def _update(
     )
 
 
-def tell(plan: Plan, parcels: Sequence[Parcel], *, correlation_id: str) -> list[Answer]:
-    """Write records as events into the outbox, in the open change, and return an answer to each."""
+def tell(plan: Plan, parcels: Sequence[Parcel]) -> list[Answer]:
+    """Write records as events into the outbox, in the open change, and return an answer to each.
+
+    What is told of one record reaches each listener in order.
+    """
     assert plan.to is not None
-    config, at, actor = plan.to.config, clock.now_text(), db.current().actor_id
-    code = str(config.get("source", "INTEGRATION"))
-    sources = db.query("SELECT id FROM event_source WHERE code = ?", (code,))
-    if not sources:
-        raise InvalidError(f"There is no event source {code}.", hint="See: edgekit event-sources list")
-    identities = [str(uuid.uuid4()) for _ in parcels]
-    db.connection().executemany(
-        "INSERT INTO integration_event(uuid, event_type, event_source_id, event_target, event_payload,"
-        " event_metadata, correlation_id, organization_id, created_by, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                identity,
-                config["type"],
-                sources[0]["id"],
-                config.get("target"),
-                codec.dumps(parcel.outgoing.record),
-                codec.dumps({"integration": plan.name, "record_key": parcel.outgoing.key}),
-                correlation_id,
-                plan.organization_id,
-                actor,
-                at,
-                at,
-            )
-            for parcel, identity in zip(parcels, identities, strict=True)
-        ],
+    config = plan.to.config
+    told = events.emit_many(
+        config["type"],
+        [parcel.outgoing.record for parcel in parcels],
+        source=str(config.get("source", "INTEGRATION")),
+        target=config.get("target"),
+        organization_id=plan.organization_id,
+        ordering_keys=[_ordering_key(plan, parcel) for parcel in parcels],
+        metadata=[{"integration": plan.name, "record_key": parcel.outgoing.key} for parcel in parcels],
     )
-    return [Answer(external_reference=identity, response={"event": identity}) for identity in identities]
+    return [Answer(external_reference=event.uuid, response={"event": event.uuid}) for event in told]
+
+
+def _ordering_key(plan: Plan, parcel: Parcel) -> str:
+    text = f"{plan.name}/{parcel.outgoing.key}"
+    return text if len(text) <= _LONGEST_KEY else hashlib.sha256(text.encode()).hexdigest()
 
 
 def list_deliveries(name: str, *, failed: bool = False, limit: int = 1000) -> list[dict[str, Any]]:

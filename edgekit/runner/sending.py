@@ -48,7 +48,7 @@ class Sent:
         """Write answers, tries and what follows from them, in the open change."""
         plan, current = self.outlet.plan, self.outlet.current
         if self.outlet.way.connector is None:
-            self.answers = deliveries.tell(plan, self.parcels, correlation_id=current.correlation_id)
+            self.answers = deliveries.tell(plan, self.parcels)
         deliveries.store(plan, self.parcels, self.answers, execution_id=current.id)
         refused = deliveries.write_back(plan, self.parcels, self.answers)
         self.outcome.failures.extend(
