@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgekit.runner.engine import run
     from edgekit.runner.execution import RunResult
     from edgekit.runner.health import Health, check_all_health, check_health
+    from edgekit.runner.holding import recover_executions
     from edgekit.runner.kept import Pruned, prune_inputs
     from edgekit.runner.pipelines import test_integration_pipeline
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
@@ -60,6 +61,7 @@ __all__ = [
     "pause_schedule",
     "prune_inputs",
     "receive_webhook",
+    "recover_executions",
     "replay_dead_letter",
     "replay_dead_letters",
     "replay_execution",
@@ -99,6 +101,7 @@ _HOMES = {
     "pause_schedule": "schedules",
     "prune_inputs": "kept",
     "receive_webhook": "webhooks",
+    "recover_executions": "holding",
     "replay_dead_letter": "replaying",
     "replay_dead_letters": "replaying",
     "replay_execution": "rerun",

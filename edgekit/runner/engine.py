@@ -20,6 +20,7 @@ from edgekit.runner import (
     dead_letters,
     execution,
     garbage,
+    holding,
     inputs,
     kept,
     reading,
@@ -27,7 +28,7 @@ from edgekit.runner import (
     sending,
     transform,
 )
-from edgekit.runner.execution import Execution, RunResult
+from edgekit.runner.execution import Execution, RunResult, RunStoppedError
 from edgekit.runner.limits import gated
 from edgekit.runner.undoing import undone
 from edgekit.runner.work import Work
@@ -49,15 +50,23 @@ def run(
     dry_run: bool = False,
     fresh: bool = False,
     trigger: str = "manual",
+    correlation_id: str | None = None,
+    job_id: int | None = None,
+    beside: bool = False,
+    stop: Callable[[], bool] | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Run an integration to its end, or go on from where an interrupted run stopped.
 
     `input` is a file in place of the source's own, or of the rows that drive it; `overrides` are settings for
     this run only; `dry_run` reads, maps and writes every batch and undoes it, though requests count; `fresh`
-    asks also for rows whose last answers are used again. A run that failed is returned with `error`; Ctrl-C
-    gives status `interrupted`. Raise NotFoundError or InvalidError for what can be known before the first
-    record, ConflictError if another process is running it.
+    asks also for rows whose last answers are used again. All it does carries `correlation_id`.
+
+    While another run of the integration is at work, one `beside` it begins from the beginning and leaves the
+    checkpoint alone. A run whose job `job_id` is to be cancelled ends after its batch as `cancelled`, one
+    whose `stop` says so as `interrupted`, as with Ctrl-C. A run that failed is returned with `error`. Raise
+    NotFoundError or InvalidError for what can be known before the first record, ConflictError if another
+    process is running it.
     """
     started = time.monotonic()
     require_usable(name)
@@ -66,7 +75,7 @@ def run(
     ways = {**plan.config, "verify": None, "to": plan.to.config if plan.to is not None else None}
     require_secrets(plan.integration_id, plan.name, ways)
     with (
-        execution.hold(plan),
+        holding.hold(plan, beside=beside and not dry_run) as runner_id,
         garbage.rarely_collected(),
         gated(plan.connector, plan.integration_id, plan.name) as plan.connector,
         Work(plan) as work,
@@ -75,14 +84,17 @@ def run(
             result = _rehearse(plan, work, progress, fresh)
         else:
             kept.require_vault(plan)
-            result = _perform(plan, work, trigger, progress, fresh)
+            current = execution.begin(
+                plan, trigger=trigger, fresh=fresh, beside=runner_id, correlation_id=correlation_id
+            )
+            current.job_id, current.stop = job_id, stop
+            result = _perform(plan, current, work, progress)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     db.current().keep()
     return result
 
 
-def _perform(plan: Plan, work: Work, trigger: str, progress: Progress | None, fresh: bool) -> RunResult:
-    current = execution.begin(plan, trigger=trigger, fresh=fresh)
+def _perform(plan: Plan, current: Execution, work: Work, progress: Progress | None) -> RunResult:
     try:
         with sending.opened(plan, current) as outlet:
             if not current.is_read:
@@ -98,6 +110,9 @@ def _perform(plan: Plan, work: Work, trigger: str, progress: Progress | None, fr
             execution.end(current, plan, "interrupted", InvalidError("Stopped by the user."))
             go_on = "Stopped. Run it again to go on from the last batch."
             return _result(plan, current, "interrupted", message=go_on)
+    except RunStoppedError as asked:
+        execution.end(current, plan, asked.status, asked)
+        return _result(plan, current, asked.status, message=asked.message)
     except EdgekitError as failure:
         _end_failed(plan, current, work, failure)
         current.ended = "failed", failure
@@ -161,6 +176,8 @@ def _read_all(
                 progress(current.records_read)
             if ended is None and (error := _excess(plan, current, final=False)) is not None:
                 raise error
+            if ended is None:
+                execution.look_up(current)
 
 
 def _acknowledge(plan: Plan, state: Mapping[str, Any]) -> None:

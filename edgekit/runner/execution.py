@@ -1,27 +1,23 @@
 """One run's own row: begun, counted batch by batch, ended; and what a dead run left behind.
 
-A run holds a lock file of its integration for as long as its process lives; the system frees it at a kill. So
-a `running` row whose lock is free belongs to the dead, at once and without a time-out. Every batch commits
-with `WHERE runner_id = me AND execution_status = 'running'`, which fences out a process that was thought
-dead.
+Every batch commits with `WHERE runner_id = me AND execution_status = 'running'`, which fences out a process
+that was thought dead; who is dead, `holding` knows.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db
 from edgekit.errors import ConflictError, EdgekitError
 from edgekit.models.runner import IntegrationExecution
-from edgekit.runner import kept, reuse
+from edgekit.runner import holding, kept, reuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from edgekit.integrations import Plan
     from edgekit.runner.reuse import Reuse
@@ -52,6 +48,21 @@ class RunResult:
     """What a dry run would have sent first."""
 
 
+class RunStoppedError(EdgekitError):
+    """A run ends between two batches because it was asked to: as `cancelled`, or for now as `interrupted`."""
+
+    exit_code = 130
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def code(self) -> str:
+        """How the run ends."""
+        return self.status
+
+
 @dataclass(slots=True)
 class Execution:
     """A running execution of this process."""
@@ -66,6 +77,8 @@ class Execution:
     """Whether it began in the middle of a pass."""
     is_anew: bool = False
     """Whether it runs what another run kept: that says nothing of the source."""
+    is_concurrent: bool = False
+    """Whether it runs beside another run: from the beginning, and the checkpoint is the other's."""
     records_read: int = 0
     records_written: int = 0
     records_changed: int = 0
@@ -81,6 +94,10 @@ class Execution:
     """Whether all was read and sent before, and only the end of it was cut off."""
     first_failure: str = ""
     """Where and why the first record was set aside."""
+    job_id: int | None = None
+    """The job that runs it, which may be cancelled."""
+    stop: Callable[[], bool] | None = None
+    """Says whether it is to end for now."""
 
     @property
     def counts(self) -> tuple[int, int, int, int, int, int]:
@@ -106,34 +123,23 @@ class Execution:
         ) = counts
 
 
-@contextmanager
-def hold(plan: Plan) -> Iterator[None]:
-    """Hold the integration for this process. Raise ConflictError if another process is running it."""
-    from filelock import FileLock, Timeout
-
-    path = db.current().path
-    lock = FileLock(path.with_name(f"{path.name}-run{plan.integration_id}.lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ConflictError(
-            f"{plan.name} is being run by another process.",
-            hint="Wait until it has ended: edgekit executions list",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def begin(plan: Plan, *, trigger: str, fresh: bool = False, anew: bool = False) -> Execution:
+def begin(
+    plan: Plan,
+    *,
+    trigger: str,
+    fresh: bool = False,
+    anew: bool = False,
+    beside: str | None = None,
+    correlation_id: str | None = None,
+) -> Execution:
     """Settle what a dead run left, and write the row of a new one, which goes on from the last checkpoint.
 
-    A `fresh` one uses no answers again; one that runs what was kept `anew` leaves the checkpoint alone.
+    A `fresh` one uses no answers again; one that runs what was kept `anew`, or `beside` another under this
+    runner id, leaves the checkpoint alone.
     """
-    runner_id = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-    with db.change(reason=f"run {plan.name}") as change:
-        interrupted = _settle_dead(plan.integration_id)
+    runner_id = beside or holding.new_runner_id()
+    with db.change(reason=f"run {plan.name}", correlation_id=correlation_id) as change:
+        interrupted = holding.settle_dead(plan.integration_id) if beside is None else None
         kept.prune_own(plan.integration_id)
         row = IntegrationExecution.create(
             uuid=str(uuid.uuid4()),
@@ -144,13 +150,16 @@ def begin(plan: Plan, *, trigger: str, fresh: bool = False, anew: bool = False) 
             runner_id=runner_id,
             source_digest=plan.fingerprint,
             resumed_from_id=None if anew else interrupted,
+            is_concurrent=beside is not None,
             started_at=clock.now(),
             correlation_id=change.correlation_id,
             organization_id=plan.organization_id,
         )
         correlation_id = change.correlation_id
-    if anew:
-        return Execution(row.id, runner_id, correlation_id, {}, is_anew=True)
+    if anew or beside is not None:
+        return Execution(
+            row.id, runner_id, correlation_id, {}, is_anew=anew, is_concurrent=beside is not None
+        )
     stored = _checkpoint(plan)
     state, answered = dict(stored.get("state", {})), dict(stored.get("answered", {}))
     is_read = bool(stored.get("unfinished")) and bool(state.get("done"))
@@ -164,29 +173,6 @@ def spare(plan: Plan, *, fresh: bool) -> Reuse | None:
     """Return what a run would leave out now, were it to begin anew."""
     answered = dict(_checkpoint(plan).get("answered", {}))
     return reuse.begin(plan, answered, resumed=False, fresh=fresh, now=clock.now())
-
-
-def _settle_dead(integration_id: int) -> int | None:
-    """Mark the run of a dead process as interrupted and return its id. We hold the lock, so it is dead."""
-    rows = db.query(
-        "SELECT id, trigger_kind FROM integration_execution"
-        " WHERE integration_id = ? AND execution_status = 'running'",
-        (integration_id,),
-    )
-    for row in rows:
-        IntegrationExecution.update(
-            execution_status="interrupted", ended_at=clock.now(), error_code="interrupted",
-            error_message="Its process ended without a word; the next run goes on from its last batch.",
-        ).where(IntegrationExecution.id == row["id"]).execute()  # fmt: skip
-    dead = [int(row["id"]) for row in rows if row["trigger_kind"] != "replay"]
-    if dead:
-        return dead[0]
-    last = db.query(
-        "SELECT id, execution_status FROM integration_execution WHERE integration_id = ?"
-        " AND trigger_kind <> 'replay' ORDER BY id DESC LIMIT 1",
-        (integration_id,),
-    )
-    return int(last[0]["id"]) if last and last[0]["execution_status"] == "interrupted" else None
 
 
 def _checkpoint(plan: Plan) -> dict[str, Any]:
@@ -235,6 +221,8 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any], *, fi
     Raise ConflictError if the run is no longer ours.
     """
     save_counts(execution, plan)
+    if execution.is_concurrent:
+        return
     at, actor = clock.now_text(), db.current().actor_id
     content: dict[str, Any] = {"source": plan.fingerprint, "state": dict(state)}
     if plan.to is not None and not finished:
@@ -254,6 +242,15 @@ def save_batch(execution: Execution, plan: Plan, state: Mapping[str, Any], *, fi
         " IS NOT excluded.state",
         (plan.integration_id, document, execution.id, actor, at, actor),
     )
+
+
+def look_up(execution: Execution) -> None:
+    """Look between two batches whether the run is wanted still. Raise RunStoppedError if not."""
+    cancelled = "SELECT 1 FROM job WHERE id = ? AND cancel_requested_at IS NOT NULL"
+    if execution.job_id is not None and db.query(cancelled, (execution.job_id,)):
+        raise RunStoppedError("cancelled", "Its job was cancelled. What it had written stays.")
+    if execution.stop is not None and execution.stop():
+        raise RunStoppedError("interrupted", "The runner was stopped. The next run goes on from there.")
 
 
 def save_writer(execution: Execution, plan: Plan) -> None:
@@ -282,7 +279,8 @@ def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | Non
             IntegrationExecution.runner_id == execution.runner_id,
             IntegrationExecution.execution_status == "running",
         ).execute()
-        if status == "completed" and not execution.resumed and not execution.is_anew:
+        whole = not (execution.resumed or execution.is_anew or execution.is_concurrent)
+        if status == "completed" and whole:
             _supersede_letters(execution, plan)
         if status == "completed" and not execution.is_anew:
             _go_live(plan)

@@ -15,7 +15,7 @@ from edgekit.errors import EdgekitError, InvalidError, quoted
 from edgekit.integrations import require_usable
 from edgekit.integrations.plan import prepare_earlier
 from edgekit.integrations.steps import asking
-from edgekit.runner import dead_letters, execution, kept, reading, sending, target, transform
+from edgekit.runner import dead_letters, execution, holding, kept, reading, sending, target, transform
 from edgekit.runner.undoing import undone
 from edgekit.runner.work import Work
 from edgekit.schema import quote_name
@@ -98,7 +98,7 @@ def replay_execution(
     batches = kept.read(execution_id)
     with Work(plan) as work:
         if write:
-            with execution.hold(plan):
+            with holding.hold(plan):
                 _perform(plan, batches, work, result, limit)
         else:
             for batch in batches:

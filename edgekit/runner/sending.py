@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import db
 from edgekit.connectors import Answer, Delivery, Outgoing
 from edgekit.errors import ConflictError, EdgekitError, InvalidError, SkipRecordError, quoted
-from edgekit.runner import attempts, deliveries, execution, inputs
+from edgekit.runner import attempts, deliveries, execution, holding, inputs
 from edgekit.runner.deliveries import Parcel
 from edgekit.runner.execution import Execution
 from edgekit.runner.limits import gated
@@ -193,7 +193,7 @@ def opened_again(plan: Plan, letter: Mapping[str, Any]) -> Iterator[Outlet | Non
             hint=f"Run it again: edgekit integrations run {quoted(plan.name)}",
         )
     current = Execution(letter["execution_id"], "", letter["correlation_id"], {})
-    with execution.hold(plan), opened(plan, current) as outlet:
+    with holding.hold(plan), opened(plan, current) as outlet:
         assert outlet is not None
         try:
             yield outlet
