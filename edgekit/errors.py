@@ -13,7 +13,8 @@
     │   └─ MigrationNeededError 6   the file has another schema than this program
     ├─ UnavailableError     7   retry: time-out, connection, 5xx
     │   ├─ RateLimitedError 7   retry after the given seconds
-    │   └─ CircuitOpenError 7   refused here, to spare a target that keeps failing
+    │   ├─ CircuitOpenError 7   refused here, to spare a target that keeps failing
+    │   └─ StoppedError     7   work that was cut off: out of time, no longer wanted, or its process died
     ├─ SkipRecordError      4   dead-letter this record and go on with the next
     │   └─ TransformationError 4  a script refused a record, was stopped, or is wrong: its code says which
     └─ CorruptError         8   the file is not what it should be
@@ -141,6 +142,19 @@ class RateLimitedError(UnavailableError):
 
 class CircuitOpenError(UnavailableError):
     """Refused here, because the target failed too often just now."""
+
+
+class StoppedError(UnavailableError):
+    """A piece of work was cut off in the middle. The code is one of timeout, cancelled, gone."""
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+    @property
+    def code(self) -> str:
+        """Why it was cut off; `gone` where its process died by itself."""
+        return self.reason
 
 
 class SkipRecordError(EdgekitError):

@@ -151,7 +151,7 @@ CREATE TABLE job (
   CONSTRAINT "job.error_message.required" CHECK (job_status <> 'failed' OR error_message IS NOT NULL)
 ) STRICT;
 CREATE UNIQUE INDEX job_dedupe ON job(kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted');
-CREATE INDEX job_due ON job(priority, run_at) WHERE job_status = 'pending';
+CREATE INDEX job_due ON job(priority, run_at, id, kind) WHERE job_status = 'pending';
 CREATE INDEX job_running ON job(lease_ends_at) WHERE job_status = 'running';
 CREATE INDEX job_correlation ON job(correlation_id);
 

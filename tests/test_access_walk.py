@@ -21,9 +21,9 @@ from click.testing import CliRunner
 from test_violations import ROWS, put, sample
 
 import edgekit
-from edgekit import naming, rows
+from edgekit import clock, jobs, naming, rows
 from edgekit.cli import root
-from edgekit.errors import EdgekitError, NotFoundError
+from edgekit.errors import EdgekitError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,9 +53,15 @@ ENDLESS = [["webhooks", "serve"]]
 """Commands that go on until they are stopped: their own tests walk them."""
 
 WORDS = (
-    "access", "audit", "bulk", "configuration", "events", "integrations", "licensing", "monitoring", "rows",
-    "runner", "scope", "seeds", "vault",
+    "access", "audit", "bulk", "configuration", "events", "integrations", "jobs", "licensing", "monitoring",
+    "rows", "runner", "scope", "seeds", "vault",
 )  # fmt: skip
+
+
+def a_job(number: int) -> jobs.Job:
+    """Return a job as whoever runs it holds it."""
+    return jobs.Job(number, "u", "k", {}, "running", clock.now(), 5, 0, 1, None, "r", clock.now(), None,
+                    None, None, "c", None, None, None, None, clock.now())  # fmt: skip
 
 
 class Theirs:
@@ -99,6 +105,8 @@ class Theirs:
             "note": "n",
             "event_type": "policy.bound", "payloads": [{}], "event_uuid": "u",
             "transformation": "theirs", "language": "jmespath",
+            "job_id": self.ids["job"], "job": a_job(self.ids["job"]), "runner_id": "r", "now": clock.now(),
+            "error": InvalidError("taken"), "outcomes": [jobs.Outcome(a_job(self.ids["job"]))],
         }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ INSERT INTO job_new(id, uuid, kind, payload, job_status, run_at, priority, attem
 DROP TABLE job;
 ALTER TABLE job_new RENAME TO job;
 CREATE UNIQUE INDEX job_dedupe ON job(kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND job_status IN ('pending', 'running', 'interrupted');
-CREATE INDEX job_due ON job(priority, run_at) WHERE job_status = 'pending';
+CREATE INDEX job_due ON job(priority, run_at, id, kind) WHERE job_status = 'pending';
 CREATE INDEX job_running ON job(lease_ends_at) WHERE job_status = 'running';
 CREATE INDEX job_correlation ON job(correlation_id);
 CREATE TABLE integration_event_new (

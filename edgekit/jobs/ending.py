@@ -1,0 +1,243 @@
+"""How a job ends: completed, tried again, failed, cancelled; and what follows a standing one."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from edgekit import clock, db
+from edgekit.errors import BusyError, ConflictError, EdgekitError, InvalidError, UnavailableError
+from edgekit.jobs import kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edgekit.jobs.job import Job
+
+STANDING = "standing"
+"""The key of the one open job of a kind that always has one."""
+
+_MORE_ATTEMPTS = 10
+"""How many more a job is given that was cut off with its runner, which is rarely its own doing."""
+
+_MINE = " WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'running'"
+_COMPLETE = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?{_MINE}"
+_COMPLETE_WITH = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?, result = ?{_MINE}"
+_RETRY = (
+    "UPDATE job SET job_status = 'pending', run_at = ?, runner_id = NULL, claimed_at = NULL,"
+    f" lease_ends_at = NULL, error_code = ?, error_message = ?, updated_at = ?{_MINE}"
+)
+_FAIL = (
+    f"UPDATE job SET job_status = ?, ended_at = ?, error_code = ?, error_message = ?, updated_at = ?{_MINE}"
+)
+_INTERRUPT = f"UPDATE job SET job_status = 'interrupted', ended_at = ?, updated_at = ?{_MINE}"
+_AGAIN = (
+    "UPDATE job SET job_status = 'pending', ended_at = NULL, run_at = ?, runner_id = NULL, claimed_at = NULL,"
+    " lease_ends_at = NULL, error_code = ?, error_message = ?, updated_at = ?"
+    " WHERE id = ? AND job_status = 'interrupted'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt came to: a result, or what went wrong; of one that was stopped, its process."""
+
+    job: Job
+    result: dict[str, Any] | None = None
+    error: EdgekitError | None = None
+    process_id: int | None = None
+    """The process that was killed, or died, in the middle of it."""
+
+
+def finish(job: Job, result: Mapping[str, Any] | None = None, *, now: datetime | None = None) -> None:
+    """Complete a job, in the open change: what the change writes and this end happen both or neither.
+
+    Raise ConflictError if it is no longer the caller's, and the change must be given up; InvalidError for
+    a result JSON cannot say.
+    """
+    at = now or clock.now()
+    document = None if result is None else _document(job, result)
+    with db.change(reason=f"job {job.kind}: done", correlation_id=job.correlation_id) as change:
+        ended: tuple[Any, ...] = (clock.to_text(at), change.at)
+        mine = (job.id, job.runner_id, job.attempts)
+        if document is None:
+            done = db.connection().execute(_COMPLETE, (*ended, *mine)).rowcount
+        else:
+            done = db.connection().execute(_COMPLETE_WITH, (*ended, document, *mine)).rowcount
+        if done != 1:
+            raise ConflictError(
+                f"The job {job.id} ({job.kind}) was taken over, or has ended: it is not ours."
+            )
+        follow(job, at)
+
+
+def _document(job: Job, result: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(result), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidError(f"The result of a job {job.kind} cannot be written as JSON: {error}.") from error
+
+
+def decide(
+    job: Job, error: EdgekitError, *, now: datetime | None = None, delay_seconds: float | None = None
+) -> str | None:
+    """Write that an attempt failed: pending again where that may help and attempts are left, else failed.
+
+    An UnavailableError or BusyError may be tried again, after what the error asks for, or `delay_seconds`, or
+    what the kind says: doubled with each attempt, up to its longest, spread by a part of it. A job that was
+    to be stopped is cancelled. Return the new state, or None where the job is no longer the caller's.
+    """
+    at = now or clock.now()
+    code, message = error.code[:50], error.message or error.code
+    with db.change(reason=f"job {job.kind}: {code}", correlation_id=job.correlation_id) as change:
+        mine = (job.id, job.runner_id, job.attempts)
+        asked = "SELECT 1 FROM job WHERE id = ? AND cancel_requested_at IS NOT NULL"
+        is_unwanted = db.connection().execute(asked, (job.id,)).fetchone() is not None
+        may_help = isinstance(error, UnavailableError | BusyError)
+        if may_help and job.attempts < job.max_attempts and not is_unwanted:
+            due = at + timedelta(seconds=delay(job, error, delay_seconds))
+            values: tuple[Any, ...] = (clock.to_text(due), code, message, change.at, *mine)
+            return "pending" if db.connection().execute(_RETRY, values).rowcount else None
+        status = "cancelled" if is_unwanted else "failed"
+        values = (status, clock.to_text(at), code, message, change.at, *mine)
+        if not db.connection().execute(_FAIL, values).rowcount:
+            return None
+        follow(job, at)
+        return status
+
+
+def delay(job: Job, error: EdgekitError | None = None, base: float | None = None) -> float:
+    """Return the seconds to wait before the next attempt of a job.
+
+    The spread is the job's own, so that the same job waits as long each time it is asked.
+    """
+    wanted = getattr(error, "retry_after", None)
+    if wanted is not None:
+        return float(wanted)
+    kind = kinds.find(job.kind)
+    first = base if base is not None else kind.delay_seconds if kind is not None else 30.0
+    longest = max(first, kind.longest_delay_seconds if kind is not None else 3600.0)
+    whole = min(longest, first * 2.0 ** min(max(job.attempts, 1) - 1, 40))
+    spread = zlib.crc32(f"{job.uuid}{job.attempts}".encode()) / 2**32
+    return float(whole * (0.75 + 0.25 * spread))
+
+
+def interrupt(job: Job, *, now: datetime) -> None:
+    """Write in the open change that whoever ran a job is gone: it is pending again, or failed for good."""
+    with db.change() as change:
+        at = clock.to_text(now)
+        if (
+            not db.connection()
+            .execute(_INTERRUPT, (at, change.at, job.id, job.runner_id, job.attempts))
+            .rowcount
+        ):
+            return
+        message = "Its process ended without a word."
+        if job.cancel_requested_at is not None:
+            _end_interrupted(job, "cancelled", message, now)
+        elif job.attempts < job.max_attempts + _MORE_ATTEMPTS:
+            due = clock.to_text(now)
+            db.connection().execute(_AGAIN, (due, "interrupted", message, change.at, job.id))
+        else:
+            _end_interrupted(job, "failed", message, now)
+
+
+def _end_interrupted(job: Job, status: str, message: str, now: datetime) -> None:
+    with db.change() as change:
+        db.connection().execute(
+            "UPDATE job SET job_status = ?, error_code = 'interrupted', error_message = ?, updated_at = ?"
+            " WHERE id = ? AND job_status = 'interrupted'",
+            (status, message, change.at, job.id),
+        )
+        follow(job, now)
+
+
+def settle(outcomes: Sequence[Outcome], *, now: datetime | None = None) -> list[Job]:
+    """Write how many attempts ended, in one change; a job its handler has finished itself is left as it is.
+
+    Of an attempt whose process was killed, its kind settles what else was left, in the same change. Return
+    the jobs that were somebody else's by then.
+    """
+    at = now or clock.now()
+    lost: list[Job] = []
+    if not outcomes:
+        return lost
+    with db.change(reason="jobs: settle") as change:
+        plain = [
+            o.job for o in outcomes if o.error is None and o.result is None and o.job.dedupe_key != STANDING
+        ]
+        ended = clock.to_text(at), change.at
+        values = [(*ended, job.id, job.runner_id, job.attempts) for job in plain]
+        if db.connection().executemany(_COMPLETE, values).rowcount != len(plain):
+            lost += [job for job in plain if not _is_ended_by(job)]
+        done = {job.id for job in plain}
+        for outcome in outcomes:
+            if outcome.job.id not in done and not _settle_one(outcome, at):
+                lost.append(outcome.job)
+    return lost
+
+
+def _settle_one(outcome: Outcome, at: datetime) -> bool:
+    job, error = outcome.job, outcome.error
+    if error is not None:
+        state = decide(job, error, now=at)
+        if outcome.process_id is not None and (kind := kinds.find(job.kind)) and kind.killed is not None:
+            kind.killed(job, outcome.process_id, error.code, error.message, at)
+        return state is not None or _is_ended_by(job)
+    try:
+        finish(job, outcome.result, now=at)
+    except ConflictError:
+        return _is_ended_by(job)
+    except InvalidError as unfit:
+        return decide(job, unfit, now=at) is not None
+    return True
+
+
+def _is_ended_by(job: Job) -> bool:
+    """Whether this very attempt of it has ended already, as by a handler that finished it itself."""
+    found = db.connection().execute(
+        "SELECT 1 FROM job WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'completed'",
+        (job.id, job.runner_id, job.attempts),
+    )
+    return found.fetchone() is not None
+
+
+def follow(job: Job, at: datetime) -> None:
+    """Ask, in the open change, for the next job of a kind that always has one, where a standing one ended."""
+    if job.dedupe_key != STANDING:
+        return
+    kind = kinds.find(job.kind)
+    if kind is not None and kind.standing is not None:
+        _stand(kind, kind.standing(at), at)
+
+
+def ensure_standing(now: datetime) -> list[Job]:
+    """Ask for a job of each kind that always has one and has none; return those that were asked for."""
+    missing = [kind for kind in kinds.standing_kinds() if not _stands(kind.name)]
+    if not missing:
+        return []
+    with db.change(reason="jobs: standing"):
+        # Looked at again: another process may have asked meanwhile.
+        return [
+            _stand(kind, kind.standing(now), now)
+            for kind in missing
+            if kind.standing is not None and not _stands(kind.name)
+        ]
+
+
+def _stands(kind: str) -> bool:
+    found = db.connection().execute(
+        "SELECT 1 FROM job WHERE kind = ? AND dedupe_key = ?"
+        " AND job_status IN ('pending', 'running', 'interrupted')",
+        (kind, STANDING),
+    )
+    return found.fetchone() is not None
+
+
+def _stand(kind: kinds.Kind, run_at: datetime, now: datetime) -> Job:
+    from edgekit.jobs.queue import enqueue
+
+    return enqueue(kind.name, run_at=run_at, max_attempts=kind.attempts, dedupe_key=STANDING, now=now)
