@@ -32,11 +32,18 @@ class EdgekitError(Exception):
     """Something went wrong that has no class of its own."""
 
     exit_code = 1
+    retry_after: float | None = None
+    """Seconds before which trying again is in vain, where that is known."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether the other side may know of it: not where a limit or a breaker of ours held it back."""
+        return True
 
     @property
     def code(self) -> str:
@@ -139,9 +146,26 @@ class RateLimitedError(UnavailableError):
         self.retry_after = retry_after
         self.limit = limit
 
+    @property
+    def was_sent(self) -> bool:
+        """Whether the other side asked us to wait; a limit of ours sent nothing."""
+        return self.limit is None
+
 
 class CircuitOpenError(UnavailableError):
-    """Refused here, because the target failed too often just now."""
+    """Refused here, because the target failed too often just now: nothing was sent."""
+
+    def __init__(
+        self, message: str, *, target: str, retry_after: float | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.target = target
+        self.retry_after = retry_after
+
+    @property
+    def was_sent(self) -> bool:
+        """No."""
+        return False
 
 
 class StoppedError(UnavailableError):

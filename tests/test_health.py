@@ -14,7 +14,9 @@ from http_provider import Reply, in_turn, serve
 from edgekit import connectors, db, integrations, runner, vault
 from edgekit.cli import root
 from edgekit.errors import NotFoundError, VaultLockedError
+from edgekit.integrations.figures import Breaking
 from edgekit.models import CircuitBreaker
+from edgekit.runner.limiting.breakers import Breaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,12 +164,18 @@ def test_an_open_breaker_is_unhealthy_and_not_asked_a_half_open_one_degraded(edg
         found = runner.check_health("items", now=NOON)
         assert (found.health_status, provider.calls) == ("unhealthy", [])
         assert "2026-03-27T12:05:00.000Z" in str(found.message)
-        assert runner.check_health("items", now=later).health_status == "degraded"
         with db.change(reason="it is tried"):
             breaker.breaker_status = "half_open"
             breaker.save()
-        assert runner.check_health("items", now=NOON).health_status == "degraded"
-        assert stored()[0]["health_status"] == "degraded"
+        with Breaker(edge.path, 1, "items", Breaking(5, 300), now=lambda: later)(provider.url):
+            assert runner.check_health("items", now=later).health_status == "degraded"
+            assert (stored()[0]["health_status"], provider.calls) == ("degraded", [])
+        with db.change(reason="another place of it fails as well"):
+            CircuitBreaker.create(
+                integration=1, target="http://else.example.org:80", breaker_status="open", failure_count=5,
+                opened_at=NOON, retry_at=NOON,
+            )  # fmt: skip
+        assert runner.check_health("items", now=later).health_status == "degraded"
         with db.change(reason="it answers"):
             CircuitBreaker.update(breaker_status="closed", opened_at=None, retry_at=None).execute()
         assert runner.check_health("items", now=NOON).health_status == "healthy"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgekit.cli import catalogs, integration_settings
+from edgekit.cli import catalogs, integration_limits, integration_settings
 from edgekit.cli.group import Group, say_stopped
 from edgekit.cli.integration_settings import read_settings
 from edgekit.cli.options import json_option, limit_option, opened, reading
@@ -259,6 +259,6 @@ def health(name: str | None, as_json: bool) -> None:
 
 integrations.add_command(catalogs.discover)
 integrations.add_command(catalogs.select)
-for command in integration_settings.COMMANDS:
+for command in (*integration_settings.COMMANDS, *integration_limits.COMMANDS):
     integrations.add_command(command)
 integrations.add_command(templates)

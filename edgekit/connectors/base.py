@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, overload
+from urllib.parse import urlsplit
 
 from edgekit import validate
 from edgekit.errors import InvalidError, NotFoundError
@@ -79,18 +80,30 @@ class Page:
     description: Description | None = None
 
 
+@dataclass(slots=True)
+class Passage:
+    """What came of a request that was let through, told by who made it: the status, or that none came."""
+
+    status: int | None = None
+    failed: bool = False
+    is_silent: bool = False
+    """Whether its going well says nothing of the other side, as when nobody was spoken with yet."""
+
+
 class Gate(Protocol):
     """Holds what one request needs while it is made, waiting for it no longer than so many seconds.
 
-    Raise RateLimitedError where it may not be made.
+    `target` is the place it goes to, as scheme://host:port: one that keeps failing is left alone. What is
+    raised inside, UnavailableError or not, tells how it went where the passage is told nothing. Raise
+    RateLimitedError or CircuitOpenError where it may not be made.
     """
 
-    def __call__(self, longest: float) -> AbstractContextManager[None]: ...
+    def __call__(self, longest: float, target: str | None = None) -> AbstractContextManager[Passage]: ...
 
 
-def open_gate(longest: float) -> AbstractContextManager[None]:
+def open_gate(longest: float, target: str | None = None) -> AbstractContextManager[Passage]:
     """Let every request pass."""
-    return nullcontext()
+    return nullcontext(Passage())
 
 
 class Positions(Sequence[str]):
@@ -124,9 +137,11 @@ class Connector(Protocol):
     `by` is the column that names the integration. Its `inputs` are those rows, each once.
 
     One that makes requests also has `through(gate)`: it returns the connector with each of them made in
-    `gate(longest)`. One that does something to what it has read, such as moving a file, has
-    `committed(config, *, state, secrets)`: it is called once the page of that state is kept for good, and may
-    be called for a state again. After a kill in between it is not called: `read` makes up for it.
+    `gate(longest, target)`. One that speaks with a place in another way has `target_of(config)`: it says with
+    which, as scheme://host:port, or None; a place that keeps failing is left alone for a while. One that does
+    something to what it has read, such as moving a file, has `committed(config, *, state, secrets)`: it is
+    called once the page of that state is kept for good, and may be called for a state again. After a kill in
+    between it is not called: `read` makes up for it.
     """
 
     name: str
@@ -255,6 +270,14 @@ def get_destination(name: str) -> Destination:
         raise InvalidError(f"The connector {name} reads; nothing can be sent by it.")
     destination: Destination = connector
     return destination
+
+
+def target_in(url: str) -> str | None:
+    """Return the scheme://host:port of a URL, without who asks; None for a file of this machine."""
+    parts = urlsplit(url)
+    if not parts.scheme or not parts.hostname or "://" not in url:
+        return None
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}".lower()
 
 
 def probe(connector: Connector, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page | None:

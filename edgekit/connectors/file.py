@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgekit.connectors import file_drop
-from edgekit.connectors.base import Page, Positions
+from edgekit.connectors.base import Page, Positions, target_in
 from edgekit.connectors.file_formats import Batch, Reader, Skipping, is_sheet, reader
 from edgekit.connectors.file_open import BrokenError, disk_identity, on_disk, source
 from edgekit.connectors.file_places import is_pattern, is_url, local_path, place
@@ -36,6 +36,11 @@ class FileConnector:
     writes_whole: ClassVar[bool] = True
     config_schema: ClassVar[Mapping[str, Any]] = READ
     write_schema: ClassVar[Mapping[str, Any]] = WRITE
+
+    def target_of(self, config: Mapping[str, Any]) -> str | None:
+        """Return where a URL leads; None for files of this machine."""
+        path = str(config.get("path", ""))
+        return target_in(path) if is_url(path) else None
 
     def probe(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> Page | None:
         """Read the first record of a file here; look for the files elsewhere, without fetching one.

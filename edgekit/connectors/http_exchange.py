@@ -18,7 +18,13 @@ from edgekit.connectors.http_deadline import Deadline
 from edgekit.connectors.http_faults import fault
 from edgekit.connectors.http_requests import Request, origin
 from edgekit.connectors.http_signature import Message
-from edgekit.errors import EdgekitError, InvalidError, RateLimitedError
+from edgekit.errors import (
+    CircuitOpenError,
+    EdgekitError,
+    InvalidError,
+    RateLimitedError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -236,13 +242,19 @@ class Exchange:
         """Make one try, if the gate lets it pass, and note it. Raise EdgekitError or _Retry."""
         with ExitStack() as stack:
             try:
-                stack.enter_context(self._gate(self._longest))
-            except RateLimitedError as error:
+                passage = stack.enter_context(self._gate(self._longest, _place(request)))
+            except (RateLimitedError, CircuitOpenError) as error:
                 self._attempts.append(
                     Attempt(request.method, request.shown, clock.now(), 0, None, error.message, retry)
                 )
                 raise
-            return self._made(request, retry)
+            try:
+                reply = self._made(request, retry)
+            except (_Retry, UnavailableError):
+                passage.failed = True
+                raise
+            passage.status = reply[0]
+            return reply
 
     def _made(self, request: Request, retry: int) -> Reply:
         import httpx2
@@ -308,6 +320,14 @@ class Exchange:
                     hint="Ask for smaller pages, or raise max_body_bytes.",
                 )
         return b"".join(chunks)
+
+
+def _place(request: Request) -> str | None:
+    """Return where a request goes; None where its address is none, which the client will say."""
+    try:
+        return origin(request.url)
+    except ValueError:
+        return None
 
 
 def _perhaps(error: EdgekitError) -> EdgekitError:

@@ -102,6 +102,10 @@ class SingerConnector:
         },
     }
 
+    def target_of(self, config: Mapping[str, Any]) -> str:
+        """Return the tap or target by its name: where it goes to, it alone knows."""
+        return f"singer://{singer_process.label_of(config.get('tap') or config['target'])}"
+
     def open(
         self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]
     ) -> SingerWriter:

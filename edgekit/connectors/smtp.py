@@ -67,6 +67,11 @@ class SmtpConnector:
     }
     config_schema: ClassVar[Mapping[str, Any]] = {"type": "object", "additionalProperties": False}
 
+    def target_of(self, config: Mapping[str, Any]) -> str:
+        """Return the mail server, as smtp://host:port."""
+        port = config.get("port", _PORTS[str(config.get("security", "starttls"))])
+        return f"smtp://{config['host']}:{port}".lower()
+
     def read(self, *_: Any, **__: Any) -> Any:
         """Raise InvalidError: a mail server is written to."""
         raise InvalidError("The connector smtp sends; nothing can be read by it.")

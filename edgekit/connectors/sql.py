@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgekit.connectors.base import Page
+from edgekit.connectors.base import Page, target_in
 from edgekit.connectors.sql_reading import Reading
 from edgekit.connectors.sql_sides import connect, read_place
 from edgekit.connectors.sql_writing import SqlWriter
@@ -77,6 +77,10 @@ class SqlConnector:
         """Return the file of an SQLite address; None for a server."""
         url = str(config.get("url", ""))
         return Path(read_place(config, {}).database) if url.startswith("sqlite:///") else None
+
+    def target_of(self, config: Mapping[str, Any]) -> str | None:
+        """Return the server an address is of; None for a file."""
+        return target_in(str(config.get("url", "")))
 
     def read(
         self,

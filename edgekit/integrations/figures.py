@@ -26,6 +26,9 @@ _SPANS = {
 }
 """What `rate_limits` of an integration or a template may say, and the seconds it is for."""
 
+_BREAKER = ("threshold", "timeout_seconds", "counts_429")
+"""What `circuit_breaker` of an integration may say."""
+
 _MOST_RETRIES = 20
 _CACHE = "cache_ttl_hours"
 
@@ -43,11 +46,22 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Breaking:
+    """After how many failures in a row a target is left alone, and for how many seconds."""
+
+    threshold: int = 5
+    seconds: int = 60
+    counts_429: bool = False
+    """Whether being asked to slow down is a failure."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """All limits that hold for the requests of an integration at once."""
+    """All limits that hold for the requests of an integration at once, and when its breakers open."""
 
     rates: tuple[Limit, ...]
     concurrent: int
+    breaking: Breaking = Breaking()
 
 
 def exchange_settings(
@@ -87,6 +101,7 @@ def limits(integration_id: int) -> Limits:
         "SELECT i.id, i.integration_name, i.organization_id, i.entity_id, i.integration_type_id,"
         " t.code AS integration_type, f.code AS feature,"
         " json_extract(i.connection_config, '$.rate_limits') AS own,"
+        " json_extract(i.connection_config, '$.circuit_breaker') AS breaker,"
         " (SELECT p.rate_limits FROM integration_template_instance x JOIN integration_template p"
         " ON p.id = x.template_id WHERE x.integration_id = i.id) AS template"
         " FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
@@ -94,7 +109,46 @@ def limits(integration_id: int) -> Limits:
         (integration_id,),
     )[0]
     rates = [*_own(row), *_licensed(row), *(_dcs(row) if _is_dcs(row) else ())]
-    return Limits(tuple(rates), _concurrent(row))
+    return Limits(tuple(rates), _concurrent(row), _breaking(row))
+
+
+def _breaking(row: Mapping[str, Any]) -> Breaking:
+    """Work out when breakers open: what the integration says, then DCS_RETRY, then COMMUNICATION_DEFAULTS."""
+    own = (
+        {}
+        if row["breaker"] is None
+        else check_circuit_breaker(json.loads(row["breaker"]), what=row["integration_name"])
+    )
+    place, known = _place(row), Breaking()
+    common = configuration.resolve("COMMUNICATION_DEFAULTS", **place)
+    retry = configuration.resolve("DCS_RETRY", **place) if _is_dcs(row) else {}
+
+    def figure(name: str, otherwise: int) -> int:
+        key = f"circuit_breaker_{name}"
+        return int(_first(own.get(name), retry.get(key), common.get(key), otherwise))
+
+    return Breaking(
+        figure("threshold", known.threshold),
+        figure("timeout_seconds", known.seconds),
+        bool(figure("counts_429", known.counts_429)),
+    )
+
+
+def check_circuit_breaker(value: Any, *, what: str) -> dict[str, int]:
+    """Read `circuit_breaker`, such as {"threshold": 3}. Raise InvalidError naming what is wrong."""
+    if not isinstance(value, dict):
+        raise InvalidError(f'{what}: circuit_breaker is an object, such as {{"threshold": 3}}.')
+    for name, said in value.items():
+        if name not in _BREAKER:
+            raise InvalidError(
+                f"{what}: circuit_breaker has no {name}.", hint=f"It has {', '.join(_BREAKER)}."
+            )
+        if name == "counts_429":
+            if not isinstance(said, bool):
+                raise InvalidError(f"{what}: counts_429 of circuit_breaker is true or false.")
+        elif isinstance(said, bool) or not isinstance(said, int) or said < 1:
+            raise InvalidError(f"{what}: {name} of circuit_breaker is a whole number from 1 on.")
+    return value
 
 
 def check_rate_limits(value: Any, *, what: str) -> dict[str, int]:

@@ -15,7 +15,9 @@ from edgekit.models.integrations import Integration, IntegrationTemplateInstance
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TARGET_SETTINGS = {"table", "key", "create", "ignore", "inputs", "keep_inputs", "rate_limits", "to"}
+TARGET_SETTINGS = {
+    "circuit_breaker", "create", "ignore", "inputs", "keep_inputs", "key", "rate_limits", "table", "to",
+}  # fmt: skip
 """Settings of where records go, what drives the source and how often; all others are the connector's."""
 
 _VAULT_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
@@ -83,6 +85,8 @@ def check_settings(name: str, connection: Mapping[str, Any]) -> None:
     outbound.read_way(name, connection)
     if "rate_limits" in connection:
         figures.check_rate_limits(connection["rate_limits"], what=name)
+    if "circuit_breaker" in connection:
+        figures.check_circuit_breaker(connection["circuit_breaker"], what=name)
 
 
 def check_known(connection: Mapping[str, Any]) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edgekit.runner.health import Health, check_all_health, check_health
     from edgekit.runner.holding import recover_executions
     from edgekit.runner.kept import Pruned, prune_inputs
+    from edgekit.runner.limiting.breakers import reset_breakers
+    from edgekit.runner.limiting.showing import list_breakers
     from edgekit.runner.pipelines import test_integration_pipeline
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
     from edgekit.runner.replaying import Replayed, replay_dead_letter, replay_dead_letters
@@ -52,6 +54,7 @@ __all__ = [
     "check_all_health",
     "check_health",
     "discard_dead_letter",
+    "list_breakers",
     "list_dead_letters",
     "list_deliveries",
     "list_executions",
@@ -65,6 +68,7 @@ __all__ = [
     "replay_dead_letter",
     "replay_dead_letters",
     "replay_execution",
+    "reset_breakers",
     "resume_schedule",
     "roll_back_upgrade",
     "run",
@@ -92,6 +96,7 @@ _HOMES = {
     "check_all_health": "health",
     "check_health": "health",
     "discard_dead_letter": "dead_letters",
+    "list_breakers": "limiting.showing",
     "list_dead_letters": "reading",
     "list_deliveries": "deliveries",
     "list_executions": "reading",
@@ -105,6 +110,7 @@ _HOMES = {
     "replay_dead_letter": "replaying",
     "replay_dead_letters": "replaying",
     "replay_execution": "rerun",
+    "reset_breakers": "limiting.breakers",
     "resume_schedule": "schedules",
     "run": "engine",
     "save_as_test": "saving",

@@ -265,8 +265,8 @@ def save_writer(execution: Execution, plan: Plan) -> None:
 def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | None = None) -> None:
     """Write how a run ended. A run that was taken over is left alone."""
     healthy = {"completed": "healthy", "failed": "degraded"}.get(status)
-    if getattr(error, "limit", None) is not None or execution.is_anew:
-        healthy = None  # a limit of ours says nothing of the other side
+    if (error is not None and not error.was_sent) or execution.is_anew:
+        healthy = None  # a limit or a breaker of ours says nothing new of the other side
     with db.change(reason=f"run {plan.name}: {status}", correlation_id=execution.correlation_id):
         IntegrationExecution.update(
             execution_status=status,
@@ -286,9 +286,11 @@ def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | Non
             _go_live(plan)
         if healthy:
             db.connection().execute(
-                "UPDATE integration SET health_status = ?, last_health_check_at = ?,"
-                " updated_at = ?, updated_by = ? WHERE id = ?",
-                (healthy, clock.now_text(), clock.now_text(), db.current().actor_id, plan.integration_id),
+                "UPDATE integration SET health_status = ?2, last_health_check_at = ?3,"
+                " updated_at = ?3, updated_by = ?4 WHERE id = ?1"
+                " AND NOT EXISTS (SELECT 1 FROM circuit_breaker WHERE integration_id = ?1"
+                " AND breaker_status <> 'closed')",
+                (plan.integration_id, healthy, clock.now_text(), db.current().actor_id),
             )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, connectors, db, integrations
-from edgekit.errors import EdgekitError, RateLimitedError, VaultLockedError
+from edgekit.errors import CircuitOpenError, EdgekitError, RateLimitedError, VaultLockedError
 from edgekit.integrations import figures, outbound
 from edgekit.integrations.credentials import Secrets
 from edgekit.integrations.instances import connector_config
@@ -38,7 +38,8 @@ def check_health(name: str, *, late_ms: int = _LATE_MS, now: datetime | None = N
 
     Healthy is one that answers as it should; degraded one that answers after `late_ms`, after a second try,
     only in part, asks to wait, or whose breaker is half open; unhealthy one that does not answer or does not
-    let us in, or whose breaker is open: that one is not asked. `health_status`, `last_health_check_at` and
+    let us in, or whose breaker is open: that one is not asked before its time, and then this is the one trial
+    that closes it or opens it again. `health_status`, `last_health_check_at` and
     the attempts are written together. Raise NotFoundError (no such integration), VaultLockedError.
     """
     return _check(integrations.find(name), late_ms, now or clock.now())
@@ -83,13 +84,15 @@ def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Se
         return Health(name, "unhealthy", f"{held} {breaker['retry_at']}."), []
     began = time.monotonic()
     try:
-        page = _ask(row)
+        page = _ask(row, now)
     except VaultLockedError:
         raise  # that says nothing of the other side
     except EdgekitError as error:
         if getattr(error, "limit", None) is not None:
             return Health(name, None, error.message), []
-        status = "degraded" if isinstance(error, RateLimitedError) else "unhealthy"
+        # A breaker that refuses here is being tried by another call just now.
+        is_slow = isinstance(error, RateLimitedError | CircuitOpenError)
+        status = "degraded" if is_slow else "unhealthy"
         tries = vars(error).get("attempts", [])
         return Health(name, status, error.message, _took(tries, began)), tries
     if page is None:
@@ -97,23 +100,26 @@ def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Se
     took = _took(page.attempts, began)
     complaint = _complaint(page, took, late_ms)
     if complaint is None and breaker is not None:
-        complaint = f"{breaker['target']} answers again after {breaker['failure_count']} failures."
+        again = f"{breaker['target']} answers again after {breaker['failure_count']} failures."
+        if _breaker(row["id"]) is None:
+            return Health(name, "healthy", again, took), page.attempts
+        complaint = again
     return Health(name, "degraded" if complaint else "healthy", complaint, took), page.attempts
 
 
-def _ask(row: dict[str, Any]) -> connectors.Page | None:
+def _ask(row: dict[str, Any], now: datetime) -> connectors.Page | None:
     settings = row["connection_config"]
     if "to" in settings:
-        return _ask_destination(row, outbound.read_way(row["integration_name"], settings))
+        return _ask_destination(row, outbound.read_way(row["integration_name"], settings), now)
     connector = connectors.get(str(settings.get("connector", "")))
     config = connector_config(settings)
     connectors.check_config(connector, config)
     config |= figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
-    with gated(connector, row["id"], row["integration_name"]) as limited:
+    with gated(connector, row["id"], row["integration_name"], now=lambda: now) as limited:
         return connectors.probe(limited, config, secrets=Secrets(row["id"], row["integration_name"]))
 
 
-def _ask_destination(row: dict[str, Any], way: outbound.Way | None) -> connectors.Page | None:
+def _ask_destination(row: dict[str, Any], way: outbound.Way | None, now: datetime) -> connectors.Page | None:
     """Ask the other side without sending anything, where its connector knows how to."""
     connector: Any = way.connector if way is not None else None
     if way is None or not hasattr(connector, "probe_write"):
@@ -122,7 +128,7 @@ def _ask_destination(row: dict[str, Any], way: outbound.Way | None) -> connector
     config = way.config | figures.exchange_settings(row, way.config, known)
     secrets = Secrets(row["id"], row["integration_name"])
     limited: Any
-    with gated(connector, row["id"], row["integration_name"]) as limited:
+    with gated(connector, row["id"], row["integration_name"], now=lambda: now) as limited:
         page: connectors.Page | None = limited.probe_write(config, secrets=secrets)
     return page
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 from edgekit import clock, db
-from edgekit.errors import BusyError, RateLimitedError
+from edgekit.connectors import Passage
+from edgekit.errors import BusyError, EdgekitError, RateLimitedError
 from edgekit.integrations import figures
+from edgekit.runner.limiting.breakers import Breaker
+from edgekit.runner.limiting.sparing import Spared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,14 +38,28 @@ _PATIENCE = 0.05
 
 @contextmanager
 def gated(
-    connector: Connector, integration_id: int, name: str, *, sleep: Callable[[float], None] = time.sleep
+    connector: Connector,
+    integration_id: int,
+    name: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime] = clock.now,
 ) -> Iterator[Connector]:
-    """Give the connector with every request of it limited; one that makes none is given as it is."""
+    """Give the connector with every request of it limited, and none made to a place that keeps failing.
+
+    One that makes no requests but speaks with a place in another way has a breaker alone; one that speaks
+    with nobody is given as it is.
+    """
     through = getattr(connector, "through", None)
-    if through is None:
+    if through is None and not hasattr(connector, "target_of"):
         yield connector
         return
-    gate = Gate(db.current().path, integration_id, name, figures.limits(integration_id), sleep=sleep)
+    path, limits = db.current().path, figures.limits(integration_id)
+    breaker = Breaker(path, integration_id, name, limits.breaking, now=now)
+    if through is None:
+        yield cast("Connector", Spared(connector, breaker))
+        return
+    gate = Gate(path, integration_id, name, limits, breaker, now=now, sleep=sleep)
     try:
         yield through(gate)
     finally:
@@ -58,12 +75,14 @@ class Gate:
         integration_id: int,
         name: str,
         limits: Limits,
+        breaker: Breaker | None = None,
         *,
         now: Callable[[], datetime] = clock.now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._stem = path.with_name(f"{path.name}-request{integration_id}")
         self._name = name
+        self._breaker = breaker
         self._rates = limits.rates
         self._concurrent = limits.concurrent
         self._now = now
@@ -76,11 +95,21 @@ class Gate:
         self._locks: dict[int, BaseFileLock] = {}
 
     @contextmanager
-    def __call__(self, longest: float) -> Iterator[None]:
+    def __call__(self, longest: float, target: str | None = None) -> Iterator[Passage]:
         """Hold a slot and a place while one request is made, waiting for them no longer than so many seconds.
 
-        Raise RateLimitedError, with `limit` naming which one is used up; nothing may be sent then.
+        Raise RateLimitedError, with `limit` naming which one is used up, or CircuitOpenError where the
+        `target` is left alone; nothing may be sent then.
         """
+        if db.current().open_change is not None:
+            raise EdgekitError(f"{self._name} would ask the other side while a change of the file is open.")
+        with ExitStack() as stack:
+            passage = stack.enter_context(self._breaker(target)) if self._breaker and target else Passage()
+            stack.enter_context(self._admitted(longest))
+            yield passage
+
+    @contextmanager
+    def _admitted(self, longest: float) -> Iterator[None]:
         waited = 0.0
         while True:
             place = self._enter()
