@@ -137,14 +137,20 @@ def _tells(key: str, value: Any) -> bool:
     return isinstance(value, str | int | float) and is_personal(key) and len(str(value)) > 3
 
 
-def document(value: Any) -> Any:
-    """Return a decoded JSON document as it may be logged: masked by its keys, and its texts masked."""
+def document(value: Any, *, personal: bool = True) -> Any:
+    """Return a decoded JSON document as it may be logged: masked by its keys, and its texts masked.
+
+    Without `personal` only secrets are: what tells of a person stays where it is data, not a log.
+    """
     if isinstance(value, dict):
-        return {key: MASK if _is_masked(str(key)) and item is not None and not isinstance(item, dict | bool)
-                else document(item) for key, item in value.items()}  # fmt: skip
+        masked = _is_masked if personal else is_secret
+        return {key: MASK if masked(str(key)) and item is not None and not isinstance(item, dict | bool)
+                else document(item, personal=personal) for key, item in value.items()}  # fmt: skip
     if isinstance(value, list | tuple):
-        return [document(item) for item in value]
-    return text(value) if isinstance(value, str) else value
+        return [document(item, personal=personal) for item in value]
+    if isinstance(value, str):
+        return text(value) if personal else secrets(value)
+    return value
 
 
 def is_secret(name: str) -> bool:

@@ -8434,15 +8434,22 @@ END;
 DROP TRIGGER communication_final_bi;
 CREATE TRIGGER communication_final_bi BEFORE INSERT ON communication
 WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM communication WHERE uuid = NEW.uuid) OR EXISTS (SELECT 1 FROM communication WHERE idempotency_key = NEW.idempotency_key) BEGIN  -- by REPLACE, and no other way: see audit_replaced
-  INSERT OR IGNORE INTO audit_replaced SELECT 0, c.id, NULL, NULL FROM communication c JOIN communication_status s ON s.id = c.communication_status_id
-  WHERE (c.id = NEW.id OR c.uuid = NEW.uuid OR c.idempotency_key = NEW.idempotency_key) AND s.is_final_state = 1 AND c.communication_status_id IS NOT NEW.communication_status_id;
-  SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.') WHERE changes();
+  INSERT OR IGNORE INTO audit_replaced SELECT 0, c.id, NULL, NULL FROM communication c JOIN communication_status s ON s.id = c.communication_status_id JOIN communication_status n ON n.id = NEW.communication_status_id
+  WHERE (c.id = NEW.id OR c.uuid = NEW.uuid OR c.idempotency_key = NEW.idempotency_key) AND s.id <> n.id
+    AND (s.is_final_state = 1 OR n.code = 'PENDING' OR instr(' PENDING>COMPLETED PENDING>TIMEOUT PENDING>RETRYING ', ' ' || s.code || '>' || n.code || ' ') > 0);
+  SELECT CASE WHEN s.is_final_state = 1 THEN RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')
+    ELSE RAISE(ABORT, 'EK|communication|communication_status_id|transition|A communication is pending, then processing, then ended; it never goes back.') END
+  FROM communication c JOIN communication_status s ON s.id = c.communication_status_id WHERE changes() AND c.id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 
 DROP TRIGGER communication_final_bu;
 CREATE TRIGGER communication_final_bu BEFORE UPDATE OF communication_status_id ON communication WHEN NEW.communication_status_id IS NOT OLD.communication_status_id BEGIN
-  SELECT RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')
-  FROM communication_status WHERE id = OLD.communication_status_id AND is_final_state = 1;
+  SELECT CASE WHEN s.is_final_state = 1 THEN RAISE(ABORT, 'EK|communication|communication_status_id|final|A communication that has ended does not change its state again.')
+    WHEN n.code = 'PENDING' OR instr(' PENDING>COMPLETED PENDING>TIMEOUT PENDING>RETRYING ', ' ' || s.code || '>' || n.code || ' ') > 0
+      THEN RAISE(ABORT, 'EK|communication|communication_status_id|transition|A communication is pending, then processing, then ended; it never goes back.')
+    WHEN n.code = 'PROCESSING' AND NEW.started_at IS NULL THEN RAISE(ABORT, 'EK|communication|started_at|required|A communication that is being sent says since when.')
+    WHEN n.code = 'RETRYING' AND NEW.retry_count <= OLD.retry_count THEN RAISE(ABORT, 'EK|communication|retry_count|order|Each further attempt is counted.') END
+  FROM communication_status s, communication_status n WHERE s.id = OLD.communication_status_id AND n.id = NEW.communication_status_id;
 END;
 
 DROP TRIGGER communication_status_flags_bi;

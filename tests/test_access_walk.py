@@ -53,8 +53,8 @@ ENDLESS = [["webhooks", "serve"]]
 """Commands that go on until they are stopped: their own tests walk them."""
 
 WORDS = (
-    "access", "audit", "bulk", "configuration", "events", "integrations", "jobs", "licensing", "monitoring",
-    "rows", "runner", "scope", "seeds", "vault",
+    "access", "audit", "bulk", "communications", "configuration", "events", "integrations", "jobs",
+    "licensing", "monitoring", "rows", "runner", "scope", "seeds", "vault",
 )  # fmt: skip
 
 
@@ -97,6 +97,8 @@ class Theirs:
             "look": lambda _: None, "pipeline": "theirs", "pipeline_id": 1, "test_data": {},
             "headers": {}, "body": b"{}",
             "receipt_id": self.ids["webhook_receipt"],
+            "communication_id": self.ids["communication"], "type": "ALERT_NOTIFICATION",
+            "context": f"program:{self.ids['program']}",
             "mapping": "theirs", "case": "theirs", "step": "theirs", "input": {}, "subject": "theirs",
             "values": {"source_path": "taken", "target_path": "taken"},
             "found": None, "tests": [],

@@ -43,7 +43,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
 SAME: dict[str, dict[str, Any]] = {"communication_type_channel_default": {"is_default": 1}}
 
 COLUMNS = "communication_type_id, source_type_id, source_id, target_type_id, target_id, channel_id, direction_id, correlation_id"
-END = "UPDATE communication SET communication_status_id = 3, completed_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1"
+BEGUN = "UPDATE communication SET communication_status_id = 2, started_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1"
+END = f"{BEGUN}; UPDATE communication SET communication_status_id = 3, completed_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1"
 TWIN = (
     f"INSERT INTO communication(id, uuid, communication_status_id, {COLUMNS})"
     f" SELECT 50, printf('%036d', 50), communication_status_id, {COLUMNS} FROM communication WHERE id = ?1"
@@ -110,7 +111,7 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
     ),
     "communication_outcome_bu": (
         "communication",
-        "UPDATE communication SET communication_status_id = 3 WHERE id = ?1",
+        f"{BEGUN}; UPDATE communication SET communication_status_id = 3 WHERE id = ?1",
         "communication.completed_at.required",
     ),
     "communication_acyclic_bi": (
@@ -161,6 +162,31 @@ REFUSALS: dict[str, tuple[str | None, str, str]] = {
 }
 
 FURTHER: dict[str, tuple[str | None, str, str]] = {
+    "an end before it has begun": (
+        "communication",
+        "UPDATE communication SET communication_status_id = 3, completed_at = '2026-01-01T00:00:00.000Z' WHERE id = ?1",
+        "communication.communication_status_id.transition",
+    ),
+    "back to the beginning": (
+        "communication",
+        f"{BEGUN}; UPDATE communication SET communication_status_id = 1 WHERE id = ?1",
+        "communication.communication_status_id.transition",
+    ),
+    "back to the beginning by REPLACE": (
+        "communication",
+        f"{BEGUN}; {replaced('communication_status_id = 1')}",
+        "communication.communication_status_id.transition",
+    ),
+    "sent, and nobody knows since when": (
+        "communication",
+        "UPDATE communication SET communication_status_id = 2 WHERE id = ?1",
+        "communication.started_at.required",
+    ),
+    "another attempt that is not counted": (
+        "communication",
+        f"{BEGUN}; UPDATE communication SET communication_status_id = 7 WHERE id = ?1",
+        "communication.retry_count.order",
+    ),
     "another uuid": (
         "communication",
         "UPDATE OR REPLACE communication SET uuid = printf('%036d', 0) WHERE id = ?1",
