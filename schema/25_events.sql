@@ -110,6 +110,7 @@ CREATE TABLE event_delivery (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   event_id INTEGER NOT NULL REFERENCES integration_event(id),
   subscription_id INTEGER NOT NULL REFERENCES event_subscription(id),
+  ordering_key TEXT CONSTRAINT "event_delivery.ordering_key.length" CHECK (length(ordering_key) BETWEEN 1 AND 200),  -- as its event's
   idempotency_key TEXT NOT NULL UNIQUE CONSTRAINT "event_delivery.idempotency_key.length" CHECK (length(idempotency_key) BETWEEN 1 AND 200),  -- what the other side knows a repeated delivery by
   delivery_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "event_delivery.delivery_status.choice" CHECK (delivery_status IN ('pending', 'delivering', 'delivered', 'failed', 'discarded')),  -- pending: waits for its time; delivering: being handed over; delivered: taken; failed: given up, kept for replay; discarded: somebody decided against it
   attempts INTEGER NOT NULL DEFAULT 0 CONSTRAINT "event_delivery.attempts.range" CHECK (attempts >= 0),
@@ -126,7 +127,7 @@ CREATE TABLE event_delivery (
   CONSTRAINT "event_delivery.settled_at.required" CHECK ((settled_at IS NULL) = (delivery_status IN ('pending', 'delivering'))),
   CONSTRAINT "event_delivery.error_message.required" CHECK (delivery_status <> 'failed' OR error_message IS NOT NULL)
 ) STRICT;
-CREATE INDEX event_delivery_due ON event_delivery(next_attempt_at) WHERE delivery_status = 'pending';
+CREATE INDEX event_delivery_open ON event_delivery(subscription_id, ordering_key, event_id) WHERE delivery_status IN ('pending', 'delivering');
 CREATE INDEX event_delivery_subscription ON event_delivery(subscription_id);
 
 -- What a delivery is of, to whom, and what the other side knows it by: with another of these it could be taken twice.
@@ -150,13 +151,13 @@ WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM event_delivery WHERE idempotency_key 
   OR EXISTS (SELECT 1 FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id) BEGIN  -- by REPLACE, and no other way: see audit_replaced
   INSERT OR IGNORE INTO audit_replaced SELECT 0, id, NULL, NULL FROM event_delivery
   WHERE (id = NEW.id OR idempotency_key = NEW.idempotency_key OR (event_id = NEW.event_id AND subscription_id = NEW.subscription_id)) AND delivery_status <> ifnull(NEW.delivery_status, 'pending')
-    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
-  SELECT CASE WHEN delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
+    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded delivered>pending ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
+  SELECT CASE WHEN delivery_status = 'discarded' THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that was discarded does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END
   FROM event_delivery WHERE changes() AND id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 CREATE TRIGGER event_delivery_transition_bu BEFORE UPDATE OF delivery_status ON event_delivery
-WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0 BEGIN
-  SELECT CASE WHEN OLD.delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
+WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded delivered>pending ', ' ' || OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0 BEGIN
+  SELECT CASE WHEN OLD.delivery_status = 'discarded' THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that was discarded does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END;
 END;

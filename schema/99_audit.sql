@@ -2030,6 +2030,7 @@ CREATE TRIGGER event_delivery_audit_update AFTER UPDATE ON event_delivery WHEN N
     SELECT iif(max(name <> 'updated_at') >= (NEW.updated_at IS OLD.updated_at), json_group_object(name, json_array(old, new)), '{}') FROM (
     SELECT 'event_id' AS name, OLD.event_id AS old, NEW.event_id AS new
     UNION ALL SELECT 'subscription_id', OLD.subscription_id, NEW.subscription_id
+    UNION ALL SELECT 'ordering_key', OLD.ordering_key, NEW.ordering_key
     UNION ALL SELECT 'idempotency_key', OLD.idempotency_key, NEW.idempotency_key
     UNION ALL SELECT 'delivery_status', OLD.delivery_status, NEW.delivery_status
     UNION ALL SELECT 'attempts', OLD.attempts, NEW.attempts
@@ -2061,7 +2062,7 @@ END;
 
 CREATE TRIGGER event_delivery_audit_delete AFTER DELETE ON event_delivery BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 77, OLD.id, 'D',
-    json_object('event_id', OLD.event_id, 'subscription_id', OLD.subscription_id, 'idempotency_key', OLD.idempotency_key, 'delivery_status', OLD.delivery_status, 'attempts', OLD.attempts, 'next_attempt_at', OLD.next_attempt_at, 'settled_at', OLD.settled_at, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('event_id', OLD.event_id, 'subscription_id', OLD.subscription_id, 'ordering_key', OLD.ordering_key, 'idempotency_key', OLD.idempotency_key, 'delivery_status', OLD.delivery_status, 'attempts', OLD.attempts, 'next_attempt_at', OLD.next_attempt_at, 'settled_at', OLD.settled_at, 'error_code', OLD.error_code, 'error_message', OLD.error_message, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER feature_type_direct_insert BEFORE INSERT ON feature_type WHEN (SELECT open_gate FROM audit_now) IS NULL BEGIN
@@ -7993,16 +7994,16 @@ WHEN NEW.id <> -1 OR EXISTS (SELECT 1 FROM event_delivery WHERE idempotency_key 
   OR EXISTS (SELECT 1 FROM event_delivery WHERE event_id = NEW.event_id AND subscription_id = NEW.subscription_id) BEGIN  -- by REPLACE, and no other way: see audit_replaced
   INSERT OR IGNORE INTO audit_replaced SELECT 0, id, NULL, NULL FROM event_delivery
   WHERE (id = NEW.id OR idempotency_key = NEW.idempotency_key OR (event_id = NEW.event_id AND subscription_id = NEW.subscription_id)) AND delivery_status <> ifnull(NEW.delivery_status, 'pending')
-    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
-  SELECT CASE WHEN delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
+    AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded delivered>pending ', ' ' || delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0;
+  SELECT CASE WHEN delivery_status = 'discarded' THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that was discarded does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END
   FROM event_delivery WHERE changes() AND id IN (SELECT record_key FROM audit_replaced WHERE table_id = 0);
 END;
 
 DROP TRIGGER event_delivery_transition_bu;
 CREATE TRIGGER event_delivery_transition_bu BEFORE UPDATE OF delivery_status ON event_delivery
-WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded ', ' ' || OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0 BEGIN
-  SELECT CASE WHEN OLD.delivery_status IN ('delivered', 'discarded') THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that is settled does not change its state again.')
+WHEN OLD.delivery_status <> ifnull(NEW.delivery_status, 'pending') AND instr(' pending>delivering pending>discarded delivering>pending delivering>delivered delivering>failed failed>pending failed>discarded delivered>pending ', ' ' || OLD.delivery_status || '>' || ifnull(NEW.delivery_status, 'pending') || ' ') = 0 BEGIN
+  SELECT CASE WHEN OLD.delivery_status = 'discarded' THEN RAISE(ABORT, 'EK|event_delivery|delivery_status|final|A delivery that was discarded does not change its state again.')
     ELSE RAISE(ABORT, 'EK|event_delivery|delivery_status|transition|A delivery does not go from its state to this one.') END;
 END;
 

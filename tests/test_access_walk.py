@@ -106,6 +106,8 @@ class Theirs:
             "settings": {"table": "taken"},
             "note": "n",
             "event_type": "policy.bound", "payloads": [{}], "event_uuid": "u",
+            "handler": "event.webhook", "handle": lambda _: None, "event": self.ids["integration_event"],
+            "delivery_id": self.ids["event_delivery"],
             "transformation": "theirs", "language": "jmespath",
             "job_id": self.ids["job"], "job": a_job(self.ids["job"]), "runner_id": "r", "now": clock.now(),
             "error": InvalidError("taken"), "outcomes": [jobs.Outcome(a_job(self.ids["job"]))],

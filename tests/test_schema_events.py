@@ -63,10 +63,10 @@ def test_an_event_has_its_columns(catalogue: sqlite3.Connection, edge: Database)
         ),
         (
             (
-                "SELECT id FROM event_delivery WHERE delivery_status = 'pending'"
-                " AND next_attempt_at <= '2026' ORDER BY next_attempt_at LIMIT 100"
+                "SELECT id FROM event_delivery WHERE subscription_id = 1 AND ordering_key = 'k'"
+                " AND delivery_status IN ('pending', 'delivering') ORDER BY event_id LIMIT 1"
             ),
-            "SEARCH event_delivery USING INDEX event_delivery_due (next_attempt_at<?)",
+            ("SEARCH event_delivery USING INDEX event_delivery_open (subscription_id=? AND ordering_key=?)"),
         ),
         (
             (
@@ -154,8 +154,9 @@ def test_a_delivery_is_one_per_event_and_listener(edge: Database) -> None:
     taken = {"delivery_status": "delivered", "settled_at": AT}
     going = {"delivery_status": "delivering"}
     with edge.change():
-        moves(models.EventDelivery, "delivery_status", [going, failed, again, going, taken])
-    with pytest.raises(RuleError, match="settled does not change"), edge.change():
+        moves(models.EventDelivery, "delivery_status", [going, failed, again, going, taken, again])
+        models.EventDelivery.update(delivery_status="discarded", settled_at=AT).execute()
+    with pytest.raises(RuleError, match="discarded does not change"), edge.change():
         models.EventDelivery.update(**again).execute()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, codec, db
 from edgekit.errors import InvalidError, NotFoundError
+from edgekit.events.outbox import CONSUMER, MATCHES, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +21,14 @@ MOST_DEEP = 16
 """So many events may lead to each other: one that is deeper is kept as failed, and nobody hears it."""
 
 _TYPE = re.compile(r"[a-z0-9_]+([.-][a-z0-9_]+)*")
-_LONGEST_TYPE, _LONGEST_KEY = 100, 200
+LONGEST_TYPE, _LONGEST_KEY = 100, 200
 _TOO_DEEP = (
     f"More than {MOST_DEEP} events led to each other: this one is told to nobody."
     " Something that listens causes what it listens to."
 )
 
-_cause: ContextVar[str | None] = ContextVar("edgekit.events.cause", default=None)
+_cause: ContextVar[tuple[str | None, str | None]] = ContextVar("edgekit.events.cause", default=(None, None))
+"""The event that is being handled, and its correlation id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +96,19 @@ def emit_many(
     keys = ordering_keys or [None] * len(payloads)
     if (longest := max((len(key) for key in keys if key), default=1)) > _LONGEST_KEY:
         raise InvalidError(f"An ordering key has at most {_LONGEST_KEY} characters: one has {longest}.")
-    with db.change(reason=f"events emit {event_type}") as change:
-        source_id = _source(source)
-        organization_id = organization_id or _own_organization()
-        cause = causation_id or _cause.get()
+    handled, correlation_id = _cause.get()
+    with db.change(reason=f"events emit {event_type}", correlation_id=correlation_id) as change:
+        source_id = find_source(source)
+        organization_id = organization_id or own_organization()
+        cause = causation_id or handled
         status, at = _status(event_type, source_id, organization_id, cause), change.at
         moment = clock.to_text(now) if now is not None else at
         error = _TOO_DEEP if status == "failed" else None
         done = moment if status == "processed" else None
         told = [Event(str(uuid.uuid4()), event_type, change.correlation_id, cause, status) for _ in payloads]
         noted: Sequence[Mapping[str, Any]] = metadata or [{}] * len(payloads)
+        if error is not None:
+            noted = [{**more, REFUSED: "depth"} for more in noted]
         db.connection().executemany(
             "INSERT INTO integration_event(uuid, event_type, event_source_id, event_target, event_payload,"
             " ordering_key, event_metadata, processing_status, processing_error, processed_at,"
@@ -122,9 +127,9 @@ def emit_many(
 
 
 @contextmanager
-def caused_by(event_uuid: str) -> Iterator[None]:
-    """Make every event that is told inside one that this event led to."""
-    token = _cause.set(event_uuid)
+def caused_by(event_uuid: str, correlation_id: str | None = None) -> Iterator[None]:
+    """Make every event that is told inside one that this event led to, with its correlation id."""
+    token = _cause.set((event_uuid, correlation_id))
     try:
         yield
     finally:
@@ -133,21 +138,22 @@ def caused_by(event_uuid: str) -> Iterator[None]:
 
 def check_type(event_type: str) -> None:
     """Raise InvalidError unless a text is the type of an event: dotted, in lower case."""
-    if not _TYPE.fullmatch(event_type) or len(event_type) > _LONGEST_TYPE:
+    if not _TYPE.fullmatch(event_type) or len(event_type) > LONGEST_TYPE:
         raise InvalidError(
-            f"{event_type[:_LONGEST_TYPE]} is no type of an event: small letters and digits, parted by dots,"
-            f" {_LONGEST_TYPE} characters at most.",
+            f"{event_type[:LONGEST_TYPE]} is no type of an event: small letters and digits, parted by dots,"
+            f" {LONGEST_TYPE} characters at most.",
             hint="Such as: policy.bound",
         )
 
 
-def _own_organization() -> int | None:
+def own_organization() -> int | None:
     """Name the organization that what a user tells belongs to, of users who see no other."""
     session = db.current().session
     return None if session.sees_all else session.organization_id
 
 
-def _source(code: str) -> int:
+def find_source(code: str) -> int:
+    """Return the id of an event source. Raise NotFoundError."""
     found = db.connection().execute("SELECT id FROM event_source WHERE code = ?", (code,)).fetchone()
     if found is None:
         raise NotFoundError(f"There is no event source {code}.", hint="See: edgekit event-sources list")
@@ -160,15 +166,14 @@ def _status(event_type: str, source_id: int, organization_id: int | None, cause:
         return "failed"
     if not db.current().session.sees_all:
         return "pending"  # who else listens is not seen from here
-    listens = db.connection().execute(f"SELECT EXISTS (SELECT 1 FROM event_subscription s WHERE {LISTENS})",
-                                      (event_type, source_id, organization_id)).fetchone()  # fmt: skip
-    return "pending" if listens[0] else "processed"
+    listens = db.connection().execute(_LISTENS, (event_type, source_id, organization_id))
+    return "pending" if listens.fetchone()[0] else "processed"
 
 
-LISTENS = (
-    "s.status_id IN (1, 2) AND (s.event_type IS NULL OR ?1 GLOB s.event_type)"
-    " AND (s.event_source_id IS NULL OR s.event_source_id = ?2)"
-    " AND (s.organization_id IS NULL OR s.organization_id = ?3)"
+_LISTENS = (
+    "SELECT EXISTS (SELECT 1 FROM event_subscription s,"
+    " (SELECT ?1 AS event_type, ?2 AS event_source_id, ?3 AS organization_id, '{}' AS event_metadata) e"
+    f" WHERE s.status_id IN (1, 2) AND s.handler_kind <> '{CONSUMER}' AND {MATCHES})"
 )
 """Whether a subscription, paused or not, is about events of a type, a source and an organization."""
 

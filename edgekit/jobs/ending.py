@@ -105,6 +105,7 @@ def decide(
         values = (status, clock.to_text(at), code, message, change.at, *mine)
         if not db.connection().execute(_FAIL, values).rowcount:
             return None
+        give_up(job, status if is_unwanted else code, message, at)
         follow(job, at)
         return status
 
@@ -152,6 +153,7 @@ def _end_interrupted(job: Job, status: str, message: str, now: datetime) -> None
             " WHERE id = ? AND job_status = 'interrupted'",
             (status, message, change.at, job.id),
         )
+        give_up(job, "interrupted", message, now)
         follow(job, now)
 
 
@@ -203,6 +205,13 @@ def _is_ended_by(job: Job) -> bool:
         (job.id, job.runner_id, job.attempts),
     )
     return found.fetchone() is not None
+
+
+def give_up(job: Job, code: str, message: str, at: datetime) -> None:
+    """Tell, in the open change, whoever registered the kind that this job will not be done."""
+    kind = kinds.find(job.kind)
+    if kind is not None and kind.given_up is not None:
+        kind.given_up(job, code, message, at)
 
 
 def follow(job: Job, at: datetime) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Handler = Callable[["Job"], "dict[str, Any] | None"]
 Next = Callable[["datetime"], "datetime"]
 Killed = Callable[["Job", int, str, str, "datetime"], None]
+GivenUp = Callable[["Job", str, str, "datetime"], None]
 
 DEFAULT_TIMEOUT = 3600
 """Seconds an attempt may take where neither the job nor its kind says."""
@@ -55,6 +56,9 @@ class Kind:
     """Called in the change that writes the end of a job whose process was killed or died, with the job, the
     id of the process, the code (timeout, cancelled or gone), what happened, and when: to settle what else it
     left."""
+    given_up: GivenUp | None = None
+    """Called in the change that ends a job as failed or cancelled, with the job, the code, what happened, and
+    when: to settle what waits for it."""
 
 
 _kinds: dict[str, Kind] = {}
@@ -71,6 +75,7 @@ def handles(
     delay_seconds: float = 30.0,
     longest_delay_seconds: float = 3600.0,
     killed: Killed | None = None,
+    given_up: GivenUp | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register what is decorated as the handler of a kind of job; see `Kind` for what the options mean.
 
@@ -84,7 +89,7 @@ def handles(
             raise InvalidError(f"The kind of job {kind} has a handler already.")
         _kinds[kind] = Kind(
             kind, handler, concurrency, timeout_seconds, isolated, standing, attempts, delay_seconds,
-            longest_delay_seconds, killed,
+            longest_delay_seconds, killed, given_up,
         )  # fmt: skip
         return handler
 

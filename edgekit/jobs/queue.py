@@ -15,7 +15,7 @@ from edgekit import clock, db
 from edgekit.errors import ConflictError, InvalidError
 from edgekit.jobs import job as reading
 from edgekit.jobs import kinds
-from edgekit.jobs.ending import follow
+from edgekit.jobs.ending import follow, give_up
 from edgekit.jobs.job import COLUMNS, OPEN, Job
 
 if TYPE_CHECKING:
@@ -239,6 +239,7 @@ def cancel(job_id: int, *, now: datetime | None = None) -> Job:
                 " WHERE id = ?",
                 (clock.to_text(at), change.at, actor, job_id),
             )
+            give_up(job, "cancelled", "Its job was cancelled.", at)
             follow(job, at)
         else:
             raise ConflictError(f"The job {job_id} has ended: it is {job.job_status}.")

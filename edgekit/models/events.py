@@ -55,6 +55,7 @@ class EventDelivery(BusinessRow):
     event_id: int
     subscription: Any = reference(EventSubscription)
     subscription_id: int
+    ordering_key: Any = peewee.TextField(null=True)
     idempotency_key: Any = peewee.TextField(unique=True)
     delivery_status: Any = peewee.TextField(default="pending")
     attempts: Any = peewee.IntegerField(default=0)

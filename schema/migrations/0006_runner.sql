@@ -94,6 +94,33 @@ DROP TABLE event_subscription;
 ALTER TABLE event_subscription_new RENAME TO event_subscription;
 CREATE INDEX event_subscription_event_source ON event_subscription(event_source_id);
 CREATE INDEX event_subscription_organization ON event_subscription(organization_id);
+CREATE TABLE event_delivery_new (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  event_id INTEGER NOT NULL REFERENCES integration_event(id),
+  subscription_id INTEGER NOT NULL REFERENCES event_subscription(id),
+  ordering_key TEXT CONSTRAINT "event_delivery.ordering_key.length" CHECK (length(ordering_key) BETWEEN 1 AND 200),  -- as its event's
+  idempotency_key TEXT NOT NULL UNIQUE CONSTRAINT "event_delivery.idempotency_key.length" CHECK (length(idempotency_key) BETWEEN 1 AND 200),  -- what the other side knows a repeated delivery by
+  delivery_status TEXT NOT NULL DEFAULT 'pending' CONSTRAINT "event_delivery.delivery_status.choice" CHECK (delivery_status IN ('pending', 'delivering', 'delivered', 'failed', 'discarded')),  -- pending: waits for its time; delivering: being handed over; delivered: taken; failed: given up, kept for replay; discarded: somebody decided against it
+  attempts INTEGER NOT NULL DEFAULT 0 CONSTRAINT "event_delivery.attempts.range" CHECK (attempts >= 0),
+  next_attempt_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) CONSTRAINT "event_delivery.next_attempt_at.time" CHECK (next_attempt_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', next_attempt_at, '+0 days') IS next_attempt_at),
+  settled_at TEXT CONSTRAINT "event_delivery.settled_at.time" CHECK (settled_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', settled_at, '+0 days') IS settled_at),
+  error_code TEXT CONSTRAINT "event_delivery.error_code.length" CHECK (length(error_code) <= 50),
+  error_message TEXT,
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "event_delivery.subscription_id.unique" UNIQUE (event_id, subscription_id),
+  CONSTRAINT "event_delivery.settled_at.required" CHECK ((settled_at IS NULL) = (delivery_status IN ('pending', 'delivering'))),
+  CONSTRAINT "event_delivery.error_message.required" CHECK (delivery_status <> 'failed' OR error_message IS NOT NULL)
+) STRICT;
+INSERT INTO event_delivery_new(id, event_id, subscription_id, idempotency_key, delivery_status, attempts, next_attempt_at, settled_at, error_code, error_message, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, event_id, subscription_id, idempotency_key, delivery_status, attempts, next_attempt_at, settled_at, error_code, error_message, status_id, created_by, updated_by, created_at, updated_at FROM event_delivery;
+DROP TABLE event_delivery;
+ALTER TABLE event_delivery_new RENAME TO event_delivery;
+CREATE INDEX event_delivery_open ON event_delivery(subscription_id, ordering_key, event_id) WHERE delivery_status IN ('pending', 'delivering');
+CREATE INDEX event_delivery_subscription ON event_delivery(subscription_id);
 CREATE TABLE integration_schedule_new (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   schedule_name TEXT NOT NULL COLLATE NOCASE CONSTRAINT "integration_schedule.schedule_name.length" CHECK (length(schedule_name) BETWEEN 1 AND 100),
