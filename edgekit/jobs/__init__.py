@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekit.jobs.ending import Outcome, decide, delay, ensure_standing, finish, settle
+    from edgekit.jobs.ending import Outcome, decide, delay, ensure_standing, finish, release, settle
     from edgekit.jobs.job import Job, list_jobs, show
     from edgekit.jobs.kinds import DEFAULT_TIMEOUT, Kind, find, get, handles
     from edgekit.jobs.performing import fault, perform
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         enqueue,
         next_due_at,
         recover,
-        release,
         replay,
     )
 
@@ -57,12 +56,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("Outcome", "decide", "delay", "ensure_standing", "finish", "settle"), "ending"),
+    **dict.fromkeys(
+        ("Outcome", "decide", "delay", "ensure_standing", "finish", "release", "settle"), "ending"
+    ),
     **dict.fromkeys(("Job", "list_jobs", "show"), "job"),
     **dict.fromkeys(("DEFAULT_TIMEOUT", "Kind", "find", "get", "handles"), "kinds"),
     **dict.fromkeys(("fault", "perform"), "performing"),
     **dict.fromkeys(
-        ("cancel", "cancel_requests", "claim", "enqueue", "next_due_at", "recover", "release", "replay"),
+        ("cancel", "cancel_requests", "claim", "enqueue", "next_due_at", "recover", "replay"),
         "queue",
     ),
 }

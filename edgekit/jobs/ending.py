@@ -9,7 +9,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db
-from edgekit.errors import BusyError, ConflictError, EdgekitError, InvalidError, UnavailableError
+from edgekit.errors import (
+    BusyError,
+    ConflictError,
+    EdgekitError,
+    InvalidError,
+    StoppedError,
+    UnavailableError,
+)
 from edgekit.jobs import kinds
 
 if TYPE_CHECKING:
@@ -22,6 +29,9 @@ STANDING = "standing"
 
 _MORE_ATTEMPTS = 10
 """How many more a job is given that was cut off with its runner, which is rarely its own doing."""
+
+_LONGEST_WAIT = 86_400.0
+"""Seconds that are waited at most because the other side asks for it."""
 
 _MINE = " WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'running'"
 _COMPLETE = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?{_MINE}"
@@ -50,6 +60,8 @@ class Outcome:
     error: EdgekitError | None = None
     process_id: int | None = None
     """The process that was killed, or died, in the middle of it."""
+    is_given_back: bool = False
+    """Whether it was stopped with the runner, and is to be done as if it had not been begun."""
 
 
 def finish(job: Job, result: Mapping[str, Any] | None = None, *, now: datetime | None = None) -> None:
@@ -94,8 +106,7 @@ def decide(
     code, message = error.code[:50], error.message or error.code
     with db.change(reason=f"job {job.kind}: {code}", correlation_id=job.correlation_id) as change:
         mine = (job.id, job.runner_id, job.attempts)
-        asked = "SELECT 1 FROM job WHERE id = ? AND cancel_requested_at IS NOT NULL"
-        is_unwanted = db.connection().execute(asked, (job.id,)).fetchone() is not None
+        is_unwanted = _is_unwanted(job)
         may_help = isinstance(error, UnavailableError | BusyError)
         if may_help and job.attempts < job.max_attempts and not is_unwanted:
             due = at + timedelta(seconds=delay(job, error, delay_seconds))
@@ -110,6 +121,11 @@ def decide(
         return status
 
 
+def _is_unwanted(job: Job) -> bool:
+    asked = "SELECT 1 FROM job WHERE id = ? AND cancel_requested_at IS NOT NULL"
+    return db.connection().execute(asked, (job.id,)).fetchone() is not None
+
+
 def delay(job: Job, error: EdgekitError | None = None, base: float | None = None) -> float:
     """Return the seconds to wait before the next attempt of a job.
 
@@ -117,7 +133,7 @@ def delay(job: Job, error: EdgekitError | None = None, base: float | None = None
     """
     wanted = getattr(error, "retry_after", None)
     if wanted is not None:
-        return float(wanted)
+        return min(float(wanted), _LONGEST_WAIT)
     kind = kinds.find(job.kind)
     first = base if base is not None else kind.delay_seconds if kind is not None else 30.0
     longest = max(first, kind.longest_delay_seconds if kind is not None else 3600.0)
@@ -157,6 +173,26 @@ def _end_interrupted(job: Job, status: str, message: str, now: datetime) -> None
         follow(job, now)
 
 
+def release(job: Job, *, now: datetime) -> bool:
+    """Give a claimed job back as if it had not been taken; return whether it was still the caller's.
+
+    One that was to be stopped is cancelled.
+    """
+    with db.change(reason=f"job {job.kind}: given back", correlation_id=job.correlation_id) as change:
+        if _is_unwanted(job):
+            return decide(job, StoppedError("It was cancelled.", reason="cancelled"), now=now) is not None
+        return bool(
+            db.connection()
+            .execute(
+                "UPDATE job SET job_status = 'pending', attempts = attempts - 1, runner_id = NULL,"
+                " claimed_at = NULL, lease_ends_at = NULL, updated_at = ?"
+                " WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'running'",
+                (change.at, job.id, job.runner_id, job.attempts),
+            )
+            .rowcount
+        )
+
+
 def settle(outcomes: Sequence[Outcome], *, now: datetime | None = None) -> list[Job]:
     """Write how many attempts ended, in one change; a job its handler has finished itself is left as it is.
 
@@ -168,9 +204,7 @@ def settle(outcomes: Sequence[Outcome], *, now: datetime | None = None) -> list[
     if not outcomes:
         return lost
     with db.change(reason="jobs: settle") as change:
-        plain = [
-            o.job for o in outcomes if o.error is None and o.result is None and o.job.dedupe_key != STANDING
-        ]
+        plain = [outcome.job for outcome in outcomes if _is_plain(outcome)]
         ended = clock.to_text(at), change.at
         values = [(*ended, job.id, job.runner_id, job.attempts) for job in plain]
         if db.connection().executemany(_COMPLETE, values).rowcount != len(plain):
@@ -182,13 +216,21 @@ def settle(outcomes: Sequence[Outcome], *, now: datetime | None = None) -> list[
     return lost
 
 
+def _is_plain(outcome: Outcome) -> bool:
+    """Whether an attempt has just ended well, with nothing to say and nothing to follow."""
+    ended_well = outcome.error is None and outcome.result is None and not outcome.is_given_back
+    return ended_well and outcome.job.dedupe_key != STANDING
+
+
 def _settle_one(outcome: Outcome, at: datetime) -> bool:
     job, error = outcome.job, outcome.error
+    if outcome.process_id is not None and (kind := kinds.find(job.kind)) and kind.killed is not None:
+        code, message = (error.code, error.message) if error else ("gone", "The runner was stopped.")
+        kind.killed(job, outcome.process_id, code, message, at)
+    if outcome.is_given_back:
+        return release(job, now=at) or _is_ended_by(job)
     if error is not None:
-        state = decide(job, error, now=at)
-        if outcome.process_id is not None and (kind := kinds.find(job.kind)) and kind.killed is not None:
-            kind.killed(job, outcome.process_id, error.code, error.message, at)
-        return state is not None or _is_ended_by(job)
+        return decide(job, error, now=at) is not None or _is_ended_by(job)
     try:
         finish(job, outcome.result, now=at)
     except ConflictError:

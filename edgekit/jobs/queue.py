@@ -201,22 +201,6 @@ def next_due_at() -> datetime | None:
     return None if first is None else clock.from_text(first)
 
 
-def release(job: Job, *, now: datetime) -> bool:
-    """Give a claimed job back as if it had not been taken; return whether it was still the caller's."""
-    del now
-    with db.change(reason=f"job {job.kind}: given back", correlation_id=job.correlation_id) as change:
-        return bool(
-            db.connection()
-            .execute(
-                "UPDATE job SET job_status = 'pending', attempts = attempts - 1, runner_id = NULL,"
-                " claimed_at = NULL, lease_ends_at = NULL, updated_at = ?"
-                " WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'running'",
-                (change.at, job.id, job.runner_id, job.attempts),
-            )
-            .rowcount
-        )
-
-
 def cancel(job_id: int, *, now: datetime | None = None) -> Job:
     """Stop a job: one that waits at once; of one that runs it is noted, and whoever runs it stops it.
 

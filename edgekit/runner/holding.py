@@ -18,9 +18,11 @@ from edgekit.models.runner import IntegrationExecution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from edgekit.integrations import Plan
+    from edgekit.jobs import Job
 
 
 @contextmanager
@@ -142,6 +144,35 @@ def settle_dead(integration_id: int) -> int | None:
         (integration_id,),
     )
     return int(last[0]["id"]) if last and last[0]["execution_status"] == "interrupted" else None
+
+
+def settle_killed(job: Job, process_id: int, code: str, message: str, now: datetime) -> None:
+    """Write in the open change how the runs ended that a killed process was at: as its job did.
+
+    A run whose time was up has failed, a cancelled one is cancelled; one that was stopped with its runner, or
+    whose process died, is interrupted. Each goes on from its last batch when it is run again.
+    """
+    status, health = {"timeout": ("failed", "degraded"), "cancelled": ("cancelled", None)}.get(
+        code, ("interrupted", None)
+    )
+    at = clock.to_text(now)
+    with db.change(reason=f"job {job.kind}: {code}", correlation_id=job.correlation_id) as change:
+        rows = (
+            db.connection()
+            .execute(
+                "UPDATE integration_execution SET execution_status = ?, ended_at = max(?, started_at),"
+                " error_code = ?, error_message = ?, updated_at = ?, updated_by = ?"
+                " WHERE execution_status = 'running' AND runner_id GLOB ? RETURNING integration_id",
+                (status, at, code, message, change.at, db.current().actor_id, f"{process_id}-*"),
+            )
+            .fetchall()
+        )
+        if health is not None:
+            db.connection().executemany(
+                "UPDATE integration SET health_status = ?, last_health_check_at = ?, updated_at = ?,"
+                " updated_by = ? WHERE id = ?",
+                [(health, at, change.at, db.current().actor_id, number) for (number,) in rows],
+            )
 
 
 def _interrupt(integration_id: int, runner_id: str | None) -> int:
