@@ -9,15 +9,17 @@ time.
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from heapq import merge
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from zoneinfo import ZoneInfo
 
 _ALIASES = {
@@ -87,6 +89,72 @@ class Recurrence:
         found = merge(*(_matches(text, base, find_zone(self.timezone)) for text in expressions))
         return self._until_end(_rising(found, moment))
 
+    def covers(self, moment: datetime) -> bool:
+        """Tell whether a moment is within its first and last day, those among them."""
+        day = moment.astimezone(find_zone(self.timezone)).date()
+        return (self.start_date or day) <= day <= (self.end_date or day)
+
+    def between(
+        self, first: datetime, last: datetime, *, planned: datetime | None = None
+    ) -> Iterator[datetime]:
+        """Yield the due times from `first` to `last`, both among them."""
+        return takewhile(lambda moment: moment <= last, self.after(first - _INSTANT, planned=planned))
+
+    def latest(
+        self, count: int, first: datetime, last: datetime, *, planned: datetime | None = None
+    ) -> list[datetime]:
+        """Return the last `count` due times from `first` to `last`, in their order."""
+        span = timedelta(hours=1)
+        while True:
+            start = last - span if span < last - first else first
+            found = deque(self.between(start, last, planned=planned), maxlen=count)
+            if len(found) == count or start == first:
+                return list(found)
+            span *= 4
+
+    def count(self, first: datetime, last: datetime, *, planned: datetime | None = None) -> int:
+        """Count the due times from `first` to `last`; of years of minutes without looking at each."""
+        few = sum(1 for _ in islice(self.between(first, last, planned=planned), _FEW))
+        if few < _FEW:
+            return few
+        if self.schedule_type == "interval":
+            begun = next(self.between(first, last, planned=planned))
+            ended = self.latest(1, first, last, planned=planned)[0]
+            return (ended - begun) // self._step + 1
+        return self._count_by_days(first, last)
+
+    def _count_by_days(self, first: datetime, last: datetime) -> int:
+        """Count a day whose clocks are left alone as hours by minutes, any other one by one."""
+        zone, each = find_zone(self.timezone), self._each_day()
+        day, until = first.astimezone(zone).date() + _DAY, last.astimezone(zone).date()
+        if self.end_date is not None:
+            until = min(until, self.end_date + _DAY)
+        if until <= day:
+            return sum(1 for _ in self.between(first, last))
+        midnights = [datetime.combine(day + n * _DAY, time(), tzinfo=zone) for n in range(-1, 3)]
+        total = sum(1 for _ in self.between(first, midnights[1].astimezone(UTC) - _INSTANT))
+        while day < until:
+            if (
+                len({midnight.utcoffset() for midnight in midnights}) > 1
+            ):  # also what is moved to the next day
+                begin, end = (midnight.astimezone(UTC) for midnight in midnights[1:3])
+                total += sum(1 for _ in self.between(begin, end - _INSTANT))
+            elif self.start_date is None or day >= self.start_date:
+                total += each(day)
+            day += _DAY
+            midnights = [*midnights[1:], datetime.combine(day + 2 * _DAY, time(), tzinfo=zone)]
+        return total + sum(1 for _ in self.between(midnights[1].astimezone(UTC), last))
+
+    def _each_day(self) -> Callable[[date], int]:
+        """Return what tells how often it is due on a day whose clocks are left alone."""
+        from cronsim import CronSim
+
+        if self.schedule_type == "fixed_time":
+            return lambda day: len(set(self.times_of_day))
+        parsed = CronSim(self.cron_expression or "", datetime(2000, 1, 1, tzinfo=UTC))
+        often = len(parsed.hours) * len(parsed.minutes)
+        return lambda day: often if day.month in parsed.months and parsed.match_day(day) else 0
+
     def _first_interval(self, now: datetime) -> datetime:
         return self._not_before_start((self.last_run_at or now).astimezone(UTC) + self._step)
 
@@ -120,6 +188,10 @@ class Recurrence:
 
 
 _TICK = timedelta(seconds=1)
+_INSTANT = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_FEW = 1500
+"""So many due times are counted one by one."""
 
 
 def _matches(expression: str, base: datetime, zone: ZoneInfo) -> Iterator[datetime]:

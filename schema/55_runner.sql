@@ -42,6 +42,7 @@ CREATE TABLE integration_schedule (
 ) STRICT;
 CREATE UNIQUE INDEX integration_schedule_name ON integration_schedule(COALESCE(organization_id, 0), schedule_name);
 CREATE INDEX integration_schedule_due ON integration_schedule(next_run_at, status_id) WHERE next_run_at IS NOT NULL;
+CREATE INDEX integration_schedule_unplanned ON integration_schedule(id) WHERE next_run_at IS NULL AND schedule_type NOT IN ('event_based', 'manual');
 CREATE INDEX integration_schedule_integration ON integration_schedule(integration_id);
 CREATE INDEX integration_schedule_organization ON integration_schedule(organization_id);
 CREATE INDEX integration_schedule_retry ON integration_schedule(json_extract(retry_policy, '$.attempts'));
@@ -226,6 +227,8 @@ CREATE TABLE integration_schedule_execution (
 ) STRICT;
 CREATE UNIQUE INDEX integration_schedule_execution_due ON integration_schedule_execution(schedule_id, scheduled_at) WHERE slot_kind = 'due';
 CREATE INDEX integration_schedule_execution_status ON integration_schedule_execution(schedule_id, execution_status, scheduled_at DESC);
+CREATE INDEX integration_schedule_execution_scheduled ON integration_schedule_execution(schedule_id, scheduled_at);
+CREATE INDEX integration_schedule_execution_open ON integration_schedule_execution(schedule_id) WHERE execution_status IN ('scheduled', 'running');
 CREATE INDEX integration_schedule_execution_job ON integration_schedule_execution(job_id);
 CREATE INDEX integration_schedule_execution_execution ON integration_schedule_execution(execution_id);
 CREATE INDEX integration_schedule_execution_correlation ON integration_schedule_execution(correlation_id);

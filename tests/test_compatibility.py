@@ -795,7 +795,8 @@ def test_schedules_and_mappings_are_shown_as_their_document_has_them(shell: sqli
     key = put(shell, "integration", **sample(shell, "integration"))
     put(
         shell, "integration_schedule", id=1, schedule_name="s", integration_id=key,
-        schedule_type="fixed_time", overlap_policy="queue", status_id=2, next_run_at=TIME, last_run_at=EARLY,
+        schedule_type="fixed_time", overlap_policy="queue_all", status_id=2, next_run_at=TIME,
+        last_run_at=EARLY,
     )  # fmt: skip
     for time in ("18:30", "06:00"):
         put(shell, "integration_schedule_time", schedule_id=1, time_of_day=time)

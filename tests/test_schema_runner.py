@@ -47,7 +47,7 @@ def test_a_schedule_has_its_columns(catalogue: sqlite3.Connection) -> None:
     }
     assert (found["is_failure_notified"][2], found["overlap_policy"][2]) == ("1", "'skip'")
     assert choice(table, "schedule_type") == {"cron", "interval", "fixed_time", "event_based", "manual"}
-    assert choice(table, "overlap_policy") == {"skip", "queue", "allow"}
+    assert choice(table, "overlap_policy") == {"skip", "queue_one", "queue_all", "cancel_running", "allow"}
     assert choice(table, "missed_execution_policy") == {"run_once", "run_all", "skip"}
     holds(
         catalogue,
@@ -208,7 +208,7 @@ def test_slots_are_found_by_state_and_newest_first(catalogue: sqlite3.Connection
         f"SEARCH {table} USING INDEX {table}_status (schedule_id=? AND execution_status=?)"
     ]
     recent = plan(catalogue, f"SELECT * FROM {table} WHERE schedule_id = ?" + ordered)
-    assert recent == [f"SEARCH {table} USING INDEX sqlite_autoindex_{table}_1 (schedule_id=?)"]
+    assert recent == [f"SEARCH {table} USING INDEX {table}_scheduled (schedule_id=?)"]
 
 
 def test_a_slot_goes_one_way(shell: sqlite3.Connection) -> None:

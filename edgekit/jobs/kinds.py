@@ -27,7 +27,7 @@ GivenUp = Callable[["Job", str, str, "datetime"], None]
 DEFAULT_TIMEOUT = 3600
 """Seconds an attempt may take where neither the job nor its kind says."""
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {"integration.run": "edgekit.runner.scheduling.running"}
 """The module of each kind of ours, by the kind or by what stands before its last dot."""
 
 _STANDING: tuple[str, ...] = ()

@@ -89,9 +89,12 @@ class IntegrationSchedule(BusinessRow):
 
     @classmethod
     def next_run(cls, row: Mapping[str, Any], moment: datetime) -> datetime | None:
-        """Return when a row, as it will be, is due next. Raise InvalidError for a bad cron text or zone."""
+        """Return when a row, as it will be, is due next. Raise InvalidError for a bad cron text or zone.
+
+        A paused one (status 2) is due as well: what falls into the pause is noted, and not run.
+        """
         recurrence = cls.recurrence(row)
-        return recurrence.first(moment) if row.get("status_id", 1) == 1 else None
+        return recurrence.first(moment) if row.get("status_id", 1) in (1, 2) else None
 
     @classmethod
     def recurrence(cls, row: Mapping[str, Any]) -> Recurrence:

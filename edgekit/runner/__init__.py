@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgekit.runner.replaying import Replayed, replay_dead_letter, replay_dead_letters
     from edgekit.runner.rerun import Rerun, replay_execution
     from edgekit.runner.saving import save_as_test
-    from edgekit.runner.schedules import (
+    from edgekit.runner.scheduling.schedules import (
         add_schedule,
         list_schedules,
         next_times,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         set_schedule,
         show_schedule,
     )
+    from edgekit.runner.scheduling.ticking import Tick, tick
     from edgekit.runner.template_tests import SuiteTest, try_template
     from edgekit.runner.trials import Tried, test_integration
     from edgekit.runner.upgrades import Upgrade, roll_back_upgrade, upgrade, upgrade_all
@@ -47,6 +48,7 @@ __all__ = [
     "Rerun",
     "RunResult",
     "SuiteTest",
+    "Tick",
     "Tried",
     "Upgrade",
     "add_schedule",
@@ -80,6 +82,7 @@ __all__ = [
     "show_webhook_receipt",
     "test_integration",
     "test_integration_pipeline",
+    "tick",
     "try_template",
     "upgrade",
     "upgrade_all",
@@ -92,7 +95,6 @@ _HOMES = {
     "Replayed": "replaying",
     "Rerun": "rerun",
     "RunResult": "execution",
-    "add_schedule": "schedules",
     "check_all_health": "health",
     "check_health": "health",
     "discard_dead_letter": "dead_letters",
@@ -100,10 +102,7 @@ _HOMES = {
     "list_dead_letters": "reading",
     "list_deliveries": "deliveries",
     "list_executions": "reading",
-    "list_schedules": "schedules",
     "list_webhook_receipts": "webhooks",
-    "next_times": "schedules",
-    "pause_schedule": "schedules",
     "prune_inputs": "kept",
     "receive_webhook": "webhooks",
     "recover_executions": "holding",
@@ -111,16 +110,26 @@ _HOMES = {
     "replay_dead_letters": "replaying",
     "replay_execution": "rerun",
     "reset_breakers": "limiting.breakers",
-    "resume_schedule": "schedules",
     "run": "engine",
     "save_as_test": "saving",
-    "set_schedule": "schedules",
     "show_dead_letter": "reading",
     "show_execution": "reading",
-    "show_schedule": "schedules",
     "show_webhook_receipt": "webhooks",
     "test_integration_pipeline": "pipelines",
     **dict.fromkeys(("certify", "withdraw_certification"), "certifying"),
+    **dict.fromkeys(
+        (
+            "add_schedule",
+            "list_schedules",
+            "next_times",
+            "pause_schedule",
+            "resume_schedule",
+            "set_schedule",
+            "show_schedule",
+        ),
+        "scheduling.schedules",
+    ),
+    **dict.fromkeys(("Tick", "tick"), "scheduling.ticking"),
     **dict.fromkeys(("SuiteTest", "try_template"), "template_tests"),
     **dict.fromkeys(("Tried", "test_integration"), "trials"),
     **dict.fromkeys(("Upgrade", "roll_back_upgrade", "upgrade", "upgrade_all"), "upgrades"),

@@ -1,0 +1,106 @@
+"""The clock was set back: what was made for times that have not come yet is taken back.
+
+What ran stays and does not run twice, for its row stays. Rows that say why something did not run, and slots
+that only wait, are of a future that has not happened: they go, and when each schedule is due next is worked
+out anew.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from edgekit import clock, db, jobs
+from edgekit.runner.scheduling import rules, slots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgekit.recurrence import Recurrence
+
+_INSTANT = timedelta(microseconds=1)
+_MINUTE = timedelta(minutes=1)
+"""Clocks are put right by less all the time."""
+
+_IS_AHEAD = (
+    "s.next_run_at > ?1 AND (s.last_run_at > ?2 OR s.updated_at > ?2 OR EXISTS"
+    " (SELECT 1 FROM integration_schedule_execution e WHERE e.schedule_id = s.id AND e.slot_kind = 'due'"
+    " AND e.scheduled_at > ?2) OR (SELECT e.span_ended_at FROM integration_schedule_execution e"
+    " WHERE e.schedule_id = s.id AND e.slot_kind = 'due' AND e.scheduled_at <= ?2"
+    " ORDER BY e.scheduled_at DESC LIMIT 1) > ?2)"
+)
+
+
+def rewind(now: datetime, before: datetime | None) -> int:
+    """Set back every schedule whose clock was ahead; return how many there were.
+
+    `before` is when this process last looked. If it did not, what the rows say of the future tells it.
+    """
+    if before is not None and before - now < _MINUTE:
+        return 0
+    at, tolerant = clock.to_text(now), clock.to_text(now + _MINUTE)
+    if before is None:
+        found = rules.read(_IS_AHEAD, (at, tolerant))
+    else:
+        found = rules.read("s.next_run_at > ?", (at,))
+    count = 0
+    for row in found:
+        with db.change(reason=f"schedules {row['schedule_name']}: the clock was set back"):
+            count += _rewind_one(row, now)
+    return count
+
+
+def _rewind_one(row: Mapping[str, Any], now: datetime) -> bool:
+    recurrence = rules.recurrence_of(row)
+    changed = _take_back(row, recurrence, now)
+    taken = {
+        clock.from_text(slot["scheduled_at"])
+        for slot in db.query(
+            "SELECT scheduled_at FROM integration_schedule_execution"
+            " WHERE schedule_id = ? AND slot_kind = 'due' AND scheduled_at > ?",
+            (row["id"], clock.to_text(now)),
+        )
+    }
+    planned = _on_its_grid(row, recurrence, now)
+    due = next((at for at in recurrence.after(now, planned=planned) if at not in taken), None)
+    if due is not None and clock.to_text(due) < row["next_run_at"]:
+        slots.set_next(row["id"], due)
+        return True
+    return changed
+
+
+def _on_its_grid(row: Mapping[str, Any], recurrence: Recurrence, now: datetime) -> datetime:
+    """Return the time of an interval that follows now, so many whole steps before the one it was due."""
+    due = clock.from_text(row["next_run_at"])
+    if recurrence.schedule_type != "interval" or recurrence.start_date is not None:
+        return due
+    step = timedelta(minutes=recurrence.interval_minutes or 1)
+    return due - (due - now - _INSTANT) // step * step
+
+
+def _take_back(row: Mapping[str, Any], recurrence: Recurrence, now: datetime) -> bool:
+    """Delete what was only noted, or only waits, for times to come; shorten a span that reaches into them."""
+    at = clock.to_text(now)
+    found = db.query(
+        "SELECT id, job_id, scheduled_at, span_ended_at, execution_status FROM integration_schedule_execution"
+        " WHERE schedule_id = ? AND slot_kind = 'due' AND execution_status IN ('scheduled', 'skipped')"
+        " AND (scheduled_at > ? OR span_ended_at > ?)",
+        (row["id"], at, at),
+    )
+    for slot in found:
+        if slot["job_id"] is not None and jobs.show(slot["job_id"]).job_status != "pending":
+            continue
+        if slot["scheduled_at"] > at:
+            db.connection().execute("DELETE FROM integration_schedule_execution WHERE id = ?", (slot["id"],))
+            if slot["job_id"] is not None:
+                jobs.cancel(slot["job_id"], now=now)
+            continue
+        first = clock.from_text(slot["scheduled_at"])
+        count = max(1, recurrence.count(first, now, planned=first))
+        last = (recurrence.latest(1, first, now, planned=first) or [first])[0]
+        db.connection().execute(
+            "UPDATE integration_schedule_execution SET span_ended_at = ?, slot_count = ?, updated_at = ?,"
+            " updated_by = ? WHERE id = ?",
+            (clock.to_text(last), count, clock.now_text(), db.current().actor_id, slot["id"]),
+        )
+    return bool(found)

@@ -1,0 +1,203 @@
+"""The run of a slot: the job of kind `integration.run`, and what becomes of the slot when it has ended.
+
+A slot and its job end in one change where the run completed. Where it did not, the job is decided first,
+tried again or failed, and the slot follows at the next tick: a crash between the two is mended by that
+tick.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from edgekit import clock, db, events, jobs
+from edgekit.errors import BusyError, EdgekitError, NotFoundError, UnavailableError
+from edgekit.runner.scheduling import retries, slots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgekit.jobs import Job
+    from edgekit.runner.execution import RunResult
+
+_POSTPONED = timedelta(seconds=15)
+"""So much later a run is tried again that found its integration being run by somebody else."""
+
+_TRIGGERS = {"event": "event", "manual": "manual"}
+_SLOT = (
+    "SELECT e.id, e.schedule_id, e.slot_kind, e.scheduled_at, e.started_at, e.execution_status,"
+    " e.execution_id,"
+    " e.correlation_id, e.organization_id, e.execution_notes, s.schedule_name, s.integration_id,"
+    " s.overlap_policy, s.retry_policy, s.execution_parameters, i.integration_name"
+    " FROM integration_schedule_execution e JOIN integration_schedule s ON s.id = e.schedule_id"
+    " JOIN integration i ON i.id = s.integration_id"
+)
+
+
+def _killed(job: Job, process_id: int, code: str, message: str, at: datetime) -> None:
+    """Settle, in the open change, the run whose process was stopped in the middle of it."""
+    status = {"timeout": "failed", "cancelled": "cancelled"}.get(code, "interrupted")
+    db.connection().execute(
+        "UPDATE integration_execution SET execution_status = ?, ended_at = ?, error_code = ?,"
+        " error_message = ?,"
+        " updated_at = ? WHERE correlation_id = ? AND execution_status = 'running' AND runner_id LIKE ?",
+        (status, clock.to_text(at), code, message, clock.now_text(), job.correlation_id, f"{process_id}-%"),
+    )
+
+
+@jobs.handles("integration.run", isolated=True, timeout_seconds=300, killed=_killed)
+def run_slot(job: Job) -> dict[str, Any] | None:
+    """Run the integration of a slot; what it came to is written with the end of the job."""
+    from edgekit.runner.engine import run
+
+    slot = _find(job)
+    if slot["execution_status"] not in {"scheduled", "running"}:
+        return None
+    started = time.monotonic()
+    _begin(slot, job)
+    try:
+        result = run(
+            slot["integration_name"],
+            overrides=slots.parameters(slot["execution_parameters"]),
+            trigger=_TRIGGERS.get(slot["slot_kind"], "schedule"),
+            correlation_id=slot["correlation_id"],
+            job_id=job.id,
+            beside=slot["overlap_policy"] == "allow",
+        )
+    except EdgekitError as error:
+        raise _retriable(error, job, slot) from error
+    ended = (job.claimed_at or clock.now()) + timedelta(seconds=time.monotonic() - started)
+    if result.status == "completed":
+        return _complete(job, slot, result, ended)
+    _link(slot, result)
+    raise _retriable(result.error or _stopped(result), job, slot)
+
+
+def _find(job: Job) -> dict[str, Any]:
+    found = db.query(f"{_SLOT} WHERE e.id = ?", (job.payload.get("slot"),))
+    if not found:
+        raise NotFoundError(f"There is no slot {job.payload.get('slot')}: its schedule was deleted.")
+    return found[0]
+
+
+def _begin(slot: Mapping[str, Any], job: Job) -> None:
+    at = clock.to_text(job.claimed_at or clock.now())
+    with db.change(reason=f"schedules {slot['schedule_name']}: run", correlation_id=slot["correlation_id"]):
+        db.connection().execute(
+            "UPDATE integration_schedule_execution SET execution_status = 'running',"
+            " started_at = ifnull(started_at, ?), updated_at = ? WHERE id = ?",
+            (at, clock.now_text(), slot["id"]),
+        )
+        db.connection().execute(
+            "UPDATE integration_schedule SET last_run_at = ?, updated_at = ?, updated_by = ? WHERE id = ?",
+            (at, clock.now_text(), db.current().actor_id, slot["schedule_id"]),
+        )
+
+
+def _link(slot: Mapping[str, Any], result: RunResult) -> None:
+    with db.change(reason=f"schedules {slot['schedule_name']}: tried", correlation_id=slot["correlation_id"]):
+        db.connection().execute(
+            "UPDATE integration_schedule_execution SET execution_id = ?, execution_notes = ?, updated_at = ?"
+            " WHERE id = ?",
+            (result.execution_id, result.message, clock.now_text(), slot["id"]),
+        )
+
+
+def _complete(job: Job, slot: Mapping[str, Any], result: RunResult, ended: datetime) -> dict[str, Any]:
+    told = {
+        "execution": result.execution_id,
+        "records": result.records_read,
+        "set_aside": result.dead_letters,
+    }
+    with db.change(reason=f"schedules {slot['schedule_name']}: ran", correlation_id=slot["correlation_id"]):
+        jobs.finish(job, told, now=ended)
+        settle({**slot, "execution_id": result.execution_id}, "completed", ended)
+    return told
+
+
+def _stopped(result: RunResult) -> EdgekitError:
+    return UnavailableError(result.message or f"The run was {result.status}.")
+
+
+def _retriable(error: EdgekitError, job: Job, slot: Mapping[str, Any]) -> EdgekitError:
+    """Say with an error that may pass when to try again."""
+    if isinstance(error, UnavailableError | BusyError) and getattr(error, "retry_after", None) is None:
+        policy = retries.resolve(slot["integration_id"], slot["retry_policy"])
+        draw = int(job.uuid[:8], 16) / 0xFFFFFFFF
+        error.retry_after = policy.delay(job.attempts, draw)
+    return error
+
+
+def settle_ended(now: datetime) -> int:
+    """Settle the slots whose job has ended without them, start what waits behind them; return how many."""
+    found = db.query(
+        f"{_SLOT.replace(' FROM', ', j.job_status, j.ended_at, j.error_code, j.error_message FROM', 1)}"
+        f" JOIN job j ON j.id = e.job_id WHERE e.{slots.OPEN}"
+        " AND j.job_status IN ('completed', 'failed', 'cancelled') ORDER BY e.id"
+    )
+    for slot in found:
+        with db.change(
+            reason=f"schedules {slot['schedule_name']}: {slot['job_status']}",
+            correlation_id=slot["correlation_id"],
+        ):
+            status = (
+                slot["job_status"] if slot["started_at"] or slot["job_status"] != "completed" else "cancelled"
+            )
+            settle(slot, status, clock.from_text(slot["ended_at"] or clock.to_text(now)))
+    return len(found)
+
+
+def settle(slot: Mapping[str, Any], status: str, ended: datetime) -> None:
+    """Write what became of a slot that ran, in the open change, and start what waits for its integration."""
+    runs = db.query(
+        "SELECT max(id) AS id, total(records_read) AS read, total(records_failed) AS failed,"
+        " total(retry_count) AS retried FROM integration_execution WHERE correlation_id = ? AND"
+        " integration_id = ?",
+        (slot["correlation_id"], slot["integration_id"]),
+    )[0]
+    message = slot.get("error_message") or slot["execution_notes"] if status != "completed" else None
+    begun, is_late = slot["started_at"], status == "failed" and slot.get("error_code") == "timeout"
+    reason = "timeout" if is_late else None
+    ended_at = max(clock.to_text(ended), begun) if begun else clock.to_text(ended)
+    was_open = db.connection().execute(
+        "UPDATE integration_schedule_execution SET execution_status = ?, reason = ?, ended_at = ?,"
+        " execution_id = ?, records_processed = ?, error_count = ?, warning_count = ?, execution_notes = ?,"
+        f" updated_at = ? WHERE id = ? AND {slots.OPEN}",
+        (
+            status, reason, ended_at,
+            slot["execution_id"] or runs["id"], int(runs["read"]), int(runs["failed"]), int(runs["retried"]),
+            message, clock.now_text(), slot["id"],
+        ),
+    ).rowcount  # fmt: skip
+    if was_open:
+        _tell({**slot, "execution_id": slot["execution_id"] or runs["id"]}, status, message, ended)
+        slots.start_waiting(ended, slot["integration_id"])
+
+
+def _tell(slot: Mapping[str, Any], status: str, message: str | None, ended: datetime) -> None:
+    """Tell how a slot ended; and where its schedule had failed before, that it works again."""
+    if status not in {"completed", "failed"}:
+        return
+    payload = {
+        "schedule": slot["schedule_name"], "integration": slot["integration_name"], "slot_id": slot["id"],
+        "execution_id": slot["execution_id"], "scheduled_at": slot["scheduled_at"], "error_message": message,
+    }  # fmt: skip
+    told = [f"run.{status}"]
+    if status == "completed" and _had_failed(slot):
+        told.append("run.recovered")
+    for event_type in told:
+        events.emit(
+            event_type, payload, source="ORCHESTRATION", target=slot["integration_name"][:100],
+            organization_id=slot["organization_id"], now=ended,
+        )  # fmt: skip
+
+
+def _had_failed(slot: Mapping[str, Any]) -> bool:
+    """Whether the slot of the same schedule that ended before this one failed."""
+    before = db.query(
+        "SELECT execution_status FROM integration_schedule_execution WHERE schedule_id = ? AND id <> ?"
+        " AND execution_status IN ('completed', 'failed') ORDER BY scheduled_at DESC, id DESC LIMIT 1",
+        (slot["schedule_id"], slot["id"]),
+    )
+    return bool(before) and before[0]["execution_status"] == "failed"

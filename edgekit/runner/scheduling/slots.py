@@ -1,0 +1,240 @@
+"""Slots: a row for every due time, made by what a plan decides; those that run are started in their turn.
+
+An integration does one run at a time, so a slot that is to run waits without a job until what came before
+it has ended; only under the overlap policy `allow` it begins beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from edgekit import clock, db, events, jobs
+from edgekit.runner.scheduling import planning, retries, rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPEN = "execution_status IN ('scheduled', 'running')"
+"""As the index of open slots says it."""
+
+_SOON = timedelta(seconds=60)
+"""A job that begins within this time keeps others of its integration waiting."""
+
+_PRIORITY = {"manual": 4, "due": 5, "event": 5, "backfill": 7}
+_INSERT = (
+    "INSERT INTO integration_schedule_execution(schedule_id, slot_kind, event_id, scheduled_at,"
+    " span_ended_at,"
+    " slot_count, execution_status, reason, execution_notes, correlation_id, organization_id, created_by,"
+    " created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
+)
+
+
+def account(row: Mapping[str, Any], now: datetime, *, closing: str | None = None) -> planning.Plan:
+    """Make the rows of all that is due of a schedule, in the open change, and write when it is due next.
+
+    Where the schedule is about to change, `closing` is the reason why nothing of it runs any more.
+    """
+    rule, standing = rules.rule_of(row), _standing(row)
+    made = planning.plan(rule, standing, now)
+    if closing is not None and made.slots and not standing.is_off:
+        made = planning.close(rule, standing, closing, now)
+    if made.is_cancelling:
+        cancel_open(row, now)
+    for slot in made.slots:
+        if slot.reason == "paused" and _extend(row, slot):
+            continue
+        insert(row, slot, now)
+    if made.next_at != standing.due_at:
+        set_next(row["id"], made.next_at)
+    if any(slot.reason is None for slot in made.slots):
+        start_waiting(now, row["integration_id"], at={slot.scheduled_at: slot.run_at for slot in made.slots})
+    return made
+
+
+def set_next(schedule_id: int, moment: datetime | None) -> None:
+    """Write, in the open change, when a schedule is due next."""
+    db.connection().execute(
+        "UPDATE integration_schedule SET next_run_at = ?, updated_at = ?, updated_by = ? WHERE id = ?",
+        (moment and clock.to_text(moment), clock.now_text(), db.current().actor_id, schedule_id),
+    )
+
+
+def _standing(row: Mapping[str, Any]) -> planning.Standing:
+    taken = db.query(
+        "SELECT scheduled_at FROM integration_schedule_execution"
+        " WHERE schedule_id = ? AND slot_kind = 'due' AND scheduled_at >= ?",
+        (row["id"], row["next_run_at"]),
+    )
+    running, waiting = count_open(row["id"])
+    return planning.Standing(
+        clock.from_text(row["next_run_at"]),
+        frozenset(clock.from_text(slot["scheduled_at"]) for slot in taken),
+        running,
+        waiting,
+        rules.is_off(row),
+    )
+
+
+def count_open(schedule_id: int) -> tuple[int, int]:
+    """Count the slots of a schedule that run, and those that wait. A backfill is in nobody's way."""
+    found = db.query(
+        "SELECT execution_status FROM integration_schedule_execution"
+        f" WHERE schedule_id = ? AND {OPEN} AND slot_kind <> 'backfill'",
+        (schedule_id,),
+    )
+    running = sum(slot["execution_status"] == "running" for slot in found)
+    return running, len(found) - running
+
+
+def insert(
+    row: Mapping[str, Any],
+    slot: planning.Slot,
+    now: datetime,
+    *,
+    kind: str = "due",
+    event_id: int | None = None,
+    correlation_id: str | None = None,
+    notes: str | None = None,
+) -> int:
+    """Write a slot of a schedule in the open change, tell that it was missed if it was, and return its id."""
+    at = clock.to_text(now)
+    values = (
+        row["id"], kind, event_id, clock.to_text(slot.scheduled_at),
+        slot.span_ended_at and clock.to_text(slot.span_ended_at), slot.count,
+        "skipped" if slot.reason else "scheduled", slot.reason, notes, correlation_id or str(uuid.uuid4()),
+        row["organization_id"], db.current().actor_id, at, at,
+    )  # fmt: skip
+    ((found,),) = db.connection().execute(_INSERT, values).fetchall()
+    if slot.reason == "missed":
+        payload = {
+            "schedule": row["schedule_name"], "integration": row["integration_name"], "slot_id": found,
+            "scheduled_at": clock.to_text(slot.scheduled_at), "slot_count": slot.count,
+            "span_ended_at": clock.to_text(slot.span_ended_at or slot.scheduled_at),
+        }  # fmt: skip
+        events.emit(
+            "slot.missed", payload, source="ORCHESTRATION", target=row["integration_name"],
+            organization_id=row["organization_id"], now=now,
+        )  # fmt: skip
+    return int(found)
+
+
+def _extend(row: Mapping[str, Any], slot: planning.Slot) -> bool:
+    """Let the row before stand for more, if it is of the same pause: one row for each."""
+    before = db.query(
+        "SELECT id, reason FROM integration_schedule_execution"
+        " WHERE schedule_id = ? AND slot_kind = 'due' AND scheduled_at < ? ORDER BY scheduled_at"
+        " DESC LIMIT 1",
+        (row["id"], clock.to_text(slot.scheduled_at)),
+    )
+    if not before or before[0]["reason"] != slot.reason:
+        return False
+    db.connection().execute(
+        "UPDATE integration_schedule_execution SET span_ended_at = ?, slot_count = slot_count + ?,"
+        " updated_at = ?, updated_by = ? WHERE id = ?",
+        (clock.to_text(slot.span_ended_at or slot.scheduled_at), slot.count, clock.now_text(),
+         db.current().actor_id, before[0]["id"]),
+    )  # fmt: skip
+    return True
+
+
+def cancel_open(row: Mapping[str, Any], now: datetime) -> None:
+    """Stop what a schedule runs, and what of it waits, in the open change."""
+    condition = f"WHERE schedule_id = ? AND {OPEN} AND slot_kind <> 'backfill'"
+    for slot in db.query(f"SELECT id, job_id FROM integration_schedule_execution {condition}", (row["id"],)):
+        note = "A later run of the same schedule took its place."
+        db.connection().execute(
+            "UPDATE integration_schedule_execution SET execution_notes = ?, updated_at = ? WHERE id = ?",
+            (note, clock.now_text(), slot["id"]),
+        )
+        if slot["job_id"] is not None:
+            if jobs.show(slot["job_id"]).job_status in {"pending", "running", "interrupted"}:
+                jobs.cancel(slot["job_id"], now=now)
+            continue
+        db.connection().execute(
+            "UPDATE integration_schedule_execution SET execution_status = 'cancelled', ended_at = ?,"
+            " updated_at = ? WHERE id = ?",
+            (clock.to_text(now), clock.now_text(), slot["id"]),
+        )
+
+
+_WAITING = (
+    "SELECT e.id, e.schedule_id, e.slot_kind, e.scheduled_at, e.correlation_id, e.job_id,"
+    " j.job_status, j.run_at,"
+    " s.integration_id, s.overlap_policy, s.missed_execution_policy, s.grace_seconds,"
+    " s.catch_up_delay_seconds,"
+    " s.jitter_seconds, s.execution_timeout_seconds, s.retry_policy"
+    " FROM integration_schedule s CROSS JOIN integration_schedule_execution e ON e.schedule_id = s.id"
+    f" AND e.{OPEN} LEFT JOIN job j ON j.id = e.job_id WHERE s.integration_id = ?"
+    " ORDER BY e.slot_kind = 'backfill', e.scheduled_at, e.id"
+)
+
+
+def start_all(now: datetime) -> int:
+    """Start what waits and whose turn has come, of every integration; return how many."""
+    found = db.query(
+        "SELECT DISTINCT s.integration_id FROM integration_schedule_execution e"
+        " JOIN integration_schedule s ON s.id = e.schedule_id"
+        f" WHERE e.{OPEN} AND e.execution_status = 'scheduled' AND e.job_id IS NULL"
+    )
+    return sum(start_waiting(now, row["integration_id"]) for row in found)
+
+
+def start_waiting(
+    now: datetime, integration_id: int, *, at: Mapping[datetime, datetime | None] | None = None
+) -> int:
+    """Give slots of an integration whose turn has come their job, and return how many.
+
+    `at` says when those begin that were just planned.
+    """
+    found = db.query(_WAITING, (integration_id,))
+    begun = [slot for slot in found if slot["job_id"] is not None]
+    started = 0
+    for slot in found:
+        if slot["job_id"] is not None or _is_before(begun, slot, now):
+            continue
+        moment = (at or {}).get(clock.from_text(slot["scheduled_at"])) or _begins_at(slot, now)
+        with db.change(reason="schedules: start", correlation_id=slot["correlation_id"]):
+            job = jobs.enqueue(
+                "integration.run", {"slot": slot["id"]}, run_at=moment, priority=_PRIORITY[slot["slot_kind"]],
+                max_attempts=1 + retries.attempts(slot), timeout_seconds=slot["execution_timeout_seconds"],
+                correlation_id=slot["correlation_id"], now=now,
+            )  # fmt: skip
+            db.connection().execute(
+                "UPDATE integration_schedule_execution SET job_id = ?, updated_at = ? WHERE id = ?",
+                (job.id, clock.now_text(), slot["id"]),
+            )
+        begun.append({**slot, "job_id": job.id, "job_status": "pending", "run_at": clock.to_text(moment)})
+        started += 1
+    return started
+
+
+def _is_before(begun: list[dict[str, Any]], slot: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a slot has to wait: for another of its schedule, or for a run of its integration."""
+    if slot["overlap_policy"] == "allow" and slot["slot_kind"] != "backfill":
+        return False
+    soon = clock.to_text(now + _SOON)
+    return any(
+        other["schedule_id"] == slot["schedule_id"]
+        or other["job_status"] != "pending"
+        or other["run_at"] <= soon
+        for other in begun
+    )
+
+
+def _begins_at(slot: Mapping[str, Any], now: datetime) -> datetime:
+    """Say when a slot begins whose turn has come: what `run_all` catches up, a while after the one before."""
+    due = clock.from_text(slot["scheduled_at"])
+    if slot["slot_kind"] not in {"due", "event"}:
+        return now
+    late = now - due > timedelta(seconds=slot["grace_seconds"])
+    pause = slot["catch_up_delay_seconds"] if late and slot["missed_execution_policy"] == "run_all" else 0
+    seed = f"{db.current().site}/{slot['schedule_id']}"
+    return max(now + timedelta(seconds=pause), due + planning.jitter(seed, due, slot["jitter_seconds"]))
+
+
+def parameters(text: str | None) -> dict[str, Any]:
+    """Read the settings of a schedule's runs."""
+    return json.loads(text) if text else {}
