@@ -109,6 +109,8 @@ class Theirs:
             "handler": "event.webhook", "handle": lambda _: None, "event": self.ids["integration_event"],
             "delivery_id": self.ids["event_delivery"],
             "transformation": "theirs", "language": "jmespath",
+            "notification_id": self.ids["notification"],
+            "payload": {"integration": "theirs"},
             "job_id": self.ids["job"], "job": a_job(self.ids["job"]), "runner_id": "r", "now": clock.now(),
             "error": InvalidError("taken"), "outcomes": [jobs.Outcome(a_job(self.ids["job"]))],
         }  # fmt: skip

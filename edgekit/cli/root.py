@@ -26,6 +26,9 @@ COMMANDS = {
     "mappings": Lazy("Bring data in", "edgekit.cli.mappings", "Try how fields become columns."),
     "pipelines": Lazy("Bring data in", "edgekit.cli.pipelines", "Try the steps records go through."),
     "connectors": Lazy("Bring data in", "edgekit.cli.connectors", "See what can be connected, and how."),
+    "notifications": Lazy(
+        "Bring data in", "edgekit.cli.notifications", "See who is told when something fails."
+    ),
     "schedules": Lazy("Bring data in", "edgekit.cli.schedules", "Say when integrations run."),
     "tables": Lazy("Bring data in", "edgekit.cli.tables", "Make tables of your own, audited like the rest."),
     "webhooks": Lazy(

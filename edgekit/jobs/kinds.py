@@ -27,10 +27,13 @@ GivenUp = Callable[["Job", str, str, "datetime"], None]
 DEFAULT_TIMEOUT = 3600
 """Seconds an attempt may take where neither the job nor its kind says."""
 
-_HOMES: dict[str, str] = {"integration.run": "edgekit.runner.scheduling.running"}
+_HOMES: dict[str, str] = {
+    "integration.run": "edgekit.runner.scheduling.running",
+    "notification": "edgekit.runner.notifying.handling",
+}
 """The module of each kind of ours, by the kind or by what stands before its last dot."""
 
-_STANDING: tuple[str, ...] = ()
+_STANDING: tuple[str, ...] = ("notification.sweep",)
 """The kinds of ours that always have an open job."""
 
 

@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from edgekit.runner.kept import Pruned, prune_inputs
     from edgekit.runner.limiting.breakers import reset_breakers
     from edgekit.runner.limiting.showing import list_breakers
+    from edgekit.runner.notifying.expiring import tell_expiring
+    from edgekit.runner.notifying.flushing import Flushed, flush_notifications
+    from edgekit.runner.notifying.hearing import notify
+    from edgekit.runner.notifying.reading import (
+        list_muted,
+        list_notifications,
+        mute_notifications,
+        show_notification,
+        unmute_notifications,
+    )
+    from edgekit.runner.notifying.recipients import notify_of
+    from edgekit.runner.notifying.trying import try_notifications
     from edgekit.runner.pipelines import test_integration_pipeline
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
     from edgekit.runner.replaying import Replayed, replay_dead_letter, replay_dead_letters
@@ -42,6 +54,7 @@ if TYPE_CHECKING:
     from edgekit.runner.webhooks import list_webhook_receipts, receive_webhook, show_webhook_receipt
 
 __all__ = [
+    "Flushed",
     "Health",
     "Pruned",
     "Replayed",
@@ -56,13 +69,19 @@ __all__ = [
     "check_all_health",
     "check_health",
     "discard_dead_letter",
+    "flush_notifications",
     "list_breakers",
     "list_dead_letters",
     "list_deliveries",
     "list_executions",
+    "list_muted",
+    "list_notifications",
     "list_schedules",
     "list_webhook_receipts",
+    "mute_notifications",
     "next_times",
+    "notify",
+    "notify_of",
     "pause_schedule",
     "prune_inputs",
     "receive_webhook",
@@ -78,12 +97,16 @@ __all__ = [
     "set_schedule",
     "show_dead_letter",
     "show_execution",
+    "show_notification",
     "show_schedule",
     "show_webhook_receipt",
+    "tell_expiring",
     "test_integration",
     "test_integration_pipeline",
     "tick",
+    "try_notifications",
     "try_template",
+    "unmute_notifications",
     "upgrade",
     "upgrade_all",
     "withdraw_certification",
@@ -130,6 +153,21 @@ _HOMES = {
         "scheduling.schedules",
     ),
     **dict.fromkeys(("Tick", "tick"), "scheduling.ticking"),
+    **dict.fromkeys(("Flushed", "flush_notifications"), "notifying.flushing"),
+    **dict.fromkeys(
+        (
+            "list_muted",
+            "list_notifications",
+            "mute_notifications",
+            "show_notification",
+            "unmute_notifications",
+        ),
+        "notifying.reading",
+    ),
+    "notify": "notifying.hearing",
+    "notify_of": "notifying.recipients",
+    "tell_expiring": "notifying.expiring",
+    "try_notifications": "notifying.trying",
     **dict.fromkeys(("SuiteTest", "try_template"), "template_tests"),
     **dict.fromkeys(("Tried", "test_integration"), "trials"),
     **dict.fromkeys(("Upgrade", "roll_back_upgrade", "upgrade", "upgrade_all"), "upgrades"),

@@ -1,0 +1,1 @@
+"""Telling people: failure, recovery, missed runs, what expires; grouped, and without storms."""

@@ -1,0 +1,307 @@
+"""People are told: rows, windows, recipients and messages in a real file, with the time passed in."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import edgekit
+from edgekit import configuration, db, jobs, runner
+from edgekit.errors import InvalidError, NotFoundError
+from edgekit.runner.notifying.recipients import find_recipients
+from edgekit.runner.notifying.settings import read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekit.db import Database
+
+BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+ADMIN = "(SELECT id FROM role WHERE code = 'ADMIN')"
+
+
+def at(minutes: float) -> datetime:
+    return BEGIN + minutes * MINUTE
+
+
+def add_user(edge: Database, name: str, *, email: str | None = None, admin: bool = True) -> int:
+    with edge.change():
+        row = edge.connection().execute(
+            "INSERT INTO user(username, email, organization_id, role_id)"
+            f" VALUES (?, ?, 1, {ADMIN if admin else 'NULL'}) RETURNING id",
+            (name, email),
+        ).fetchone()  # fmt: skip
+    return int(row[0])
+
+
+def fail(minutes: float, name: str = "vins", kind: str = "run.failed", **more: Any) -> None:
+    payload = {"integration": name, "execution_id": 7, "error_message": "The server answered 503.", **more}
+    runner.notify(kind, payload, organization_id=1, occurred_at=at(minutes), now=at(minutes))
+
+
+def perform(until: datetime) -> None:
+    """Do the flushes that are due until then, each at its time."""
+    from edgekit.runner.notifying.hearing import FLUSH
+
+    while (due := jobs.next_due_at()) is not None and due <= until:
+        for job in jobs.claim("r", now=due):
+            outcome = jobs.perform(job) if job.kind == FLUSH else jobs.Outcome(job)
+            jobs.settle([outcome], now=due)
+
+
+def messages() -> list[dict[str, Any]]:
+    found = db.query(
+        "SELECT c.id, u.username, t.code AS type, h.code AS channel, c.created_at, c.request_data,"
+        " c.correlation_id FROM communication c"
+        " JOIN user u ON u.id = c.target_id JOIN communication_type t ON t.id = c.communication_type_id"
+        " JOIN communication_channel h ON h.id = c.channel_id ORDER BY c.id"
+    )
+    return [{**row, **json.loads(row.pop("request_data"))} for row in found]
+
+
+@pytest.mark.ledger("S4-25", "C-59")
+def test_a_storm_of_a_thousand_failures_is_one_message_and_an_hour_later_another(edge: Database) -> None:
+    add_user(edge, "maria")
+    for n in range(1000):
+        if n % 50 == 0:
+            perform(at(n * 0.06))
+        fail(n * 0.06)
+    perform(at(60))
+    assert [(m["username"], m["type"]) for m in messages()] == [("maria", "SCHEDULE_FAILURE_NOTIFICATION")]
+    perform(at(24 * 60))
+    assert len(messages()) == 2
+    assert sum(row["occurrences"] for row in runner.list_notifications()) == 1000
+    assert "vins failed" in messages()[0]["text"]
+    assert "times since 09:" in messages()[1]["text"]
+    assert db.query("SELECT count(*) AS n FROM notification") == [{"n": 2}]
+    assert db.query("SELECT count(*) AS n FROM job WHERE kind = 'notification.flush'")[0]["n"] <= 3
+
+
+@pytest.mark.ledger("S4-25")
+def test_the_recipients_of_a_schedule_are_told_each_by_a_message(edge: Database) -> None:
+    for name in ("maria", "otto", "eve"):
+        add_user(edge, name, admin=name == "eve")
+    schedule = add_schedule(edge)
+    assert runner.notify_of("nightly", ["maria", "otto"])["recipients"] == ["maria", "otto"]
+    fail(0, schedule_id=schedule)
+    perform(at(10))
+    assert [m["username"] for m in messages()] == ["maria", "otto"]
+    runner.notify_of("nightly", ["otto"])
+    fail(0, "rates", schedule="nightly")
+    perform(at(20))
+    assert [m["username"] for m in messages()][2:] == ["otto"]
+    assert runner.notify_of("nightly") == {
+        "schedule": "nightly", "is_failure_notified": True, "recipients": ["eve"]
+    }  # fmt: skip
+    assert runner.notify_of("nightly", is_silent=True)["recipients"] == []
+    fail(30, "drivers", schedule_id=schedule)
+    perform(at(90))
+    assert len(messages()) == 3
+    with pytest.raises(NotFoundError):
+        runner.notify_of("nightly", ["nobody"])
+    with pytest.raises(NotFoundError):
+        runner.notify_of("daily", ["otto"])
+
+
+def add_schedule(edge: Database) -> int:
+    with edge.change():
+        found = edge.connection().execute(
+            "INSERT INTO integration(integration_name, integration_type_id, connection_config)"
+            " SELECT 'vins', id, '{}' FROM integration_type LIMIT 1 RETURNING id"
+        ).fetchone()  # fmt: skip
+        row = edge.connection().execute(
+            "INSERT INTO integration_schedule(schedule_name, integration_id, schedule_type)"
+            " VALUES ('nightly', ?, 'manual') RETURNING id", found,
+        ).fetchone()  # fmt: skip
+    return int(row[0])
+
+
+def test_without_anybody_who_administers_the_system_user_is_told_inside(edge: Database) -> None:
+    fail(0)
+    runner.notify("backup.failed", {"error": "The disk is full.", "hint": "Free some."}, now=at(1))
+    perform(at(10))
+    ((message),) = messages()
+    assert (message["username"], message["channel"]) == ("system", "INTERNAL")
+    assert message["text"].splitlines()[:2] == [
+        "vins failed at 09:00: The server answered 503.", "  What to do: edgekit executions show 7"
+    ]  # fmt: skip
+    assert "backup failed at 09:01: The disk is full. There is none." in message["text"]
+    (state,) = db.query("SELECT s.code FROM communication c JOIN communication_status s"
+                        " ON s.id = c.communication_status_id")  # fmt: skip
+    assert state["code"] == "COMPLETED"
+
+
+def test_who_is_told_of_an_organization_and_of_the_file(edge: Database) -> None:
+    assert [one.user_id for one in find_recipients(None)] == [1]
+    maria = add_user(edge, "maria")
+    add_user(edge, "otto", admin=False)
+    with edge.change():
+        edge.connection().execute("INSERT INTO organization(id, code, name) VALUES (2, 'EAST', 'East')")
+    assert [one.user_id for one in find_recipients(1)] == [maria]
+    assert [one.user_id for one in find_recipients(2)] == [1]
+    assert [one.user_id for one in find_recipients(None)] == [1]  # two agencies share the file
+    with edge.change():
+        edge.connection().execute("UPDATE user SET organization_id = NULL WHERE id = ?", (maria,))
+    assert [(one.user_id, one.organization_id) for one in find_recipients(2)] == [(maria, 2)]
+    assert [one.user_id for one in find_recipients(None)] == [maria]
+    with edge.change():
+        edge.connection().execute("UPDATE user SET status_id = 2 WHERE id = ?", (maria,))
+    assert [one.user_id for one in find_recipients(2)] == [1]
+
+
+def test_recovery_is_told_and_what_was_never_told_is_not(edge: Database) -> None:
+    fail(0)
+    fail(0, "brief")
+    runner.notify("run.recovered", {"integration": "brief"}, organization_id=1, now=at(3))
+    perform(at(15))
+    runner.notify("run.recovered", {"integration": "vins"}, organization_id=1, now=at(20))
+    perform(at(60))
+    assert [m["subject"] for m in messages()] == ["Test Agency: vins failed", "Test Agency: vins works again"]
+    assert {(r["subject"], r["drop_reason"]) for r in runner.list_notifications()} == {
+        ("vins", None), ("brief", "recovered")
+    }  # fmt: skip
+
+
+def test_a_subject_is_muted_by_a_user_for_a_time(edge_file: Path) -> None:
+    with edgekit.open(edge_file) as edge:
+        add_user(edge, "maria")
+        add_user(edge, "otto")
+    with edgekit.open(edge_file, actor="maria"):
+        assert runner.mute_notifications("VINS", until=at(60), now=BEGIN) == [
+            {"subject": "VINS", "until": "2026-03-02T10:00:00.000Z"}
+        ]
+        with pytest.raises(InvalidError, match="past"):
+            runner.mute_notifications("vins", until=BEGIN, now=at(1))
+        with pytest.raises(NotFoundError, match="rates is not muted"):
+            runner.unmute_notifications("rates")
+    with edgekit.open(edge_file):
+        fail(0)
+        perform(at(30))
+        assert [m["username"] for m in messages()] == ["otto"]
+        fail(61)
+        perform(at(90))
+        assert [m["username"] for m in messages()] == ["otto", "maria", "otto"]
+        assert {r["drop_reason"] for r in runner.list_notifications()} == {None, "muted"}
+    with edgekit.open(edge_file, actor="maria"):
+        assert runner.unmute_notifications("vins") == []
+        assert len(runner.list_notifications(mine=True)) == 2
+        assert runner.list_notifications(mine=True, pending=True) == []
+
+
+def test_settings_come_along_the_chain_down_to_the_user(edge: Database) -> None:
+    maria = add_user(edge, "maria")
+    configuration.set("NOTIFICATION_SETTINGS", "grouping_minutes", 5)
+    configuration.set("NOTIFICATION_SETTINGS", "topics", {"slot.missed": False}, scope="user:maria")
+    configuration.set("NOTIFICATION_SETTINGS", "timezone", "Nowhere/Never", scope="user:maria")
+    found = read_settings(user=maria)
+    assert (found.grouping_minutes, found.wants("slot.missed"), found.wants("run.failed")) == (5, False, True)
+    assert found.zone is None  # a zone that is none does not keep anybody from being told
+    assert read_settings(user=1).wants("slot.missed")
+    fail(0)
+    runner.notify("slot.missed", {"schedule": "nightly", "count": 3, "from": "a", "to": "b"}, now=at(0))
+    assert [row["topic"] for row in runner.list_notifications()] == ["run.failed"]
+    with pytest.raises(InvalidError):
+        configuration.set("NOTIFICATION_SETTINGS", "max_messages_per_hour", 0)
+
+
+def test_two_that_flush_at_once_tell_everything_once(edge: Database) -> None:
+    for n in range(20):
+        fail(0, f"i{n}")
+    found: list[runner.Flushed] = []
+
+    def flush() -> None:
+        found.append(runner.flush_notifications(now=at(10)))
+        db.current().leave()
+
+    threads = [threading.Thread(target=flush) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one.told for one in found) == [0, 0, 0, 20]
+    assert len(messages()) == 1
+
+
+def test_a_flush_that_fails_leaves_everything_to_the_next(
+    edge: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgekit import communications
+
+    fail(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(communications, "create", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            runner.flush_notifications(now=at(10))
+    assert runner.list_notifications()[0]["notification_status"] == "pending"
+    runner.flush_notifications(now=at(11))
+    assert len(messages()) == 1
+
+
+def test_more_than_a_mailbox_takes_is_summed_up_later(edge: Database) -> None:
+    configuration.set("NOTIFICATION_SETTINGS", "grouping_minutes", 1)
+    for n in range(60):
+        fail(n, f"i{n}")
+        perform(at(n))
+    perform(at(60))
+    assert len(messages()) == 6
+    perform(at(200))
+    assert len(messages()) == 7
+    assert not runner.list_notifications(pending=True)
+
+
+def test_messages_say_no_secret_and_no_line_of_their_own(edge: Database) -> None:
+    fail(0, "vins\r\nBcc: eve@x.org", error_message="GET https://u:pw@h/?token=abcdef12 said\x1b[31m no")
+    perform(at(10))
+    ((message),) = messages()
+    assert "\n" not in message["subject"]
+    assert not [said for said in ("\x1b", "abcdef12", "u:pw") if said in message["text"]]
+
+
+def test_a_retired_user_is_told_nothing_any_more(edge: Database) -> None:
+    maria = add_user(edge, "maria")
+    fail(0)
+    with edge.change():
+        edge.connection().execute("UPDATE user SET status_id = 2 WHERE id = ?", (maria,))
+    perform(at(10))
+    assert messages() == []
+    assert [row["drop_reason"] for row in runner.list_notifications()] == ["disabled"]
+
+
+def test_what_expires_is_told_once_for_each_threshold(edge: Database) -> None:
+    assert runner.tell_expiring(now=BEGIN) == []
+    end = BEGIN + timedelta(days=40)
+    with edge.change():
+        edge.connection().execute(
+            "INSERT INTO feature_license(uuid, feature_id, scope_type_id, organization_id,"
+            " license_expires_at) SELECT printf('%036d', 1), f.id, s.id, 1, ? FROM feature f, scope_type s"
+            " WHERE f.code = 'EMAIL_NOTIFICATIONS' AND s.code = 'SYSTEM' LIMIT 1",
+            (end.strftime("%Y-%m-%dT%H:%M:%S.000Z"),),
+        )
+    told = [
+        (day, one["threshold_days"], one["days_left"])
+        for day in range(75)
+        for one in runner.tell_expiring(now=BEGIN + timedelta(days=day))
+    ]
+    assert told == [(10, 30, 30), (33, 7, 7), (39, 1, 1), (40, 0, -1)]
+    found = db.query("SELECT event_type FROM integration_event WHERE event_type LIKE '%expiring'")
+    assert len(found) == 4
+
+
+def test_a_test_message_comes_at_once(edge_file: Path) -> None:
+    with edgekit.open(edge_file) as edge:
+        add_user(edge, "maria")
+    with edgekit.open(edge_file, actor="maria"):
+        found = runner.try_notifications()
+        assert (found["user"], found["channel"], found["communication_status"]) == (
+            "maria", "INTERNAL", "COMPLETED"
+        )  # fmt: skip
+        with pytest.raises(NotFoundError):
+            runner.try_notifications(channel="PIGEON")
+        assert "This is a test" in runner.show_notification(found["id"])["text"]
+        with pytest.raises(NotFoundError):
+            runner.show_notification(99)
