@@ -129,6 +129,8 @@ class UnavailableError(EdgekitError):
     """The other side did not answer as it should; trying again may help."""
 
     exit_code = 7
+    is_late = False
+    """Whether it had not answered when its time was over."""
 
 
 class RateLimitedError(UnavailableError):

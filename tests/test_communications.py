@@ -185,14 +185,18 @@ def test_cancel_takes_the_job_along_and_retry_sends_a_copy(edge: Database) -> No
     assert copy["request_data"] == MAIL
     assert [row["id"] for row in communications.find_by_context("QUOTE", "Q-7")] == [again, made.id]
     jobs.cancel(jobs.list_jobs(status="open")[0].id)
-    assert communications.list_communications(tasks=True)[0]["waits_for"] == "a person"
-    assert communications.retry(again, now=NOW) == again  # its job was taken away, so it gets another
+    shown = communications.show(again)
+    assert (shown["status"], shown["error_message"]) == ("CANCELLED", "Its job was cancelled.")
+    last = communications.retry(again, now=NOW)
     (job,) = jobs.claim("r", now=NOW)
     with pytest.raises(ConflictError, match="is being sent"):
-        communications.cancel(again)
+        communications.cancel(last)
     jobs.finish(job, now=NOW)
-    communications.complete(again, response_data={"note": "done"}, now=NOW)
-    assert communications.show(again)["response_data"] == {"note": "done"}
+    assert communications.list_communications(tasks=True)[0]["waits_for"] == "a person"
+    assert communications.retry(last, now=NOW) == last  # it has no job any more, so it gets one
+    jobs.finish(jobs.claim("r", now=NOW)[0], now=NOW)
+    communications.complete(last, response_data={"note": "done"}, now=NOW)
+    assert communications.show(last)["response_data"] == {"note": "done"}
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def test_entity_reference_types(edge: Database) -> None:
         ("ENTITY", "Entity", "entity"),
         ("PROGRAM", "Program", "program"),
         ("PRODUCER", "Producer", "producer"),
+        ("INSURED", "Insured", "insured"),
+        ("ORGANIZATION", "Organization", "organization"),
     ]
     tables = {row["name"] for row in edge.query("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     assert {table for _, _, table in found} <= tables

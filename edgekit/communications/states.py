@@ -147,9 +147,9 @@ def cancel(communication_id: int, *, reason: str | None = None, now: datetime | 
                 f"Communication {communication_id} is being sent: it is too late.",
                 hint=f"See what becomes of it: edgekit communications show {communication_id}",
             )
+        settle(communication_id, "CANCELLED", error=reason, now=now)
         if job is not None:
             jobs.cancel(job["id"], now=now)
-        settle(communication_id, "CANCELLED", error=reason, now=now)
 
 
 def complete(

@@ -22,7 +22,9 @@ def fault(failure: Exception, *, url: str, late: float | None) -> tuple[EdgekitE
     import httpx2
 
     if late is not None:
-        return UnavailableError(f"{url} did not answer within {late:g} seconds."), True
+        error = UnavailableError(f"{url} did not answer within {late:g} seconds.")
+        error.is_late = True
+        return error, True
     place = urlsplit(url).netloc
     if isinstance(failure, httpx2.ConnectError):
         return _no_connection(failure, place)

@@ -1,4 +1,7 @@
-"""Mail as a destination: one message per record, sent to a mail server by SMTP."""
+"""Mail as a destination: one message per record, sent to a mail server by SMTP.
+
+The settings say what a record becomes; without a recipient, subject and body each record is a whole mail.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgekit import clock, codec, masking
 from edgekit.connectors.base import Answer, Attempt, Delivery
+from edgekit.connectors.smtp_message import ADDRESS, CONTROL, compose, message_id
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, SkipRecordError, UnavailableError, quoted
 
 if TYPE_CHECKING:
@@ -23,8 +27,6 @@ if TYPE_CHECKING:
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\}")
-_ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]+@[^\s@<>()\[\]\\,;:\"]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TEXT = {"type": "string", "minLength": 1}
 _GONE = (smtplib.SMTPServerDisconnected, OSError, UnicodeError)
 """The connection is no longer there; an error of the protocol is an OSError too, so it is asked for first. A
@@ -40,7 +42,12 @@ class SmtpConnector:
     write_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "additionalProperties": False,
-        "required": ["host", "sender", "recipient", "subject", "body"],
+        "required": ["host", "sender"],
+        "dependentRequired": {
+            "recipient": ["subject", "body"],
+            "subject": ["recipient", "body"],
+            "body": ["recipient", "subject"],
+        },
         "properties": {
             "host": {**_TEXT, "description": "The mail server."},
             "port": {"type": "integer", "minimum": 1, "maximum": 65535, "description": "587; 465 for tls."},
@@ -56,7 +63,10 @@ class SmtpConnector:
                 "x-secret": "smtp_password",
             },
             "sender": {**_TEXT, "description": "The address it comes from."},
-            "recipient": {**_TEXT, "description": "Addresses, comma-separated: {email}"},
+            "recipient": {
+                **_TEXT,
+                "description": "Addresses, comma-separated: {email}; absent: a record is a whole mail.",
+            },
             "cc": _TEXT,
             "bcc": _TEXT,
             "reply_to": _TEXT,
@@ -184,6 +194,10 @@ class SmtpWriter:
     def _message(self, item: Outgoing) -> tuple[EmailMessage, str, list[str]]:
         """Write the mail of a record. Raise SkipRecordError where the record cannot fill it."""
         record, config = item.record, self._config
+        if "recipient" not in config:
+            sender = str(config["sender"])
+            whole, found = compose(record, sender, item.idempotency_key)
+            return whole, sender, found
         sender, *others = _addresses("sender", config["sender"], record)
         if others:
             raise SkipRecordError("The sender is one address.", error_code="format")
@@ -200,7 +214,7 @@ class SmtpWriter:
         message["Subject"] = _line("subject", _filled("subject", str(config["subject"]), record))
         message["Date"] = format_datetime(clock.now())
         # The same whenever the same content is sent again, so that a second one can be told from a new one.
-        message["Message-ID"] = f"<{item.idempotency_key}@{sender.rpartition('@')[2]}>"
+        message["Message-ID"] = message_id(item.idempotency_key, sender)
         message.set_content(_filled("body", str(config["body"]), record))
         return message, sender, recipients
 
@@ -252,7 +266,9 @@ class SmtpWriter:
             self._server = None
         why = masking.secrets(str(error) or type(error).__name__)
         self._note(began, None, why)
-        return UnavailableError(f"The mail server {self._host}:{self._port} cannot be reached: {why}.")
+        lost = UnavailableError(f"The mail server {self._host}:{self._port} cannot be reached: {why}.")
+        lost.is_late = isinstance(error, TimeoutError)
+        return lost
 
     def _note(self, began: Any, code: int | None, error: str | None = None) -> None:
         took = round((clock.now() - began).total_seconds() * 1000)
@@ -312,7 +328,7 @@ def _filled(setting: str, text: str, record: Mapping[str, Any]) -> str:
 
 def _line(setting: str, text: str) -> str:
     """Raise SkipRecordError for a header of several lines: what follows the first would be headers too."""
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         raise SkipRecordError(
             f"The {setting} would have a line break or a control character in it.", error_code="format"
         )
@@ -324,7 +340,7 @@ def _addresses(setting: str, text: str, record: Mapping[str, Any]) -> list[str]:
     found = []
     for part in text.split(","):
         address = _filled(setting, part.strip(), record).strip()
-        if not _ADDRESS.fullmatch(address) or _CONTROL.search(address):
+        if not ADDRESS.fullmatch(address) or CONTROL.search(address):
             raise SkipRecordError(f"The {setting} is no address.", error_code="format")
         found.append(address)
     return found

@@ -28,6 +28,7 @@ DEFAULT_TIMEOUT = 3600
 """Seconds an attempt may take where neither the job nor its kind says."""
 
 _HOMES: dict[str, str] = {
+    "communication": "edgekit.runner.channels.sending",
     "integration.run": "edgekit.runner.scheduling.running",
     "notification": "edgekit.runner.notifying.handling",
 }

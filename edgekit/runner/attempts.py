@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db, masking
+from edgekit import clock, codec, db, masking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,32 +21,43 @@ def log_attempts(
     *,
     correlation_id: str,
     execution_id: int | None = None,
+    communication_id: int | None = None,
+    retries: int = 0,
+    response: Any = None,
 ) -> None:
-    """Write tries, in the open change; `execution_id` is the run that made them, if one did."""
-    actor = db.current().actor_id
+    """Write tries, in the open change; `execution_id` is the run that made them, if one did.
+
+    `communication_id` is what they were tries at, which had so many `retries` before; the last of them got
+    the `response`.
+    """
+    actor, tries = db.current().actor_id, list(attempts)
+    said = codec.dumps(masking.document(response)) if isinstance(response, dict) else None
     db.connection().executemany(
-        "INSERT INTO integration_log(integration_id, execution_id, request_type, request_url, response_code,"
+        "INSERT INTO integration_log(integration_id, execution_id, communication_id, request_type,"
+        " request_url, response_data, response_code,"
         " response_time_ms, is_success, error_message, retry_count, correlation_id,"
         " external_reference, organization_id, created_by,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 integration_id,
                 execution_id,
+                communication_id,
                 item.method,
                 masking.text(item.url)[:500],
+                said if item is tries[-1] else None,
                 item.response_code,
                 item.duration_ms,
                 int(item.error is None),
                 masking.text(item.error) if item.error else None,
-                item.retry_number,
+                retries + item.retry_number,
                 correlation_id,
                 item.external_reference,
                 organization_id,
                 actor,
                 clock.to_text(item.started_at),
             )
-            for item in attempts
+            for item in tries
         ],
     )
 

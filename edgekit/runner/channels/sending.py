@@ -1,0 +1,219 @@
+"""The job that sends a communication: noted before, sent while no change is open, noted after.
+
+A process that ends in between leaves it PROCESSING, and whether it arrived is unknown: it is sent again under
+the same key, which lets the other side tell a second try from a second message.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from edgekit import clock, db, events, jobs
+from edgekit.communications import states
+from edgekit.errors import (
+    BusyError,
+    ConflictError,
+    EdgekitError,
+    InvalidError,
+    NotFoundError,
+    RuleError,
+    UnavailableError,
+)
+from edgekit.integrations.credentials import Secrets
+from edgekit.runner import attempts
+from edgekit.runner.channels import daily, serving
+from edgekit.runner.channels.message import Message, Sent, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from edgekit.connectors import Attempt
+
+CONCURRENT = 4
+LONGEST = 900
+"""Seconds one may take: time-outs of the connectors are shorter."""
+
+
+def _give_up(job: jobs.Job, code: str, message: str, now: datetime) -> None:
+    """End, in the open change, a communication whose job will not be done, where the job has not ended it."""
+    number = int(job.payload["communication"])
+    open_one = (
+        "SELECT 1 FROM communication c JOIN communication_status s ON s.id = c.communication_status_id"
+        " WHERE c.id = ? AND s.is_final_state = 0"
+    )
+    if db.query(open_one, (number,)):
+        status = {"cancelled": "CANCELLED", "timeout": "TIMEOUT"}.get(code, "FAILED")
+        states.settle(number, status, error=message, now=now)
+
+
+@jobs.handles(states.KIND, concurrency=CONCURRENT, timeout_seconds=LONGEST, given_up=_give_up)
+def send(job: jobs.Job) -> dict[str, Any] | None:
+    """Send the communication a job names. Raise EdgekitError as its channel does, once that is noted."""
+    began, claimed = time.monotonic(), job.claimed_at or clock.now()
+
+    def now() -> datetime:
+        return claimed + timedelta(seconds=time.monotonic() - began)
+
+    ready = _begin(job, int(job.payload["communication"]), now())
+    if ready is None:
+        return None
+    row, service = ready
+    try:
+        sent = _through(_message(row), service)
+    except EdgekitError as error:
+        _note_failure(job, row, service, error, now())
+        raise
+    _note_arrival(job, row, service, sent, now())
+    return None
+
+
+def _begin(job: jobs.Job, number: int, now: datetime) -> tuple[dict[str, Any], Service] | None:
+    """Note that it is being sent; None where there is nothing to send now, and the job is done.
+
+    What cannot be sent as things stand has failed, before anything went out.
+    """
+    reason = f"communications send {number}"
+    try:
+        with db.change(reason=reason, correlation_id=job.correlation_id):
+            row = states.row(number)
+            if row["is_final_state"]:
+                _done(job, row, row["status"], now)
+                return None
+            service = serving.find(row)
+            serving.require_credential(service, row, now=now)
+            if row["channel"] == "EMAIL" and row["status"] == "PENDING":
+                full = daily.take(serving.place_of(row), now=now)
+                if full is not None:
+                    states.postpone(number, full.message)
+                    _done(job, row, "PENDING", now, until=clock.to_text(full.until))
+                    states.enqueue(number, run_at=full.until, now=now)
+                    return None
+            begun = states.begin(number, now=now)
+            assert begun is not None
+            if service.is_internal:
+                states.settle(number, "COMPLETED", now=now)
+                _done(job, row, "COMPLETED", now)
+                return None
+            if service.is_person:
+                _done(job, row, "PROCESSING", now, waits_for="a person")
+                return None
+            return begun, service
+    except (BusyError, UnavailableError, ConflictError):
+        raise
+    except EdgekitError as error:
+        _fail(job, number, error, now)
+        raise
+
+
+def _done(job: jobs.Job, row: Mapping[str, Any], status: str, now: datetime, **more: Any) -> None:
+    jobs.finish(job, {"communication": row["id"], "status": status, **more}, now=now)
+
+
+def _message(row: Mapping[str, Any]) -> Message:
+    table = db.query("SELECT table_name FROM entity_reference_type WHERE id = ?", (row["target_type_id"],))
+    return Message(
+        row["id"], row["type"], row["channel"], (table[0]["table_name"], row["target_id"]),
+        row["request_data"] or {}, row["idempotency_key"], row["correlation_id"], row["retry_count"],
+    )  # fmt: skip
+
+
+def _through(message: Message, service: Service) -> Sent:
+    """Send a message by what serves its channel; no change is open now."""
+    from edgekit.runner.channels import api, email
+
+    settings = service.integration["connection_config"] if service.integration is not None else {}
+    if service.provider is not None:
+        secrets: Mapping[str, str] = {}
+        if service.integration is not None:
+            secrets = Secrets(service.integration["id"], service.integration["integration_name"])
+        own = {**settings, **service.settings}
+        return serving.provider(service.provider).send(message, settings=own, secrets=secrets)
+    kind = settings["to"].get("connector") if "to" in settings else settings.get("connector")
+    if kind == "smtp":
+        return email.send(message, service)
+    if kind == "http":
+        return (api.send_signed if message.channel == "WEBHOOK" else api.send)(message, service)
+    assert service.integration is not None
+    raise InvalidError(
+        f"{service.integration['integration_name']} sends by {kind}: that cannot serve {message.channel}.",
+        hint="An integration whose to.connector is smtp or http can.",
+    )
+
+
+def _note_arrival(job: jobs.Job, row: Mapping[str, Any], service: Service, sent: Sent, now: datetime) -> None:
+    """Keep the answer, and end the communication and its job with it, in one change."""
+    try:
+        with _change(job, row):
+            _log(row, service, sent.attempts, sent.response)
+            states.settle(row["id"], "COMPLETED", response=sent.response, now=now)
+            _tell("communication.completed", row)
+            _done(job, row, "COMPLETED", now)
+    except RuleError as unfit:
+        with _change(job, row):
+            _log(row, service, sent.attempts, sent.response)
+            why = f"It was sent and answered, but the answer cannot be kept: {unfit.message}"
+            states.settle(row["id"], "FAILED", error=why, now=now)
+            _tell("communication.failed", row, why)
+        raise
+
+
+def _note_failure(
+    job: jobs.Job, row: Mapping[str, Any], service: Service, error: EdgekitError, now: datetime
+) -> None:
+    """Keep the tries, and note whether another attempt follows; the job is decided by the same measure."""
+    follows = isinstance(error, UnavailableError | BusyError) and job.attempts < job.max_attempts
+    with _change(job, row):
+        _log(row, service, vars(error).get("attempts", ()), vars(error).get("response"))
+        if follows:
+            states.again(row["id"], error.message)
+            return
+        status = "TIMEOUT" if isinstance(error, UnavailableError) and error.is_late else "FAILED"
+        states.settle(row["id"], status, error=_said(error), now=now)
+        _tell("communication.failed", row, _said(error))
+
+
+def _fail(job: jobs.Job, number: int, error: EdgekitError, now: datetime) -> None:
+    """Note that one cannot be sent: nothing went out. One that is not there has nothing to be noted."""
+    if isinstance(error, NotFoundError) and not db.query(
+        "SELECT 1 FROM communication WHERE id = ?", (number,)
+    ):
+        return
+    row = states.row(number)
+    with _change(job, row):
+        states.settle(number, "FAILED", error=_said(error), now=now)
+        _tell("communication.failed", row, _said(error))
+
+
+def _said(error: EdgekitError) -> str:
+    return f"{error.message} {error.hint}" if error.hint else error.message
+
+
+def _change(job: jobs.Job, row: Mapping[str, Any]) -> Any:
+    return db.change(reason=f"communications send {row['id']}", correlation_id=job.correlation_id)
+
+
+def _log(
+    row: Mapping[str, Any], service: Service, tries: Sequence[Attempt], response: Mapping[str, Any] | None
+) -> None:
+    if service.integration is None:
+        return
+    attempts.log_attempts(
+        service.integration["id"], service.integration["organization_id"], tries,
+        correlation_id=row["correlation_id"], communication_id=row["id"], retries=row["retry_count"],
+        response=response,
+    )  # fmt: skip
+
+
+def _tell(event: str, row: Mapping[str, Any], error: str | None = None) -> None:
+    from edgekit import masking
+
+    said = {"error": masking.text(error)} if error else {}
+    events.emit(
+        event,
+        {"communication": row["id"], "type": row["type"], "channel": row["channel"], **said},
+        source="INTEGRATION",
+        organization_id=row["organization_id"],
+    )
