@@ -346,6 +346,7 @@ CREATE TABLE integration_log (
   retry_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_log.retry_count.range" CHECK (retry_count >= 0),
   correlation_id TEXT NOT NULL CONSTRAINT "integration_log.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
   external_reference TEXT CONSTRAINT "integration_log.external_reference.length" CHECK (length(external_reference) <= 100),  -- the provider's own id of the exchange
+  span_id TEXT CONSTRAINT "integration_log.span_id.length" CHECK (length(span_id) = 16),  -- in the traceparent that was sent
   organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
@@ -544,6 +545,7 @@ CREATE TABLE rate_limit_window (
   window_seconds INTEGER NOT NULL CONSTRAINT "rate_limit_window.window_seconds.range" CHECK (window_seconds BETWEEN 1 AND 31622400),
   window_started_at TEXT NOT NULL CONSTRAINT "rate_limit_window.window_started_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', window_started_at, '+0 days') IS window_started_at),
   used_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "rate_limit_window.used_count.range" CHECK (used_count >= 0),
+  recent_uses TEXT NOT NULL DEFAULT '{}' CONSTRAINT "rate_limit_window.recent_uses.json_object" CHECK (CASE WHEN json_valid(recent_uses) THEN json_type(recent_uses) = 'object' ELSE 0 END),  -- {"shares": [[first, last, count], …]} in ms after window_started_at
   status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
   created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
   updated_by INTEGER REFERENCES user(id),

@@ -4833,6 +4833,7 @@ CREATE TRIGGER rate_limit_window_audit_update AFTER UPDATE ON rate_limit_window 
     UNION ALL SELECT 'window_seconds', OLD.window_seconds, NEW.window_seconds
     UNION ALL SELECT 'window_started_at', OLD.window_started_at, NEW.window_started_at
     UNION ALL SELECT 'used_count', OLD.used_count, NEW.used_count
+    UNION ALL SELECT 'recent_uses', OLD.recent_uses, NEW.recent_uses
     UNION ALL SELECT 'status_id', OLD.status_id, NEW.status_id
     UNION ALL SELECT 'updated_by', OLD.updated_by, NEW.updated_by
     UNION ALL SELECT 'updated_at', OLD.updated_at, iif(NEW.updated_at IS OLD.updated_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), NEW.updated_at)) WHERE old IS NOT new));
@@ -4855,7 +4856,7 @@ END;
 
 CREATE TRIGGER rate_limit_window_audit_delete AFTER DELETE ON rate_limit_window BEGIN
   INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 89, OLD.id, 'D',
-    json_object('limiter_key', OLD.limiter_key, 'window_seconds', OLD.window_seconds, 'window_started_at', OLD.window_started_at, 'used_count', OLD.used_count, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
+    json_object('limiter_key', OLD.limiter_key, 'window_seconds', OLD.window_seconds, 'window_started_at', OLD.window_started_at, 'used_count', OLD.used_count, 'recent_uses', OLD.recent_uses, 'status_id', OLD.status_id, 'created_by', OLD.created_by, 'updated_by', OLD.updated_by, 'created_at', OLD.created_at, 'updated_at', OLD.updated_at));
 END;
 
 CREATE TRIGGER notification_direct_insert BEFORE INSERT ON notification WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN

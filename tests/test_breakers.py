@@ -198,6 +198,7 @@ def test_a_run_meets_it_sends_nothing_and_says_so(edge: Database) -> None:
         refused = runner.run("items")
         assert len(provider.calls) == 3, "the second try of the second run was refused already"
         assert isinstance(refused.error, CircuitOpenError)
+        assert "failed (503)" in str(refused.error.hint)
         assert health() == "unhealthy", "the end of the run leaves what the breaker says"
         again = runner.run("items")
         assert len(provider.calls) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import subprocess
 import sys
 import threading
@@ -9,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from http_provider import Reply, serve
 
-from edgekit import clock, configuration, crypto, db, integrations, licensing, models, runner
+from edgekit import clock, configuration, connectors, crypto, db, integrations, licensing, models, runner
+from edgekit.cli import root
 from edgekit.connectors.http import HttpConnector
 from edgekit.errors import InvalidError, LicenseError, RateLimitedError
 from edgekit.integrations import figures
@@ -131,11 +135,42 @@ class TestWindows:
         assert ask(gate, 1) == 1, "a short wait is waited"
         assert time.waits == [60.0]
         with pytest.raises(
-            RateLimitedError, match=r"so many a day \(5\) is used up until 2026-03-28T12:00:00"
+            RateLimitedError, match=r"so many a day \(5\) is used up until 2026-03-28T12:01:00"
         ):
             [gate(60).__enter__() for _ in range(2)]
         gate.close()
         assert used() == {"a": 2, "b": 5}
+
+    @pytest.mark.ledger("C-35")
+    def test_no_minute_wherever_it_begins_holds_more_than_a_minute_may(self) -> None:
+        """One early request and a burst at the end of its minute: another burst may not follow at once."""
+        time = Clock()
+        gate = gate_of(time, Limit("a", "ten a minute", 10, MINUTE))
+        assert ask(gate, 1) == 1
+        time.moment += timedelta(seconds=58)
+        assert ask(gate, 20, longest=0) == 9
+        time.moment += timedelta(seconds=4)
+        assert ask(gate, 20, longest=0) == 1
+        time.moment += timedelta(seconds=61)
+        assert ask(gate, 20, longest=0) == 10, "the fifty-eighth second's count until five after they might"
+
+    @pytest.mark.ledger("C-35")
+    @pytest.mark.parametrize("seed", range(4))
+    def test_whatever_the_pace_of_two_the_limit_holds_and_is_nearly_reached(self, seed: int) -> None:
+        chance, time = random.Random(seed), Clock()
+        limits = (Limit("a", "a minute", 20, MINUTE), Limit("b", "two seconds", 4, 2))
+        gates = [gate_of(time, *limits) for _ in range(2)]
+        passed: list[float] = []
+        for _ in range(400):
+            pause = chance.choice([0.0, 0.0, 0.01, 0.4, chance.uniform(0, 12)])
+            time.moment += timedelta(seconds=pause)
+            gate = chance.choice(gates)
+            passed += [time.moment.timestamp()] * ask(gate, chance.randint(1, 9), longest=0)
+        for limit in limits:
+            spans = [last - first for first, last in zip(passed, passed[limit.count :], strict=False)]
+            assert min(spans) >= limit.seconds - 1e-3
+        most = 20 * (passed[-1] - passed[0]) / 60
+        assert len(passed) > 0.7 * most, "and not much is left unused"
 
     def test_a_new_window_begins_with_the_first_request_after_the_last_has_ended(self) -> None:
         time = Clock()
@@ -160,7 +195,7 @@ class TestWindows:
         time = Clock()
         gate = gate_of(time, Limit("a", "a hundred", 100, MINUTE), Limit("b", "a thousand", 1000, DAY))
         ask(gate, 4)  # takes 1, 2 and 4, and holds three of them
-        time.moment += timedelta(seconds=61)
+        time.moment += timedelta(seconds=66)
         ask(gate, 1)
         gate.close()
         assert used() == {"a": 1, "b": 5}
@@ -246,6 +281,41 @@ def test_two_processes_never_run_more_requests_at_once_than_allowed(edge_file: P
         assert (len(provider.calls), most) == (30, 1)
 
 
+PACE = """
+import sys, time, edgekit
+from pathlib import Path
+from edgekit.connectors import http
+from edgekit.integrations.figures import Limit, Limits
+from edgekit.runner.limits import Gate
+file, url = sys.argv[1:]
+with edgekit.open(file):
+    gate = Gate(Path(file), 7, "items", Limits((Limit("a", "four a second", 4, 1),), 10))
+    connector = http.HttpConnector().through(gate)
+    for number in range(8):
+        begun = time.time()
+        page = next(connector.read({"base_url": url}, state={}, inputs=None, secrets={}))
+        print(begun, page.attempts[0].started_at.timestamp(), flush=True)
+        if not number:
+            time.sleep(0.8)
+    gate.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.ledger("C-35")
+def test_two_processes_together_never_pass_the_limit_in_any_stretch_of_its_length(edge_file: Path) -> None:
+    """However slow the machine: each slot was taken between the two moments its process tells of it."""
+    with serve(lambda _call: []) as provider:
+        command = [sys.executable, "-c", PACE, str(edge_file), provider.url]
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        told = [line for process in running for line in process.communicate(timeout=60)[0].splitlines()]
+        assert len(provider.calls) == len(told) == 16
+    slots = sorted((tuple(map(float, line.split())) for line in told), key=lambda slot: slot[1])
+    for first, fifth in zip(slots, slots[4:], strict=False):
+        assert fifth[1] - first[0] >= 1 - 0.002
+    assert slots[-1][1] - slots[0][0] >= 3
+
+
 @pytest.mark.usefixtures("edge")
 class TestRuns:
     @pytest.mark.ledger("S1-20")
@@ -298,6 +368,7 @@ class TestRuns:
         with pytest.raises(InvalidError, match="from 1 on"):
             rest("http://127.0.0.1:9", "others", rate_limits={"requests_per_day": 0})
 
+    @pytest.mark.ledger("S0-111")
     def test_a_licence_s_hourly_limit_blocks_where_the_licence_does(self, edge: Database) -> None:
         licence(edge, "block", rate_limit_per_hour=2)
         with serve(pages(4)) as provider:
@@ -315,6 +386,41 @@ class TestRuns:
         assert [record.message for record in caplog.records] == [
             "items: more than the 2 requests of rate_limit_per_hour of API_INTEGRATIONS for organization MAIN"
         ]
+
+    def test_how_many_at_once_is_the_fewest_anybody_says(self) -> None:
+        rest("http://127.0.0.1:9", rate_limits={"max_concurrent_requests": 2})
+        rest("http://127.0.0.1:9", "others", rate_limits={"max_concurrent_requests": 12})
+        assert [figures.limits(number).concurrent for number in (1, 2)] == [2, 10]
+
+    @pytest.mark.ledger("C-35", "S0-111")
+    def test_the_command_shows_every_limit_what_is_used_up_and_who_says_it(self, auto: int) -> None:
+        policies(2)
+        configuration.set("DCS_LIMITS", "daily_limit", 2, scope="program:AUTO")
+        configuration.set("COMMUNICATION_DEFAULTS", "retry_backoff_multiplier", 3, scope="organization:MAIN")
+        with serve(lambda _call: {"drivers": []}) as provider:
+            dcs(provider.url, retries=12, circuit_breaker={"threshold": 9})
+            runner.run("drivers")
+        path = db.current().path
+        db.current().close()
+        asked = ["--db", str(path), "integrations", "limits", "drivers"]
+        found = json.loads(CliRunner().invoke(root.edgekit, [*asked, "--json"]).stdout)
+        limits = {one["limit"]: (one["allowed"], one["seconds"], one["used"]) for one in found["limits"]}
+        assert limits["requests_per_minute of DCS_LIMITS for program AUTO"] == (50, 60, 2)
+        assert limits["daily_limit of DCS_LIMITS for program AUTO"] == (2, 86400, 2)
+        assert limits["rate_limit_per_hour of API_INTEGRATIONS for program AUTO"] == (1000, 3600, 2)
+        assert limits["max_concurrent_requests of the entity type API_INTEGRATION"] == (10, None, None)
+        assert limits["max_integrations of API_INTEGRATIONS"] == (5, None, 1)
+        free = {one["limit"].split()[0]: one["free_at"] is not None for one in found["limits"]}
+        assert (free["daily_limit"], free["requests_per_minute"]) == (True, False)
+        said_by = {one["figure"]: (one["value"], one["source"]) for one in found["figures"]}
+        assert said_by["timeout_seconds"] == (30, "timeout_seconds of DCS_CONNECTION, system")
+        capped = "capped by max_retry_attempts or max_retries of DCS_RETRY; 12 asked by settings of drivers"
+        assert said_by["retries"] == (3, capped)
+        assert said_by["retry_multiplier"][1].endswith("COMMUNICATION_DEFAULTS, organization MAIN")
+        assert said_by["breaker_threshold"] == (9, "settings of drivers")
+        assert (found["cache_ttl_hours"], found["breakers"]) == (24, [])
+        shown = CliRunner().invoke(root.edgekit, asked)
+        assert "50 a minute" in shown.stdout
 
     def test_files_pass_no_gate(self, tmp_path: Path) -> None:
         path = tmp_path / "items.csv"
@@ -345,6 +451,37 @@ class TestRetries:
             "timeout_seconds": 45, "retries": 10, "retry_delay_ms": 5, "retry_multiplier": 2,
         }  # fmt: skip
 
+    @pytest.mark.ledger("S0-74")
+    def test_a_narrower_scope_may_lower_the_cap_and_not_raise_it(self, auto: int) -> None:
+        rest("http://127.0.0.1:9")
+        known, row = HttpConnector.config_schema["properties"], integrations.find("items")
+
+        def retries() -> int:
+            return int(figures.exchange_settings(row, {"retries": 20}, known)["retries"])
+
+        configuration.set("COMMUNICATION_DEFAULTS", "max_retry_attempts", 15, scope="organization:MAIN")
+        assert retries() == 10
+        configuration.set("COMMUNICATION_DEFAULTS", "max_retry_attempts", 4, scope="organization:MAIN")
+        assert retries() == 4
+        configuration.set("COMMUNICATION_DEFAULTS", "default_retry_attempts", 7, scope="organization:MAIN")
+        assert figures.exchange_settings(row, {}, known)["retries"] == 4
+
+    @pytest.mark.ledger("S0-74")
+    def test_every_call_that_can_time_out_does_so_by_the_same_figure(self, auto: int) -> None:
+        rest("http://127.0.0.1:9")
+        row = integrations.find("items")
+        configuration.set("COMMUNICATION_DEFAULTS", "default_timeout_seconds", 900)
+        found = {
+            kind: figures.exchange_settings(row, {}, schema["properties"]).get("timeout_seconds")
+            for kind, schema in {
+                "http": HttpConnector.config_schema,
+                "sql": connectors.get("sql").config_schema,
+                "smtp": connectors.get_destination("smtp").write_schema,
+                "file": connectors.get("file").config_schema,
+            }.items()
+        }
+        assert found == {"http": 900, "sql": 900, "smtp": 600, "file": None}, "600 is the longest for mail"
+
     @pytest.mark.ledger("S1-21", "C-33")
     def test_dcs_is_asked_again_three_times_at_most_after_1_2_and_4_seconds(self, auto: int) -> None:
         waits: list[float] = []
@@ -374,6 +511,7 @@ class TestRetries:
 
 
 class TestNumber:
+    @pytest.mark.ledger("S0-111")
     def test_one_more_than_licensed_is_refused_where_the_licence_blocks(
         self, edge: Database, tmp_path: Path
     ) -> None:

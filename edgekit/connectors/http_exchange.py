@@ -116,9 +116,12 @@ class Exchange:
         import stamina
 
         number, next_wait = 0, 0.0
+        last: _Retry | None = None
 
         def again(error: Exception) -> bool | float:
             """Wait here, by the clock we were given; stamina computes how long and counts."""
+            nonlocal last
+            last = error if isinstance(error, _Retry) else last
             if not isinstance(error, _Retry) or number >= self._tries:
                 return False
             asked = error.error.retry_after if isinstance(error.error, RateLimitedError) else None
@@ -149,6 +152,8 @@ class Exchange:
                 error.args = (error.message,)
             raise self._told(error) from None
         except EdgekitError as error:
+            if last is not None and not error.was_sent:
+                error.hint = f"The last try before: {last.error.message}"
             raise self._told(error) from None
         raise AssertionError("stamina either returns or raises")
 

@@ -17,6 +17,8 @@ API = "API_INTEGRATIONS"
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
+_AT_ONCE = "max_concurrent_requests"
+
 _SPANS = {
     "requests_per_second": 1,
     "requests_per_minute": MINUTE,
@@ -26,8 +28,23 @@ _SPANS = {
 }
 """What `rate_limits` of an integration or a template may say, and the seconds it is for."""
 
-_BREAKER = ("threshold", "timeout_seconds", "counts_429")
-"""What `circuit_breaker` of an integration may say."""
+_COMMON = "COMMUNICATION_DEFAULTS"
+
+SOURCES: dict[str, tuple[tuple[str, str], ...]] = {
+    "timeout_seconds": (("DCS_CONNECTION", "timeout_seconds"), (_COMMON, "default_timeout_seconds")),
+    "retries": (("DCS_RETRY", "max_retries"), (_COMMON, "default_retry_attempts")),
+    "retry_delay_ms": (("DCS_RETRY", "retry_delay_ms"),),
+    "retry_multiplier": ((_COMMON, "retry_backoff_multiplier"),),
+    **{
+        f"breaker_{name}": (("DCS_RETRY", f"circuit_breaker_{name}"), (_COMMON, f"circuit_breaker_{name}"))
+        for name in ("threshold", "timeout_seconds", "counts_429")
+    },
+}
+"""Where a figure is configured, if the integration says none itself: types of DCS look at theirs first."""
+
+EXCHANGE = tuple(name for name in SOURCES if not name.startswith("breaker_"))
+BREAKER = tuple(name for name in SOURCES if name.startswith("breaker_"))
+"""What `circuit_breaker` of an integration may say, without the beginning."""
 
 _MOST_RETRIES = 20
 _CACHE = "cache_ttl_hours"
@@ -62,6 +79,8 @@ class Limits:
     rates: tuple[Limit, ...]
     concurrent: int
     breaking: Breaking = Breaking()
+    concurrent_by: str = "edgekit"
+    """Who says how many may run at the same time."""
 
 
 def exchange_settings(
@@ -70,25 +89,43 @@ def exchange_settings(
     """Return time-out and retries as they count for an integration, of those settings its connector knows.
 
     What it says itself comes before DCS_CONNECTION and DCS_RETRY, which hold for types of DCS, and those
-    before COMMUNICATION_DEFAULTS. `max_retry_attempts` caps the retries, and `max_retries` those of DCS.
+    before COMMUNICATION_DEFAULTS. `retry_cap` caps the retries.
     """
-    if "retries" not in known:
+    if not {"timeout_seconds", "retries"} & set(known):
         return {}
-    place = _place(row)
-    common = configuration.resolve("COMMUNICATION_DEFAULTS", **place)
-    is_dcs = _is_dcs(row)
-    retry = configuration.resolve("DCS_RETRY", **place) if is_dcs else {}
-    connection = configuration.resolve("DCS_CONNECTION", **place) if is_dcs else {}
-    retries = _first(own.get("retries"), retry.get("max_retries"), common.get("default_retry_attempts"))
-    caps = [common.get("max_retry_attempts"), retry.get("max_retries"), _MOST_RETRIES]
-    timeout = (connection.get("timeout_seconds"), common.get("default_timeout_seconds"))
-    found = {
-        "timeout_seconds": _first(own.get("timeout_seconds"), *timeout),
-        "retries": None if retries is None else min(retries, *(cap for cap in caps if cap is not None)),
-        "retry_delay_ms": _first(own.get("retry_delay_ms"), retry.get("retry_delay_ms")),
-        "retry_multiplier": _first(own.get("retry_multiplier"), common.get("retry_backoff_multiplier")),
-    }
-    return {key: value for key, value in found.items() if value is not None and key in known}
+    found = {name: _resolved(row, name, own) for name in EXCHANGE if name in known}
+    if found.get("retries") is not None:
+        found["retries"] = min(found["retries"], retry_cap(row))
+    if found.get("timeout_seconds") is not None:
+        longest = known["timeout_seconds"].get("maximum", found["timeout_seconds"])
+        found["timeout_seconds"] = min(found["timeout_seconds"], longest)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def retry_cap(row: Mapping[str, Any]) -> int:
+    """Return how often an integration may try again at most: `max_retry_attempts`, and DCS's `max_retries`.
+
+    A narrower scope may lower the cap; one that would raise it is not heard.
+    """
+    said = configuration.explain("COMMUNICATION_DEFAULTS", "max_retry_attempts", **place_of(row))
+    heard = [one for one in said.candidates if one.outcome in {"wins", "overridden"}]
+    caps = [one.value for one in [one for one in heard if one.version] or heard] + [_MOST_RETRIES]
+    if is_dcs(row):
+        caps.append(configuration.resolve("DCS_RETRY", **place_of(row)).get("max_retries", _MOST_RETRIES))
+    return int(min(caps))
+
+
+def sources(row: Mapping[str, Any], figure: str) -> list[tuple[str, str]]:
+    """Return the types and keys of configuration that say a figure for an integration, the first first."""
+    return [(kind, key) for kind, key in SOURCES[figure] if is_dcs(row) or not kind.startswith("DCS_")]
+
+
+def _resolved(row: Mapping[str, Any], figure: str, own: Mapping[str, Any]) -> Any:
+    """Return what counts of a figure: the integration's own, or the first that is configured."""
+    if own.get(figure) is not None:
+        return own[figure]
+    place = place_of(row)
+    return _first(*(configuration.resolve(kind, **place).get(key) for kind, key in sources(row, figure)))
 
 
 def limits(integration_id: int) -> Limits:
@@ -97,7 +134,15 @@ def limits(integration_id: int) -> Limits:
     Those of its program for types of DCS (DCS_LIMITS), those of the licensed feature (`rate_limit_per_hour`,
     `max_concurrent_requests`), and `rate_limits` of the integration and of its template.
     """
-    row = db.query(
+    row = find_row(integration_id)
+    rates = [*_own(row), *_licensed(row), *(_dcs(row) if is_dcs(row) else ())]
+    concurrent, said_by = _concurrent(row)
+    return Limits(tuple(rates), concurrent, _breaking(row), said_by)
+
+
+def find_row(integration_id: int) -> dict[str, Any]:
+    """Return what figures are worked out from, of one integration."""
+    return db.query(
         "SELECT i.id, i.integration_name, i.organization_id, i.entity_id, i.integration_type_id,"
         " t.code AS integration_type, f.code AS feature,"
         " json_extract(i.connection_config, '$.rate_limits') AS own,"
@@ -108,30 +153,17 @@ def limits(integration_id: int) -> Limits:
         " JOIN feature f ON f.id = t.feature_id WHERE i.id = ?",
         (integration_id,),
     )[0]
-    rates = [*_own(row), *_licensed(row), *(_dcs(row) if _is_dcs(row) else ())]
-    return Limits(tuple(rates), _concurrent(row), _breaking(row))
 
 
 def _breaking(row: Mapping[str, Any]) -> Breaking:
     """Work out when breakers open: what the integration says, then DCS_RETRY, then COMMUNICATION_DEFAULTS."""
-    own = (
-        {}
-        if row["breaker"] is None
-        else check_circuit_breaker(json.loads(row["breaker"]), what=row["integration_name"])
-    )
-    place, known = _place(row), Breaking()
-    common = configuration.resolve("COMMUNICATION_DEFAULTS", **place)
-    retry = configuration.resolve("DCS_RETRY", **place) if _is_dcs(row) else {}
-
-    def figure(name: str, otherwise: int) -> int:
-        key = f"circuit_breaker_{name}"
-        return int(_first(own.get(name), retry.get(key), common.get(key), otherwise))
-
-    return Breaking(
-        figure("threshold", known.threshold),
-        figure("timeout_seconds", known.seconds),
-        bool(figure("counts_429", known.counts_429)),
-    )
+    own = {}
+    if row["breaker"] is not None:
+        said = check_circuit_breaker(json.loads(row["breaker"]), what=row["integration_name"])
+        own = {f"breaker_{name}": value for name, value in said.items()}
+    threshold, seconds, counts = (_resolved(row, name, own) for name in BREAKER)
+    known = Breaking()
+    return Breaking(threshold or known.threshold, seconds or known.seconds, bool(counts))
 
 
 def check_circuit_breaker(value: Any, *, what: str) -> dict[str, int]:
@@ -139,10 +171,9 @@ def check_circuit_breaker(value: Any, *, what: str) -> dict[str, int]:
     if not isinstance(value, dict):
         raise InvalidError(f'{what}: circuit_breaker is an object, such as {{"threshold": 3}}.')
     for name, said in value.items():
-        if name not in _BREAKER:
-            raise InvalidError(
-                f"{what}: circuit_breaker has no {name}.", hint=f"It has {', '.join(_BREAKER)}."
-            )
+        if f"breaker_{name}" not in BREAKER:
+            has = ", ".join(figure.removeprefix("breaker_") for figure in BREAKER)
+            raise InvalidError(f"{what}: circuit_breaker has no {name}.", hint=f"It has {has}.")
         if name == "counts_429":
             if not isinstance(said, bool):
                 raise InvalidError(f"{what}: counts_429 of circuit_breaker is true or false.")
@@ -156,11 +187,26 @@ def check_rate_limits(value: Any, *, what: str) -> dict[str, int]:
     if not isinstance(value, dict):
         raise InvalidError(f'{what}: rate_limits is an object, such as {{"requests_per_minute": 60}}.')
     for name, count in value.items():
-        if name not in _SPANS:
-            raise InvalidError(f"{what}: rate_limits has no {name}.", hint=f"It has {', '.join(_SPANS)}.")
+        if name not in {*_SPANS, _AT_ONCE}:
+            has = ", ".join([*_SPANS, _AT_ONCE])
+            raise InvalidError(f"{what}: rate_limits has no {name}.", hint=f"It has {has}.")
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InvalidError(f"{what}: {name} of rate_limits is a whole number from 1 on.")
     return value
+
+
+_COUNTED = (
+    "SELECT i.organization_id FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
+    " JOIN feature f ON f.id = t.feature_id JOIN feature_type k ON k.id = f.feature_type_id"
+    " WHERE i.status_id = 1 AND NOT k.is_core"
+)
+
+
+def count_integrations(organization_id: int | None) -> tuple[int, int | None, str]:
+    """Return how many integrations an organization has that count, how many it may have, and the mode."""
+    decision = licensing.check(API, organization=organization_id)
+    have = len(db.query(f"{_COUNTED} AND i.organization_id IS ?", (organization_id,)))
+    return have, decision.settings.get("max_integrations"), decision.mode
 
 
 def require_room(integration_id: int) -> None:
@@ -169,23 +215,15 @@ def require_room(integration_id: int) -> None:
     Counted are those of types that need a feature beyond the core: files need none. One too many raises
     LicenseError where the installed licence blocks, and is logged where it warns.
     """
-    counted = (
-        "SELECT i.organization_id FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
-        " JOIN feature f ON f.id = t.feature_id JOIN feature_type k ON k.id = f.feature_type_id"
-        " WHERE i.status_id = 1 AND NOT k.is_core"
-    )
-    found = db.query(f"{counted} AND i.id = ?", (integration_id,))
+    found = db.query(f"{_COUNTED} AND i.id = ?", (integration_id,))
     if not found:
         return
-    owner = found[0]["organization_id"]
-    decision = licensing.check(API, organization=owner)
-    most = decision.settings.get("max_integrations")
-    have = len(db.query(f"{counted} AND i.organization_id IS ?", (owner,)))
+    have, most, mode = count_integrations(found[0]["organization_id"])
     if most is not None and have > most:
         from edgekit.licensing import checking
 
         checking.refuse(
-            decision.mode,
+            mode,
             f"This would be the {have}. active integration; {API} allows {most} (max_integrations).",
             hint="Switch one off first: edgekit integrations disable NAME",
         )
@@ -193,7 +231,7 @@ def require_room(integration_id: int) -> None:
 
 def cache_hours(row: Mapping[str, Any]) -> float | None:
     """Return for how many hours what DCS answered is used again (`cache_ttl_hours`), None for other types."""
-    if not _is_dcs(row):
+    if not is_dcs(row):
         return None
     found = None
     if row["entity_id"] is not None:
@@ -206,14 +244,21 @@ def cache_hours(row: Mapping[str, Any]) -> float | None:
 def _own(row: Mapping[str, Any]) -> Iterator[Limit]:
     """Yield what the integration and its template say, the tighter for each span."""
     tightest: dict[int, tuple[int, str]] = {}
+    for what, said in _stated(row):
+        for name, count in said.items():
+            if name in _SPANS:
+                limit = (count, f"{name} of {what}")
+                tightest[_SPANS[name]] = min(limit, tightest.get(_SPANS[name], limit))
+    for seconds, (count, name) in tightest.items():
+        yield Limit(f"integration/{row['id']}", name, count, seconds)
+
+
+def _stated(row: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
+    """Yield `rate_limits` of the integration's template and its own, with whose they are."""
     for source in ("template", "own"):
         if row[source] is not None:
             what = row["integration_name"] + ("'s template" if source == "template" else "")
-            for name, count in check_rate_limits(json.loads(row[source]), what=what).items():
-                said = (count, f"{name} of {what}")
-                tightest[_SPANS[name]] = min(said, tightest.get(_SPANS[name], said))
-    for seconds, (count, name) in tightest.items():
-        yield Limit(f"integration/{row['id']}", name, count, seconds)
+            yield what, check_rate_limits(json.loads(row[source]), what=what)
 
 
 def _licensed(row: Mapping[str, Any]) -> Iterator[Limit]:
@@ -256,13 +301,16 @@ def _named(label: str) -> str:
     return f"{table} {rows[0]['code'] if rows else key}".strip()
 
 
-def _concurrent(row: Mapping[str, Any]) -> int:
+def _concurrent(row: Mapping[str, Any]) -> tuple[int, str]:
+    """Return how many requests may run at the same time, the fewest that is said, and who says it."""
+    said = [(found[_AT_ONCE], f"rate_limits of {what}") for what, found in _stated(row) if _AT_ONCE in found]
     if row["entity_id"] is not None:
         settings = licensing.check(API, entity=row["entity_id"]).settings
-        if "max_concurrent_requests" in settings:
-            return int(settings["max_concurrent_requests"])
-    found = _declared("entity_type_feature", "entity_type", "API_INTEGRATION", "max_concurrent_requests")
-    return 10 if found is None else int(found)
+        if _AT_ONCE in settings:
+            return min([*said, (int(settings[_AT_ONCE]), f"{API} for its entity")])
+    found = _declared("entity_type_feature", "entity_type", "API_INTEGRATION", _AT_ONCE)
+    general = (10, "edgekit") if found is None else (int(found), "the entity type API_INTEGRATION")
+    return min([*said, general])
 
 
 def _declared(table: str, of: str, code: str, key: str) -> Any:
@@ -275,11 +323,11 @@ def _declared(table: str, of: str, code: str, key: str) -> Any:
     return next((row["value"] for row in rows if row["value"] is not None), None)
 
 
-def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+def place_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """Say where an integration stands: its entity, its one program, else its organization."""
     if row["entity_id"] is not None:
         return {"entity": row["entity_id"]}
-    programs = _programs(row) if _is_dcs(row) else []
+    programs = _programs(row) if is_dcs(row) else []
     if len(programs) == 1:
         return {"program": programs[0]}
     return {} if row["organization_id"] is None else {"organization": row["organization_id"]}
@@ -302,7 +350,8 @@ def _programs(row: Mapping[str, Any]) -> list[int]:
     return [row["program_id"] for row in rows]
 
 
-def _is_dcs(row: Mapping[str, Any]) -> bool:
+def is_dcs(row: Mapping[str, Any]) -> bool:
+    """Whether an integration is of a type of DCS, which has figures of its own."""
     return str(row["integration_type"]).upper().startswith("DCS_")
 
 

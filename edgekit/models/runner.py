@@ -282,6 +282,7 @@ class IntegrationLog(Row):
     retry_count: Any = peewee.IntegerField(default=0)
     correlation_id: Any = peewee.TextField()
     external_reference: Any = MaskedField(null=True)
+    span_id: Any = peewee.TextField(null=True)
     organization: Any = reference(Organization, null=True, default=organization_id)
     organization_id: int | None
     created_by: Any = user_reference(column_name="created_by", default=actor_id)
@@ -392,6 +393,7 @@ class RateLimitWindow(BusinessRow):
     window_seconds: Any = peewee.IntegerField()
     window_started_at: Any = TimeField()
     used_count: Any = peewee.IntegerField(default=0)
+    recent_uses: Any = JsonField(default=dict)
 
     class Meta:
         indexes = ((("limiter_key", "window_seconds"), True),)

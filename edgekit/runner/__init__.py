@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgekit.runner.holding import recover_executions
     from edgekit.runner.kept import Pruned, prune_inputs
     from edgekit.runner.limiting.breakers import reset_breakers
-    from edgekit.runner.limiting.showing import list_breakers
+    from edgekit.runner.limiting.showing import LimitsShown, list_breakers, show_limits
     from edgekit.runner.notifying.expiring import tell_expiring
     from edgekit.runner.notifying.flushing import Flushed, flush_notifications
     from edgekit.runner.notifying.hearing import notify
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Flushed",
     "Health",
+    "LimitsShown",
     "Pruned",
     "Replayed",
     "Rerun",
@@ -97,6 +98,7 @@ __all__ = [
     "set_schedule",
     "show_dead_letter",
     "show_execution",
+    "show_limits",
     "show_notification",
     "show_schedule",
     "show_webhook_receipt",
@@ -121,7 +123,7 @@ _HOMES = {
     "check_all_health": "health",
     "check_health": "health",
     "discard_dead_letter": "dead_letters",
-    "list_breakers": "limiting.showing",
+    **dict.fromkeys(("LimitsShown", "list_breakers", "show_limits"), "limiting.showing"),
     "list_dead_letters": "reading",
     "list_deliveries": "deliveries",
     "list_executions": "reading",

@@ -1,8 +1,8 @@
 """The gate every request of an integration passes: counted in the file, by all processes together.
 
 A request takes a slot in each limit's window before it is sent. Slots are taken from the file in small
-blocks, each in a short change of its own, and those not used are given back at the end; a killed process
-loses the few it held until their windows end. A window begins with its first request.
+blocks, each in a short change of its own, and those not used are given back; a killed process loses the few
+it held until they count no more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from edgekit import clock, db
 from edgekit.connectors import Passage
@@ -18,6 +18,7 @@ from edgekit.errors import BusyError, EdgekitError, RateLimitedError
 from edgekit.integrations import figures
 from edgekit.runner.limiting.breakers import Breaker
 from edgekit.runner.limiting.sparing import Spared
+from edgekit.runner.limiting.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ class Gate:
         self._left = 0
         self._block = 1
         self._ends = 0.0
-        self._held: list[tuple[str, int, str]] = []
+        self._held: dict[tuple[str, int], int] = {}
         self._warned: set[str] = set()
         self._locks: dict[int, BaseFileLock] = {}
 
@@ -138,9 +139,13 @@ class Gate:
     def close(self) -> None:
         """Give back what was taken and not used."""
         if self._left and self._held:
+            moment = self._now()
             try:
                 with db.change(reason=f"requests of {self._name}"):
-                    self._give_back()
+                    for limit in self._rates:
+                        window = Window(limit, moment)
+                        self._give_back(window)
+                        window.store()
             except BusyError:
                 _log.warning("%s: slots not used stay counted until their windows end", self._name)
         self._left = 0
@@ -154,44 +159,42 @@ class Gate:
             self._left -= 1
             return None
         with db.change(reason=f"requests of {self._name}"):
-            self._give_back()
-            windows = [(limit, *_window(limit, moment)) for limit in self._rates]
-            full = [
-                (_end(started, limit), limit)
-                for limit, _, started, used in windows
-                if limit.blocks and used >= limit.count
-            ]
-            free = [limit.count - used for limit, _, _, used in windows if used < limit.count]
+            windows = [Window(limit, moment) for limit in self._rates]
+            for window in windows:
+                self._give_back(window)
+            full = [window for window in windows if window.limit.blocks and not window.room()]
             # Of little that is left nobody hoards: another process may need it now.
-            block = 0 if full else max(1, min([self._block, *(room // 4 for room in free)]))
-            if block:
-                for limit, row_id, started, used in windows:
-                    _store(limit, row_id, started, used + block)
-        self._left, self._held = 0, []
+            shares = [room // 4 for window in windows if (room := window.room())]
+            block = 0 if full else max(1, min([self._block, *shares]))
+            taken = [window.take(block) for window in windows] if block else []
+            if block or self._left:
+                for window in windows:
+                    window.store()
+        self._left, self._held = 0, {}
         if full:
-            until, limit = max(full, key=lambda one: one[0])
-            return max(0.001, until - moment.timestamp()), self._used_up(limit, until, moment)
+            last = max(full, key=Window.free_at)
+            until = last.free_at()
+            return max(0.001, until - moment.timestamp()), self._used_up(last.limit, until, moment)
         self._left = block - 1
-        self._held = [(limit.key, limit.seconds, started) for limit, _, started, _ in windows]
-        self._ends = min(_end(started, limit) for limit, _, started, _ in windows)
+        self._held = {
+            (window.limit.key, window.limit.seconds): share
+            for window, (share, _) in zip(windows, taken, strict=True)
+        }
+        self._ends = min(ends for _, ends in taken) / 1000
         self._block = min(_LARGEST_BLOCK, self._block * 2)
-        self._warn(windows)
+        self._warn(windows, block)
         return None
 
-    def _give_back(self) -> None:
-        """Give back the slots not used, where their window has not ended."""
-        if not self._left:
-            return
-        for key, seconds, started in self._held:
-            db.connection().execute(
-                "UPDATE rate_limit_window SET used_count = max(0, used_count - ?), updated_by = ?,"
-                " updated_at = ? WHERE limiter_key = ? AND window_seconds = ? AND window_started_at = ?",
-                (self._left, db.current().actor_id, clock.now_text(), key, seconds, started),
-            )
+    def _give_back(self, window: Window) -> None:
+        """Give back the slots not used."""
+        share = self._held.get((window.limit.key, window.limit.seconds))
+        if self._left and share is not None:
+            window.give_back(share, self._left)
 
-    def _warn(self, windows: list[tuple[Limit, int | None, str, int]]) -> None:
-        for limit, _, _, used in windows:
-            if used >= limit.count and limit.key not in self._warned:
+    def _warn(self, windows: list[Window], taken: int) -> None:
+        for window in windows:
+            limit = window.limit
+            if window.used - taken >= limit.count and limit.key not in self._warned:
                 self._warned.add(limit.key)
                 _log.warning("%s: more than the %d requests of %s", self._name, limit.count, limit.name)
 
@@ -233,42 +236,3 @@ class Gate:
                 continue
             return lock
         return None
-
-
-def _window(limit: Limit, moment: datetime) -> tuple[int | None, str, int]:
-    """Return the row, the beginning and the use of a limit's window; a new one where the last has ended."""
-    rows = db.query(
-        "SELECT id, window_started_at, used_count FROM rate_limit_window"
-        " WHERE limiter_key = ? AND window_seconds = ?",
-        (limit.key, limit.seconds),
-    )
-    if not rows:
-        return None, clock.to_text(moment), 0
-    row = rows[0]
-    age = (moment - clock.from_text(row["window_started_at"])).total_seconds()
-    # One that began later than now was made before the clock was set back: it holds no longer than its span.
-    if -limit.seconds < age < limit.seconds:
-        return row["id"], row["window_started_at"], row["used_count"]
-    return row["id"], clock.to_text(moment), 0
-
-
-def _store(limit: Limit, row_id: int | None, started: str, used: int) -> None:
-    at, actor = clock.now_text(), db.current().actor_id
-    values: tuple[Any, ...]
-    if row_id is None:
-        sql = (
-            "INSERT INTO rate_limit_window(limiter_key, window_seconds, window_started_at, used_count,"
-            " created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        )
-        values = (limit.key, limit.seconds, started, used, actor, at, at)
-    else:
-        sql = (
-            "UPDATE rate_limit_window SET window_started_at = ?, used_count = ?, updated_by = ?,"
-            " updated_at = ? WHERE id = ?"
-        )
-        values = (started, used, actor, at, row_id)
-    db.connection().execute(sql, values)
-
-
-def _end(started: str, limit: Limit) -> float:
-    return clock.from_text(started).timestamp() + limit.seconds

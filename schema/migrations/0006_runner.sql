@@ -272,6 +272,56 @@ CREATE TABLE runner_session (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   CONSTRAINT "runner_session.end_reason.required" CHECK ((ended_at IS NULL) = (end_reason IS NULL))
 ) STRICT;
+CREATE TABLE integration_log_new (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  integration_id INTEGER NOT NULL REFERENCES integration(id),
+  execution_id INTEGER REFERENCES integration_execution(id),
+  communication_id INTEGER REFERENCES communication(id),  -- the exchange it was a try at; that one says which business rows it is about
+  request_type TEXT NOT NULL CONSTRAINT "integration_log.request_type.length" CHECK (length(request_type) BETWEEN 1 AND 50),
+  request_url TEXT CONSTRAINT "integration_log.request_url.length" CHECK (length(request_url) <= 500),  -- secrets masked
+  request_data TEXT CONSTRAINT "integration_log.request_data.json_object" CHECK (request_data IS NULL OR CASE WHEN json_valid(request_data) THEN json_type(request_data) = 'object' ELSE 0 END),  -- secrets masked: ***
+  response_data TEXT CONSTRAINT "integration_log.response_data.json_object" CHECK (response_data IS NULL OR CASE WHEN json_valid(response_data) THEN json_type(response_data) = 'object' ELSE 0 END),  -- secrets masked: ***
+  response_code INTEGER CONSTRAINT "integration_log.response_code.range" CHECK (response_code BETWEEN 100 AND 999),  -- of HTTP
+  response_time_ms INTEGER CONSTRAINT "integration_log.response_time_ms.range" CHECK (response_time_ms >= 0),
+  is_success INTEGER NOT NULL DEFAULT 1 CONSTRAINT "integration_log.is_success.boolean" CHECK (is_success IN (0, 1)),
+  error_message TEXT,
+  retry_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_log.retry_count.range" CHECK (retry_count >= 0),
+  correlation_id TEXT NOT NULL CONSTRAINT "integration_log.correlation_id.length" CHECK (length(correlation_id) BETWEEN 1 AND 100),
+  external_reference TEXT CONSTRAINT "integration_log.external_reference.length" CHECK (length(external_reference) <= 100),  -- the provider's own id of the exchange
+  span_id TEXT CONSTRAINT "integration_log.span_id.length" CHECK (length(span_id) = 16),  -- in the traceparent that was sent
+  organization_id INTEGER DEFAULT 1 REFERENCES organization(id),  -- as its integration's
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+) STRICT;
+INSERT INTO integration_log_new(id, integration_id, execution_id, communication_id, request_type, request_url, request_data, response_data, response_code, response_time_ms, is_success, error_message, retry_count, correlation_id, external_reference, organization_id, created_by, created_at)
+  SELECT id, integration_id, execution_id, communication_id, request_type, request_url, request_data, response_data, response_code, response_time_ms, is_success, error_message, retry_count, correlation_id, external_reference, organization_id, created_by, created_at FROM integration_log;
+DROP TABLE integration_log;
+ALTER TABLE integration_log_new RENAME TO integration_log;
+CREATE INDEX integration_log_correlation ON integration_log(correlation_id);
+CREATE INDEX integration_log_created ON integration_log(created_at);
+CREATE INDEX integration_log_integration ON integration_log(integration_id);
+CREATE INDEX integration_log_execution ON integration_log(execution_id);
+CREATE INDEX integration_log_communication ON integration_log(communication_id);
+CREATE INDEX integration_log_created_by ON integration_log(created_by);
+CREATE INDEX integration_log_organization ON integration_log(organization_id);
+CREATE TABLE rate_limit_window_new (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  limiter_key TEXT NOT NULL CONSTRAINT "rate_limit_window.limiter_key.length" CHECK (length(limiter_key) BETWEEN 1 AND 200),  -- what is limited, such as integration/7
+  window_seconds INTEGER NOT NULL CONSTRAINT "rate_limit_window.window_seconds.range" CHECK (window_seconds BETWEEN 1 AND 31622400),
+  window_started_at TEXT NOT NULL CONSTRAINT "rate_limit_window.window_started_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', window_started_at, '+0 days') IS window_started_at),
+  used_count INTEGER NOT NULL DEFAULT 0 CONSTRAINT "rate_limit_window.used_count.range" CHECK (used_count >= 0),
+  recent_uses TEXT NOT NULL DEFAULT '{}' CONSTRAINT "rate_limit_window.recent_uses.json_object" CHECK (CASE WHEN json_valid(recent_uses) THEN json_type(recent_uses) = 'object' ELSE 0 END),  -- {"shares": [[first, last, count], …]} in ms after window_started_at
+  status_id INTEGER NOT NULL DEFAULT 1 REFERENCES status(id),
+  created_by INTEGER NOT NULL DEFAULT 1 REFERENCES user(id),
+  updated_by INTEGER REFERENCES user(id),
+  created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  CONSTRAINT "rate_limit_window.window_seconds.unique" UNIQUE (limiter_key, window_seconds)
+) STRICT;
+INSERT INTO rate_limit_window_new(id, limiter_key, window_seconds, window_started_at, used_count, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, limiter_key, window_seconds, window_started_at, used_count, status_id, created_by, updated_by, created_at, updated_at FROM rate_limit_window;
+DROP TABLE rate_limit_window;
+ALTER TABLE rate_limit_window_new RENAME TO rate_limit_window;
 CREATE TABLE notification (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   user_id INTEGER NOT NULL REFERENCES user(id),

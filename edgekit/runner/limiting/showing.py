@@ -2,13 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from edgekit import clock, db
-from edgekit.integrations import reading
+from edgekit.integrations import figures, reading
+from edgekit.integrations.figures_explained import Figure, explain_exchange
+from edgekit.runner.limiting.windows import Window
 
-if TYPE_CHECKING:
-    from datetime import datetime
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One limit, how much of it is used up just now, and when the next is free where none is left.
+
+    `seconds` is what it is for: None where it holds at any time. `blocks` says whether more is refused; of a
+    licence that only warns it is not.
+    """
+
+    limit: str
+    allowed: int
+    seconds: int | None
+    used: int | None
+    free_at: str | None
+    blocks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsShown:
+    """What holds an integration's requests back, and where each figure comes from."""
+
+    integration: str
+    limits: tuple[Allowance, ...]
+    figures: tuple[Figure, ...]
+    cache_ttl_hours: float | None
+    breakers: tuple[dict[str, Any], ...]
+
+
+def show_limits(integration: str, *, now: datetime | None = None) -> LimitsShown:
+    """Return each limit and figure of an integration as it counts, who says it, and what is used up now.
+
+    Raise NotFoundError where there is no such integration.
+    """
+    moment = now or clock.now()
+    found = reading.find(integration)
+    row = figures.find_row(found["id"])
+    limits = figures.limits(found["id"])
+    shown = [_allowance(limit, moment) for limit in limits.rates]
+    at_once = f"max_concurrent_requests of {limits.concurrent_by}"
+    shown.append(Allowance(at_once, limits.concurrent, None, None, None, blocks=True))
+    have, most, mode = figures.count_integrations(found["organization_id"])
+    if most is not None:
+        name = f"max_integrations of {figures.API}"
+        shown.append(Allowance(name, most, None, have, None, blocks=mode == "block"))
+    return LimitsShown(
+        integration,
+        tuple(shown),
+        tuple(explain_exchange(row, found["connection_config"])),
+        figures.cache_hours(row),
+        tuple(one for one in list_breakers(integration, now=now) if one["status"] != "closed"),
+    )
+
+
+def _allowance(limit: figures.Limit, moment: datetime) -> Allowance:
+    window = Window(limit, moment)
+    free = None
+    if not window.room():
+        free = clock.to_text(datetime.fromtimestamp(window.free_at(), UTC))
+    return Allowance(limit.name, limit.count, limit.seconds, window.used, free, limit.blocks)
 
 
 def list_breakers(integration: str | None = None, *, now: datetime | None = None) -> list[dict[str, Any]]:
