@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import edgekit
-from edgekit import configuration, db, jobs, runner
+from edgekit import configuration, db, integrations, jobs, runner
 from edgekit.errors import InvalidError, NotFoundError
 from edgekit.runner.notifying.recipients import find_recipients
 from edgekit.runner.notifying.settings import read_settings
@@ -305,3 +305,30 @@ def test_a_test_message_comes_at_once(edge_file: Path) -> None:
         assert "This is a test" in runner.show_notification(found["id"])["text"]
         with pytest.raises(NotFoundError):
             runner.show_notification(99)
+
+
+@pytest.mark.ledger("S4-25")
+def test_a_schedule_that_fails_is_told_by_what_the_runner_does_anyway(edge: Database, tmp_path: Path) -> None:
+    add_user(edge, "maria")
+    prices = tmp_path / "prices.csv"
+    settings = {"path": str(prices), "table": "price", "key": "item", "create": "true"}
+    integrations.create("prices", template="csv-import", settings=settings)
+    runner.add_schedule("often", integration="prices", every=15, now=at(0))
+    with edge.change():
+        edge.connection().execute("""UPDATE integration_schedule SET retry_policy = '{"attempts": 0}'""")
+    for minutes in range(0, 121, 5):
+        if minutes == 90:
+            prices.write_text("item,price\nchair,49\n", encoding="utf-8")
+        runner.tick(at(minutes))
+    told = messages()
+    assert [(m["username"], m["channel"], m["subject"]) for m in told] == [
+        ("maria", "INTERNAL", "Test Agency: prices (often) failed"),
+        ("maria", "INTERNAL", "Test Agency: prices (often) failed"),
+        ("maria", "INTERNAL", "Test Agency: prices (often) works again"),
+    ]
+    first = told[0]
+    assert first["text"].startswith("prices (often) failed at 09:15: ")
+    assert "edgekit executions show 1" in first["text"]
+    (row,) = db.query("SELECT e.correlation_id FROM integration_schedule_execution e ORDER BY e.id LIMIT 1")
+    assert row["correlation_id"] == first["correlation_id"]
+    assert jobs.list_jobs(status="failed", kind="notification.hear") == []

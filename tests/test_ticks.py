@@ -68,4 +68,4 @@ def test_what_is_due_runs_once_and_a_gap_is_one_row(source: str) -> None:
     assert (row["records_processed"], row["trigger_kind"]) == (2, "schedule")
     assert row["correlation_id"] == row["run"] == row["job"]
     assert row["last_run_at"] == "2026-03-30T12:00:00.000Z"
-    assert jobs.list_jobs(status="open") == []
+    assert jobs.list_jobs(status="open", kind="integration.run") == []

@@ -31,6 +31,8 @@ _HOMES: dict[str, str] = {
     "communication": "edgekit.runner.channels.sending",
     "integration.run": "edgekit.runner.scheduling.running",
     "notification": "edgekit.runner.notifying.handling",
+    "notification.hear": "edgekit.runner.notifying.listening",
+    "notification.fall_back": "edgekit.runner.notifying.listening",
 }
 """The module of each kind of ours, by the kind or by what stands before its last dot."""
 

@@ -30,15 +30,21 @@ def read_fact(
     return Fact(event_type, subject, message, occurred_at, correlation_id, organization_id, hint)
 
 
+def _what_ran(payload: Mapping[str, Any]) -> str:
+    """Name an integration, and the schedule it ran by: each fails, and is well again, by itself."""
+    name, schedule = _said(payload, "integration"), _said(payload, "schedule")
+    return f"{name} ({schedule})" if name and schedule and schedule != name else name or schedule
+
+
 def _run(payload: Mapping[str, Any]) -> Read:
-    name = _said(payload, "integration", "schedule")
+    name = _what_ran(payload)
     execution = payload.get("execution_id", payload.get("execution"))
     look = f"edgekit executions show {execution}" if isinstance(execution, int) else "edgekit executions list"
     return name, _said(payload, "error_message", "message", "error") or "It did not say why.", look
 
 
 def _well(payload: Mapping[str, Any]) -> Read:
-    return _said(payload, "integration", "schedule"), "It works again.", None
+    return _what_ran(payload), "It works again.", None
 
 
 def _missed(payload: Mapping[str, Any]) -> Read:

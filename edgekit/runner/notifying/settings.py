@@ -47,12 +47,10 @@ class Settings:
         return self.topics.get(topic, True)
 
     def is_muted(self, subject: str, now: datetime) -> bool:
-        """Tell whether the reader wants to hear nothing of a subject now."""
-        muted = self.muted or {}
-        if subject.casefold() not in muted:
-            return False
-        until = muted[subject.casefold()]
-        return until is None or now < until
+        """Tell whether the reader wants to hear nothing of a subject: `vins` means `vins (nightly)` too."""
+        muted, names = self.muted or {}, {subject.casefold(), subject.partition(" (")[0].casefold()}
+        ends = [muted[name] for name in names if name in muted]
+        return any(until is None or now < until for until in ends)
 
     def local(self, moment: datetime) -> datetime:
         """Return a moment as the clock of the reader shows it."""

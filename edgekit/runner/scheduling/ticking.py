@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
-from edgekit import clock, db, jobs
+from edgekit import clock, db, events, jobs
 from edgekit.errors import InvalidError
 from edgekit.runner.scheduling import hearing, rewinding, rules, running, slots
 
@@ -86,6 +86,7 @@ def tick(now: datetime | None = None, *, pool: Pool | None = None) -> Tick:
     made, faults = _make_due(at)
     made += _hear(memory, at)
     started = slots.start_all(at)
+    events.fan_out(at)
     jobs.ensure_standing(at)
     claimed = _hand_over(at, pool) if pool is not None else _work(memory, at)
     return Tick(at, made, settled, started, claimed, rewound, tuple(faults), _wake_at(memory))
@@ -172,6 +173,7 @@ def _work(memory: _Memory, now: datetime) -> int:
         jobs.settle([jobs.perform(claimed[0])], now=now)
         running.settle_ended(now)
         _hear(memory, now)
+        events.fan_out(now)
         done += 1
     return done
 
