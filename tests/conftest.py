@@ -16,6 +16,7 @@ import pytest
 import edgekit
 from edgekit import schema
 from edgekit.audit import generate
+from edgekit.jobs import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,18 @@ def _own_home(request: pytest.FixtureRequest, _homes: Path, monkeypatch: pytest.
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     for name in ("EDGEKIT_DB", "EDGEKIT_MASTER_KEY", "EDGEKIT_MASTER_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def standing() -> None:
+    """Let there be the jobs that always are, such as the daily backup, as there are in life."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stands(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test have the jobs it asks for and no others, unless it asks for those too: a year has many."""
+    if "standing" not in request.fixturenames:
+        monkeypatch.setattr(kinds, "standing_kinds", list)
 
 
 @pytest.fixture(scope="session")

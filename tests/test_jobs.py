@@ -33,9 +33,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def _own_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_kinds() -> Iterator[None]:
     """Let what a test registers be gone after it."""
-    monkeypatch.setattr(kinds, "_kinds", dict(kinds._kinds))
+    yield
+    for name in [name for name in kinds._kinds if name.startswith(("t.", "lazy."))]:
+        del kinds._kinds[name]
 
 
 def after(**given: float) -> datetime:
@@ -232,8 +234,11 @@ def test_a_cancelled_job_of_the_dead_is_cancelled(edge: Database) -> None:
     assert job.job_status == "cancelled"
 
 
+@pytest.mark.usefixtures("standing")
 def test_a_standing_kind_always_has_one_open_job(edge: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinds, "_STANDING", ())
+    own = {name: kind for name, kind in kinds._kinds.items() if kind.standing is None}
+    monkeypatch.setattr(kinds, "_kinds", own)
     jobs.handles("t.daily", standing=lambda now: now + timedelta(days=1), attempts=2)(lambda job: None)
     (first,) = jobs.ensure_standing(NOW)
     assert jobs.ensure_standing(NOW) == []

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgekit.jobs.job import Job, list_jobs, show
     from edgekit.jobs.kinds import DEFAULT_TIMEOUT, Kind, find, get, handles
     from edgekit.jobs.performing import fault, perform
+    from edgekit.jobs.pruning import prune
     from edgekit.jobs.queue import (
         cancel,
         cancel_requests,
@@ -48,6 +49,7 @@ __all__ = [
     "list_jobs",
     "next_due_at",
     "perform",
+    "prune",
     "recover",
     "release",
     "replay",
@@ -62,6 +64,7 @@ _HOMES = {
     **dict.fromkeys(("Job", "list_jobs", "show"), "job"),
     **dict.fromkeys(("DEFAULT_TIMEOUT", "Kind", "find", "get", "handles"), "kinds"),
     **dict.fromkeys(("fault", "perform"), "performing"),
+    "prune": "pruning",
     **dict.fromkeys(
         ("cancel", "cancel_requests", "claim", "enqueue", "next_due_at", "recover", "replay"),
         "queue",

@@ -29,6 +29,7 @@ DEFAULT_TIMEOUT = 3600
 
 _HOMES: dict[str, str] = {
     "communication": "edgekit.runner.channels.sending",
+    "housekeeping": "edgekit.runner.housekeeping",
     "integration.run": "edgekit.runner.scheduling.running",
     "notification": "edgekit.runner.notifying.handling",
     "notification.hear": "edgekit.runner.notifying.listening",
@@ -36,7 +37,7 @@ _HOMES: dict[str, str] = {
 }
 """The module of each kind of ours, by the kind or by what stands before its last dot."""
 
-_STANDING: tuple[str, ...] = ("notification.sweep",)
+_STANDING: tuple[str, ...] = ("housekeeping.daily", "notification.sweep")
 """The kinds of ours that always have an open job."""
 
 
