@@ -127,6 +127,7 @@ INSERT OR IGNORE INTO audit_table(id, name) VALUES (119, 'integration_execution_
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (120, 'runner_process');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (121, 'runner_session');
 INSERT OR IGNORE INTO audit_table(id, name) VALUES (122, 'notification');
+INSERT OR IGNORE INTO audit_table(id, name) VALUES (123, 'backup');
 
 CREATE TRIGGER status_direct_insert BEFORE INSERT ON status WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
   INSERT INTO audit_direct VALUES (NULL, NEW.created_by, NEW.updated_by, NEW.created_at, NEW.updated_at);
@@ -351,6 +352,57 @@ END;
 
 CREATE TRIGGER validation_message_kept_delete BEFORE DELETE ON validation_message BEGIN
   SELECT RAISE(ABORT, 'EK|validation_message|*|append_only|Rows of validation_message are only ever added.');
+END;
+
+CREATE TRIGGER backup_direct_insert BEFORE INSERT ON backup WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NULL, NULL, NULL, NULL, NULL);
+  INSERT OR IGNORE INTO audit_replaced SELECT 123, id, NEW.id, NULL FROM backup
+    WHERE id = nullif(NEW.id, -1);
+  DELETE FROM backup WHERE changes() AND id IN (
+    SELECT record_key FROM audit_replaced WHERE table_id = 123);
+  DELETE FROM audit_replaced;
+END;
+
+CREATE TRIGGER backup_audit_insert AFTER INSERT ON backup BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 123, NEW.id, 'I', NULL);
+END;
+
+CREATE TRIGGER backup_kept BEFORE UPDATE OF id, rowid, oid, _rowid_ ON backup BEGIN
+  SELECT CASE WHEN NEW.id IS NOT OLD.id THEN RAISE(ABORT, 'EK|backup|id|immutable|An id never changes.') END;
+END;
+
+CREATE TRIGGER backup_audit_update AFTER UPDATE ON backup BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 123, NEW.id, 'U', (
+    SELECT json_group_object(name, json_array(old, new)) FROM (
+    SELECT 'path' AS name, OLD.path AS old, NEW.path AS new
+    UNION ALL SELECT 'origin', OLD.origin, NEW.origin
+    UNION ALL SELECT 'is_encrypted', OLD.is_encrypted, NEW.is_encrypted
+    UNION ALL SELECT 'bytes', OLD.bytes, NEW.bytes
+    UNION ALL SELECT 'sha256', OLD.sha256, NEW.sha256
+    UNION ALL SELECT 'made_at', OLD.made_at, NEW.made_at
+    UNION ALL SELECT 'verified_at', OLD.verified_at, NEW.verified_at
+    UNION ALL SELECT 'pruned_at', OLD.pruned_at, NEW.pruned_at) WHERE old IS NOT new));
+END;
+
+CREATE TRIGGER backup_direct_update BEFORE UPDATE ON backup WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct VALUES (NULL, NULL, NULL, NULL, NULL);
+END;
+
+CREATE TRIGGER backup_direct_delete BEFORE DELETE ON backup WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN
+  INSERT INTO audit_direct(status_id) VALUES (NULL);
+END;
+
+CREATE TRIGGER backup_audit_delete AFTER DELETE ON backup BEGIN
+  INSERT INTO audit_log VALUES (NULL, (SELECT id FROM audit_transaction ORDER BY id DESC LIMIT 1), 123, OLD.id, 'D',
+    format('{"path":%s,"origin":%s,"is_encrypted":%s,"bytes":%s,"sha256":%s,"made_at":%s,"verified_at":%s,"pruned_at":%s}',
+    json_quote(OLD.path),
+    json_quote(OLD.origin),
+    OLD.is_encrypted,
+    OLD.bytes,
+    json_quote(OLD.sha256),
+    json_quote(OLD.made_at),
+    json_quote(OLD.verified_at),
+    json_quote(OLD.pruned_at)));
 END;
 
 CREATE TRIGGER job_direct_insert BEFORE INSERT ON job WHEN (SELECT open_gate FROM audit_transaction ORDER BY id DESC LIMIT 1) IS NULL BEGIN

@@ -37,6 +37,7 @@ LIVED = {"status_id": ("INTEGER", 1, "1"), **SIGNED}
 # Append-only logs have what they need and no more; a status is its own life cycle.
 WITHOUT_LIFE_CYCLE = {
     "status": set(SIGNED),
+    "backup": set(),
     "schema_migration": set(),
     "validation_message": {"created_at"},
     "integration_log": {"created_by", "created_at"},

@@ -99,7 +99,7 @@ def backup(settings: Settings, destination: str, encrypt: bool, as_json: bool) -
     """Write a backup to DEST, a new file or a folder, while others may write; it is proven by opening it."""
     from edgekit.file.backup import backup as backup_file
 
-    made = backup_file(settings.db, destination, encrypted=encrypt)
+    made = backup_file(settings.db, destination, encrypted=encrypt, actor=settings.actor)
     show(made, as_json, view=_backed_up, note=f"Bring it back with: edgekit restore {quoted(made.path)} FILE")
 
 

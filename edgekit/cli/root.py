@@ -49,6 +49,9 @@ COMMANDS = {
     "verify": Lazy("Keep it safe", _FILE, "Check that the file is what it should be."),
     "doctor": Lazy("Keep it safe", _FILE, "Say what is wrong with the file and its place, and what to do."),
     "backup": Lazy("Keep it safe", _FILE, "Write a proven copy of the file."),
+    "backups": Lazy(
+        "Keep it safe", "edgekit.cli.backups", "See which backups there are, and make one every day."
+    ),
     "restore": Lazy("Keep it safe", _FILE, "Bring a file back from a backup."),
     "migrate": Lazy("Keep it safe", _FILE, "Bring the file to the schema of this program."),
 }

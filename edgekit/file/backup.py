@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from edgekit import __version__, clock, schema, sqlite
 from edgekit.audit import seals
 from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError
-from edgekit.file import encrypting, places, placing, sealing
+from edgekit.file import encrypting, noting, places, placing, sealing
 from edgekit.file.verify import damage, findings
 from edgekit.schema import quote_name
 
@@ -70,7 +70,7 @@ class Manifest:
 
 def backup(
     path: str | Path, destination: str | Path, *, seals: bool = True, encrypted: bool = False,
-    now: datetime | None = None,
+    origin: noting.Origin = "manual", actor: str | None = None, now: datetime | None = None,
 ) -> Manifest:  # fmt: skip
     """Write a backup of a file, in use or not, to a new archive, and prove it by opening it again.
 
@@ -78,7 +78,8 @@ def backup(
     ConflictError if that name is taken, CorruptError if the file is damaged (a copy of damage is no backup;
     what breaks a mere rule is noted in `findings`), NotFoundError, UnavailableError (disk full),
     MigrationNeededError (a newer schema). Nothing is left behind on failure. With `seals` the log is sealed
-    first; who holds the file's lock must leave that out. `encrypted` seals the whole archive under the
+    first, and the backup noted in the file; who holds the file's lock must leave that out. A manual backup is
+    made of a file that cannot be written, too. `encrypted` seals the whole archive under the
     file's data key, and raises VaultLockedError without the master key.
     """
     path, destination = Path(path), Path(destination)
@@ -97,14 +98,20 @@ def backup(
                 with placing.workspace(path.parent) as local:
                     manifest = _make(source, path, local, local, destination, at)
                     encrypting.encrypt(source, path, local / "archive", archive, at=at)
-            elif places.unsafe(destination):
-                # SQLite cannot work in a network folder: there, only the archive is written.
+            elif places.unsafe(destination) or places.synchronised(destination):
+                # SQLite cannot work in a network folder, and a synchronised one would send out what is half
+                # made: there, only the archive is written.
                 with placing.workspace(path.parent) as local:
                     manifest = _make(source, path, local, folder, destination, at)
             else:
                 manifest = _make(source, path, folder, folder, destination, at)
             placing.copy_rights(path, archive)
-            placing.publish(archive, destination)
+            if seals:
+                noting.publish(
+                    path, archive, destination, origin=origin, encrypted=encrypted, at=at, actor=actor
+                )
+            else:
+                placing.publish(archive, destination)
     finally:
         source.close()
     return manifest

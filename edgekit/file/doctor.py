@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgekit import clock, db, naming, sqlite
 from edgekit.errors import CorruptError, EdgekitError, MigrationNeededError, quoted
-from edgekit.file import catalogue, places
+from edgekit.file import backup_checks, catalogue, places
 from edgekit.file.verify import findings
 from edgekit.finding import Finding, worst_first
 from edgekit.schema import quote_name
@@ -108,6 +108,7 @@ def _inside(connection: sqlite3.Connection, path: Path, now: datetime) -> list[F
         lambda: _clock(connection, now),
         lambda: _licences(connection, now),
         lambda: _vault(connection, path, now),
+        lambda: backup_checks.findings(connection, path, now),
     ]
     for check in checks:
         try:
@@ -115,7 +116,6 @@ def _inside(connection: sqlite3.Connection, path: Path, now: datetime) -> list[F
         except sqlite3.DatabaseError:
             if not sentences:  # else it is said already why it cannot be read
                 raise
-    found.append(Finding("ok", "A file does not know its backups.", "Make one now: edgekit backup FOLDER"))
     return found
 
 

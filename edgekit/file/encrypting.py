@@ -95,6 +95,13 @@ def decrypt(path: Path, target: Path, *, kit: Kit | None = None) -> None:
                 raise _damaged(path) from error
 
 
+def read_origin(path: Path) -> tuple[str, str]:
+    """Return which site made an encrypted backup, and when: what it says without a key, and so unproven."""
+    with path.open("rb") as file:
+        header, _ = _header(file, path)
+    return str(header.get("site")), str(header.get("created_at"))
+
+
 def refuse(path: Path) -> None:
     """Raise InvalidError for an encrypted backup, where an open one is needed."""
     if is_sealed(path):

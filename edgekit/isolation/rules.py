@@ -41,8 +41,8 @@ _GRANTED = {"organization", "feature_license"}
 _PUBLIC = {"marketplace_module"}
 """Offered to everybody, changed by the organization that made it."""
 
-_CENTRAL = {"sync_peer", "sync_bundle", "sync_quarantine"}
-"""Hold whatever was in any organization's rows."""
+_CENTRAL = {"sync_peer", "sync_bundle", "sync_quarantine", "backup"}
+"""Hold whatever was in any organization's rows, or say where that lies."""
 
 _LOGS = {"audit_log": "table_id", "audit_feature": "table_name", "validation_message": "table_name"}
 """Say something of a row of another table, which the column names."""

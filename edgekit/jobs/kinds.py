@@ -28,6 +28,7 @@ DEFAULT_TIMEOUT = 3600
 """Seconds an attempt may take where neither the job nor its kind says."""
 
 _HOMES: dict[str, str] = {
+    "backup": "edgekit.file.backup_job",
     "communication": "edgekit.runner.channels.sending",
     "housekeeping": "edgekit.runner.housekeeping",
     "integration.run": "edgekit.runner.scheduling.running",
@@ -37,7 +38,7 @@ _HOMES: dict[str, str] = {
 }
 """The module of each kind of ours, by the kind or by what stands before its last dot."""
 
-_STANDING: tuple[str, ...] = ("housekeeping.daily", "notification.sweep")
+_STANDING: tuple[str, ...] = ("backup.daily", "housekeeping.daily", "notification.sweep")
 """The kinds of ours that always have an open job."""
 
 

@@ -39,6 +39,7 @@ MODELS = {
         "SchemaMigration",
         "TrackedTable",
         "ValidationMessage",
+        "Backup",
         "Job",
     ),
     "reference": (

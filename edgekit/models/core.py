@@ -71,6 +71,19 @@ class ValidationMessage(Row):
     created_at: Any = TimeField(default=now)
 
 
+class Backup(Row):
+    """A backup of this file: where it was put, and when it was last opened and found whole."""
+
+    path: Any = peewee.TextField()
+    origin: Any = peewee.TextField()
+    is_encrypted: Any = peewee.BooleanField()
+    bytes: Any = peewee.IntegerField()
+    sha256: Any = peewee.TextField()
+    made_at: Any = TimeField()
+    verified_at: Any = TimeField()
+    pruned_at: Any = TimeField(null=True)
+
+
 class Job(BusinessRow):
     """Something to be done later, by the handler a word has registered for its kind."""
 

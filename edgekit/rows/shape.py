@@ -26,6 +26,7 @@ _MADE_ELSEWHERE = {
 """Tables whose rows a word of their own makes: what to use instead. Of `system` the columns may be set."""
 
 _ENGINE = {
+    "backup": "The file notes its backups itself: edgekit backups run",
     "configuration": "Its keys are checked and told of: edgekit configuration set TYPE KEY VALUE.",
     "integration_execution_input": "A run keeps it, where that is wished: edgekit integrations keep-inputs",
     "integration_delivery": "A run writes what was answered.",

@@ -1,5 +1,16 @@
 -- The runner whole: slots of every kind, jobs that can be stopped, events in order, one row per life of a runner.
 
+CREATE TABLE backup (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  path TEXT NOT NULL CONSTRAINT "backup.path.length" CHECK (length(path) BETWEEN 1 AND 4096),
+  origin TEXT NOT NULL CONSTRAINT "backup.origin.choice" CHECK (origin IN ('daily', 'manual')),  -- daily: deleted when enough came after it; manual: never deleted
+  is_encrypted INTEGER NOT NULL CONSTRAINT "backup.is_encrypted.boolean" CHECK (is_encrypted IN (0, 1)),
+  bytes INTEGER NOT NULL CONSTRAINT "backup.bytes.range" CHECK (bytes >= 1),
+  sha256 TEXT NOT NULL CONSTRAINT "backup.sha256.length" CHECK (length(sha256) = 64),  -- of the archive
+  made_at TEXT NOT NULL CONSTRAINT "backup.made_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', made_at, '+0 days') IS made_at),
+  verified_at TEXT NOT NULL CONSTRAINT "backup.verified_at.time" CHECK (strftime('%Y-%m-%dT%H:%M:%fZ', verified_at, '+0 days') IS verified_at),
+  pruned_at TEXT CONSTRAINT "backup.pruned_at.time" CHECK (pruned_at IS NULL OR strftime('%Y-%m-%dT%H:%M:%fZ', pruned_at, '+0 days') IS pruned_at)  -- when it was deleted to make room
+) STRICT;
 CREATE TABLE job_new (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uuid TEXT NOT NULL UNIQUE CONSTRAINT "job.uuid.length" CHECK (length(uuid) = 36),

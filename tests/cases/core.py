@@ -9,6 +9,15 @@ ROWS: dict[str, dict[str, Any]] = {
     "environment": {"code": "E{n}", "name": "Place"},
     "tracked_table": {"name": "own_{n}", "create_sql": "CREATE TABLE own_{n}(id INTEGER PRIMARY KEY)"},
     "schema_migration": {"name": "m{n}", "sha256": "{n:064d}", "app_version": "1"},
+    "backup": {
+        "path": "/b{n}.zip",
+        "origin": "daily",
+        "is_encrypted": 0,
+        "bytes": 9,
+        "sha256": "{n:064d}",
+        "made_at": "2026-01-01T00:00:00.000Z",
+        "verified_at": "2026-01-01T00:00:00.000Z",
+    },
     "job": {"uuid": "{n:036d}", "kind": "k", "dedupe_key": "d{n}", "correlation_id": "c"},
     "validation_message": {"table_name": "t", "record_key": "1", "code": "c", "message": "m"},
 }

@@ -1,0 +1,184 @@
+"""The backups there are: listed with what each is kept as, opened again, deleted when their time has come."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit import clock, db, sqlite
+from edgekit.errors import EdgekitError, InvalidError, NotFoundError
+from edgekit.file import encrypting, noting, placing
+from edgekit.file.backup import DATABASE, SUFFIX, check, read_manifest
+from edgekit.file.backup_settings import Settings, settings
+from edgekit.file.restore import fetch
+from edgekit.file.retention import retain
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edgekit.file.noting import Noted
+    from edgekit.vault.recovery import Kit
+
+MANUAL, FOUND, DUE = "manual", "found", "to go"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A backup of the opened file. `made_at` and `verified_at` are UTC; sizes are bytes.
+
+    `kept_as` is daily, weekly or monthly; ahead (dated after now); manual (made by hand, never deleted);
+    found (lies in the folder, but the file does not know it, and so never deletes it); or to go (the next
+    daily backup deletes it). `is_there` is False where the archive is gone, or another file has its name.
+    """
+
+    path: Path
+    made_at: datetime
+    bytes: int
+    kept_as: str
+    is_encrypted: bool
+    is_there: bool
+    verified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """What became of old backups: those deleted, and why others that may go are still there."""
+
+    deleted: tuple[Path, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def list_backups(*, now: datetime | None = None) -> list[Kept]:
+    """Return every backup the opened file knows of, and those of it that lie in its folders, newest first."""
+    db.current().session.require_file("read", "listing the backups")
+    at, current = now or clock.now(), settings()
+    noted = noting.read_noted(db.connection())
+    kept = {number: kind for group in _groups(noted) for number, kind in _kinds(group, current, at).items()}
+    found = [
+        Kept(
+            one.path, one.made_at, one.bytes, MANUAL if one.origin == "manual" else kept.get(one.id, DUE),
+            one.is_encrypted, one.is_there(), one.verified_at,
+        )
+        for one in noted
+    ]  # fmt: skip
+    found += _unknown(current, {one.path for one in noted})
+    return sorted(found, key=lambda one: one.made_at, reverse=True)
+
+
+def prune(*, dry_run: bool = False, actor: str | None = None, now: datetime | None = None) -> Thinned:
+    """Delete the daily backups of the opened file whose time has come; a dry run says which they are."""
+    db.current().session.require_file("administer", "deleting backups")
+    return thin(dry_run=dry_run, actor=actor, now=now)
+
+
+def thin(*, dry_run: bool = False, actor: str | None = None, now: datetime | None = None) -> Thinned:
+    """Delete, in each folder by itself, the daily backups whose time has come, as the last step of a new one.
+
+    What is deleted is the very archive that was made, and only where the newest one beside it is too.
+    """
+    at, current, path = now or clock.now(), settings(), db.current().path
+    deleted: list[Path] = []
+    warnings: list[str] = []
+    gone: list[int] = []
+    for group in _groups(noting.read_noted(db.connection())):
+        kept = _kinds(group, current, at)
+        due = [one for one in group if one.id not in kept and one.is_there()]
+        if due and not _newest(group).is_unchanged():
+            warnings.append(f"{_newest(group).path} is not what was written: no older backup is deleted.")
+            continue
+        for one in due:
+            if problem := None if dry_run else _delete(one):
+                warnings.append(problem)
+            else:
+                deleted.append(one.path)
+                gone.append(one.id)
+        # Of one that somebody else deleted the note goes when its time has come, if its folder can be seen.
+        gone += [o.id for o in group if o.id not in kept and not o.path.exists() and o.path.parent.is_dir()]
+    if not dry_run:
+        noting.note_pruned(path, sorted(set(gone)), at, actor=actor)
+    return Thinned(tuple(deleted), tuple(warnings))
+
+
+def verify_backup(
+    source: str | Path, *, kit: Kit | None = None, actor: str | None = None, now: datetime | None = None
+) -> datetime:
+    """Open a backup of the opened file again, whole, as restoring it would, and note that; return when.
+
+    One the file did not know is known from then on. Raise what `restore` raises (NotFoundError, CorruptError,
+    VaultLockedError …), InvalidError for the backup of another file.
+    """
+    db.current().session.require_file("administer", "checking a backup")
+    source, path, at = Path(source).resolve(), db.current().path, now or clock.now()
+    if not source.is_file():
+        raise NotFoundError(f"There is no backup {source}.", hint="See: edgekit backups list")
+    with placing.workspace(path.parent) as folder:
+        manifest = fetch(source, folder / DATABASE, kit=kit)
+        with contextlib.closing(sqlite.connect(folder / DATABASE, read_only=True)) as connection:
+            check(connection, source)
+            whose = connection.execute("SELECT uuid FROM system").fetchone()
+    if whose != (db.current().site,):
+        raise InvalidError(f"{source} is the backup of another file.", hint="See: edgekit backups list")
+    known = [one for one in noting.read_noted(db.connection()) if one.path == source and one.is_unchanged()]
+    if known:
+        number = known[0].id
+    else:
+        made = clock.from_text(manifest.created_at) if manifest else at
+        sealed = encrypting.is_sealed(source)
+        number = noting.note(path, source, source, origin="manual", encrypted=sealed, at=made, actor=actor)
+    noting.note_verified(path, number, at, actor=actor)
+    return at
+
+
+def _groups(noted: list[Noted]) -> list[list[Noted]]:
+    """Part the daily ones by the folder they are in: each folder has its own newest, and its own old ones."""
+    found: dict[Path, list[Noted]] = {}
+    for one in noted:
+        if one.origin == "daily":
+            found.setdefault(one.path.parent, []).append(one)
+    return list(found.values())
+
+
+def _kinds(group: list[Noted], current: Settings, at: datetime) -> dict[int, str]:
+    """Say of each to be kept what as, by its id. What is missing takes no place of what is there."""
+    found: dict[int, str] = {}
+    for some in (group, [one for one in group if one.is_there()]):
+        kept = retain([one.made_at for one in some], at, keep=current.keep, zone=current.zone)
+        found |= {one.id: kept[one.made_at] for one in some if one.made_at in kept}
+    return found
+
+
+def _newest(group: list[Noted]) -> Noted:
+    return max((one for one in group if one.is_there()), key=lambda one: (one.made_at, one.id))
+
+
+def _delete(one: Noted) -> str | None:
+    """Delete an archive, if it is still the one that was made; else say why not."""
+    try:
+        if not one.is_unchanged():
+            return f"{one.path} is not what was written, and stays. Look at it, and delete it yourself."
+        one.path.unlink()
+    except OSError as error:
+        return f"{one.path} could not be deleted: {error.strerror or error}."
+    return None
+
+
+def _unknown(current: Settings, known: set[Path]) -> list[Kept]:
+    """Find the archives of this file in its folders that it knows nothing of, as after restoring it."""
+    found = []
+    for folder in filter(None, (current.folder, current.second_folder)):
+        for path in sorted(folder.glob("*.edgekit-backup.*")) if folder.is_dir() else []:
+            if path.resolve() in known or not path.name.endswith((SUFFIX, encrypting.SUFFIX)):
+                continue
+            with contextlib.suppress(EdgekitError, OSError, ValueError):  # no backup, or it cannot be read
+                sealed = encrypting.is_sealed(path)
+                if sealed:
+                    site, made_at = encrypting.read_origin(path)
+                else:
+                    manifest = read_manifest(path)
+                    site, made_at = manifest.site, manifest.created_at
+                if site == db.current().site:
+                    made, size = clock.from_text(made_at), path.stat().st_size
+                    found.append(Kept(path, made, size, FOUND, sealed, True, None))
+    return found

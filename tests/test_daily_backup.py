@@ -1,0 +1,358 @@
+"""A verified backup every day: kept as long as promised, deleted only behind a newer one, and told of."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import edgekit
+from edgekit import clock, configuration, jobs, models
+from edgekit.errors import (
+    CorruptError,
+    DeniedError,
+    InvalidError,
+    NotFoundError,
+    VaultLockedError,
+)
+from edgekit.file import backup_settings, daily, kept, noting, placing
+from edgekit.file.backup import backup
+from edgekit.file.backup_settings import set_settings, settings
+from edgekit.file.restore import restore
+from edgekit.models.events import IntegrationEvent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekit.db import Database
+
+pytestmark = pytest.mark.usefixtures("standing")
+
+NOW = datetime(2027, 3, 5, 12, 30, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _rows(edge: Database) -> list[dict[str, Any]]:
+    return edge.query("SELECT * FROM backup ORDER BY id")
+
+
+def _events(kind: str) -> list[dict[str, Any]]:
+    rows = IntegrationEvent.select().where(IntegrationEvent.event_type == kind).order_by(IntegrationEvent.id)
+    return [dict(row.event_payload) for row in rows]
+
+
+def _made_of(edge: Database, folder: Path, at: datetime, origin: Any = "daily") -> Path:
+    """Put an archive in place as a backup would, of some bytes."""
+    archive = folder / "building"
+    archive.write_bytes(os.urandom(40))
+    target = folder / f"edge-{at:%Y-%m-%dT%H%M%SZ}.edgekit-backup.zip"
+    noting.publish(edge.path, archive, target, origin=origin, encrypted=False, at=at)
+    archive.unlink(missing_ok=True)
+    return target
+
+
+def test_a_backup_is_made_beside_the_file_noted_and_listed(edge: Database) -> None:
+    made = daily.run(now=NOW)
+    assert made.path == edge.path.parent / "edge-backups" / "edge-2027-03-05T123000Z.edgekit-backup.zip"
+    assert (made.warnings, made.deleted, made.copied_to) == ((), (), None)
+    (row,) = _rows(edge)
+    assert (row["path"], row["origin"], row["bytes"]) == (
+        str(made.path),
+        "daily",
+        made.path.stat().st_size,
+    )
+    assert row["sha256"] == made.sha256 == noting.digest(made.path)
+    assert row["made_at"] == row["verified_at"] == "2027-03-05T12:30:00.000Z"
+    (listed,) = kept.list_backups(now=NOW)
+    assert (listed.path, listed.kept_as, listed.is_there) == (made.path, "daily", True)
+    restored = restore(made.path, edge.path.parent / "again.db")
+    assert restored.findings == []
+    by_hand = backup(edge.path, edge.path.parent / "b.zip", now=NOW + DAY)
+    assert [one.kept_as for one in kept.list_backups(now=NOW + DAY)] == ["manual", "daily"]
+    assert _rows(edge)[1]["path"] == str(by_hand.path)
+
+
+@pytest.mark.slow
+def test_after_a_year_of_days_exactly_the_promised_ones_are_there(edge: Database) -> None:
+    folder = settings().folder
+    folder.mkdir()
+    start = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+    for number in range(366):
+        at = start + number * DAY
+        path = _made_of(edge, folder, at)
+        thinned = kept.thin(now=at)
+        assert thinned.warnings == ()
+        assert path.exists()
+        assert len(thinned.deleted) <= 1
+    days = [name[5:15] for name in _names(folder)]
+    assert days == [
+        "2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31", "2026-06-30", "2026-07-31",
+        "2026-08-31", "2026-09-30", "2026-10-31", "2026-11-29", "2026-11-30", "2026-12-06", "2026-12-13",
+        "2026-12-20", "2026-12-26", "2026-12-27", "2026-12-28", "2026-12-29", "2026-12-30", "2026-12-31",
+        "2027-01-01",
+    ]  # fmt: skip
+    listed = {f"{one.made_at:%Y-%m-%d}": one.kept_as for one in kept.list_backups(now=at)}
+    assert sorted(listed) == days
+    assert [listed[day] for day in days].count("monthly") == 11  # the first year has no more ends of a month
+    assert all(row["pruned_at"] for row in _rows(edge) if row["path"].split("edge-")[-1][:10] not in days)
+
+
+def test_a_second_folder_takes_a_copy_and_its_absence_is_a_warning(edge: Database, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    found, advice = set_settings({"second_folder": str(stick)})
+    assert (found.second_folder, advice) == (stick, [])
+    first = daily.run(now=NOW)
+    assert first.copied_to == stick / first.path.name
+    assert first.copied_to.read_bytes() == first.path.read_bytes()
+    stick.rename(tmp_path / "pulled")
+    second = daily.run(now=NOW + DAY)
+    assert second.copied_to is None
+    assert "is not there" in second.warnings[0]
+    assert not stick.exists(), "the place of a stick is never filled instead"
+    (tmp_path / "pulled").rename(stick)
+    third = daily.run(now=NOW + 10 * DAY)
+    assert third.warnings == ()
+    assert len(_names(stick)) == 2
+    assert len(_names(found.folder)) == 3
+
+
+def test_only_what_it_made_and_what_nobody_changed_is_deleted(edge: Database) -> None:
+    set_settings({"keep_daily": 1, "keep_weekly": 0, "keep_monthly": 0})
+    folder = settings().folder
+    first = daily.run(now=NOW).path
+    by_hand = backup(edge.path, folder, now=NOW + timedelta(hours=1)).path
+    (folder / "holiday.edgekit-backup.zip").write_text("not ours")
+    (folder / "letter.txt").write_text("not ours")
+    changed = _made_of(edge, folder, NOW + timedelta(hours=2))
+    changed.write_bytes(b"x" * changed.stat().st_size)
+    last = daily.run(now=NOW + DAY)
+    assert last.deleted == (first,)
+    assert "is not what was written, and stays" in last.warnings[0]
+    assert {by_hand.name, changed.name, "letter.txt", "holiday.edgekit-backup.zip"} < set(_names(folder))
+
+
+def test_nothing_is_deleted_where_the_newest_is_not_sound(edge: Database) -> None:
+    set_settings({"keep_daily": 1, "keep_weekly": 0, "keep_monthly": 0})
+    folder = settings().folder
+    folder.mkdir()
+    old = _made_of(edge, folder, NOW)
+    new = _made_of(edge, folder, NOW + DAY)
+    assert kept.prune(dry_run=True, now=NOW + DAY).deleted == (old,)
+    assert old.exists()
+    content = new.read_bytes()
+    new.write_bytes(content[::-1])
+    thinned = kept.prune(now=NOW + DAY)
+    assert thinned.deleted == ()
+    assert "no older backup is deleted" in thinned.warnings[0]
+    new.write_bytes(content)
+    assert kept.prune(now=NOW + DAY).deleted == (old,)
+    assert kept.prune(now=NOW + DAY) == kept.Thinned(())
+
+
+def test_a_failed_backup_deletes_nothing_and_leaves_nothing(
+    edge: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_settings({"keep_daily": 1, "keep_weekly": 0, "keep_monthly": 0})
+    first = daily.run(now=NOW).path
+    before = _rows(edge)
+
+    def fail(building: Path, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(placing, "publish", fail)
+    with pytest.raises(edgekit.UnavailableError, match="the disk is full"):
+        daily.run(now=NOW + DAY)
+    assert _names(first.parent) == [first.name]
+    assert _rows(edge) == before
+    monkeypatch.undo()
+    assert daily.run(now=NOW + DAY).deleted == (first,)
+
+
+def test_leavings_of_a_killed_backup_are_taken_away_after_a_day(edge: Database) -> None:
+    daily.run(now=NOW)
+    folder = settings().folder
+    for name in (".edgekit-abcdefgh", ".edgekit-ijklmnop", ".edgekit-mine.d"):
+        (folder / name).mkdir()
+        (folder / name / "agency.db").write_text("half")
+    old = (clock.now() - timedelta(days=2)).timestamp()
+    os.utime(folder / ".edgekit-abcdefgh", (old, old))
+    os.utime(folder / ".edgekit-mine.d", (old, old))
+    daily.run(now=clock.now())
+    left = [name for name in _names(folder) if name.startswith(".")]
+    assert left == [".edgekit-ijklmnop", ".edgekit-mine.d"]
+
+
+def test_settings_are_checked_where_they_are_made(edge: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "er"
+    assert set_settings({"folder": str(folder), "time": "7:05"})[0].time == "07:05"
+    assert folder.is_dir()
+    (tmp_path / "file").write_text("x")
+    for wrong in (
+        {"folder": str(tmp_path / "file")}, {"time": "24:00"}, {"timezone": "Europe/Atlantis"},
+        {"second_folder": str(folder)}, {"keep_daily": 0},
+    ):  # fmt: skip
+        with pytest.raises(InvalidError):
+            set_settings(wrong)
+    with pytest.raises(VaultLockedError, match="no key yet"):
+        set_settings({"encrypt": True})
+    shutil.rmtree(folder)
+    with pytest.raises(NotFoundError, match="is not there") as refusal:
+        daily.run(now=NOW)
+    assert "backups settings --folder" in str(refusal.value.hint)
+    set_settings({}, clear=["folder"])
+    assert settings().folder == tmp_path / "edge-backups"
+    synced = tmp_path / "Dropbox"
+    _, advice = set_settings({"folder": str(synced)})
+    assert "Encrypt the backups" in advice[0]
+    assert daily.run(now=NOW).path.parent == synced
+    assert configuration.resolve("BACKUP_SETTINGS")["keep_weekly"] == 4
+
+
+@pytest.mark.parametrize(
+    ("zone", "time", "now", "due"),
+    [
+        ("UTC", "12:30", "2027-03-05T12:29Z", "2027-03-05T12:30Z"),
+        ("UTC", "12:30", "2027-03-05T12:30Z", "2027-03-06T12:30Z"),
+        ("America/Chicago", "12:30", "2027-03-13T20:00Z", "2027-03-14T17:30Z"),  # clocks go forward that day
+        ("America/Chicago", "02:30", "2027-03-14T06:00Z", "2027-03-14T08:30Z"),  # which has no half past two
+        ("America/Chicago", "01:30", "2027-11-07T05:00Z", "2027-11-07T06:30Z"),  # and this one has it twice
+        ("America/Chicago", "01:30", "2027-11-07T06:30Z", "2027-11-08T07:30Z"),
+        ("Pacific/Kiritimati", "00:00", "2027-12-31T09:59Z", "2027-12-31T10:00Z"),
+    ],
+)
+def test_it_is_due_at_a_time_of_day_where_the_agency_is(
+    edge: Database, zone: str, time: str, now: str, due: str
+) -> None:
+    set_settings({"timezone": zone, "time": time})
+    found = backup_settings.next_time(datetime.fromisoformat(now))
+    assert found == datetime.fromisoformat(due)
+
+
+def test_without_a_zone_the_time_is_this_computers(edge: Database) -> None:
+    found = backup_settings.next_time(NOW).astimezone()
+    assert (found.hour, found.minute) == (12, 30)
+    configuration.set(
+        "BACKUP_SETTINGS", "timezone", "Europe/Atlantis"
+    )  # by a command that cannot know better
+    assert backup_settings.next_time(NOW) == found
+    assert any("no time zone" in sentence for sentence in backup_settings.tell()[1])
+
+
+def _tick(now: datetime) -> list[jobs.Outcome]:
+    """Do what a runner does with jobs at a moment."""
+    jobs.ensure_standing(now)
+    done = [jobs.perform(job) for job in jobs.claim("r", now=now) if job.kind == backup_settings.KIND]
+    jobs.settle(done, now=now)
+    return done
+
+
+def test_the_job_makes_one_a_day_and_one_when_the_computer_was_off(edge: Database) -> None:
+    set_settings({"timezone": "UTC"})
+    assert _tick(NOW - DAY / 2) == []
+    assert _tick(NOW) != []
+    assert _tick(NOW + DAY / 2) == []
+    assert len(_tick(NOW + 3 * DAY + timedelta(hours=5))) == 1, "three days off: one backup, at once"
+    assert _tick(NOW + 3 * DAY + timedelta(hours=6)) == []
+    assert len(_tick(NOW + 4 * DAY)) == 1
+    assert [name[5:15] for name in _names(settings().folder)] == ["2027-03-05", "2027-03-08", "2027-03-09"]
+    assert [event["path"] for event in _events("backup.completed")] == [row["path"] for row in _rows(edge)]
+    set_settings({"enabled": False})
+    assert len(_tick(NOW + 5 * DAY)) == 1
+    assert len(_rows(edge)) == 3
+    assert jobs.list_jobs(kind=backup_settings.KIND, status="completed", limit=1)[0].result is not None
+    assert jobs.list_jobs(kind=backup_settings.KIND, status="open")[0].run_at == NOW + 6 * DAY
+
+
+def test_a_final_failure_is_told_and_the_next_day_tried_again(edge: Database, tmp_path: Path) -> None:
+    set_settings({"timezone": "UTC", "folder": str(tmp_path / "stick")})
+    _tick(NOW - DAY / 2)
+    _tick(NOW)
+    shutil.move(tmp_path / "stick", tmp_path / "pulled")
+    (outcome,) = _tick(NOW + DAY)
+    assert outcome.error is not None
+    (told,) = _events("backup.failed")
+    assert "stick is not there" in told["error"]
+    assert (told["code"], told["last_backup"]) == ("not_found", _rows(edge)[0]["path"])
+    job = jobs.list_jobs(kind=backup_settings.KIND, status="failed")[0]
+    assert "is not there" in str(job.error_message)
+    shutil.move(tmp_path / "pulled", tmp_path / "stick")
+    assert _tick(NOW + 2 * DAY)[0].error is None
+    assert len(_names(tmp_path / "stick")) == 2
+
+
+def test_a_full_disk_is_tried_again_the_same_day(edge: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_settings({"timezone": "UTC"})
+    _tick(NOW - DAY / 2)
+    real = placing.publish
+    calls = []
+
+    def fail(building: Path, path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+        real(building, path)
+
+    monkeypatch.setattr(placing, "publish", fail)
+    _tick(NOW)
+    assert _events("backup.failed") == []
+    assert _tick(NOW + timedelta(hours=1))[0].error is None
+    assert len(calls) == 2
+
+
+def test_another_time_counts_for_the_next_one_already(edge: Database) -> None:
+    set_settings({"timezone": "UTC"})
+    jobs.ensure_standing(NOW)
+    set_settings({"time": "18:00"}, now=NOW)
+    (job,) = jobs.list_jobs(kind=backup_settings.KIND, status="open")
+    assert job.run_at == NOW.replace(hour=18, minute=0)
+
+
+def test_a_backup_the_file_forgot_is_found_and_checked(edge: Database, tmp_path: Path) -> None:
+    made = daily.run(now=NOW)
+    edge.close()
+    restore(made.path, edge.path, replace=True, now=NOW)
+    with edgekit.open(edge.path) as again:
+        assert _rows(again) == []
+        (found,) = kept.list_backups(now=NOW)
+        assert (found.path, found.kept_as, found.verified_at) == (made.path, "found", None)
+        at = kept.verify_backup(made.path, now=NOW + DAY)
+        (known,) = kept.list_backups(now=NOW + DAY)
+        assert (known.kept_as, known.verified_at, known.made_at) == ("manual", at, NOW)
+        made.path.write_bytes(made.path.read_bytes()[:-100])
+        with pytest.raises(CorruptError):
+            kept.verify_backup(made.path)
+    edgekit.create(tmp_path / "other.db")
+    other = backup(tmp_path / "other.db", tmp_path / "other.zip").path
+    with edgekit.open(edge.path), pytest.raises(InvalidError, match="another file"):
+        kept.verify_backup(other)
+
+
+def test_a_manual_backup_of_a_file_that_takes_no_note_is_made_all_the_same(edge_file: Path) -> None:
+    shell = sqlite3.connect(edge_file, isolation_level=None)
+    shell.execute("DROP TABLE backup")
+    shell.close()
+    assert backup(edge_file, edge_file.parent / "b.zip").path.exists()
+    with pytest.raises((edgekit.EdgekitError, sqlite3.Error)):
+        backup(edge_file, edge_file.parent / "c.zip", origin="daily")
+    assert not (edge_file.parent / "c.zip").exists()
+
+
+def test_users_who_do_not_see_the_whole_file_do_nothing_with_its_backups(edge: Database) -> None:
+    with edge.change(reason="two"):
+        other = models.Organization.create(code="OTHER", name="Other")
+        models.User.create(username="bob", display_name="Bob", organization=other.id)
+    daily.run(now=NOW)
+    edge.close()
+    with edgekit.open(edge.path, actor="bob") as theirs:
+        assert theirs.query("SELECT * FROM backup") == []
+        for act in (kept.list_backups, kept.prune, daily.run, backup_settings.tell, lambda: set_settings({})):
+            with pytest.raises(DeniedError):
+                act()
