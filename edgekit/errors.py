@@ -171,7 +171,7 @@ class CircuitOpenError(UnavailableError):
 
 
 class StoppedError(UnavailableError):
-    """A piece of work was cut off in the middle. The code is one of timeout, cancelled, gone."""
+    """A piece of work was cut off in the middle. The code is one of timeout, cancelled, gone, stopped."""
 
     def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

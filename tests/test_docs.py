@@ -73,6 +73,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/configuration.md",
         "docs/licensing.md",
         "docs/license-files.md",
+        "docs/runner.md",
         "docs/schedules.md",
         "docs/templates.md",
         "docs/monitoring.md",

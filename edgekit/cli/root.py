@@ -29,6 +29,7 @@ COMMANDS = {
     "notifications": Lazy(
         "Bring data in", "edgekit.cli.notifications", "See who is told when something fails."
     ),
+    "runner": Lazy("Bring data in", "edgekit.cli.runner_process", "Run what is due, here or as a service."),
     "schedules": Lazy("Bring data in", "edgekit.cli.schedules", "Say when integrations run."),
     "tables": Lazy("Bring data in", "edgekit.cli.tables", "Make tables of your own, audited like the rest."),
     "webhooks": Lazy(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         recover,
         replay,
     )
+    from edgekit.jobs.stopping import stop_requested
 
 __all__ = [
     "DEFAULT_TIMEOUT",
@@ -55,6 +56,7 @@ __all__ = [
     "replay",
     "settle",
     "show",
+    "stop_requested",
 ]
 
 _HOMES = {
@@ -65,6 +67,7 @@ _HOMES = {
     **dict.fromkeys(("DEFAULT_TIMEOUT", "Kind", "find", "get", "handles"), "kinds"),
     **dict.fromkeys(("fault", "perform"), "performing"),
     "prune": "pruning",
+    "stop_requested": "stopping",
     **dict.fromkeys(
         ("cancel", "cancel_requests", "claim", "enqueue", "next_due_at", "recover", "replay"),
         "queue",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekit.errors import EdgekitError
-from edgekit.jobs import kinds
+from edgekit.jobs import kinds, stopping
 from edgekit.jobs.ending import Outcome
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def perform(job: Job, *, workers: Isolation | None = None) -> Outcome:
             return workers.run(job, job.timeout_seconds or kind.timeout_seconds)
         result: dict[str, Any] | None = kind.handler(job)
     except EdgekitError as error:
-        return Outcome(job, error=error)
+        is_given_back = error.code == stopping.STOPPED
+        return Outcome(job, error=None if is_given_back else error, is_given_back=is_given_back)
     return Outcome(job, result)
 
 

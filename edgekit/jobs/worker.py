@@ -59,9 +59,14 @@ def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _listen(given: BinaryIO, requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+    from edgekit.jobs import stopping, trees
+
     for line in given:
-        requests.put(json.loads(line))
-    from edgekit.jobs import trees
+        request = json.loads(line)
+        if "stop" in request:
+            stopping.ask()
+        else:
+            requests.put(request)
 
     trees.kill(os.getpid())
 

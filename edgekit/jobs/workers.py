@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from edgekit import db
 from edgekit.errors import EdgekitError, StoppedError, UnavailableError
-from edgekit.jobs import kinds, trees
+from edgekit.jobs import kinds, stopping, trees
 from edgekit.jobs.ending import Outcome
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ class Workers:
         self._idle: list[_Worker] = []
         self._busy: dict[int, _Worker] = {}
         self._is_closed = False
+        self._is_stopping = False
 
     def run(self, job: Job, seconds: float) -> Outcome:
         """Have a worker do a job, and wait for it.
@@ -167,7 +168,7 @@ class Workers:
             worker = _Worker(self._path, self._actor)
             worker.wait_ready()
         with self._lock:
-            if not self._is_closed:
+            if not (self._is_closed or self._is_stopping):
                 self._busy[job.id] = worker
                 return worker
         worker.kill()
@@ -200,6 +201,8 @@ class Workers:
                 return self._gone(worker, job)
             if answer is not None:
                 error = retold(answer["error"]) if "error" in answer else None
+                if error is not None and error.code == stopping.STOPPED:
+                    return Outcome(job, is_given_back=True)
                 return Outcome(job, answer.get("result"), error)
             now = time.monotonic()
             if now >= end:
@@ -214,6 +217,14 @@ class Workers:
             return Outcome(job, process_id=worker.process.pid, is_given_back=True)
         code = worker.process.wait()
         return _stopped(worker, job, "gone", f"Its process ended in the middle of it (exit code {code}).")
+
+    def stop(self) -> None:
+        """Ask whatever is at work to end at its next good place, and begin nothing more; wait for nothing."""
+        with self._lock:
+            self._is_stopping = True
+            busy = list(self._busy.values())
+        for worker in busy:
+            worker.say({"stop": True})
 
     def close(self) -> None:
         """Kill every worker; what they were doing is given back, as if it had not been begun."""

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from edgekit.runner.notifying.recipients import notify_of
     from edgekit.runner.notifying.trying import try_notifications
     from edgekit.runner.pipelines import test_integration_pipeline
+    from edgekit.runner.process.services import Service, install, plan_service, uninstall
+    from edgekit.runner.process.starting import Lived, start
+    from edgekit.runner.process.status import Status, status
     from edgekit.runner.reading import list_dead_letters, list_executions, show_dead_letter, show_execution
     from edgekit.runner.replaying import Replayed, replay_dead_letter, replay_dead_letters
     from edgekit.runner.rerun import Rerun, replay_execution
@@ -57,10 +60,13 @@ __all__ = [
     "Flushed",
     "Health",
     "LimitsShown",
+    "Lived",
     "Pruned",
     "Replayed",
     "Rerun",
     "RunResult",
+    "Service",
+    "Status",
     "SuiteTest",
     "Tick",
     "Tried",
@@ -71,6 +77,7 @@ __all__ = [
     "check_health",
     "discard_dead_letter",
     "flush_notifications",
+    "install",
     "list_breakers",
     "list_dead_letters",
     "list_deliveries",
@@ -84,6 +91,7 @@ __all__ = [
     "notify",
     "notify_of",
     "pause_schedule",
+    "plan_service",
     "prune_inputs",
     "receive_webhook",
     "recover_executions",
@@ -102,12 +110,15 @@ __all__ = [
     "show_notification",
     "show_schedule",
     "show_webhook_receipt",
+    "start",
+    "status",
     "tell_expiring",
     "test_integration",
     "test_integration_pipeline",
     "tick",
     "try_notifications",
     "try_template",
+    "uninstall",
     "unmute_notifications",
     "upgrade",
     "upgrade_all",
@@ -141,6 +152,9 @@ _HOMES = {
     "show_execution": "reading",
     "show_webhook_receipt": "webhooks",
     "test_integration_pipeline": "pipelines",
+    **dict.fromkeys(("Service", "install", "plan_service", "uninstall"), "process.services"),
+    **dict.fromkeys(("Lived", "start"), "process.starting"),
+    **dict.fromkeys(("Status", "status"), "process.status"),
     **dict.fromkeys(("certify", "withdraw_certification"), "certifying"),
     **dict.fromkeys(
         (

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, events, jobs
-from edgekit.errors import BusyError, EdgekitError, NotFoundError, UnavailableError
+from edgekit.errors import BusyError, EdgekitError, NotFoundError, StoppedError, UnavailableError
+from edgekit.jobs.stopping import STOPPED
 from edgekit.runner.scheduling import retries, slots
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def run_slot(job: Job) -> dict[str, Any] | None:
             correlation_id=slot["correlation_id"],
             job_id=job.id,
             beside=slot["overlap_policy"] == "allow",
+            stop=jobs.stop_requested,
         )
     except EdgekitError as error:
         raise _retriable(error, job, slot) from error
@@ -117,6 +119,8 @@ def _complete(job: Job, slot: Mapping[str, Any], result: RunResult, ended: datet
 
 
 def _stopped(result: RunResult) -> EdgekitError:
+    if result.status == "interrupted" and jobs.stop_requested():  # the next runner goes on with the same job
+        return StoppedError(result.message or "The runner was stopped.", reason=STOPPED)
     return UnavailableError(result.message or f"The run was {result.status}.")
 
 

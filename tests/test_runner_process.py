@@ -1,0 +1,283 @@
+"""One life of the runner: taking over, doing what is due, noticing what others write, ending well."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from edgekit import clock, db, integrations, jobs, runner
+from edgekit.cli.root import edgekit as command
+from edgekit.errors import ConflictError, DeniedError, InvalidError
+from edgekit.runner.process import lock
+from edgekit.runner.process.signals import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from edgekit.db import Database
+    from edgekit.jobs import Job
+    from edgekit.runner import Lived
+
+go_on, begun = threading.Event(), threading.Event()
+
+
+@jobs.handles("drill.note")
+def note(job: Job) -> dict[str, Any]:
+    return {"records": len(job.payload)}
+
+
+@jobs.handles("drill.wait")
+def wait(job: Job) -> None:
+    begun.set()
+    go_on.wait(20)
+
+
+@jobs.handles("drill.refuse")
+def refuse(job: Job) -> None:
+    raise InvalidError("This cannot be done.")
+
+
+@jobs.handles("drill.fault")
+def fault(job: Job) -> None:
+    raise ZeroDivisionError
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    go_on.clear()
+    begun.clear()
+    yield
+    go_on.set()
+
+
+def until(ready: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def states(kind: str = "drill.%") -> list[tuple[str, str]]:
+    rows = db.query("SELECT kind, job_status FROM job WHERE kind LIKE ? ORDER BY id", (kind,))
+    return [(row["kind"], row["job_status"]) for row in rows]
+
+
+def sessions() -> list[tuple[str, str | None]]:
+    return [
+        (row["runner_id"], row["end_reason"])
+        for row in db.query("SELECT runner_id, end_reason FROM runner_session ORDER BY id")
+    ]
+
+
+@contextmanager
+def living(**options: Any) -> Iterator[tuple[Stop, list[Any], list[Lived]]]:
+    """A runner in a thread, its lines and what it came to; it is asked to end at the end of the block."""
+    stop, lines, lived = Stop(), [], []
+
+    def live() -> None:
+        try:
+            lived.append(runner.start(stop=stop, report=lines.append, **options))
+        finally:
+            db.current().release()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    until(lambda: lines)
+    try:
+        yield stop, lines, lived
+    finally:
+        stop.ask()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_once_does_what_is_due_and_ends(edge: Database) -> None:
+    for kind in ("drill.note", "drill.refuse", "drill.note"):
+        jobs.enqueue(kind, {"integration": "people"})
+    later = jobs.enqueue("drill.note", run_at=clock.now() + timedelta(hours=1))
+    lines: list[Any] = []
+    lived = runner.start(once=True, report=lines.append)
+    assert (lived.reason, lived.completed, lived.failed, lived.is_stuck) == ("once", 2, 1, False)
+    assert [state for _, state in states()] == ["completed", "failed", "completed", "pending"]
+    assert jobs.show(later.id).job_status == "pending"
+    assert [reason for _, reason in sessions()] == ["stopped"]
+    told = [line.text for line in lines]
+    assert any("drill.note people (job 1) in" in text and "1 records" in text for text in told)
+    assert any("This cannot be done." in text for text in told)
+    assert not lock.is_held(edge.path)
+    assert threading.active_count() == 1, "no thread is left, and none with an open connection"
+
+
+def test_once_runs_a_schedule_that_is_due(edge: Database, tmp_path: Path) -> None:
+    source = tmp_path / "prices.csv"
+    source.write_text("item,price\nchair,49\n", encoding="utf-8")
+    settings = {"path": str(source), "table": "price", "key": "item", "create": True}
+    integrations.create("prices", template="csv-import", settings=settings)
+    runner.add_schedule(
+        "often", integration="prices", every=1, now=clock.now() - timedelta(minutes=1, seconds=9)
+    )
+    assert runner.start(once=True).completed == 1
+    assert db.query("SELECT item FROM price") == [{"item": "chair"}]
+    (slot,) = db.query(
+        "SELECT x.execution_status, e.execution_status AS run, e.trigger_kind, x.correlation_id ="
+        " e.correlation_id AS same FROM integration_schedule_execution x JOIN integration_execution e ON"
+        " e.id = x.execution_id"
+    )
+    assert tuple(slot.values()) == ("completed", "completed", "schedule", 1)
+    shown = runner.status()
+    assert (shown.is_running, shown.last_end_reason) == (False, "stopped")
+    assert [one["schedule"] for one in shown.last_slots] == ["often"]
+    assert "often" in [one["name"] for one in shown.next]
+
+
+def test_what_another_program_asks_for_is_noticed(edge: Database) -> None:
+    with living() as (_, lines, lived):
+        with closing(sqlite3.connect(edge.path)) as shell, shell:
+            shell.execute(
+                "INSERT INTO job(uuid, kind, correlation_id) VALUES (?, 'drill.note', 'c-1')",
+                (str(uuid.uuid4()),),
+            )
+        until(lambda: states() == [("drill.note", "completed")])
+        assert runner.status().is_running
+        with pytest.raises(ConflictError, match=f"has a runner already: process {os.getpid()}, since 2"):
+            runner.start(once=True)
+        refused = CliRunner().invoke(command, ["--db", str(edge.path), "runner", "status"])
+        assert refused.exit_code == 6, "one file at a time in this process"
+    assert lived[0].reason == "asked"
+    assert lines[-1].kind == "stopped"
+
+
+def test_work_that_ends_in_time_is_waited_for(edge: Database) -> None:
+    with living() as (stop, lines, lived):
+        jobs.enqueue("drill.wait")
+        assert begun.wait(20)
+        stop.ask()
+        until(lambda: lines[-1].kind == "stopping")
+        jobs.enqueue("drill.note")
+        go_on.set()
+    assert states() == [("drill.wait", "completed"), ("drill.note", "pending")], "nothing new is taken up"
+    assert (lived[0].completed, lived[0].given_back, lived[0].is_stuck) == (1, 0, False)
+
+
+def test_work_that_does_not_end_is_given_back(edge: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgekit.runner.process.starting._LAST_SECONDS", 0.0)
+    with living(grace_seconds=0) as (_, _, lived):
+        jobs.enqueue("drill.wait")
+        assert begun.wait(20)
+    assert states() == [("drill.wait", "pending")]
+    assert (lived[0].given_back, lived[0].is_stuck) == (1, True)
+    go_on.set()
+    until(lambda: threading.active_count() == 1)
+    assert states() == [("drill.wait", "pending")], "what ends too late writes nothing"
+    begun.clear()
+    assert runner.start(once=True).completed == 1
+
+
+def test_a_run_ends_after_its_batch_and_the_next_runner_goes_on_with_it(
+    edge: Database, tmp_path: Path
+) -> None:
+    source = tmp_path / "people.csv"
+    source.write_text("number,name\n" + "".join(f"{n},Person {n}\n" for n in range(5000)), encoding="utf-8")
+    settings = {"path": str(source), "table": "person", "key": "number", "create": True, "batch_size": 5}
+    integrations.create("people", template="csv-import", settings=settings)
+    runner.add_schedule("p", integration="people", every=1, now=clock.now() - timedelta(minutes=1, seconds=9))
+    read = "SELECT execution_status AS status, records_read AS read FROM integration_execution ORDER BY id"
+    with living() as (_, lines, lived):
+        until(lambda: any(row["read"] for row in db.query(read)))
+    (cut,) = db.query(read)
+    assert (cut["status"], 0 < cut["read"] < 5000) == ("interrupted", True)
+    assert db.query("SELECT job_status, attempts FROM job WHERE kind = 'integration.run'") == [
+        {"job_status": "pending", "attempts": 0}
+    ]
+    assert (lived[0].completed, lived[0].failed, lived[0].is_stuck) == (0, 0, False)
+    assert [line.text for line in lines if "given back" in line.text]
+    assert runner.start(once=True).completed == 1
+    assert [row["status"] for row in db.query(read)] == ["interrupted", "completed"]
+    assert sum(row["read"] for row in db.query(read)) == 5000
+    assert db.query("SELECT count(*) AS n, count(DISTINCT number) AS d FROM person") == [
+        {"n": 5000, "d": 5000}
+    ]
+
+
+def test_a_fault_of_a_handler_is_told_and_the_runner_goes_on(edge: Database) -> None:
+    jobs.enqueue("drill.fault")
+    jobs.enqueue("drill.note")
+    lines: list[Any] = []
+    lived = runner.start(once=True, report=lines.append)
+    assert (lived.completed, lived.failed) == (1, 1)
+    (told,) = [line.text for line in lines if line.kind == "fault"]
+    assert "ZeroDivisionError" in told
+    assert "Traceback" in told
+
+
+def test_what_a_dead_runner_left_is_taken_up(edge: Database) -> None:
+    with db.change():
+        db.connection().execute(
+            "INSERT INTO runner_session(runner_id, process_id, app_version, started_at)"
+            " VALUES ('dead', 1, '0', ?)",
+            (clock.now_text(),),
+        )
+    jobs.enqueue("drill.note")
+    assert [job.job_status for job in jobs.claim("dead", now=clock.now())] == ["running"]
+    lines: list[Any] = []
+    assert runner.start(once=True, report=lines.append).completed == 1
+    assert [reason for _, reason in sessions()] == ["died", "stopped"]
+    assert jobs.show(1).attempts == 2
+    assert [line.text.split(" ")[0] for line in lines if line.kind == "recovered"] == ["The", "1"]
+
+
+def test_until_ends_by_itself_and_a_viewer_runs_nothing(edge_file: Path, edge: Database) -> None:
+    assert runner.start(until=clock.now()).reason == "until"
+    with db.change():
+        db.connection().execute(
+            "INSERT INTO user(username, email, role_id) SELECT 'vera', 'v@example.org', id FROM role"
+            " WHERE code = 'VIEWER'"
+        )
+    edge.close()
+    import edgekit
+
+    with edgekit.open(edge_file, actor="vera"), pytest.raises(DeniedError, match="running the runner"):
+        runner.start(once=True)
+
+
+def launch(path: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "edgekit", "--db", str(path), "runner", "start", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 0), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal there ends the process at once")
+def test_a_signal_ends_it_in_good_order(edge_file: Path, number: int, code: int) -> None:
+    process = launch(edge_file)
+    assert process.stdout is not None
+    assert " started " in process.stdout.readline()
+    second = CliRunner().invoke(command, ["--db", str(edge_file), "runner", "start"])
+    assert (second.exit_code, "has a runner already" in second.output) == (6, True)
+    shown = CliRunner().invoke(command, ["--db", str(edge_file), "runner", "status", "--json"])
+    assert json.loads(shown.stdout)["process_id"] == process.pid
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (code, "")
+    assert " stopped " in out.splitlines()[-1]
+    with closing(sqlite3.connect(edge_file)) as shell:
+        assert shell.execute("SELECT end_reason FROM runner_session").fetchall() == [("stopped",)]
+        assert shell.execute("SELECT count(*) FROM job WHERE job_status = 'running'").fetchone() == (0,)
