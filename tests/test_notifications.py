@@ -7,15 +7,17 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import mail_server
 import pytest
 
 import edgekit
-from edgekit import configuration, db, integrations, jobs, runner
+from edgekit import communications, configuration, db, events, integrations, jobs, runner, vault
 from edgekit.errors import InvalidError, NotFoundError
 from edgekit.runner.notifying.recipients import find_recipients
 from edgekit.runner.notifying.settings import read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edgekit.db import Database
@@ -106,6 +108,71 @@ def test_the_recipients_of_a_schedule_are_told_each_by_a_message(edge: Database)
         runner.notify_of("nightly", ["nobody"])
     with pytest.raises(NotFoundError):
         runner.notify_of("daily", ["otto"])
+
+
+@pytest.fixture
+def office(edge: Database) -> Iterator[mail_server.Office]:
+    """A mail server, and the account of the agency at it."""
+    with mail_server.serve() as server:
+        settings = {"to.host": "127.0.0.1", "to.port": server.port, "to.security": "none",
+                    "to.sender": "office@example.org", "to.username": mail_server.USER}  # fmt: skip
+        integrations.create("office-mail", template="mail-account", settings=settings, acknowledge=True)
+        vault.init()
+        integrations.set_credential("office-mail", "smtp_password", mail_server.PASSWORD)
+        configuration.set("CHANNEL_EMAIL", "integration", "office-mail")
+        yield server
+
+
+def states() -> list[tuple[str, str]]:
+    return [(row["channel"], row["status"]) for row in reversed(communications.list_communications())]
+
+
+@pytest.mark.ledger("S4-25")
+def test_who_has_an_address_gets_a_mail_but_not_at_night(edge: Database, office: mail_server.Office) -> None:
+    add_user(edge, "maria", email="maria@example.org")
+    add_user(edge, "otto")
+    configuration.set("NOTIFICATION_SETTINGS", "timezone", "America/Chicago")
+    events.emit("run.failed", {"integration": "vins", "error_message": "503"}, source="INTEGRATION",
+                organization_id=1, now=at(0))  # fmt: skip
+    for hours in range(6):  # 03:00 in Chicago
+        runner.tick(at(60 * hours))
+        assert len(office.mails) == int(hours > 3), "from 07:00 on"
+    assert states() == [("INTERNAL", "COMPLETED"), ("EMAIL", "COMPLETED")]
+    (mail,) = office.mails
+    assert (mail["To"], mail["Subject"]) == ("maria@example.org", "Test Agency: vins failed")
+    assert "vins failed at 03:00: 503" in mail.get_content()
+
+
+def test_a_mail_that_cannot_be_sent_is_told_inside_and_of_that_nobody_is_told(
+    edge: Database, office: mail_server.Office
+) -> None:
+    configuration.set("NOTIFICATION_SETTINGS", "quiet_hours", None)
+    add_user(edge, "maria", email="nobody@example.org")  # the server refuses it
+    for minutes in range(0, 100, 5):
+        name = "vins" if minutes < 30 else "rates"
+        if minutes in {0, 30}:
+            events.emit("run.failed", {"integration": name}, source="INTEGRATION", organization_id=1,
+                        now=at(minutes))  # fmt: skip
+        runner.tick(at(minutes))
+    assert office.mails == []
+    assert states() == [("EMAIL", "FAILED"), ("INTERNAL", "COMPLETED"), ("INTERNAL", "COMPLETED")]
+    inbox = [row["message"]["subject"] for row in communications.list_inbox("maria")]
+    assert inbox == ["Test Agency: rates failed", "Test Agency: vins failed"]
+    assert {row["topic"] for row in runner.list_notifications()} == {"run.failed"}
+    (child,) = [row for row in communications.list_communications() if row["parent_communication_id"]]
+    assert child["parent_communication_id"] == communications.list_communications()[-1]["id"]
+
+
+def test_a_test_message_takes_the_way_of_a_real_one(edge: Database, office: mail_server.Office) -> None:
+    with edge.change():
+        edge.connection().execute("UPDATE user SET email = 'me@example.org' WHERE id = 1")
+    found = runner.try_notifications()
+    assert (found["channel"], found["communication_status"], found["error"]) == ("EMAIL", "COMPLETED", None)
+    assert [mail["To"] for mail in office.mails] == ["me@example.org"]
+    integrations.set_credential("office-mail", "smtp_password", "not that one")
+    found = runner.try_notifications()
+    assert found["communication_status"] == "FAILED"
+    assert "does not let office in" in found["error"]
 
 
 def add_schedule(edge: Database) -> int:
@@ -230,8 +297,6 @@ def test_two_that_flush_at_once_tell_everything_once(edge: Database) -> None:
 def test_a_flush_that_fails_leaves_everything_to_the_next(
     edge: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgekit import communications
-
     fail(0)
     with monkeypatch.context() as patched:
         patched.setattr(communications, "create", lambda *_, **__: 1 / 0)

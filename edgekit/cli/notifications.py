@@ -91,3 +91,19 @@ def test(channel: str | None, as_json: bool) -> None:
     from edgekit import runner
 
     show(runner.try_notifications(channel=channel), as_json)
+
+
+@notifications.command(example="edgekit notifications expiring")
+@json_option
+@opened
+def expiring(as_json: bool) -> None:
+    """Look now for secrets and licences that expire, which is otherwise done once a day."""
+    from edgekit import runner
+
+    found = runner.tell_expiring()
+    show(found, as_json, view=_expiry, empty="Nothing comes under a threshold that was not told before.")
+
+
+def _expiry(row: dict[str, Any]) -> dict[str, Any]:
+    what = f"{row['key']} of {row['integration']}" if "key" in row else row["license"]
+    return {"what": what, "expires_at": row["expires_at"], "days_left": row["days_left"]}

@@ -189,3 +189,23 @@ def _why_none(found: dict[str, Any]) -> str:
     if found["schedule_type"] in {"manual", "event_based"}:
         return f"It runs {found['timing']}."
     return "It does not run again: its last day is over."
+
+
+@schedules.command(
+    "notify",
+    example="edgekit schedules notify nightly --user maria --user otto"
+    "\nedgekit schedules notify nightly --none",
+)
+@click.argument("name")
+@click.option("--user", "users", metavar="NAME", multiple=True, help="Exactly these; may be repeated.")
+@click.option("--admins", is_flag=True, help="Who administers the organization, as where nothing is said.")
+@click.option("--none", "is_silent", is_flag=True, help="Nobody.")
+@json_option
+@opened
+def notify(name: str, users: tuple[str, ...], admins: bool, is_silent: bool, as_json: bool) -> None:
+    """Say who is told when a schedule fails for good, by one of --user, --admins and --none."""
+    from edgekit import runner
+
+    if bool(users) + admins + is_silent != 1:
+        raise click.UsageError("Say who is told by one of --user, --admins and --none.")
+    show(runner.notify_of(name, users, is_silent=is_silent), as_json)

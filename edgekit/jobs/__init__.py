@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         cancel,
         cancel_requests,
         claim,
+        claim_one,
         enqueue,
         next_due_at,
         recover,
@@ -38,6 +39,7 @@ __all__ = [
     "cancel",
     "cancel_requests",
     "claim",
+    "claim_one",
     "decide",
     "delay",
     "enqueue",
@@ -69,7 +71,7 @@ _HOMES = {
     "prune": "pruning",
     "stop_requested": "stopping",
     **dict.fromkeys(
-        ("cancel", "cancel_requests", "claim", "enqueue", "next_due_at", "recover", "replay"),
+        ("cancel", "cancel_requests", "claim", "claim_one", "enqueue", "next_due_at", "recover", "replay"),
         "queue",
     ),
 }

@@ -102,6 +102,19 @@ def claim(
     return sorted(map(reading.of_row, rows), key=lambda job: order[job.id])
 
 
+def claim_one(job_id: int, runner_id: str, *, now: datetime) -> Job | None:
+    """Take one job for whoever waits for its end; None where it waits no more, or others have it."""
+    with db.change(reason="jobs: claim") as change:
+        found = db.query(
+            "SELECT kind, timeout_seconds FROM job WHERE id = ? AND job_status = 'pending'", (job_id,)
+        )
+        if not found:
+            return None
+        known = kinds.find(found[0]["kind"])
+        seconds = found[0]["timeout_seconds"] or (known.timeout_seconds if known else kinds.DEFAULT_TIMEOUT)
+        return reading.of_row(_take(change, runner_id, [job_id], now, seconds)[0])
+
+
 def _take(change: Change, runner_id: str, numbers: list[int], now: datetime, seconds: int) -> list[Any]:
     lease = now + timedelta(seconds=seconds + _LEASE_SECONDS)
     return (

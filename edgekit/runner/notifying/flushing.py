@@ -11,7 +11,7 @@ from edgekit.runner.notifying import rows, wording
 from edgekit.runner.notifying.deciding import Note, Reader, decide
 from edgekit.runner.notifying.hearing import order_flush
 from edgekit.runner.notifying.recipients import is_active
-from edgekit.runner.notifying.routes import INTERNAL, choose_channel
+from edgekit.runner.notifying.routes import FAILURE_TYPE, INTERNAL, TYPE, choose_channel
 from edgekit.runner.notifying.settings import read_settings
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edgekit.runner.notifying.settings import Settings
-
-FAILURE_TYPE, TYPE = "SCHEDULE_FAILURE_NOTIFICATION", "ALERT_NOTIFICATION"
-"""The types of communication: of a message that tells of a failed run, and of any other."""
 
 _HOUR = timedelta(hours=1)
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+FAILURE_TYPE, TYPE = TYPES = "SCHEDULE_FAILURE_NOTIFICATION", "ALERT_NOTIFICATION"
+"""The types of communication: of a message that tells of a failed run, and of any other."""
+
 INTERNAL = "INTERNAL"
 """The channel of messages that stay in the file: it always works."""
 
@@ -84,4 +87,5 @@ def can_use(channel: str, user_id: int, organization_id: int) -> bool:
         served = configuration.resolve(f"CHANNEL_{channel}", organization=organization_id)
     except NotFoundError:
         return False
-    return bool(served.get("integration") or served.get("provider"))
+    ways = [served, *(served.get("types", {}).get(kind, {}) for kind in TYPES)]
+    return any(way.get("integration") or way.get("provider") for way in ways)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db
+from edgekit import clock, db, jobs
+from edgekit.communications import states
 from edgekit.runner.notifying.deciding import Note
 from edgekit.runner.notifying.flushing import tell
 from edgekit.runner.notifying.reading import list_notifications
@@ -20,8 +23,8 @@ TOPIC = "test"
 def try_notifications(*, channel: str | None = None, now: datetime | None = None) -> dict[str, Any]:
     """Send a message to who works, at once, by `channel` or the first of theirs that can be used; return it.
 
-    It waits for no window and no quiet hours and counts for no limit. Raise NotFoundError (no such channel),
-    InvalidError (notifications do not travel by it).
+    It waits for no window and no quiet hours and counts for no limit. `error` says why it did not go out.
+    Raise NotFoundError (no such channel), InvalidError (notifications do not travel by it).
     """
     at, who = now or clock.now(), db.current().session
     settings = read_settings(user=who.user_id)
@@ -31,5 +34,17 @@ def try_notifications(*, channel: str | None = None, now: datetime | None = None
             TOPIC, "notifications", "This is a test: what fails here would be told to you like this.", at, at,
             at, change.correlation_id, who.organization_id, notification_status="told", settled_at=at,
         )  # fmt: skip
-        tell(who.user_id, who.organization_id, [note], settings, way, at)
-    return list_notifications(mine=True, limit=1)[0]
+        made = tell(who.user_id, who.organization_id, [note], settings, way, at)
+    _send(made, at)
+    (said,) = db.query("SELECT error_message AS error FROM communication WHERE id = ?", (made,))
+    return {**list_notifications(mine=True, limit=1)[0], **said}
+
+
+def _send(communication_id: int, at: datetime) -> None:
+    """Do the job that sends it here and now, unless a runner has taken it."""
+    waiting = states.has_open_job(communication_id)
+    if waiting is None:
+        return
+    job = jobs.claim_one(waiting["id"], f"test-{os.getpid()}-{uuid.uuid4().hex[:12]}", now=at)
+    if job is not None:
+        jobs.settle([jobs.perform(job)], now=at)
