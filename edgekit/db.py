@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from edgekit import rules, sqlite
+from edgekit import rules, sqlite, tracing
 from edgekit.errors import (
     ConflictError,
     CorruptError,
@@ -116,8 +116,9 @@ class Database:
         """Open a change: one IMMEDIATE transaction with one actor, its audit rows committed with it or not.
 
         Inside another change of this thread it is a savepoint of that one, which keeps its reason and
-        correlation id. Raise RuleError where the file refuses a row, BusyError after ten seconds behind
-        another writer. Never make a network call inside.
+        correlation id; without one given it has that of `tracing.under`, or a new one. Raise RuleError where
+        the file refuses a row, BusyError after ten seconds behind another writer. Never make a network call
+        inside.
         """
         from edgekit.binding import PeeweeException
 
@@ -163,6 +164,7 @@ class Database:
         if self._login is not None:
             noted = f"{reason or 'change'} [login {self._login}]"
         connection = self.connection()
+        correlation_id = correlation_id or tracing.current()
         change = sqlite.open_gate(connection, self.actor, reason=noted, correlation_id=correlation_id)
         self._local.change = change
         moment = object()

@@ -25,7 +25,7 @@ PACKAGE = ROOT / "edgekit"
 ORDER = [
     {"errors", "clock", "finding"},
     {"schema"},
-    {"codec", "pattern", "crypto", "recurrence", "masking"},
+    {"codec", "pattern", "crypto", "recurrence", "masking", "tracing"},
     {"jsonpath", "validate"},
     {"mapping"},
     {"rules", "transformation"},
@@ -67,6 +67,7 @@ PURE = {
     "crypto",
     "recurrence",
     "masking",
+    "tracing",
     "jsonpath",
     "validate",
     "mapping",
@@ -207,11 +208,14 @@ def test_each_imported_package_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["fast"]]
     for extra in (
-        "files", "javascript", "keyring", "mysql", "openfeature", "postgres", "python-scripts",
+        "files", "javascript", "keyring", "mysql", "openfeature", "otel", "postgres", "python-scripts",
         "sftp", "xlsx",
     ):  # fmt: skip
         lines += project["optional-dependencies"][extra]
-    named = {"openfeature_sdk": "openfeature", "quickjs_ng": "quickjs"}
+    named = {
+        "openfeature_sdk": "openfeature", "opentelemetry_exporter_otlp_proto_http": "opentelemetry",
+        "opentelemetry_sdk": "opentelemetry", "quickjs_ng": "quickjs",
+    }  # fmt: skip
     declared = {re.split(r"[<>=!~\[; ]", line)[0].replace("-", "_").lower() for line in lines}
     declared = {named.get(package, package) for package in declared}
     used = {package for path in MODULES for package, _ in third_party(path)}

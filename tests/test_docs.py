@@ -72,6 +72,8 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/connectors.md",
         "docs/configuration.md",
         "docs/licensing.md",
+        "docs/limits.md",
+        "docs/tracing.md",
         "docs/license-files.md",
         "docs/runner.md",
         "docs/schedules.md",

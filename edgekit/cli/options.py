@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -63,9 +64,12 @@ def opened(body: Body) -> Body:
     @wraps(body)
     @click.pass_obj
     def run(settings: Settings, /, *args: Any, **kwargs: Any) -> Any:
+        from edgekit import tracing
         from edgekit.file.opening import open as open_file
 
-        with open_file(settings.db, actor=settings.actor):
+        # Who calls us may say of which of its doings this is a part, as W3C has it.
+        asked = tracing.read_parent(os.environ.get("TRACEPARENT"))
+        with open_file(settings.db, actor=settings.actor), tracing.under(asked):
             return body(*args, **kwargs)
 
     return run

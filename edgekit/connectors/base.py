@@ -42,6 +42,8 @@ class Attempt:
     error: str | None = None
     retry_number: int = 0
     external_reference: str | None = None
+    span_id: str | None = None
+    """In the traceparent that was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urljoin
 
-from edgekit import __version__, clock
+from edgekit import __version__, clock, tracing
 from edgekit.connectors import http_answers
 from edgekit.connectors.base import Attempt, Gate, open_gate
 from edgekit.connectors.http_answers import Answer
@@ -265,6 +265,7 @@ class Exchange:
         import httpx2
 
         started, begin = clock.now(), time.monotonic()
+        span, traced = _traced(request)
         status: int | None = None
         reference: str | None = None
         error: EdgekitError | None = None
@@ -274,7 +275,7 @@ class Exchange:
                     with self._client.stream(
                         request.method,
                         request.url,
-                        headers={**request.headers, **self._signed(request)},
+                        headers={**request.headers, **traced, **self._signed(request)},
                         content=request.content,
                         extensions={"trace": deadline.trace},
                     ) as response:
@@ -294,7 +295,7 @@ class Exchange:
             self._attempts.append(
                 Attempt(
                     request.method, request.shown, started, round((time.monotonic() - begin) * 1000),
-                    status, said, retry, self._mask(reference)[:100] if reference else None,
+                    status, said, retry, self._mask(reference)[:100] if reference else None, span,
                 )
             )  # fmt: skip
 
@@ -333,6 +334,15 @@ def _place(request: Request) -> str | None:
         return origin(request.url)
     except ValueError:
         return None
+
+
+def _traced(request: Request) -> tuple[str | None, dict[str, str]]:
+    """Return the span of one try and the header that tells of it, where what is done has a correlation id."""
+    correlation_id = tracing.current()
+    if correlation_id is None or "traceparent" in {name.lower() for name in request.headers}:
+        return None, {}
+    span = tracing.new_span_id()
+    return span, {"traceparent": tracing.write_parent(correlation_id, span)}
 
 
 def _perhaps(error: EdgekitError) -> EdgekitError:

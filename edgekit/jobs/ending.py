@@ -37,8 +37,8 @@ _MINE = " WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'runn
 _COMPLETE = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?{_MINE}"
 _COMPLETE_WITH = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?, result = ?{_MINE}"
 _RETRY = (
-    "UPDATE job SET job_status = 'pending', run_at = ?, runner_id = NULL, claimed_at = NULL,"
-    f" lease_ends_at = NULL, error_code = ?, error_message = ?, updated_at = ?{_MINE}"
+    "UPDATE job SET job_status = 'pending', run_at = ?, max_attempts = max_attempts + ?, runner_id = NULL,"
+    f" claimed_at = NULL, lease_ends_at = NULL, error_code = ?, error_message = ?, updated_at = ?{_MINE}"
 )
 _FAIL = (
     f"UPDATE job SET job_status = ?, ended_at = ?, error_code = ?, error_message = ?, updated_at = ?{_MINE}"
@@ -99,8 +99,9 @@ def decide(
     """Write that an attempt failed: pending again where that may help and attempts are left, else failed.
 
     An UnavailableError or BusyError may be tried again, after what the error asks for, or `delay_seconds`, or
-    what the kind says: doubled with each attempt, up to its longest, spread by a part of it. A job that was
-    to be stopped is cancelled. Return the new state, or None where the job is no longer the caller's.
+    what the kind says: doubled with each attempt, up to its longest, spread by a part of it. What a limit or
+    breaker of ours held back is no attempt, and has another for it. A job that was to be stopped is
+    cancelled. Return the new state, or None where the job is no longer the caller's.
     """
     at = now or clock.now()
     code, message = error.code[:50], error.message or error.code
@@ -108,9 +109,11 @@ def decide(
         mine = (job.id, job.runner_id, job.attempts)
         is_unwanted = _is_unwanted(job)
         may_help = isinstance(error, UnavailableError | BusyError)
-        if may_help and job.attempts < job.max_attempts and not is_unwanted:
+        # What a limit or a breaker of ours held back was no attempt against the other side.
+        held = int(not error.was_sent)
+        if may_help and job.attempts < job.max_attempts + held and not is_unwanted:
             due = at + timedelta(seconds=delay(job, error, delay_seconds))
-            values: tuple[Any, ...] = (clock.to_text(due), code, message, change.at, *mine)
+            values: tuple[Any, ...] = (clock.to_text(due), held, code, message, change.at, *mine)
             return "pending" if db.connection().execute(_RETRY, values).rowcount else None
         status = "cancelled" if is_unwanted else "failed"
         values = (status, clock.to_text(at), code, message, change.at, *mine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgekit import tracing
 from edgekit.errors import EdgekitError
 from edgekit.jobs import kinds, stopping
 from edgekit.jobs.ending import Outcome
@@ -30,7 +31,8 @@ def perform(job: Job, *, workers: Isolation | None = None) -> Outcome:
         kind = kinds.get(job.kind)
         if kind.isolated and workers is not None:
             return workers.run(job, job.timeout_seconds or kind.timeout_seconds)
-        result: dict[str, Any] | None = kind.handler(job)
+        with tracing.under(job.correlation_id):
+            result: dict[str, Any] | None = kind.handler(job)
     except EdgekitError as error:
         is_given_back = error.code == stopping.STOPPED
         return Outcome(job, error=None if is_given_back else error, is_given_back=is_given_back)

@@ -91,7 +91,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _work(request: dict[str, Any]) -> dict[str, Any] | None:
-    from edgekit import jobs
+    from edgekit import jobs, tracing
     from edgekit.errors import ConflictError, InvalidError
 
     job = jobs.show(request["id"])
@@ -99,7 +99,8 @@ def _work(request: dict[str, Any]) -> dict[str, Any] | None:
         raise ConflictError(f"The job {job.id} ({job.kind}) was taken over, or has ended: it is not ours.")
     if jobs.find(job.kind) is None and request["module"]:
         import_module(request["module"])
-    result = jobs.get(job.kind).handler(job)
+    with tracing.under(job.correlation_id):
+        result = jobs.get(job.kind).handler(job)
     try:
         json.dumps(result)
     except (TypeError, ValueError) as error:
@@ -114,7 +115,7 @@ def told(error: EdgekitError) -> dict[str, Any]:
     return {
         "code": error.code, "message": error.message, "hint": error.hint,
         "may_help": isinstance(error, UnavailableError | BusyError),
-        "retry_after": getattr(error, "retry_after", None),
+        "retry_after": error.retry_after, "was_sent": error.was_sent,
     }  # fmt: skip
 
 

@@ -43,11 +43,17 @@ class _Told(EdgekitError):  # noqa: N818 - stands for whatever it was there
         super().__init__(document["message"], hint=document["hint"])
         self._code = str(document["code"])
         self.retry_after: float | None = document["retry_after"]
+        self._was_sent = bool(document["was_sent"])
 
     @property
     def code(self) -> str:
         """The code it had there."""
         return self._code
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether the other side may know of it, as it was there."""
+        return self._was_sent
 
 
 class _ToldToTryAgain(_Told, UnavailableError):  # noqa: N818

@@ -36,8 +36,8 @@ def log_attempts(
         "INSERT INTO integration_log(integration_id, execution_id, communication_id, request_type,"
         " request_url, response_data, response_code,"
         " response_time_ms, is_success, error_message, retry_count, correlation_id,"
-        " external_reference, organization_id, created_by,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " external_reference, span_id, organization_id, created_by,"
+        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 integration_id,
@@ -53,6 +53,7 @@ def log_attempts(
                 retries + item.retry_number,
                 correlation_id,
                 item.external_reference,
+                item.span_id,
                 organization_id,
                 actor,
                 clock.to_text(item.started_at),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from edgekit import db
+from edgekit import db, tracing
 from edgekit.errors import ConflictError, DeniedError, EdgekitError, InvalidError, SkipRecordError, quoted
 from edgekit.integrations import Plan, live, prepare, require_usable, tables
 from edgekit.integrations.reading import require_secrets
@@ -26,6 +26,7 @@ from edgekit.runner import (
     reading,
     replaying,
     sending,
+    telemetry,
     transform,
 )
 from edgekit.runner.execution import Execution, RunResult, RunStoppedError
@@ -74,7 +75,9 @@ def run(
     # What others prove themselves by is asked for when something is received, not when it is read.
     ways = {**plan.config, "verify": None, "to": plan.to.config if plan.to is not None else None}
     require_secrets(plan.integration_id, plan.name, ways)
+    correlation_id = correlation_id or tracing.new_correlation_id()
     with (
+        tracing.under(correlation_id),
         holding.hold(plan, beside=beside and not dry_run) as runner_id,
         garbage.rarely_collected(),
         gated(plan.connector, plan.integration_id, plan.name) as plan.connector,
@@ -90,6 +93,8 @@ def run(
             current.job_id, current.stop = job_id, stop
             result = _perform(plan, current, work, progress)
     result.duration_ms = round((time.monotonic() - started) * 1000)
+    if result.execution_id is not None:
+        telemetry.tell_run(result.execution_id)
     db.current().keep()
     return result
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, connectors, db, integrations
+from edgekit import clock, connectors, db, integrations, tracing
 from edgekit.errors import CircuitOpenError, EdgekitError, RateLimitedError, VaultLockedError
 from edgekit.integrations import figures, outbound
 from edgekit.integrations.credentials import Secrets
@@ -46,14 +46,20 @@ def check_health(name: str, *, late_ms: int = _LATE_MS, now: datetime | None = N
 
 
 def _check(row: dict[str, Any], late_ms: int, moment: datetime) -> Health:
+    correlation_id = tracing.new_correlation_id()
+    with tracing.under(correlation_id):
+        return _checked(row, late_ms, moment, correlation_id)
+
+
+def _checked(row: dict[str, Any], late_ms: int, moment: datetime, correlation_id: str) -> Health:
     found, attempts = _judge(row, late_ms, moment)
     if found.health_status is None:
         return found
-    with db.change(reason=f"integrations health {found.integration}") as change:
+    with db.change(reason=f"integrations health {found.integration}"):
         Integration.update(health_status=found.health_status, last_health_check_at=moment).where(
             Integration.id == row["id"]
         ).execute()
-        log_attempts(row["id"], row["organization_id"], attempts, correlation_id=change.correlation_id)
+        log_attempts(row["id"], row["organization_id"], attempts, correlation_id=correlation_id)
     return replace(found, last_health_check_at=moment)
 
 

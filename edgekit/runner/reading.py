@@ -48,7 +48,7 @@ def show_execution(execution_id: int) -> dict[str, Any]:
     attempts = db.query(
         "SELECT request_type AS method, request_url AS url, response_code, response_time_ms,"
         " is_success, error_message,"
-        " retry_count AS retry, created_at FROM integration_log WHERE execution_id = ? ORDER BY id",
+        " retry_count AS retry, span_id, created_at FROM integration_log WHERE execution_id = ? ORDER BY id",
         (execution_id,),
     )
     (kept,) = db.query(

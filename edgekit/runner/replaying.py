@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgekit import db
+from edgekit import db, tracing
 from edgekit.errors import EdgekitError, InvalidError, quoted
 from edgekit.integrations import require_usable
 from edgekit.integrations.plan import prepare_earlier
@@ -146,8 +146,9 @@ def try_again(
     """
     correlation_id, run = row["correlation_id"], row["execution_id"]
     try:
-        batch = _taken(plan, row, work, outlet, start)
-        sent = outlet.send_again(batch, row["source_position"]) if outlet is not None else None
+        with tracing.under(correlation_id):
+            batch = _taken(plan, row, work, outlet, start)
+            sent = outlet.send_again(batch, row["source_position"]) if outlet is not None else None
     except EdgekitError:
         with db.change(reason=f"dead-letters replay {row['id']}: failed", correlation_id=correlation_id):
             work.log_tries(correlation_id, run)

@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, codec, db, jsonpath, masking
+from edgekit import clock, codec, db, jsonpath, masking, tracing
 from edgekit.connectors.http_signature import Message, Signature
 from edgekit.connectors.webhook import MAX_BODY, decode
 from edgekit.errors import (
@@ -123,8 +123,12 @@ def receive_webhook(
     if (challenge := _challenge(hook, document)) is not None:
         return Receipt(None, None, is_new=False, challenge=challenge)
     event_id = _event_id(hook, lower, document)
+    # Whoever has proved who it is may say of which of its doings this is a part, as W3C has it.
+    is_known = hook.settings.get("verify", {}).get("kind") != "none"
+    asked = tracing.read_parent(lower.get("traceparent")) if is_known else None
     try:
-        return _store(hook, event_id, content_type, _kept(hook, lower), text, moment)
+        with tracing.under(asked or tracing.current()):
+            return _store(hook, event_id, content_type, _kept(hook, lower), text, moment)
     except DeniedError as error:  # of whoever receives, not of whoever sends
         raise UnavailableError(error.message, hint=error.hint) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, Self
@@ -133,7 +134,8 @@ class Work:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(self._plan.policy.parallelism, thread_name_prefix="branch")
-        futures = [self._pool.submit(task) for task in tasks]
+        # Each in a copy of what is said of this thread, such as the correlation id.
+        futures = [self._pool.submit(contextvars.copy_context().run, task) for task in tasks]
         try:
             for future in futures:
                 future.exception()  # waits

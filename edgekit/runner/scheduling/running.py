@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import clock, db, events, jobs
 from edgekit.errors import BusyError, EdgekitError, NotFoundError, StoppedError, UnavailableError
 from edgekit.jobs.stopping import STOPPED
+from edgekit.runner import telemetry
 from edgekit.runner.scheduling import retries, slots
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def _complete(job: Job, slot: Mapping[str, Any], result: RunResult, ended: datet
     with db.change(reason=f"schedules {slot['schedule_name']}: ran", correlation_id=slot["correlation_id"]):
         jobs.finish(job, told, now=ended)
         settle({**slot, "execution_id": result.execution_id}, "completed", ended)
+    telemetry.tell_slot(slot["id"])
     return told
 
 
@@ -149,6 +151,7 @@ def settle_ended(now: datetime) -> int:
                 slot["job_status"] if slot["started_at"] or slot["job_status"] != "completed" else "cancelled"
             )
             settle(slot, status, clock.from_text(slot["ended_at"] or clock.to_text(now)))
+        telemetry.tell_slot(slot["id"])
     return len(found)
 
 
