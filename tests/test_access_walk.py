@@ -106,7 +106,7 @@ class Theirs:
             "settings": {"table": "taken"},
             "note": "n",
             "event_type": "policy.bound", "payloads": [{}], "event_uuid": "u",
-            "handler": "event.webhook", "handle": lambda _: None, "event": self.ids["integration_event"],
+            "handler": "event.webhook", "event": self.ids["integration_event"],
             "delivery_id": self.ids["event_delivery"],
             "transformation": "theirs", "language": "jmespath",
             "notification_id": self.ids["notification"],

@@ -44,15 +44,14 @@ def test_the_commands() -> None:
     listed = CliRunner().invoke(command, ["connectors", "list", "--json"])
     by_name = {one["name"]: one for one in json.loads(listed.output)}
     assert by_name.keys() >= {"file", "http", "singer", "smtp", "sql", "table", "webhook"}
-    assert (by_name["smtp"]["reads"], by_name["webhook"]["writes"]) == (None, None)
+    assert (by_name["smtp"]["reads"], by_name["event"]["writes"]) == (None, None)
     assert "private_key" in by_name["file"]["secrets"]
     shown = CliRunner().invoke(command, ["connectors", "show", "http"])
     assert shown.exit_code == 0
     assert "auth.client_secret_secret" in shown.output
     assert "pagination.next_path" in shown.output
     assert (
-        "cannot be written to"
-        in CliRunner().invoke(command, ["connectors", "show", "webhook", "--to"]).output
+        "cannot be written to" in CliRunner().invoke(command, ["connectors", "show", "event", "--to"]).output
     )
     with pytest.raises(NotFoundError, match="no connector 'soap'"):
         connectors.show_connector("soap")

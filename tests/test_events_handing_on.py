@@ -293,29 +293,6 @@ def test_what_failed_is_replayed_for_its_subscriber_alone(edge: Database, ear: E
     assert states(edge) == ["processed"] * 3
 
 
-def test_a_consumer_in_the_file_gets_each_event_once_with_what_it_writes(edge: Database, ear: Ear) -> None:
-    heard: list[int] = []
-
-    def take(found: list[events.Told]) -> None:
-        heard.extend(one.payload["n"] for one in found)
-        if len(heard) == 3:
-            raise ZeroDivisionError
-
-    tell(1)
-    tell(2)
-    tell(3, event_type="claim.opened")
-    assert events.consume("SCHEDULES", take, types=["policy.bound"], now=NOW) == 2
-    assert heard == [1, 2]
-    tell(4)
-    with pytest.raises(ZeroDivisionError):
-        events.consume("SCHEDULES", take, types=["policy.bound"], now=NOW)
-    assert events.consume("SCHEDULES", take, types=["policy.bound"], now=NOW) == 1
-    assert heard == [1, 2, 4, 4]
-    assert events.consume("SCHEDULES", take, types=["policy.bound"], now=NOW) == 0
-    assert states(edge) == ["processed"] * 4
-    assert events.list_subscriptions() == []
-
-
 def test_what_is_done_and_old_is_taken_out(edge: Database, ear: Ear) -> None:
     events.add_subscription("s", handler="t.ear", max_attempts=1, event_type="policy.bound")
     ear.fails[2] = InvalidError("no")

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("edge")
 SECRET = "sk-live-7Hq9-Zebra!"
 TEMPLATES = [
     "csv-import", "dcs-criminal-check", "dcs-driver-verification", "dcs-vehicle-services", "ndjson-import",
-    "rest-source", "singer-tap", "vpic-vin-decode", "webhook-inbox",
+    "rest-source", "singer-tap", "vpic-vin-decode", "webhook-inbox", "webhook-out",
 ]  # fmt: skip
 TABLES = (
     "integration",
@@ -54,12 +54,19 @@ def one_field(source: str = "vin", target: str = "vin", **more: Any) -> dict[str
 
 # --- creating
 
+OUT = {"connector": "webhook", "url": "https://example.org/hook", "auth": {"kind": "none"}}
+
 
 @pytest.mark.ledger("S4-37")
 @pytest.mark.parametrize("code", TEMPLATES)
 def test_every_template_makes_an_integration(edge: Database, code: str) -> None:
     source = integrations.show_template(code)
-    asked = {"import": {"path": "a.csv"}, "tap": {"tap": "tap-a"}, "inbox": {"records": "$.x"}}
+    asked = {
+        "import": {"path": "a.csv"},
+        "tap": {"tap": "tap-a"},
+        "inbox": {"records": "$.x"},
+        "out": {"to": OUT},
+    }
     needed = asked.get(code.split("-")[-1], {"base_url": "http://localhost"})
     made = integrations.create("mine", template=code, settings=needed, acknowledge=True)
     assert made["settings"] == {**source["connection_template"], **needed}

@@ -24,7 +24,7 @@ SHIPPED = {
     "csv-import", "dcs-criminal-check", "dcs-driver-verification", "dcs-vehicle-services", "file-export",
     "fixed-width-import", "github-issues", "mail-account", "ndjson-import", "postgres-read",
     "postgres-write", "rest-sink", "rest-source", "sftp-drop", "singer-tap", "smtp-mail", "stripe-invoices",
-    "vpic-vin-decode", "webhook-endpoint", "webhook-inbox", "xlsx-import", "xml-import",
+    "vpic-vin-decode", "webhook-endpoint", "webhook-inbox", "webhook-out", "xlsx-import", "xml-import",
 }  # fmt: skip
 VIN = "1FTMW1T88MFA00001"
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgekit.errors import EdgekitError
 
 _BUILT_IN = {
+    "event": ("edgekit.connectors.event", "EventConnector"),
     "file": ("edgekit.connectors.file", "FileConnector"),
     "http": ("edgekit.connectors.http", "HttpConnector"),
     "singer": ("edgekit.connectors.singer", "SingerConnector"),

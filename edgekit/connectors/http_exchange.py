@@ -303,11 +303,12 @@ class Exchange:
         """Return the headers that sign a request, each try of it anew, over what is really sent."""
         import httpx2
 
-        if self._credentials.signature is None or not request.is_home:
+        signature = self._credentials.signature
+        if signature is None or not request.is_home:
             return {}
         path, _, query = httpx2.URL(request.url).raw_path.decode("ascii").partition("?")
         message = Message(request.method, path, query, request.content or b"")
-        return self._credentials.signature.sign(message)
+        return signature.sign(message, nonce=request.headers.get(signature.nonce_header or ""))
 
     def _body(self, response: Any, url: str) -> bytes:
         """Read the decompressed body up to the limit; of a refusal only its beginning."""

@@ -65,7 +65,7 @@ class Signature:
         self._encoding = str(settings.get("encoding", "hex"))
         self._over = str(settings.get("over", "{body}"))
         self._timestamp_header: str | None = settings.get("timestamp_header")
-        self._nonce_header: str | None = settings.get("nonce_header")
+        self.nonce_header: str | None = settings.get("nonce_header")
         self._tolerance = float(settings.get("tolerance_seconds", TOLERANCE))
         self._key = _key(secret, str(settings.get("key_encoding", "text")))
         self._check()
@@ -84,7 +84,7 @@ class Signature:
             )
         told = {
             "timestamp": self._timestamp_header is not None or "{timestamp}" in self._prefix,
-            "nonce": self._nonce_header is not None or "{nonce}" in self._prefix,
+            "nonce": self.nonce_header is not None or "{nonce}" in self._prefix,
         }
         for name, is_told in told.items():
             if is_told != (name in places):
@@ -93,11 +93,16 @@ class Signature:
                     hint=f'Such as "over": "{{{name}}}.{{body}}", "{name}_header": "X-{name.title()}"',
                 )
 
-    def sign(self, message: Message, *, now: datetime | None = None) -> dict[str, str]:
-        """Return the headers that sign a message: each time with the time of now and a nonce of its own."""
-        told = {"timestamp": str(int((now or clock.now()).timestamp())), "nonce": secrets.token_hex(16)}
+    def sign(
+        self, message: Message, *, nonce: str | None = None, now: datetime | None = None
+    ) -> dict[str, str]:
+        """Return the headers that sign a message: with the time of now, and a nonce, new if none is given."""
+        told = {
+            "timestamp": str(int((now or clock.now()).timestamp())),
+            "nonce": nonce or secrets.token_hex(16),
+        }
         headers = {self.header: _fill(self._prefix, told) + self._compute(message, told)}
-        for name, header in (("timestamp", self._timestamp_header), ("nonce", self._nonce_header)):
+        for name, header in (("timestamp", self._timestamp_header), ("nonce", self.nonce_header)):
             if header is not None:
                 headers[header] = told[name]
         return headers
@@ -109,7 +114,7 @@ class Signature:
         """
         given = headers.get(self.header.lower(), "")
         told, signatures = self._read(given)
-        for name, header in (("timestamp", self._timestamp_header), ("nonce", self._nonce_header)):
+        for name, header in (("timestamp", self._timestamp_header), ("nonce", self.nonce_header)):
             if header is not None:
                 told[name] = headers.get(header.lower(), "").strip()
         expected = self._compute(message, told).encode()

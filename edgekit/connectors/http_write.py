@@ -110,7 +110,7 @@ class HttpWriter:
             self._send(records[half:], answers)
             return
         refused = SkipRecordError(error.message, error_code=f"http_{status}")
-        answers.append(Answer(refused, status, response=self._bounded(_said(body))))
+        answers.append(Answer(refused, status, response=self._bounded(said(body))))
 
     # what goes out
 
@@ -183,7 +183,7 @@ class HttpWriter:
         is_page = start[:9].lower() == b"<!doctype" or start[:5].lower() == b"<html"
         if is_page or ("html" in kind and start[:1] == b"<") or "json" in kind:
             return http_answers.decode(body, headers, status=200, url=request.shown)
-        return _said(body)
+        return said(body)
 
     def _one(self, result: Any, status: int) -> Answer:
         reference = self._at("reference", result)
@@ -256,7 +256,7 @@ def _field(value: Any) -> Any:
     return value
 
 
-def _said(body: bytes) -> Any:
+def said(body: bytes) -> Any:
     """Read what was said in whatever form: JSON, else the beginning of its text."""
     try:
         return codec.loads(body)

@@ -1,20 +1,25 @@
-"""What other services told us of their own accord: the records in what was received and kept."""
+"""Webhooks: the records in what other services told us and was kept; and our own, told to others."""
 
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl
 
 from edgekit import codec
 from edgekit.connectors import http_answers
-from edgekit.connectors.base import Page, Reject
+from edgekit.connectors.base import Gate, Page, Reject, open_gate
 from edgekit.connectors.http_answers import Answer
 from edgekit.connectors.http_signature import SIGNATURE_SETTINGS
+from edgekit.connectors.webhook_send import WRITE_SCHEMA, opened
 from edgekit.errors import InvalidError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from edgekit.connectors.webhook_send import WebhookWriter
 
 MAX_BODY = 1024 * 1024
 FORM = "application/x-www-form-urlencoded"
@@ -62,16 +67,32 @@ _CONFIG_SCHEMA: dict[str, Any] = {
 
 
 class WebhookConnector:
-    """Reads the records of what was received, each receipt once, in the order they came."""
+    """Reads the records of what was received, each receipt once, in their order; and tells others ours."""
 
     name: ClassVar[str] = "webhook"
     positions_are_stable: ClassVar[bool] = True
     config_schema: ClassVar[Mapping[str, Any]] = _CONFIG_SCHEMA
+    write_schema: ClassVar[Mapping[str, Any]] = WRITE_SCHEMA
     driven_by: ClassVar[Mapping[str, Any]] = {
         "table": "webhook_receipt",
         "columns": ("event_id", "content_type", "headers", "body", "received_at"),
         "by": "integration_id",
     }
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep, gate: Gate = open_gate) -> None:
+        self._sleep = sleep
+        self._gate = gate
+
+    def through(self, gate: Gate) -> WebhookConnector:
+        """Return a connector whose every request, each try of it, passes a gate first."""
+        return WebhookConnector(self._sleep, gate)
+
+    def open(
+        self, config: Mapping[str, Any], *, state: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> AbstractContextManager[WebhookWriter]:
+        """Open the way to a receiver. Raise InvalidError for settings or secrets it cannot be opened with."""
+        del state
+        return opened(config, secrets, self._gate, self._sleep)
 
     def probe(self, config: Mapping[str, Any], *, secrets: Mapping[str, str]) -> None:
         """There is nothing that could be asked: the other side comes to us."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.events.delivering import Delivery, handles
-    from edgekit.events.fanning import Fanned, consume, fan_out
+    from edgekit.events.fanning import Fanned, fan_out
     from edgekit.events.outbox import Told
     from edgekit.events.pruning import prune_events
     from edgekit.events.reading import list_deliveries, list_events, show_event
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     **dict.fromkeys(("Delivery", "handles"), "delivering"),
-    **dict.fromkeys(("Fanned", "consume", "fan_out"), "fanning"),
+    **dict.fromkeys(("Fanned", "fan_out"), "fanning"),
     "Told": "outbox",
     "prune_events": "pruning",
     **dict.fromkeys(("list_deliveries", "list_events", "show_event"), "reading"),
@@ -56,7 +56,6 @@ __all__ = [
     "Told",
     "add_subscription",
     "caused_by",
-    "consume",
     "discard_delivery",
     "emit",
     "emit_many",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edgekit.events.outbox import Told
+    from edgekit.jobs import kinds
 
 Handler = Callable[["Delivery"], "dict[str, Any] | None"]
 """Handles one delivery. It returns what is kept as the result of the job, or None."""
@@ -78,6 +79,7 @@ def handles(
     attempts: int = DEFAULT_ATTEMPTS,
     delay_seconds: float = 10.0,
     longest_delay_seconds: float = 4 * 3600.0,
+    killed: kinds.Killed | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register what is decorated as what subscriptions of a `handler_kind` do with an event.
 
@@ -92,7 +94,7 @@ def handles(
         jobs.handles(
             kind, concurrency=concurrency, timeout_seconds=timeout_seconds, isolated=isolated,
             attempts=attempts, delay_seconds=delay_seconds, longest_delay_seconds=longest_delay_seconds,
-            given_up=give_up,
+            killed=killed, given_up=give_up,
         )(handle)  # fmt: skip
         return handler
 
@@ -106,7 +108,7 @@ def deliver(job: jobs.Job, handler: Handler, *, now: datetime | None = None) -> 
         if delivery is None:  # settled, or its subscription is paused: nothing is left to be done now
             jobs.finish(job, {"skipped": True}, now=now)
             return None
-    with caused_by(delivery.event.uuid, job.correlation_id):
+    with caused_by(delivery.event.uuid):
         try:
             result = handler(delivery)
         except EdgekitError as error:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, jobs
-from edgekit.events.outbox import CONSUMER, MATCHES, REFUSED, Told, key_of, read
+from edgekit.events.outbox import MATCHES, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
 BATCH = 500
@@ -46,8 +46,7 @@ class _Listener:
 
 _BEHIND = (
     "SELECT id, code, handler_kind, max_attempts, last_event_id FROM event_subscription"
-    f" WHERE status_id = 1 AND handler_kind <> '{CONSUMER}'"
-    " AND last_event_id < (SELECT max(id) FROM integration_event) ORDER BY id"
+    " WHERE status_id = 1 AND last_event_id < (SELECT max(id) FROM integration_event) ORDER BY id"
 )
 
 
@@ -157,58 +156,3 @@ def ask(delivery_id: int, kind: str, max_attempts: int | None, correlation_id: s
         kind, {"delivery": delivery_id}, max_attempts=attempts, dedupe_key=key_of(delivery_id),
         correlation_id=correlation_id, now=now,
     )  # fmt: skip
-
-
-def consume(
-    code: str, handle: Callable[[list[Told]], None], *, types: Collection[str] = ("*",), now: datetime
-) -> int:
-    """Give the events a consumer in this file has not seen to `handle`, in order, and return how many.
-
-    A batch is handled in the change that moves the consumer's cursor, so what `handle` writes is written
-    exactly once; there are no deliveries, and an event is processed whether it is consumed or not. `types`
-    are the types that matter, as in a subscription; the cursor begins before the first event there is.
-    """
-    count, is_full = 0, True
-    while is_full:
-        if not _unconsumed(code, types) and not _is_far_behind(code):
-            return count
-        with db.change(reason=f"events: {code}") as change:
-            found = _unconsumed(code, types)
-            is_full = len(found) == BATCH
-            if found:
-                handle(found)
-            _move_consumer(code, found[-1].id if is_full else None, change.at)
-        count += len(found)
-    return count
-
-
-def _is_far_behind(code: str) -> bool:
-    found = db.connection().execute(
-        "SELECT ifnull(max(id), 0) > ifnull((SELECT last_event_id FROM event_subscription WHERE code = ?), 0)"
-        " + ? FROM integration_event",
-        (code, _LAG),
-    )
-    return bool(found.fetchone()[0])
-
-
-def _unconsumed(code: str, types: Collection[str]) -> list[Told]:
-    patterns = list(types)
-    if not patterns:
-        return []
-    wanted = " OR ".join(["e.event_type GLOB ?"] * len(patterns))
-    return read(
-        "WHERE e.id > ifnull((SELECT last_event_id FROM event_subscription WHERE code = ?), 0)"
-        f" AND ({wanted}) AND json_extract(e.event_metadata, '$.{REFUSED}') IS NULL ORDER BY e.id LIMIT ?",
-        (code, *patterns, BATCH),
-    )
-
-
-def _move_consumer(code: str, to: int | None, at: str) -> None:
-    """Move a consumer's cursor, to the end if nothing is said; the first time it gets its row."""
-    db.connection().execute(
-        "INSERT INTO event_subscription(code, name, handler_kind, last_event_id, created_by, created_at,"
-        " updated_at) VALUES (?1, ?2, ?3, ifnull(?4, (SELECT ifnull(max(id), 0) FROM integration_event)), ?5,"
-        " ?6, ?6) ON CONFLICT (code) DO UPDATE SET last_event_id = excluded.last_event_id,"
-        " updated_at = excluded.updated_at",
-        (code, code.title(), CONSUMER, to, db.current().actor_id, at),
-    )

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-CONSUMER = "consume"
-"""What stands in `handler_kind` of a subscription without deliveries: see `fanning.consume`."""
-
 REFUSED = "refused"
 """The member of an event's metadata that says why nobody is told of it."""
 
@@ -77,7 +74,7 @@ _SETTLE = (
     " AND NOT EXISTS (SELECT 1 FROM event_delivery WHERE event_id = e.id"
     " AND delivery_status IN ('pending', 'delivering'))"
     " AND NOT EXISTS (SELECT 1 FROM event_subscription s WHERE s.status_id IN (1, 2)"
-    f" AND s.handler_kind <> '{CONSUMER}' AND s.last_event_id < e.id AND {MATCHES}"
+    f" AND s.last_event_id < e.id AND {MATCHES}"
     " AND NOT EXISTS (SELECT 1 FROM event_delivery WHERE event_id = e.id AND subscription_id = s.id))"
 )
 

@@ -10,7 +10,7 @@ from edgekit import clock, codec, db, jobs
 from edgekit.errors import ConflictError, InvalidError, NotFoundError
 from edgekit.events.delivering import ask_next
 from edgekit.events.fanning import ask
-from edgekit.events.outbox import CONSUMER, settle_events
+from edgekit.events.outbox import settle_events
 from edgekit.events.telling import LONGEST_TYPE, find_source, own_organization
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SUBSCRIPTION = (
     "  ('pending', 'delivering')) AS open,"
     " (SELECT count(*) FROM event_delivery WHERE subscription_id = s.id AND delivery_status = 'failed')"
     "  AS failed"
-    f" FROM event_subscription s WHERE s.handler_kind <> '{CONSUMER}' AND s.status_id IN (1, 2)"
+    " FROM event_subscription s WHERE s.status_id IN (1, 2)"
 )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, codec, db
 from edgekit.errors import InvalidError, NotFoundError
-from edgekit.events.outbox import CONSUMER, MATCHES, REFUSED
+from edgekit.events.outbox import MATCHES, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +27,8 @@ _TOO_DEEP = (
     " Something that listens causes what it listens to."
 )
 
-_cause: ContextVar[tuple[str | None, str | None]] = ContextVar("edgekit.events.cause", default=(None, None))
-"""The event that is being handled, and its correlation id."""
+_cause: ContextVar[str | None] = ContextVar("edgekit.events.cause", default=None)
+"""The event that is being handled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,10 @@ def emit_many(
     keys = ordering_keys or [None] * len(payloads)
     if (longest := max((len(key) for key in keys if key), default=1)) > _LONGEST_KEY:
         raise InvalidError(f"An ordering key has at most {_LONGEST_KEY} characters: one has {longest}.")
-    handled, correlation_id = _cause.get()
-    with db.change(reason=f"events emit {event_type}", correlation_id=correlation_id) as change:
+    with db.change(reason=f"events emit {event_type}") as change:
         source_id = find_source(source)
         organization_id = organization_id or own_organization()
-        cause = causation_id or handled
+        cause = causation_id or _cause.get()
         status, at = _status(event_type, source_id, organization_id, cause), change.at
         moment = clock.to_text(now) if now is not None else at
         error = _TOO_DEEP if status == "failed" else None
@@ -127,9 +126,9 @@ def emit_many(
 
 
 @contextmanager
-def caused_by(event_uuid: str, correlation_id: str | None = None) -> Iterator[None]:
-    """Make every event that is told inside one that this event led to, with its correlation id."""
-    token = _cause.set((event_uuid, correlation_id))
+def caused_by(event_uuid: str) -> Iterator[None]:
+    """Make every event that is told inside one that this event led to."""
+    token = _cause.set(event_uuid)
     try:
         yield
     finally:
@@ -173,7 +172,7 @@ def _status(event_type: str, source_id: int, organization_id: int | None, cause:
 _LISTENS = (
     "SELECT EXISTS (SELECT 1 FROM event_subscription s,"
     " (SELECT ?1 AS event_type, ?2 AS event_source_id, ?3 AS organization_id, '{}' AS event_metadata) e"
-    f" WHERE s.status_id IN (1, 2) AND s.handler_kind <> '{CONSUMER}' AND {MATCHES})"
+    f" WHERE s.status_id IN (1, 2) AND {MATCHES})"
 )
 """Whether a subscription, paused or not, is about events of a type, a source and an organization."""
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, codec, connectors, db, licensing
 from edgekit.errors import DeniedError, InvalidError, NotFoundError
-from edgekit.integrations import approved_pipelines, earlier, figures, instances, live, outbound, reading
+from edgekit.integrations import (
+    approved_pipelines,
+    earlier,
+    figures,
+    given,
+    instances,
+    live,
+    outbound,
+    reading,
+)
 from edgekit.integrations.credentials import Secrets
 from edgekit.integrations.keeping import Keep, read_keep
 from edgekit.integrations.policies import Policy, read_policy
@@ -57,6 +66,8 @@ class Inputs:
     key: str = "id"
     changed: bool = False
     """Only what was added or changed since it was sent last."""
+    rows: tuple[tuple[str, Mapping[str, Any]], ...] | None = None
+    """The rows themselves, each with its place, as the events of a subscription are."""
 
 
 @dataclass(slots=True)
@@ -111,12 +122,14 @@ def prepare(
     name: str,
     *,
     input: str | None = None,  # noqa: A002
+    records: Mapping[str, Mapping[str, Any]] | None = None,
     overrides: Mapping[str, Any] | None = None,
     trial: bool = False,
 ) -> Plan:
     """Read an integration and check that it can run.
 
-    `input` is a file that takes the place of the file the source reads, or of the rows that drive it.
+    `input` is a file that takes the place of the file the source reads, or of the rows that drive it;
+    `records`, by their places, take the place of what is read, or of those rows.
     `overrides` are settings for this run only. A `trial`, which keeps nothing, takes the mappings as they
     stand; else those that are live take part. Raise NotFoundError or InvalidError naming the setting, table
     or column, DeniedError where none is live, LicenseError where the service it talks to requires a feature
@@ -125,7 +138,7 @@ def prepare(
     row = reading.find(name)
     if row["entity_id"] is not None:
         licensing.require_entity(row["entity_id"])
-    plan = _prepare(row, None, input, overrides, trial=trial)
+    plan = _prepare(row, None, input, overrides, trial=trial, records=records)
     plan.learns_only = not trial and not plan.fields and live.environment() == live.PRODUCTION
     return plan
 
@@ -192,12 +205,14 @@ def _prepare(
     overrides: Mapping[str, Any] | None,
     *,
     trial: bool,
+    records: Mapping[str, Mapping[str, Any]] | None = None,
     fields: list[FieldMapping] | None = None,
     pipeline: dict[str, Any] | None = None,
 ) -> Plan:
     settings: dict[str, Any] = {**row["connection_config"], **(overrides or {})}
     connector = connectors.get(str(settings.get("connector", "")))
-    config, inputs = _source(row, settings, connector, input)
+    read = _source(row, settings, connector, input)
+    connector, config, inputs = given.put_in(row, settings, connector, *read, records)
     if pipeline is None:
         pipeline = reading.pipeline_of(row["id"], pipeline_id)
     way = outbound.read_way(row["integration_name"], settings)
@@ -210,9 +225,7 @@ def _prepare(
         config.setdefault(
             "batch_size", pipeline["performance"].get("batch_size", way.batch_size if way else DEFAULT_BATCH)
         )
-    connectors.check_config(connector, config)
-    exchange = figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
-    connectors.check_config(connector, config | exchange)
+    exchange = _exchange(row, connector, config)
     steps = read_steps(row["integration_name"], pipeline)
     plan = Plan(
         integration_id=row["id"],
@@ -232,7 +245,7 @@ def _prepare(
         steps=steps if approved is None else approved_pipelines.as_they_were(steps, approved.at),
         secrets=Secrets(row["id"], row["integration_name"]),
         exchange=exchange,
-        cache_hours=figures.cache_hours(row) if inputs is not None and connector.name != "table" else None,
+        cache_hours=figures.cache_hours(row) if given.is_asked(connector, inputs) else None,
         keep=read_keep(settings),
         to=way,
     )
@@ -245,6 +258,16 @@ def _prepare(
     elif plan.fields and not (plan.create and _is_missing(plan.table)):  # else made in the first run
         finish(plan)
     return plan
+
+
+def _exchange(
+    row: Mapping[str, Any], connector: connectors.Connector, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return time-out and retries as they count. Raise InvalidError for settings that are none."""
+    connectors.check_config(connector, config)
+    found = figures.exchange_settings(row, config, connector.config_schema.get("properties", {}))
+    connectors.check_config(connector, {**config, **found})
+    return found
 
 
 def _source(

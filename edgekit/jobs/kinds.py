@@ -30,6 +30,7 @@ DEFAULT_TIMEOUT = 3600
 _HOMES: dict[str, str] = {
     "backup": "edgekit.file.backup_job",
     "communication": "edgekit.runner.channels.sending",
+    "event": "edgekit.runner.listening",
     "housekeeping": "edgekit.runner.housekeeping",
     "integration.run": "edgekit.runner.scheduling.running",
     "notification": "edgekit.runner.notifying.handling",

@@ -23,13 +23,14 @@ from edgekit.runner import (
     holding,
     inputs,
     kept,
+    outcomes,
     reading,
     replaying,
     sending,
     telemetry,
     transform,
 )
-from edgekit.runner.execution import Execution, RunResult, RunStoppedError
+from edgekit.runner.execution import Execution, OnEnd, RunResult, RunStoppedError
 from edgekit.runner.limits import gated
 from edgekit.runner.undoing import undone
 from edgekit.runner.work import Work
@@ -47,6 +48,7 @@ def run(
     name: str,
     *,
     input: str | None = None,  # noqa: A002 - as the command spells it
+    records: Mapping[str, Mapping[str, Any]] | None = None,
     overrides: Mapping[str, Any] | None = None,
     dry_run: bool = False,
     fresh: bool = False,
@@ -55,13 +57,16 @@ def run(
     job_id: int | None = None,
     beside: bool = False,
     stop: Callable[[], bool] | None = None,
+    on_end: OnEnd | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Run an integration to its end, or go on from where an interrupted run stopped.
 
-    `input` is a file in place of the source's own, or of the rows that drive it; `overrides` are settings for
-    this run only; `dry_run` reads, maps and writes every batch and undoes it, though requests count; `fresh`
-    asks also for rows whose last answers are used again. All it does carries `correlation_id`.
+    `input` is a file in place of the source's own, or of the rows that drive it; `records`, by their places,
+    are given in place of either, and leave the checkpoint alone; `overrides` are settings for this run only;
+    `dry_run` reads, maps and writes every batch and undoes it, though requests count; `fresh` asks also for
+    rows whose last answers are used again. All it does carries `correlation_id`. `on_end` is called in the
+    change that writes the end; without it and without a job, how it ended is told as an event.
 
     While another run of the integration is at work, one `beside` it begins from the beginning and leaves the
     checkpoint alone. A run whose job `job_id` is to be cancelled ends after its batch as `cancelled`, one
@@ -71,7 +76,8 @@ def run(
     """
     started = time.monotonic()
     require_usable(name)
-    plan = prepare(name, input=input, overrides=overrides, trial=dry_run)
+    plan = prepare(name, input=input, records=records, overrides=overrides, trial=dry_run)
+    inputs.require_given(plan)
     # What others prove themselves by is asked for when something is received, not when it is read.
     ways = {**plan.config, "verify": None, "to": plan.to.config if plan.to is not None else None}
     require_secrets(plan.integration_id, plan.name, ways)
@@ -91,6 +97,7 @@ def run(
                 plan, trigger=trigger, fresh=fresh, beside=runner_id, correlation_id=correlation_id
             )
             current.job_id, current.stop = job_id, stop
+            current.on_end = on_end or (outcomes.tell if job_id is None else None)
             result = _perform(plan, current, work, progress)
     result.duration_ms = round((time.monotonic() - started) * 1000)
     if result.execution_id is not None:

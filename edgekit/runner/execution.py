@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,14 @@ from edgekit.models.runner import IntegrationExecution
 from edgekit.runner import holding, kept, reuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from edgekit.integrations import Plan
     from edgekit.runner.reuse import Reuse
+
+
+OnEnd = Callable[["Execution", "Plan", str, "EdgekitError | None"], None]
+"""Called when a run has ended, with what it came to: completed, failed, cancelled or interrupted."""
 
 
 @dataclass(slots=True)
@@ -78,7 +83,7 @@ class Execution:
     is_anew: bool = False
     """Whether it runs what another run kept: that says nothing of the source."""
     is_concurrent: bool = False
-    """Whether it runs beside another run: from the beginning, and the checkpoint is the other's."""
+    """Whether it runs beside another run, or what it was given: the checkpoint is none of its."""
     records_read: int = 0
     records_written: int = 0
     records_changed: int = 0
@@ -98,6 +103,8 @@ class Execution:
     """The job that runs it, which may be cancelled."""
     stop: Callable[[], bool] | None = None
     """Says whether it is to end for now."""
+    on_end: OnEnd | None = None
+    """Called in the change that writes its end."""
 
     @property
     def counts(self) -> tuple[int, int, int, int, int, int]:
@@ -135,9 +142,10 @@ def begin(
     """Settle what a dead run left, and write the row of a new one, which goes on from the last checkpoint.
 
     A `fresh` one uses no answers again; one that runs what was kept `anew`, or `beside` another under this
-    runner id, leaves the checkpoint alone.
+    runner id, or what was given, leaves the checkpoint alone.
     """
     runner_id = beside or holding.new_runner_id()
+    is_given = plan.inputs is not None and plan.inputs.rows is not None
     with db.change(reason=f"run {plan.name}", correlation_id=correlation_id) as change:
         interrupted = holding.settle_dead(plan.integration_id) if beside is None else None
         kept.prune_own(plan.integration_id)
@@ -149,16 +157,16 @@ def begin(
             execution_status="running",
             runner_id=runner_id,
             source_digest=plan.fingerprint,
-            resumed_from_id=None if anew else interrupted,
+            resumed_from_id=None if anew or is_given else interrupted,
             is_concurrent=beside is not None,
             started_at=clock.now(),
             correlation_id=change.correlation_id,
             organization_id=plan.organization_id,
         )
         correlation_id = change.correlation_id
-    if anew or beside is not None:
+    if anew or beside is not None or is_given:
         return Execution(
-            row.id, runner_id, correlation_id, {}, is_anew=anew, is_concurrent=beside is not None
+            row.id, runner_id, correlation_id, {}, is_anew=anew, is_concurrent=beside is not None or is_given
         )
     stored = _checkpoint(plan)
     state, answered = dict(stored.get("state", {})), dict(stored.get("answered", {}))
@@ -268,17 +276,21 @@ def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | Non
     if (error is not None and not error.was_sent) or execution.is_anew:
         healthy = None  # a limit or a breaker of ours says nothing new of the other side
     with db.change(reason=f"run {plan.name}: {status}", correlation_id=execution.correlation_id):
-        IntegrationExecution.update(
-            execution_status=status,
-            ended_at=clock.now(),
-            retry_count=execution.retries,
-            error_code=error.code if error else None,
-            error_message=error.message if error else None,
-        ).where(
-            IntegrationExecution.id == execution.id,
-            IntegrationExecution.runner_id == execution.runner_id,
-            IntegrationExecution.execution_status == "running",
-        ).execute()
+        is_ours = (
+            IntegrationExecution.update(
+                execution_status=status,
+                ended_at=clock.now(),
+                retry_count=execution.retries,
+                error_code=error.code if error else None,
+                error_message=error.message if error else None,
+            )
+            .where(
+                IntegrationExecution.id == execution.id,
+                IntegrationExecution.runner_id == execution.runner_id,
+                IntegrationExecution.execution_status == "running",
+            )
+            .execute()
+        )
         whole = not (execution.resumed or execution.is_anew or execution.is_concurrent)
         if status == "completed" and whole:
             _supersede_letters(execution, plan)
@@ -292,6 +304,8 @@ def end(execution: Execution, plan: Plan, status: str, error: EdgekitError | Non
                 " AND breaker_status <> 'closed')",
                 (plan.integration_id, healthy, clock.now_text(), db.current().actor_id),
             )
+        if is_ours and execution.on_end is not None:
+            execution.on_end(execution, plan, status, error)
 
 
 def _go_live(plan: Plan) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgekit import bulk, connectors, db
-from edgekit.errors import InvalidError
+from edgekit.errors import InvalidError, quoted
 from edgekit.integrations import outbound
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edgekit.integrations.plan import Inputs, Plan
     from edgekit.runner.reuse import Reuse
@@ -25,11 +25,22 @@ def read(plan: Plan, state: Mapping[str, Any], reuse: Reuse | None = None) -> It
     """
     assert plan.inputs is not None
     after = state.get("input")
+    if plan.inputs.rows is not None:
+        return _given(plan, plan.inputs.rows)
     if plan.inputs.path is not None:
         return _from_file(plan.inputs, int(after or 0))
     if plan.connector.name == "table":
         return _records(plan.inputs, after)
     return _from_table(plan.inputs, int(after or 0), reuse)
+
+
+def require_given(plan: Plan) -> None:
+    """Raise InvalidError for an integration that reads events and was given none."""
+    if plan.connector.name == "event" and (plan.inputs is None or plan.inputs.rows is None):
+        raise InvalidError(
+            f"{plan.name} reads the events that a subscription hands to it.",
+            hint=f"Subscribe it: edgekit events subscriptions add NAME --type TYPE --run {quoted(plan.name)}",
+        )
 
 
 def read_row(plan: Plan, key: Any) -> dict[str, Any] | None:
@@ -123,6 +134,21 @@ def _condition(wanted: Mapping[str, Any]) -> tuple[str, list[Any]]:
             parts.append(f" AND {name} IS ?")
             params.append(value)
     return "".join(parts), params
+
+
+def _given(plan: Plan, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Yield rows that were given: records as they are, driving rows with the columns asked for."""
+    assert plan.inputs is not None
+    for number, (place, row) in enumerate(rows, 1):
+        if plan.connector.name == "event":
+            yield {"position": place, "record": dict(row)}
+            continue
+        wanted = [name for name in plan.inputs.columns if name != "id"]
+        if wanted and wanted[0] not in row:
+            raise InvalidError(
+                f"{plan.name} is driven by {', '.join(wanted)}: what it was given has no {wanted[0]}."
+            )
+        yield {**{name: row.get(name) for name in wanted}, "id": number}
 
 
 def _from_file(inputs: Inputs, after: int) -> Iterator[dict[str, Any]]:

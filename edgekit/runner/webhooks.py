@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, codec, db, jsonpath, masking, tracing
+from edgekit import clock, codec, db, events, jsonpath, masking, tracing
 from edgekit.connectors.http_signature import Message, Signature
 from edgekit.connectors.webhook import MAX_BODY, decode
 from edgekit.errors import (
@@ -145,6 +145,11 @@ def _store(
         made = WebhookReceipt.create(
             integration_id=hook.id, event_id=event_id, content_type=content_type, headers=headers,
             body=body, received_at=moment, organization_id=hook.organization_id,
+        )  # fmt: skip
+        events.emit(
+            "webhook.received",
+            {"integration": hook.name, "receipt_id": made.id, "event_id": event_id},
+            source="INTEGRATION", target=hook.name[:100], organization_id=hook.organization_id, now=moment,
         )  # fmt: skip
     return Receipt(made.id, event_id, is_new=True)
 

@@ -1,0 +1,79 @@
+"""`event.run`: an integration run with an event as its input.
+
+The record is the payload of the event; with `about` in the subscription's settings, a member of that name
+says which event it is. The end of the run and the end of the delivery are one change: a run that was written
+is not written again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from edgekit import clock, db, events
+from edgekit.errors import BusyError, ConflictError, EdgekitError, UnavailableError
+from edgekit.runner import outcomes
+from edgekit.runner.listening.webhooks import integration_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from edgekit.integrations import Plan
+    from edgekit.jobs import Job
+    from edgekit.runner.execution import Execution, RunResult
+
+KIND = "event.run"
+_PATIENCE_SECONDS = 30.0
+_LOOK_SECONDS = 0.25
+
+
+def _killed(job: Job, process_id: int, code: str, message: str, at: datetime) -> None:
+    """Settle, in the open change, the run whose process was stopped in the middle of it."""
+    status = {"timeout": "failed", "cancelled": "cancelled"}.get(code, "interrupted")
+    db.connection().execute(
+        "UPDATE integration_execution SET execution_status = ?, ended_at = ?, error_code = ?,"
+        " error_message = ?, updated_at = ? WHERE correlation_id = ? AND execution_status = 'running'"
+        " AND runner_id LIKE ?",
+        (status, clock.to_text(at), code, message, clock.now_text(), job.correlation_id, f"{process_id}-%"),
+    )
+
+
+@events.handles(KIND, concurrency=4, timeout_seconds=600, isolated=True, killed=_killed)
+def run_integration(delivery: events.Delivery) -> dict[str, Any] | None:
+    """Run the integration a subscription names with the event of a delivery as its one record."""
+    event, about = delivery.event, delivery.config.get("about")
+    record = dict(event.payload)
+    if isinstance(about, str):
+        record[about] = {
+            "id": event.uuid, "type": event.type, "source": event.source, "target": event.target,
+            "at": clock.to_text(event.created_at), "correlation_id": event.correlation_id,
+        }  # fmt: skip
+    result = _run(delivery, integration_of(delivery), record)
+    if result.status != "completed":
+        raise result.error or UnavailableError(result.message or f"The run ended as {result.status}.")
+    return {"execution": result.execution_id}
+
+
+def _run(delivery: events.Delivery, name: str, record: dict[str, Any]) -> RunResult:
+    """Run it, after whoever runs it now: what is sent is not sent twice at once."""
+    from edgekit.runner.engine import run
+
+    def on_end(execution: Execution, plan: Plan, status: str, error: EdgekitError | None) -> None:
+        is_last = delivery.job.attempts >= delivery.job.max_attempts
+        if status == "completed" or is_last or not isinstance(error, UnavailableError | BusyError):
+            outcomes.tell(execution, plan, status, error)
+        if status == "completed":
+            delivery.settle({"execution": execution.id})
+
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return run(
+                name, records={f"event {delivery.event.uuid}": record}, trigger="event",
+                correlation_id=delivery.event.correlation_id, job_id=delivery.job.id, beside=True,
+                on_end=on_end,
+            )  # fmt: skip
+        except ConflictError as busy:
+            if delivery.is_settled or time.monotonic() > until:
+                raise UnavailableError(busy.message, hint=busy.hint) from busy
+            time.sleep(_LOOK_SECONDS)
