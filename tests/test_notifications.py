@@ -173,6 +173,8 @@ def test_a_test_message_takes_the_way_of_a_real_one(edge: Database, office: mail
     found = runner.try_notifications()
     assert found["communication_status"] == "FAILED"
     assert "does not let office in" in found["error"]
+    integrations.set_credential("office-mail", "smtp_password", mail_server.PASSWORD)
+    assert runner.try_notifications()["communication_status"] == "COMPLETED"  # mended, it is tried again
 
 
 def add_schedule(edge: Database) -> int:

@@ -85,12 +85,21 @@ def unmute(subject: str, as_json: bool) -> None:
 @notifications.command(example="edgekit notifications test\nedgekit notifications test --channel EMAIL")
 @click.option("--channel", metavar="CODE", help="By this one, not the first of yours that can be used.")
 @json_option
+@click.pass_context
 @opened
-def test(channel: str | None, as_json: bool) -> None:
+def test(context: click.Context, channel: str | None, as_json: bool) -> None:
     """Send a message to yourself through the real channel, and say what became of it."""
     from edgekit import runner
 
-    show(runner.try_notifications(channel=channel), as_json)
+    found = runner.try_notifications(channel=channel)
+    show(found, as_json, view=_tried)
+    if found["communication_status"] in {"FAILED", "TIMEOUT", "RETRYING"}:
+        context.exit(7 if found["communication_status"] == "RETRYING" else 4)
+
+
+def _tried(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("id", "user", "channel", "communication_id", "communication_status", "error")
+    return {name: row[name] for name in names}
 
 
 @notifications.command(example="edgekit notifications expiring")

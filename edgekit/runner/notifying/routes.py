@@ -23,13 +23,20 @@ _DISTRUST = timedelta(hours=1)
 """So long after a message by a channel failed it is not used again."""
 
 
-def choose_channel(wanted: Sequence[str], user_id: int, organization_id: int, *, now: datetime) -> str:
-    """Return the first of the wanted channels that can be used for a user; INTERNAL where none can."""
+def choose_channel(
+    wanted: Sequence[str], user_id: int, organization_id: int, *, again: bool = False, now: datetime
+) -> str:
+    """Return the first of the wanted channels that can be used for a user; INTERNAL where none can.
+
+    One by which the last message failed not long ago is left out, unless it is to be tried `again`.
+    """
     for code in wanted:
         channel = code.upper()
         if channel == INTERNAL:
             break
-        if not _failed_lately(channel, user_id, now) and can_use(channel, user_id, organization_id):
+        if can_use(channel, user_id, organization_id) and (
+            again or not _failed_lately(channel, user_id, now)
+        ):
             return channel
     return INTERNAL
 

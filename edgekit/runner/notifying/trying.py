@@ -29,7 +29,9 @@ def try_notifications(*, channel: str | None = None, now: datetime | None = None
     at, who = now or clock.now(), db.current().session
     settings = read_settings(user=who.user_id)
     with db.change(reason="notifications test") as change:
-        way = channel or choose_channel(settings.channels, who.user_id, who.organization_id, now=at)
+        way = channel or choose_channel(
+            settings.channels, who.user_id, who.organization_id, again=True, now=at
+        )
         note = Note(
             TOPIC, "notifications", "This is a test: what fails here would be told to you like this.", at, at,
             at, change.correlation_id, who.organization_id, notification_status="told", settled_at=at,
