@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 import edgekit
-from edgekit import clock, db, vault
+from edgekit import clock, db, sqlite, vault
+from edgekit.cli import root
 from edgekit.errors import NotFoundError
+from edgekit.file import daily, places
 from edgekit.file import doctor as module
-from edgekit.file import places
+from edgekit.file.backup import backup
+from edgekit.file.backup_checks import findings
+from edgekit.file.backup_settings import set_settings
 from edgekit.file.doctor import Finding, doctor
+from edgekit.runner.examining import examine
+from edgekit.runner.process import lock
 
 if TYPE_CHECKING:
     import sqlite3
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -33,7 +42,7 @@ def _one(path: Path, severity: str, words: str) -> Finding:
 
 def test_a_fresh_file_is_well(edge_file: Path) -> None:
     assert _bad(edge_file) == []
-    assert "edgekit backup" in "".join(finding.do for finding in doctor(edge_file))
+    assert "edgekit backups run" in "".join(finding.do for finding in doctor(edge_file))
     assert [p.name for p in edge_file.parent.iterdir()] == ["edge.db"]
 
 
@@ -134,3 +143,144 @@ def test_the_master_key_is_checked(edge_file: Path, tmp_path: Path) -> None:
 def test_a_file_never_put_into_wal_is_said(edge_file: Path, shell: sqlite3.Connection) -> None:
     shell.execute("PRAGMA journal_mode = DELETE")
     assert "WAL" in _one(edge_file, "warning", "journal mode delete").do
+
+
+NOW = clock.now()
+
+
+def _sick(path: Path, now: datetime | None = None) -> list[str]:
+    """Say what is not well with the backups, and with what should happen by itself."""
+    with closing(sqlite.connect(path, read_only=True)) as connection:
+        looked = [check(connection, path, now or clock.now()) for check in (findings, examine)]
+        found = [finding for each in looked for finding in each if finding.severity != "ok"]
+    assert all(finding.do for finding in found)
+    return [finding.what for finding in found]
+
+
+def test_three_days_without_a_backup_are_a_warning(edge_file: Path, tmp_path: Path) -> None:
+    assert _sick(edge_file) == []
+    assert _sick(edge_file, NOW + timedelta(days=4)) == ["There is no backup of this file."]
+    by_hand = backup(edge_file, tmp_path / "by-hand.zip", now=NOW).path
+    assert _sick(edge_file, NOW + timedelta(days=2)) == []
+    (old,) = _sick(edge_file, NOW + timedelta(days=5))
+    assert "5 days old" in old
+    by_hand.rename(tmp_path / "away.zip")
+    (gone,) = _sick(edge_file, NOW)
+    assert "No backup of this file can be found" in gone
+
+
+def test_deleted_backups_a_missing_folder_and_a_stick_left_at_home(edge_file: Path, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    with edgekit.open(edge_file):
+        set_settings({"second_folder": str(stick)})
+        first = daily.run(now=NOW).path
+        daily.run(now=NOW + timedelta(days=1))
+    assert _sick(edge_file, NOW + timedelta(days=1)) == []
+    stick.rename(tmp_path / "pulled")
+    assert _sick(edge_file, NOW + timedelta(days=1)) == []
+    late = _sick(edge_file, NOW + timedelta(days=5))
+    assert late[1].startswith(f"No backup was copied to {stick}, which is not there, since")
+    (tmp_path / "pulled").rename(stick)
+    first.unlink()
+    (deleted,) = _sick(edge_file, NOW + timedelta(days=1))
+    assert deleted.startswith(f"Backups were deleted by somebody, or replaced: 1 in {first.parent}")
+    first.parent.rename(tmp_path / "elsewhere")
+    assert any(f"The backup folder {first.parent} is not there" in what for what in _sick(edge_file, NOW))
+    with edgekit.open(edge_file):
+        set_settings({"enabled": False})
+    assert any("switched off" in what for what in _sick(edge_file, NOW))
+
+
+def test_encrypted_backups_ask_for_a_recovery_kit(
+    edge: db.Database, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    vault.init()
+    set_settings({"encrypt": True})
+    daily.run(now=NOW)
+    assert ["recovery kit" in what for what in _sick(edge.path)] == [True]
+    vault.make_kit(tmp_path_factory.mktemp("drawer") / "kit.json", "a long enough passphrase")
+    assert _sick(edge.path) == []
+
+
+def _schedule(shell: sqlite3.Connection) -> None:
+    shell.execute(
+        "INSERT INTO integration(integration_name, integration_type_id, connection_config)"
+        " SELECT 'vins', min(id), '{}' FROM integration_type"
+    )
+    shell.execute(
+        "INSERT INTO integration_schedule(schedule_name, integration_id, schedule_type, cron_expression)"
+        " SELECT 'nightly', id, 'cron', '0 3 * * *' FROM integration"
+    )
+
+
+def test_schedules_without_a_runner_and_one_that_died(edge_file: Path, shell: sqlite3.Connection) -> None:
+    assert _sick(edge_file) == []
+    _schedule(shell)
+    assert any("No runner is at work" in what for what in _sick(edge_file))
+    shell.execute(
+        "INSERT INTO runner_session(runner_id, process_id, app_version, started_at)"
+        " VALUES ('r', 1, '1', '2026-11-01T06:00:00.000Z')"
+    )
+    assert any("2026-11-01T06:00:00.000Z is gone without a word" in what for what in _sick(edge_file))
+    with edgekit.open(edge_file), lock.hold(edge_file):
+        assert not any("runner" in what for what in _sick(edge_file))
+
+
+def test_jobs_that_are_stuck_late_or_failed(edge_file: Path, shell: sqlite3.Connection) -> None:
+    early = clock.to_text(NOW - timedelta(hours=3))
+    columns = "uuid, kind, correlation_id, job_status, run_at, runner_id, claimed_at, ended_at, error_message"
+    for number, values in enumerate((
+        ("t.a", "c", "running", early, "r", early, None, None),
+        ("t.b", "c", "pending", early, None, None, None, None),
+        ("t.c", "c", "failed", early, None, None, early, "no"),
+    )):  # fmt: skip
+        shell.execute(
+            f"INSERT INTO job({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (f"{number:036d}", *values)
+        )
+    found = _sick(edge_file)
+    assert [what[:30] for what in found] == [
+        "Job 1 (t.a) is said to run sin",
+        "Jobs that were due wait: 1, th",
+        "Jobs that failed for good in t",
+    ]
+
+
+def test_a_place_that_is_left_alone_and_events_nobody_got(edge_file: Path, shell: sqlite3.Connection) -> None:
+    _schedule(shell)
+    shell.execute("UPDATE integration_schedule SET status_id = 2")
+    shell.execute(
+        "INSERT INTO circuit_breaker(integration_id, target, breaker_status, failure_count, opened_at,"
+        " retry_at) SELECT id, 'https://vins.example', 'open', 5, '2026-11-01T06:00:00.000Z',"
+        " '2099-11-01T06:00:00.000Z' FROM integration"
+    )
+    shell.execute(
+        "INSERT INTO event_subscription(code, name, handler_kind) VALUES ('CRM', 'The CRM', 'webhook')"
+    )
+    shell.execute(
+        "INSERT INTO integration_event(uuid, event_type, event_source_id, event_payload, correlation_id)"
+        " SELECT printf('%036d', 1), 'policy.bound', min(id), '{}', 'c' FROM event_source"
+    )
+    shell.execute(
+        "INSERT INTO event_delivery(event_id, subscription_id, idempotency_key, delivery_status, settled_at,"
+        " error_message) SELECT e.id, s.id, 'k', 'failed', e.created_at, 'no' FROM integration_event e,"
+        " event_subscription s WHERE s.code = 'CRM'"
+    )
+    open_one, lost = _sick(edge_file)
+    assert "https://vins.example failed 5 times in a row, and vins leaves it alone until 2099" in open_one
+    assert lost == "Events that could not be delivered to CRM: 1."
+
+
+def test_a_clock_that_was_set_back(edge_file: Path, shell: sqlite3.Connection) -> None:
+    late, early = (clock.to_text(NOW - timedelta(hours=hours)) for hours in (2, 8))
+    for at in (late, early):
+        shell.execute("INSERT INTO audit_transaction(actor, performed_at) VALUES ('x', ?)", (at,))
+    assert f"a change of {early} came after one of {late}" in _one(edge_file, "warning", "set back").what
+    assert not [f for f in doctor(edge_file, now=NOW + timedelta(days=9)) if "set back" in f.what]
+
+
+def test_the_checks_of_higher_words_are_made_too(edge_file: Path, shell: sqlite3.Connection) -> None:
+    _schedule(shell)
+    done = CliRunner().invoke(root.edgekit, ["--db", str(edge_file), "doctor"])
+    assert done.exit_code == 0
+    assert "warning  No runner is at work" in done.output
+    assert "edgekit runner start" in done.output

@@ -191,7 +191,8 @@ def migrate(settings: Settings, dry_run: bool, back_to: int | None, yes: bool, a
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Say what is wrong with the file and its place, and what to do. Exit with 8 on an error."""
-    from edgekit.file.doctor import doctor as examine
+    from edgekit.file.doctor import doctor as look
+    from edgekit.runner.examining import examine
 
-    found = examine(context.obj.db)
+    found = look(context.obj.db, further=[examine])
     show_findings(context, found, as_json)

@@ -54,9 +54,7 @@ def _age(connection: sqlite3.Connection, noted: list[Noted], now: datetime) -> F
         if now - last.made_at <= OLD:
             return Finding("ok", f"The last backup, of {last.made_at:%Y-%m-%d %H:%M} UTC, is {last.path}.")
         what = f"The last backup is {days} days old: {last.path}."
-        return Finding(
-            "warning", what, f"{_NOW} — and let the runner make one every day: edgekit runner start"
-        )
+        return Finding("warning", what, f"{_NOW}; a runner makes one every day: edgekit runner start")
     if noted:
         what = f"No backup of this file can be found: the last one was {noted[0].path}."
         return Finding("warning", what, f"Connect the disk it is on. {_NOW}")

@@ -6,7 +6,9 @@ import contextlib
 import re
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from edgekit.finding import Finding, worst_first
 from edgekit.schema import quote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
 WAL_BYTES = 64 * 1024 * 1024
 """A write-ahead log larger than this is being kept from shrinking."""
@@ -27,13 +29,19 @@ STALE = timedelta(hours=1)
 """How long after the last sign of life a run that says it is running is doubted."""
 
 _AHEAD = timedelta(minutes=2)
+_RECENT, _LOOKED_AT = timedelta(days=7), 10_000
 
 
-def doctor(path: str | Path, *, now: datetime | None = None) -> list[Finding]:
+Check = Callable[[sqlite3.Connection, Path, datetime], Iterable[Finding]]
+"""Looks at a file through a connection for reading: the words above this one have theirs."""
+
+
+def doctor(path: str | Path, *, further: Sequence[Check] = (), now: datetime | None = None) -> list[Finding]:
     """Look at a file and where it lives; return everything looked at, the worst first.
 
-    Errors are what `verify` finds and what keeps the file from being used; warnings can wait. Raise
-    NotFoundError if there is no file, BusyError if it stays locked: all else that is wrong is a finding.
+    `further` are the checks of higher words, such as `edgekit.runner.examining.examine`. Errors are what
+    `verify` finds and what keeps the file from being used; warnings can wait. Raise NotFoundError if there is
+    no file, BusyError if it stays locked: all else that is wrong is a finding.
     """
     path = Path(path)
     found = list(_surroundings(path))
@@ -43,7 +51,7 @@ def doctor(path: str | Path, *, now: datetime | None = None) -> list[Finding]:
         found.append(Finding("error", error.message, error.hint or ""))
     else:
         try:
-            found += _inside(connection, path, now or clock.now())
+            found += _inside(connection, path, further, now or clock.now())
         finally:
             connection.close()
     return worst_first(found)
@@ -91,7 +99,9 @@ def _space(path: Path, log_size: int) -> Finding:
     return Finding("ok", sentence)
 
 
-def _inside(connection: sqlite3.Connection, path: Path, now: datetime) -> list[Finding]:
+def _inside(
+    connection: sqlite3.Connection, path: Path, further: Sequence[Check], now: datetime
+) -> list[Finding]:
     try:
         sqlite.check_version(connection, path)
     except MigrationNeededError as error:
@@ -100,15 +110,16 @@ def _inside(connection: sqlite3.Connection, path: Path, now: datetime) -> list[F
     found = [Finding("error", sentence, _remedy(sentence)) for sentence in sentences]
     if not sentences:
         found.append(Finding("ok", "The file is what it should be: schema, rows, references and log."))
-    checks: list[Callable[[], Iterator[Finding]]] = [
+    checks: list[Callable[[], Iterable[Finding]]] = [
         lambda: _sqlite(connection),
         lambda: _own_tables(connection),
         lambda: _runs(connection, now),
         lambda: _summaries(connection),
         lambda: _clock(connection, now),
+        lambda: _set_back(connection, now),
         lambda: _licences(connection, now),
         lambda: _vault(connection, path, now),
-        lambda: backup_checks.findings(connection, path, now),
+        *(partial(look, connection, path, now) for look in (backup_checks.findings, *further)),
     ]
     for check in checks:
         try:
@@ -207,6 +218,23 @@ def _summaries(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding("warning", what, "edgekit monitoring refresh")
     else:
         yield Finding("ok", "client_summary says what the rows say.")
+
+
+def _set_back(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
+    """Find the last change that is dated before the one it came after."""
+    jump = connection.execute(
+        "SELECT t.performed_at, b.performed_at FROM audit_transaction t JOIN audit_transaction b"
+        " ON b.id = t.id - 1 WHERE t.id > (SELECT max(id) - ? FROM audit_transaction)"
+        " AND t.performed_at BETWEEN ? AND ? AND julianday(b.performed_at) - julianday(t.performed_at) > ?"
+        " ORDER BY t.id DESC LIMIT 1",
+        (_LOOKED_AT, clock.to_text(now - _RECENT), clock.to_text(now), _AHEAD / timedelta(days=1)),
+    ).fetchone()
+    if jump:
+        yield Finding(
+            "warning",
+            f"The clock of this computer was set back: a change of {jump[0]} came after one of {jump[1]}.",
+            "Let the clock be set by the network; what was due meanwhile is in: edgekit schedules list",
+        )
 
 
 def _clock(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:

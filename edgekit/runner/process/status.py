@@ -98,9 +98,6 @@ def _last_slots() -> list[dict[str, Any]]:
 
 
 def _last_backup() -> str | None:
-    """Return when the last backup of a runner was completed."""
-    found = db.query(
-        "SELECT max(ended_at) AS at FROM job WHERE kind LIKE 'backup%' AND job_status = 'completed'"
-    )
-    at: str | None = found[0]["at"]
+    """Return when the last backup was made, by a runner or by hand."""
+    at: str | None = db.query("SELECT max(made_at) AS at FROM backup WHERE pruned_at IS NULL")[0]["at"]
     return at
