@@ -240,6 +240,24 @@ def test_what_a_dead_runner_left_is_taken_up(edge: Database) -> None:
     assert [line.text.split(" ")[0] for line in lines if line.kind == "recovered"] == ["The", "1"]
 
 
+class Nobody:
+    """A pool that has room."""
+
+    runner_id, free, busy = "nobody", 4, {}
+
+    def submit(self, job: Job) -> None:
+        raise AssertionError(job)
+
+
+def test_a_beat_with_nothing_to_do_writes_nothing(edge: Database) -> None:
+    changes = "SELECT count(*) AS n FROM audit_transaction"
+    runner.tick(pool=Nobody())
+    jobs.enqueue("drill.note", run_at=clock.now() + timedelta(hours=1))
+    before = db.query(changes)
+    assert runner.tick(pool=Nobody()).claimed == 0
+    assert db.query(changes) == before, "else each beat would be the reason of the next"
+
+
 def test_until_ends_by_itself_and_a_viewer_runs_nothing(edge_file: Path, edge: Database) -> None:
     assert runner.start(until=clock.now()).reason == "until"
     with db.change():

@@ -145,7 +145,7 @@ def test_where_the_system_does_not_answer_it_is_said_what_was_written_and_what_e
         (tmp_path / "bin" / "systemctl").unlink()
     done = CliRunner().invoke(command, ["--db", str(edge_file), "runner", "install"])
     assert done.exit_code == 0
-    assert ("Failed to connect to bus" if there else "There is no systemctl here") in done.output
+    assert ("Failed to connect to bus" if there else "there is no systemctl here") in done.output
     assert "systemctl --user enable edgekit-edge-" in done.output
     assert list((tmp_path / "bin" / "config" / "systemd" / "user").glob("edgekit-edge-*.service"))
 

@@ -138,7 +138,7 @@ def _tell(service: Any, as_json: bool, done: str) -> None:
     if service.is_done:
         click.echo(done)
     else:
-        click.echo(f"The system did not take it: {service.complaint} By hand:")
+        click.echo(f"The system did not do its part ({service.complaint}). Once it can, by hand:")
         for words in service.commands:
             click.echo(f"  {words}")
     for note in service.notes:

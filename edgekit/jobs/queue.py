@@ -88,6 +88,8 @@ def claim(
     `busy` says how many of each kind run; without it, what the file says. What is returned is running, is the
     caller's alone and has used up an attempt; `claim` returns nothing rather than wait.
     """
+    if db.current().open_change is None and not _candidates(clock.to_text(now), 1, busy):
+        return []  # a runner asks several times a second: that leaves no trace
     with db.change(reason="jobs: claim") as change:
         chosen = _candidates(clock.to_text(now), limit, busy)
         if not chosen:

@@ -90,10 +90,10 @@ def _ask(commands: tuple[tuple[str, ...], ...]) -> str | None:
                 words, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
             )
         except FileNotFoundError:
-            return f"There is no {words[0]} here."
+            return f"there is no {words[0]} here"
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"{words[0]}: {error}"
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines()
-            return said[0] if said else f"{words[0]} ended with {done.returncode}."
+            return said[0].rstrip(".") if said else f"{words[0]} ended with {done.returncode}"
     return None
