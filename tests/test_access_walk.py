@@ -104,7 +104,7 @@ class Theirs:
             "found": None, "tests": [],
             "stream": "theirs", "kinds": {"taken": "text"},
             "settings": {"table": "taken"},
-            "note": "n",
+            "note": "n", "since": "2026-01-01", "until": "2026-01-02",
             "event_type": "policy.bound", "payloads": [{}], "event_uuid": "u",
             "handler": "event.webhook", "event": self.ids["integration_event"],
             "delivery_id": self.ids["event_delivery"],

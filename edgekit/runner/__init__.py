@@ -41,6 +41,14 @@ if TYPE_CHECKING:
     from edgekit.runner.replaying import Replayed, replay_dead_letter, replay_dead_letters
     from edgekit.runner.rerun import Rerun, replay_execution
     from edgekit.runner.saving import save_as_test
+    from edgekit.runner.scheduling import (
+        Backfill,
+        backfill,
+        calendar,
+        list_slots,
+        run_schedule,
+        unaccounted,
+    )
     from edgekit.runner.scheduling.schedules import (
         add_schedule,
         list_schedules,
@@ -57,6 +65,7 @@ if TYPE_CHECKING:
     from edgekit.runner.webhooks import list_webhook_receipts, receive_webhook, show_webhook_receipt
 
 __all__ = [
+    "Backfill",
     "Flushed",
     "Health",
     "LimitsShown",
@@ -72,6 +81,8 @@ __all__ = [
     "Tried",
     "Upgrade",
     "add_schedule",
+    "backfill",
+    "calendar",
     "certify",
     "check_all_health",
     "check_health",
@@ -85,6 +96,7 @@ __all__ = [
     "list_muted",
     "list_notifications",
     "list_schedules",
+    "list_slots",
     "list_webhook_receipts",
     "mute_notifications",
     "next_times",
@@ -102,6 +114,7 @@ __all__ = [
     "resume_schedule",
     "roll_back_upgrade",
     "run",
+    "run_schedule",
     "save_as_test",
     "set_schedule",
     "show_dead_letter",
@@ -118,6 +131,7 @@ __all__ = [
     "tick",
     "try_notifications",
     "try_template",
+    "unaccounted",
     "uninstall",
     "unmute_notifications",
     "upgrade",
@@ -184,6 +198,9 @@ _HOMES = {
     "notify_of": "notifying.recipients",
     "tell_expiring": "notifying.expiring",
     "try_notifications": "notifying.trying",
+    **dict.fromkeys(
+        ("Backfill", "backfill", "calendar", "list_slots", "run_schedule", "unaccounted"), "scheduling"
+    ),
     **dict.fromkeys(("SuiteTest", "try_template"), "template_tests"),
     **dict.fromkeys(("Tried", "test_integration"), "trials"),
     **dict.fromkeys(("Upgrade", "roll_back_upgrade", "upgrade", "upgrade_all"), "upgrades"),

@@ -7,6 +7,7 @@ COMMUNICATION_DEFAULTS, whose `max_retry_attempts` caps all; each as it is resol
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,14 +71,23 @@ def resolve(integration_id: int, retry_policy: str | None) -> Retries:
 
 
 def read(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a retry policy as it stands. Raise InvalidError naming what is wrong in it."""
+    """Return a retry policy, its numbers no longer as text. Raise InvalidError naming what is wrong in it."""
+    found = {}
     for name, value in policy.items():
         if name not in _KNOWN:
             raise InvalidError(f"A retry policy has no {name}.", hint=f"It has {', '.join(_KNOWN)}.")
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise InvalidError(f"{name} of a retry policy is a number from 0 on, not {value!r}.")
-        if name == "attempts" and value != int(value):
-            raise InvalidError(f"attempts of a retry policy is a whole number, not {value!r}.")
-        if name == "multiplier" and value < 1:
+        number = _number(name, value)
+        if name == "attempts" and number != int(number):
+            raise InvalidError(f"attempts of a retry policy is a whole number, not {value}.")
+        if name == "multiplier" and number < 1:
             raise InvalidError("multiplier of a retry policy is 1 or more.")
-    return dict(policy)
+        found[name] = int(number) if number == int(number) else number
+    return found
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        raise InvalidError(f"{name} of a retry policy is a number from 0 on, not {value!r}.")
+    return value

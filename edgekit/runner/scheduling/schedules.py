@@ -117,7 +117,7 @@ def set_schedule(
     What is not given stays as it is; `clear` may name `start` and `end` to take them away. New times count
     from now: what was due by the former ones and has not begun is noted as missed. Raise as `add_schedule`.
     """
-    schedule = _find(name)
+    schedule = _load(name)
     values = _timing(cron, every, at, on)
     times = sorted({read_time(text) for text in at})
     if timezone is not None:
@@ -147,7 +147,7 @@ def pause_schedule(name: str, *, reason: str | None = None, now: datetime | None
 
     What runs goes on, and what falls due is noted as paused. Raise NotFoundError.
     """
-    schedule = _find(name)
+    schedule = _load(name)
     if schedule.status_id == _ACTIVE or reason is not None:
         with db.change(reason=f"schedules pause {schedule.schedule_name}"):
             schedule = _closed(schedule, now)
@@ -157,7 +157,7 @@ def pause_schedule(name: str, *, reason: str | None = None, now: datetime | None
 
 def resume_schedule(name: str, *, now: datetime | None = None) -> dict[str, Any]:
     """Let a paused schedule run again and return it. Raise NotFoundError, InvalidError."""
-    schedule = _find(name)
+    schedule = _load(name)
     if schedule.status_id != _ACTIVE:
         with db.change(reason=f"schedules resume {schedule.schedule_name}"):
             schedule = _closed(schedule, now)
@@ -174,7 +174,7 @@ def next_times(
     There are none while it is paused, after its last day, and where it runs by events or on demand. Raise
     NotFoundError, InvalidError.
     """
-    row = _find(schedule) if isinstance(schedule, str) else schedule
+    row = _load(schedule) if isinstance(schedule, str) else schedule
     if row.status_id != _ACTIVE:
         return []
     recurrence = row.recurrence(row.columns)
@@ -192,7 +192,7 @@ def list_schedules(*, integration: str | None = None) -> list[dict[str, Any]]:
 
 def show_schedule(name: str, *, now: datetime | None = None) -> dict[str, Any]:
     """Return a schedule with `next`, the next times it runs: [{"at": …}]. Raise NotFoundError."""
-    schedule = _find(name)
+    schedule = _load(name)
     (row,) = db.query(f"{_SELECT} WHERE s.id = ?", (schedule.id,))
     return {**_read(row), "next": [{"at": moment} for moment in next_times(schedule, now=now)]}
 
@@ -220,11 +220,13 @@ _SELECT = (
 )
 
 
-def _named(name: str) -> list[IntegrationSchedule]:
-    return list(IntegrationSchedule.select().where(IntegrationSchedule.schedule_name == name))
+def _named(name: str) -> list[int]:
+    found = db.query("SELECT id FROM integration_schedule WHERE schedule_name = ?", (name,))
+    return [row["id"] for row in found]
 
 
-def _find(name: str) -> IntegrationSchedule:
+def find(name: str) -> int:
+    """Return the id of a schedule. Raise NotFoundError with the names that come close, ConflictError."""
     found = _named(name)
     if len(found) > 1:
         raise ConflictError(f"Several organizations have a schedule {name}.")
@@ -236,6 +238,11 @@ def _find(name: str) -> IntegrationSchedule:
         f"There are: {', '.join(close)}." if close else "Add one: edgekit schedules add NAME --integration …"
     )
     raise NotFoundError(f"There is no schedule {name}.", hint=hint)
+
+
+def _load(name: str) -> IntegrationSchedule:
+    found: IntegrationSchedule = IntegrationSchedule.get_by_id(find(name))
+    return found
 
 
 def _timing(cron: str | None, every: int | None, at: Sequence[str], on: str | None) -> dict[str, Any]:

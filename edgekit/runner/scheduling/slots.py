@@ -228,11 +228,11 @@ def _begins_at(slot: Mapping[str, Any], now: datetime) -> datetime:
     """Say when a slot begins whose turn has come: what `run_all` catches up, a while after the one before."""
     due = clock.from_text(slot["scheduled_at"])
     if slot["slot_kind"] not in {"due", "event"}:
-        return now
+        return due
     late = now - due > timedelta(seconds=slot["grace_seconds"])
-    pause = slot["catch_up_delay_seconds"] if late and slot["missed_execution_policy"] == "run_all" else 0
-    seed = f"{db.current().site}/{slot['schedule_id']}"
-    return max(now + timedelta(seconds=pause), due + planning.jitter(seed, due, slot["jitter_seconds"]))
+    if slot["slot_kind"] == "due" and late and slot["missed_execution_policy"] == "run_all":
+        return now + timedelta(seconds=slot["catch_up_delay_seconds"])
+    return due + planning.jitter(f"{db.current().site}/{slot['schedule_id']}", due, slot["jitter_seconds"])
 
 
 def parameters(text: str | None) -> dict[str, Any]:
