@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import http_provider
 import mail_server
 import pytest
+from click.testing import CliRunner
 from http_provider import Reply
 
+import edgekit
 from edgekit import communications, configuration, crypto, db, integrations, jobs, licensing, models, vault
+from edgekit.cli import root
 from edgekit.communications import states
 from edgekit.connectors.http_signature import Message as Signed
 from edgekit.connectors.http_signature import Signature
@@ -24,6 +28,7 @@ from edgekit.runner.channels import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from edgekit.db import Database
     from edgekit.runner.channels.message import Message
@@ -394,6 +399,97 @@ def test_a_provider_of_another_package_serves_a_channel(
     other = notice(channel="SMS")
     work()
     assert "There is no provider absent" in communications.show(other)["error_message"]
+
+
+# --- what hangs together
+
+
+def cli(path: Any, *words: str, expected: int = 0, given: str = "") -> Any:
+    """Run a command of `communications` and return what it says as JSON."""
+    done = CliRunner().invoke(
+        root.edgekit, ["--db", str(path), "communications", *words, "--json"], input=given
+    )
+    assert done.exit_code == expected, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.mark.ledger("S1-55")
+def test_the_whole_history_of_a_business_row_is_one_command(
+    edge_file: Path, office: mail_server.Office
+) -> None:
+    with edgekit.open(edge_file) as edge:
+        account(office)
+        insured()
+        with edge.change():
+            models.Quote.create(quote_number="Q-1")
+            models.Driver.create(last_name="Roe", license_number="00123", license_state="NY")
+            models.Vehicle.create(vin="1HGCM82633A004352")
+            models.Quote.create(quote_number="Q-2")
+    send = ("send", "QUOTE_APPROVAL_NOTIFICATION", "--to", "insured:C-1", "--subject", "S", "--text", "-")
+    about = ("--about", "quote:Q-1", "--about", "driver:00123", "--about", "vehicle:1HGCM82633A004352")
+    sent = cli(edge_file, *send, *about, given="said")
+    assert (sent["status"], office.mails[0].get_content().strip()) == ("COMPLETED", "said")
+    for context, which in (("quote", "Q-1"), ("driver", "1"), ("vehicle", "1HGCM82633A004352")):
+        newest, oldest = cli(edge_file, "history", context, which)
+        assert (newest["what"], newest["response_code"], newest["is_success"]) == ("attempt", 250, True)
+        assert newest["request_url"].startswith("smtp://")
+        assert (oldest["what"], oldest["status"], oldest["communication_id"]) == (
+            "communication", "COMPLETED", sent["id"],
+        )  # fmt: skip
+    assert cli(edge_file, "history", "quote", "Q-2") == []
+    with sqlite3.connect(edge_file) as shell:
+        found = shell.execute("SELECT quote_id, driver_id, vehicle_id, policy_id FROM v_integration_log")
+        assert found.fetchall() == [(1, 1, 1, None)]
+
+
+def test_a_thread_has_all_of_its_correlation_id(edge_file: Path, office: mail_server.Office) -> None:
+    with edgekit.open(edge_file):
+        account(office)
+    first = cli(edge_file, "send", "ALERT_NOTIFICATION", "--to", "a@example.org", "--text", "x")
+    second = cli(
+        edge_file, "send", "ALERT_NOTIFICATION", "--to", "b@example.org", "--text", "y",
+        "--answers", str(first["id"]),
+    )  # fmt: skip
+    thread = cli(edge_file, "thread", str(second["id"]))
+    (root_one,) = thread["communications"]
+    (child,) = root_one["children"]
+    assert (root_one["id"], child["id"]) == (first["id"], second["id"])
+    assert [len(one["attempts"]) for one in (root_one, child)] == [1, 1]
+    assert [job["status"] for job in thread["jobs"]] == ["completed"] * 2
+    assert [event["event_type"] for event in thread["events"]] == ["communication.completed"] * 2
+    assert (thread["slots"], thread["executions"], thread["dead_letters"], thread["attempts"]) == (
+        [],
+        [],
+        [],
+        [],
+    )
+
+
+def test_commands_say_what_became_of_it(edge_file: Path) -> None:
+    failed = cli(edge_file, "send", "ALERT_NOTIFICATION", "--to", "a@example.org", "--text", "x", expected=4)
+    assert failed["status"] == "FAILED"
+    task = cli(edge_file, "send", "ALERT_NOTIFICATION", "--channel", "SMS", "--set", "phone=5")
+    assert [row["id"] for row in cli(edge_file, "list", "--tasks")] == [task["id"]]
+    done = cli(edge_file, "complete", str(task["id"]), "--set", "note=called")
+    assert done["response_data"] == {"note": "called"}
+    waiting = cli(edge_file, "send", "ALERT_NOTIFICATION", "--to", "a@example.org", "--later", "--key", "k")
+    assert cli(edge_file, "send", "ALERT_NOTIFICATION", "--key", "k", "--later")["id"] == waiting["id"]
+    assert cli(edge_file, "cancel", str(waiting["id"]))["status"] == "CANCELLED"
+    later = cli(edge_file, "send", "ALERT_NOTIFICATION", "--channel", "SMS", "--at", "2090-01-01")
+    assert (later["status"], later["waits_for"]) == ("PENDING", "2090-01-01T00:00:00.000Z")
+    cli(
+        edge_file,
+        "send",
+        "ALERT_NOTIFICATION",
+        "--channel",
+        "INTERNAL",
+        "--to",
+        "user:system",
+        "--text",
+        "hi",
+    )
+    assert [row["message"] for row in cli(edge_file, "inbox")] == [{"text": "hi"}]
+    assert cli(edge_file, "retry", str(failed["id"]), "--later")["parent_communication_id"] == failed["id"]
 
 
 # --- so many a day

@@ -88,6 +88,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/outbound.md",
         "docs/transformations.md",
         "docs/webhooks.md",
+        "docs/communications.md",
         "docs/pipelines.md",
     ],
 )

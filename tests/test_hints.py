@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent.parent / "edgekit"
 
 CODES = {
-    "''.join(given)", "code", "column.removesuffix('_ciphertext')", "decision.feature", "kind.code",
-    "letter['id']", "master.FILE_VARIABLE", "missing[0].feature", "place", "registry.OVERRIDES", "secret",
-    "shape.command", "table", "words",
+    "''.join(given)", "_percent(str(file))", "channel", "code",
+    "column.removesuffix('_ciphertext')", "communication_id",
+    "decision.feature", "event", "execution", "found['id']", "job['id']", "kind", "kind.code",
+    "len(ordered)", "letter['id']",
+    "master.FILE_VARIABLE", "missing[0].feature", "one['id']", "place", "registry.OVERRIDES", "secret",
+    "service.channel", "shape.command", "table", "words",
 }  # fmt: skip
 """Words of our own, codes and numbers; `given` is quoted where it is put together."""
 

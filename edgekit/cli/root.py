@@ -35,6 +35,11 @@ COMMANDS = {
     "webhooks": Lazy(
         "Bring data in", "edgekit.cli.webhooks", "Take what other services tell of their own accord."
     ),
+    "communications": Lazy(
+        "Tell others",
+        "edgekit.cli.communications",
+        "Send mails and messages; see what became of them.",
+    ),
     "transformations": Lazy(
         "Bring data in", "edgekit.cli.transformations", "Keep and try scripts that change records."
     ),

@@ -21,7 +21,8 @@ _WAITS = (
 _COLUMNS = (
     "SELECT c.id, t.code AS type, h.code AS channel, d.code AS direction, s.code AS status,"
     " c.source_type_id, c.source_id, c.target_type_id, c.target_id, c.business_context_type_id,"
-    " c.business_context_id, c.request_data ->> '$.subject' AS subject, c.created_at, c.scheduled_at,"
+    " c.business_context_id, c.request_data ->> '$.to' AS recipient,"
+    " c.request_data ->> '$.subject' AS subject, c.created_at, c.scheduled_at,"
     f" c.started_at, c.completed_at, {_WAITS} AS waits_for, c.retry_count, c.error_message,"
     " c.correlation_id, c.parent_communication_id"
     " FROM communication c JOIN communication_type t ON t.id = c.communication_type_id"

@@ -35,7 +35,10 @@ def status_id(code: str) -> int:
     """Return the id of a state. Raise NotFoundError."""
     found = db.query("SELECT id FROM communication_status WHERE code = ?", (code,))
     if not found:
-        raise NotFoundError(f"There is no communication status {code}.", hint="Run: edgekit seeds apply")
+        known = ", ".join(
+            row["code"] for row in db.query("SELECT code FROM communication_status ORDER BY id")
+        )
+        raise NotFoundError(f"There is no communication status {code}.", hint=f"There are: {known}.")
     return int(found[0]["id"])
 
 

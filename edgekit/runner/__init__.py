@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.runner.certifying import certify, withdraw_certification
+    from edgekit.runner.channels.at_once import send_communication
+    from edgekit.runner.channels.threads import show_history, show_thread
     from edgekit.runner.dead_letters import discard_dead_letter
     from edgekit.runner.deliveries import list_deliveries
     from edgekit.runner.engine import run
@@ -116,12 +118,15 @@ __all__ = [
     "run",
     "run_schedule",
     "save_as_test",
+    "send_communication",
     "set_schedule",
     "show_dead_letter",
     "show_execution",
+    "show_history",
     "show_limits",
     "show_notification",
     "show_schedule",
+    "show_thread",
     "show_webhook_receipt",
     "start",
     "status",
@@ -162,6 +167,8 @@ _HOMES = {
     "reset_breakers": "limiting.breakers",
     "run": "engine",
     "save_as_test": "saving",
+    "send_communication": "channels.at_once",
+    **dict.fromkeys(("show_history", "show_thread"), "channels.threads"),
     "show_dead_letter": "reading",
     "show_execution": "reading",
     "show_webhook_receipt": "webhooks",
