@@ -60,6 +60,7 @@ def test_a_job_lives_from_asking_to_its_end(edge: Database) -> None:
     mine = claim_one()
     assert (mine.id, mine.uuid, mine.job_status, mine.attempts) == (job.id, job.uuid, "running", 1)
     assert (mine.runner_id, mine.claimed_at) == ("me", NOW)
+    assert mine == jobs.show(job.id)
     assert mine.lease_ends_at == after(seconds=kinds.DEFAULT_TIMEOUT + 60)
     jobs.finish(mine, {"made": 3}, now=after(seconds=5))
     done = jobs.show(job.id)
@@ -350,6 +351,19 @@ def test_eight_at_once_do_every_job_exactly_once(edge: Database) -> None:
     effects = [int(row["record_key"]) for row in edge.query("SELECT record_key FROM validation_message")]
     assert sorted(effects + done) == [job.id for job in reversed(jobs.list_jobs(limit=1000))]
     assert {job.attempts for job in jobs.list_jobs(limit=1000)} == {1}
+
+
+def test_a_look_in_vain_leaves_nothing_in_the_log(edge: Database) -> None:
+    jobs.handles("t.few", concurrency=1)(lambda job: None)
+    jobs.enqueue("t.few", now=NOW)
+    jobs.enqueue("t.few", now=NOW)
+    jobs.enqueue("t.later", run_at=after(days=1))
+    claim_one()
+    made = edge.query("SELECT max(id) AS id FROM audit_transaction")
+    assert jobs.claim("me", now=NOW) == []
+    assert jobs.settle([]) == []
+    assert jobs.recover(["another"], now=NOW) == []
+    assert edge.query("SELECT max(id) AS id FROM audit_transaction") == made
 
 
 def test_claiming_looks_at_nothing_that_is_not_due(edge: Database) -> None:

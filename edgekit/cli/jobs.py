@@ -39,9 +39,7 @@ def list_jobs(
 
 
 def _plain(job: Job) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(job)
+    return job._asdict()
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

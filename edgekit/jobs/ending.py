@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit import clock, db
 from edgekit.errors import (
@@ -35,6 +34,11 @@ _LONGEST_WAIT = 86_400.0
 
 _MINE = " WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'running'"
 _COMPLETE = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?{_MINE}"
+_COMPLETE_ALL = (
+    "UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?"
+    " WHERE id IN (SELECT value FROM json_each(?)) AND runner_id = ? AND attempts = ?"
+    " AND job_status = 'running'"
+)
 _COMPLETE_WITH = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?, result = ?{_MINE}"
 _RETRY = (
     "UPDATE job SET job_status = 'pending', run_at = ?, max_attempts = max_attempts + ?, runner_id = NULL,"
@@ -51,8 +55,7 @@ _AGAIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an attempt came to: a result, or what went wrong; of one that was stopped, its process."""
 
     job: Job
@@ -208,10 +211,15 @@ def settle(outcomes: Sequence[Outcome], *, now: datetime | None = None) -> list[
         return lost
     with db.change(reason="jobs: settle") as change:
         plain = [outcome.job for outcome in outcomes if _is_plain(outcome)]
-        ended = clock.to_text(at), change.at
-        values = [(*ended, job.id, job.runner_id, job.attempts) for job in plain]
-        if db.connection().executemany(_COMPLETE, values).rowcount != len(plain):
-            lost += [job for job in plain if not _is_ended_by(job)]
+        attempts: dict[tuple[str | None, int], list[Job]] = {}
+        for job in plain:
+            attempts.setdefault((job.runner_id, job.attempts), []).append(job)
+        for mine, these in attempts.items():
+            # One statement for all takes half as long as one for each.
+            numbers = json.dumps([job.id for job in these])
+            ended = (clock.to_text(at), change.at, numbers, *mine)
+            if db.connection().execute(_COMPLETE_ALL, ended).rowcount != len(these):
+                lost += [job for job in these if not _is_ended_by(job)]
         done = {job.id for job in plain}
         for outcome in outcomes:
             if outcome.job.id not in done and not _settle_one(outcome, at):

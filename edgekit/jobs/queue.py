@@ -19,7 +19,7 @@ from edgekit.jobs.ending import follow, give_up
 from edgekit.jobs.job import COLUMNS, OPEN, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from edgekit.sqlite import Change
 
@@ -28,6 +28,7 @@ _INSERT = (
     " correlation_id, created_by, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     f" RETURNING {COLUMNS}"
 )
+_KIND, _TIMEOUT = (COLUMNS.split(", ").index(name) for name in ("kind", "timeout_seconds"))
 _LEASE_SECONDS = 60
 """How much longer than its time an attempt may go on before it is taken to be lost."""
 
@@ -88,51 +89,59 @@ def claim(
     `busy` says how many of each kind run; without it, what the file says. What is returned is running, is the
     caller's alone and has used up an attempt; `claim` returns nothing rather than wait.
     """
-    if db.current().open_change is None and not _candidates(clock.to_text(now), 1, busy):
-        return []  # a runner asks several times a second: that leaves no trace
+    at, version = clock.to_text(now), _version()
+    chosen = _candidates(at, limit, busy)
+    if not chosen:  # a change, though nothing is written in it, is an entry: none for a look in vain
+        return []
     with db.change(reason="jobs: claim") as change:
-        chosen = _candidates(clock.to_text(now), limit, busy)
-        if not chosen:
-            return []
-        leases: dict[int, list[int]] = {}
-        for number, seconds in chosen.items():
-            leases.setdefault(seconds, []).append(number)
-        rows: list[Any] = []
-        for seconds, numbers in leases.items():
-            rows += _take(change, runner_id, numbers, now, seconds)
-    order = {number: place for place, number in enumerate(chosen)}
-    return sorted(map(reading.of_row, rows), key=lambda job: order[job.id])
+        if _version() != version:  # somebody has written between the look and the change
+            chosen = _candidates(at, limit, busy)
+        return _take(change, runner_id, chosen, now)
+
+
+def _version() -> int:
+    """Return what is another number when another connection has written."""
+    return int(db.connection().execute("PRAGMA data_version").fetchone()[0])
 
 
 def claim_one(job_id: int, runner_id: str, *, now: datetime) -> Job | None:
     """Take one job for whoever waits for its end; None where it waits no more, or others have it."""
     with db.change(reason="jobs: claim") as change:
-        found = db.query(
-            "SELECT kind, timeout_seconds FROM job WHERE id = ? AND job_status = 'pending'", (job_id,)
-        )
-        if not found:
-            return None
-        known = kinds.find(found[0]["kind"])
-        seconds = found[0]["timeout_seconds"] or (known.timeout_seconds if known else kinds.DEFAULT_TIMEOUT)
-        return reading.of_row(_take(change, runner_id, [job_id], now, seconds)[0])
+        asked = f"SELECT {COLUMNS} FROM job WHERE id = ? AND job_status = 'pending'"
+        found = {row[0]: row for row in db.connection().execute(asked, (job_id,))}
+        return next(iter(_take(change, runner_id, found, now)), None)
 
 
-def _take(change: Change, runner_id: str, numbers: list[int], now: datetime, seconds: int) -> list[Any]:
-    lease = now + timedelta(seconds=seconds + _LEASE_SECONDS)
-    return (
-        db.connection()
-        .execute(
+def _take(change: Change, runner_id: str, chosen: Mapping[int, Any], now: datetime) -> list[Job]:
+    """Write that jobs are the caller's, in an open change that has just read them, and return them so."""
+    at = clock.to_text(now)
+    leases: dict[int, tuple[str, list[int]]] = {}
+    taken = []
+    for number, row in chosen.items():
+        seconds = _seconds(row)
+        if seconds not in leases:
+            leases[seconds] = clock.to_text(now + timedelta(seconds=seconds + _LEASE_SECONDS)), []
+        lease, numbers = leases[seconds]
+        numbers.append(number)
+        taken.append(reading.of_row(reading.as_claimed(row, runner_id, at, lease)))
+    for lease, numbers in leases.values():
+        # Not RETURNING what was read just now, which takes half as long again.
+        db.connection().execute(
             "UPDATE job SET job_status = 'running', runner_id = ?, claimed_at = ?, lease_ends_at = ?,"
-            " attempts = attempts + 1, updated_at = ?"
-            f" WHERE id IN (SELECT value FROM json_each(?)) RETURNING {COLUMNS}",
-            (runner_id, clock.to_text(now), clock.to_text(lease), change.at, json.dumps(numbers)),
+            " attempts = attempts + 1, updated_at = ? WHERE id IN (SELECT value FROM json_each(?))",
+            (runner_id, at, lease, change.at, json.dumps(numbers)),
         )
-        .fetchall()
-    )
+    return taken
 
 
-def _candidates(at: str, limit: int, busy: Mapping[str, int] | None) -> dict[int, int]:
-    """Choose what to claim, in order, with the seconds each may take.
+def _seconds(row: Sequence[Any]) -> int:
+    """Return how long an attempt of a job may take."""
+    known = kinds.find(row[_KIND])
+    return int(row[_TIMEOUT] or (known.timeout_seconds if known is not None else kinds.DEFAULT_TIMEOUT))
+
+
+def _candidates(at: str, limit: int, busy: Mapping[str, int] | None) -> dict[int, Any]:
+    """Choose what to claim, in order: rows of `COLUMNS` by their id.
 
     The index is by priority and time, so each priority is asked for by itself: what is not yet due is never
     looked at. A kind that is full is left out and the rest asked for again.
@@ -141,14 +150,14 @@ def _candidates(at: str, limit: int, busy: Mapping[str, int] | None) -> dict[int
         running = "SELECT kind, count(*) FROM job WHERE job_status = 'running' GROUP BY kind"
         busy = dict(db.connection().execute(running).fetchall())
     room: dict[str, int | None] = {}
-    chosen: dict[int, int] = {}
+    chosen: dict[int, Any] = {}
     priority = _next_priority(-1)
     while priority is not None and len(chosen) < limit:
         full = [kind for kind, left in room.items() if left == 0]
         rows = (
             db.connection()
             .execute(
-                "SELECT id, kind, timeout_seconds FROM job WHERE job_status = 'pending' AND priority = ?"
+                f"SELECT {COLUMNS} FROM job WHERE job_status = 'pending' AND priority = ?"
                 " AND run_at <= ? AND kind NOT IN (SELECT value FROM json_each(?))"
                 " ORDER BY run_at, id LIMIT ?",
                 (priority, at, json.dumps(full), limit),
@@ -176,19 +185,20 @@ def _next_priority(after: int) -> int | None:
 def _choose(
     rows: list[Any],
     limit: int,
-    chosen: dict[int, int],
+    chosen: dict[int, Any],
     room: dict[str, int | None],
     busy: Mapping[str, int],
 ) -> bool:
     """Add what there is room for, and say whether something was left out, so that others may come in."""
     is_left_out = False
-    for number, kind, timeout in rows:
+    for row in rows:
+        number, kind = row[0], row[_KIND]
         if number in chosen:
             continue
         if len(chosen) == limit:
             return False
-        known = kinds.find(kind)
         if kind not in room:
+            known = kinds.find(kind)
             most = known.concurrency if known is not None else None
             room[kind] = None if most is None else max(0, most - busy.get(kind, 0))
         left = room[kind]
@@ -197,7 +207,7 @@ def _choose(
             continue
         if left is not None:
             room[kind] = left - 1
-        chosen[number] = timeout or (known.timeout_seconds if known is not None else kinds.DEFAULT_TIMEOUT)
+        chosen[number] = row
     return is_left_out
 
 
