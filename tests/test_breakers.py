@@ -336,3 +336,41 @@ def test_the_commands(edge_file: Path) -> None:
         assert health() is None
         with pytest.raises(NotFoundError):
             runner.reset_breakers("nobody")
+
+
+@pytest.mark.ledger("S0-75")
+def test_a_scheduled_run_that_meets_it_comes_again_when_its_time_is_over_and_not_before(
+    edge: Database,
+) -> None:
+    begin = datetime.now(UTC).replace(second=0, microsecond=0)
+    due = begin + timedelta(minutes=60)
+    with serve(lambda _call: Reply(status=503)) as provider:
+        rest(provider.url, retries=0, circuit_breaker={"threshold": 1, "timeout_seconds": 600})
+        runner.add_schedule("hourly", integration="items", every=60, now=begin)
+        runner.set_schedule("hourly", retry={"attempts": 1, "delay_seconds": 30})
+        runner.tick(due)
+        assert (rows(), len(provider.calls)) == ([(provider.url, "open", 1)], 1)
+        assert health() == "unhealthy", "the end of the run that failed leaves it so"
+        runner.tick(due + timedelta(seconds=60))  # the one retry it has: refused, and so it still has it
+        (job,) = db.query(
+            "SELECT job_status, run_at, max_attempts - attempts AS n, error_code FROM job"
+            " WHERE kind = 'integration.run'"
+        )
+        assert (job["job_status"], job["n"], job["error_code"]) == ("pending", 1, "circuit_open")
+        waits = datetime.fromisoformat(job["run_at"]) - due
+        assert timedelta(seconds=600) < waits <= timedelta(seconds=660)
+        runner.tick(due + timedelta(seconds=500))
+        assert len(provider.calls) == 1, "not before"
+        provider.script = lambda _call: {"items": [{"code": "a"}]}
+        with edge.change():  # the gate goes by the clock of the machine: let its time be over there too
+            edge.connection().execute(
+                "UPDATE circuit_breaker SET opened_at = '2026-01-01T00:00:00.000Z',"
+                " retry_at = '2026-01-01T00:10:00.000Z'"
+            )
+        runner.tick(due + timedelta(seconds=700))
+        assert (rows(), len(provider.calls)) == ([(provider.url, "closed", 0)], 2)
+        (slot,) = db.query(
+            "SELECT execution_status FROM integration_schedule_execution WHERE scheduled_at <= ?",
+            (due.strftime("%Y-%m-%dT%H:%M:%S.000Z"),),
+        )
+        assert slot["execution_status"] == "completed"

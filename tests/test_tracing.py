@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from http_provider import Reply, serve
 
 import edgekit
-from edgekit import db, integrations, jobs, runner, tracing, vault
+from edgekit import communications, configuration, db, integrations, jobs, runner, tracing, vault
 from edgekit.cli import root
 from edgekit.errors import CircuitOpenError, EdgekitError, RateLimitedError, UnavailableError
 from edgekit.jobs import kinds
@@ -20,6 +20,7 @@ from edgekit.jobs.ending import decide
 from edgekit.jobs.performing import perform
 from edgekit.jobs.worker import told
 from edgekit.jobs.workers import retold
+from edgekit.runner.work import Work
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +116,12 @@ def test_what_was_set_aside_goes_on_under_the_id_it_had(edge: Database) -> None:
         result = runner.run("items")
         (letter,) = runner.list_dead_letters()
         assert runner.show_dead_letter(letter["id"])["correlation_id"] == result.correlation_id
+
+
+def test_steps_taken_side_by_side_carry_it_too(edge: Database) -> None:
+    rest("http://127.0.0.1:9")
+    with Work(integrations.prepare("items")) as work, tracing.under("mine"):
+        assert work.side_by_side([tracing.current] * 3) == ["mine"] * 3
 
 
 def test_a_header_the_user_set_is_left_alone(edge: Database) -> None:
@@ -219,3 +226,26 @@ def test_one_id_runs_from_the_slot_to_the_row_of_the_log(edge: Database) -> None
         )
     }
     assert logged >= {"item", "integration_execution", "dead_letter", "integration_schedule_execution"}
+
+
+@pytest.mark.ledger("C-50")
+def test_one_id_runs_from_a_communication_to_what_is_told_of_it(edge: Database) -> None:
+    """Communication, job, attempt, event and the request itself; its child shares it."""
+    with serve(lambda _call: {"ok": True}) as provider:
+        integrations.create("partner", template="webhook-endpoint", settings={"to.base_url": provider.url})
+        vault.init()
+        integrations.set_credential("partner", "signing_key", "a key both sides know")
+        configuration.set("CHANNEL_WEBHOOK", "integration", "partner")
+        made = communications.create("ALERT_NOTIFICATION", channel="WEBHOOK", request_data={"a": 1}, now=NOON)
+        answer = communications.create("ALERT_NOTIFICATION", channel="INTERNAL", parent=made.id, now=NOON)
+        runner.tick(NOON)
+    one = communications.show(made.id)["correlation_id"]
+    assert communications.show(made.id)["status"] == "COMPLETED"
+    assert communications.show(answer.id)["correlation_id"] == one
+    assert provider.calls[0].headers["traceparent"].split("-")[1] == uuid.UUID(one).hex
+    told = {
+        table: {row["correlation_id"] for row in db.query(f"SELECT correlation_id FROM {table}")}
+        for table in ("job WHERE kind = 'communication.send'", "integration_log",
+                      "integration_event WHERE event_type GLOB 'communication.*'")
+    }  # fmt: skip
+    assert set(map(frozenset, told.values())) == {frozenset({one})}, told
