@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,18 @@ from click.testing import CliRunner
 from http_provider import Reply
 
 import edgekit
-from edgekit import communications, configuration, crypto, db, integrations, jobs, licensing, models, vault
+from edgekit import (
+    clock,
+    communications,
+    configuration,
+    crypto,
+    db,
+    integrations,
+    jobs,
+    licensing,
+    models,
+    vault,
+)
 from edgekit.cli import root
 from edgekit.communications import states
 from edgekit.connectors.http_signature import Message as Signed
@@ -534,3 +546,52 @@ def test_the_scope_decides_which_account_sends(edge: Database, office: mail_serv
     notice()
     work()
     assert sorted(str(mail["From"]) for mail in office.mails) == ["auto@example.org", "office@example.org"]
+
+
+# --- what is given up, and what is not
+
+
+def test_a_job_that_is_given_up_ends_its_communication_and_tells_of_it(edge: Database) -> None:
+    made = notice()
+    (job,) = jobs.claim("r", now=NOW)
+    jobs.settle([jobs.fault(job, ZeroDivisionError())], now=NOW)
+    assert communications.show(made)["status"] == "FAILED"
+    (event,) = db.query(
+        "SELECT event_type, event_payload ->> '$.communication' AS about FROM integration_event"
+        " ORDER BY id DESC LIMIT 1"
+    )
+    assert event == {"event_type": "communication.failed", "about": made}
+
+
+def test_what_our_breaker_holds_back_was_no_attempt_and_goes_later(edge: Database) -> None:
+    configuration.set("COMMUNICATION_DEFAULTS", "default_retry_attempts", 0)
+    configuration.set("COMMUNICATION_DEFAULTS", "circuit_breaker_threshold", 1)
+    with http_provider.serve(http_provider.in_turn(Reply({"error": "down"}, 503), {"id": 1})) as provider:
+        service(provider)
+        first, second = ask(), ask()
+        work()
+        shown = [communications.show(one)["status"] for one in (first, second)]
+        assert (shown, len(provider.calls)) == (["FAILED", "RETRYING"], 1)
+        breaker = models.CircuitBreaker.get()
+        with edge.change():
+            breaker.retry_at = clock.now() - timedelta(seconds=1)
+            breaker.opened_at = breaker.retry_at - timedelta(seconds=60)
+            breaker.save()
+        work(NOW + timedelta(hours=2))
+    assert communications.show(second)["status"] == "COMPLETED"
+
+
+def test_two_that_create_under_one_key_at_once_write_one(edge: Database) -> None:
+    made: list[int] = []
+
+    def create() -> None:
+        made.append(notice(idempotency_key="k"))
+        db.current().leave()
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 4
+    assert len(set(made)) == 1

@@ -55,8 +55,6 @@ def create(
     """
     at = now or clock.now()
     kind = places.find_type(type)
-    if idempotency_key is not None and (known := _known(idempotency_key, kind)) is not None:
-        return known
     way, to = places.route(kind, channel), places.party(target)
     sender = places.party(source if source is not None else _who_works())
     about = places.context(context) if context is not None else None
@@ -65,6 +63,8 @@ def create(
     above = states.row(parent) if parent is not None else None
     thread = correlation_id or (above["correlation_id"] if above else None)
     with db.change(reason=f"communications create {kind['code']}", correlation_id=thread) as change:
+        if idempotency_key is not None and (known := _known(idempotency_key, kind)) is not None:
+            return known
         made = _insert(
             sender, to, about, idempotency_key,
             organization=_owner(organization, above, about, to), communication_type=kind["id"],

@@ -47,6 +47,8 @@ def _give_up(job: jobs.Job, code: str, message: str, now: datetime) -> None:
     if db.query(open_one, (number,)):
         status = {"cancelled": "CANCELLED", "timeout": "TIMEOUT"}.get(code, "FAILED")
         states.settle(number, status, error=message, now=now)
+        if status != "CANCELLED":
+            _tell("communication.failed", states.row(number), message)
 
 
 @jobs.handles(states.KIND, concurrency=CONCURRENT, timeout_seconds=LONGEST, given_up=_give_up)
@@ -164,7 +166,8 @@ def _note_failure(
     job: jobs.Job, row: Mapping[str, Any], service: Service, error: EdgekitError, now: datetime
 ) -> None:
     """Keep the tries, and note whether another attempt follows; the job is decided by the same measure."""
-    follows = isinstance(error, UnavailableError | BusyError) and job.attempts < job.max_attempts
+    held = int(not error.was_sent)  # what a limit or a breaker of ours held back was no attempt
+    follows = isinstance(error, UnavailableError | BusyError) and job.attempts < job.max_attempts + held
     with _change(job, row):
         _log(row, service, vars(error).get("attempts", ()), vars(error).get("response"))
         if follows:

@@ -42,14 +42,17 @@ def choose_channel(
 
 
 def _failed_lately(channel: str, user_id: int, now: datetime) -> bool:
-    """Tell whether the last notification of a user by a channel failed not long ago."""
+    """Tell whether the last notification of a user by a channel failed not long ago, or is held back."""
     found = db.query(
-        "SELECT s.code, c.completed_at FROM notification n JOIN communication c ON c.id = n.communication_id"
+        "SELECT s.code, c.completed_at, c.error_message FROM notification n"
+        " JOIN communication c ON c.id = n.communication_id"
         " JOIN communication_status s ON s.id = c.communication_status_id"
         " JOIN communication_channel h ON h.id = c.channel_id"
-        " WHERE n.user_id = ? AND h.code = ? AND s.is_final_state = 1 ORDER BY c.id DESC LIMIT 1",
+        " WHERE n.user_id = ? AND h.code = ? ORDER BY c.id DESC LIMIT 1",
         (user_id, channel),
     )
+    if found and found[0]["code"] == "PENDING":
+        return found[0]["error_message"] is not None  # the mails of the day are used up
     if not found or found[0]["code"] not in {"FAILED", "TIMEOUT"}:
         return False
     return now - clock.from_text(found[0]["completed_at"]) < _DISTRUST
