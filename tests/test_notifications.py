@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -294,6 +296,33 @@ def test_two_that_flush_at_once_tell_everything_once(edge: Database) -> None:
         thread.join()
     assert sorted(one.told for one in found) == [0, 0, 0, 20]
     assert len(messages()) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_that_flush_at_once_send_each_message_once(edge: Database, edge_file: Path) -> None:
+    configuration.set("NOTIFICATION_SETTINGS", "grouping_minutes", 0)
+    configuration.set("NOTIFICATION_SETTINGS", "max_messages_per_hour", 1000)
+    code = """
+import sys, edgekit
+from datetime import datetime, timedelta
+from edgekit import runner
+with edgekit.open(sys.argv[1]):
+    for n in range(30):
+        at = datetime.fromisoformat(sys.argv[2]) + timedelta(minutes=n)
+        runner.notify("run.failed", {"integration": f"{sys.argv[3]}{n}"}, organization_id=1, now=at)
+        runner.flush_notifications(now=at)
+"""
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, str(edge_file), BEGIN.isoformat(), name])
+        for name in "ab"
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    runner.flush_notifications(now=at(60))
+    found = db.query("SELECT subject, count(*) AS n, min(communication_id) AS c FROM notification GROUP BY 1")
+    assert len(found) == 60
+    assert {row["n"] for row in found} == {1}
+    said = "".join(message["text"] for message in messages())
+    assert said.count(" failed at ") == 60
 
 
 def test_a_flush_that_fails_leaves_everything_to_the_next(

@@ -198,6 +198,21 @@ def test_what_is_muted_or_switched_off_is_not_told() -> None:
     assert [[note.subject for note in notes] for _, notes in world.messages] == [["rates"], ["VINS"]]
 
 
+def test_a_clock_that_was_a_year_ahead_keeps_nobody_from_being_told() -> None:
+    world = World()
+    ahead = BEGIN + timedelta(days=365)
+    world.now = ahead
+    world.play(
+        [(ahead, "run.failed", "vins"), (ahead + 20 * MINUTE, "run.failed", "vins")], ahead + 30 * MINUTE
+    )
+    assert len(world.messages) == 1
+    world.now = BEGIN
+    for hours in range(48):
+        world.hear("run.failed", BEGIN + hours * HOUR)
+        world.run(BEGIN + hours * HOUR)
+    assert 1 <= len(world.messages) - 1 <= 3
+
+
 MOVES = st.lists(
     st.tuples(
         st.integers(1, 40),

@@ -127,6 +127,7 @@ def hear(fact: Fact, story: Story, window: datetime, settings: Settings, now: da
                 before, occurrences=before.occurrences + 1, message=fact.message, hint=fact.hint,
                 last_occurred_at=max(before.last_occurred_at, fact.occurred_at),
                 correlation_id=fact.correlation_id, recovered_at=None,
+                due_at=min(before.due_at, max(window, _latest(settings, now))),
             )
         )  # fmt: skip
         return written
@@ -178,7 +179,12 @@ def _held(story: Story, settings: Settings, now: datetime) -> tuple[int, datetim
         return 0, None
     times = told.told_before + 1
     wait = settings.repeat_minutes[min(times, len(settings.repeat_minutes)) - 1]
-    return times, told.settled_at + timedelta(minutes=wait)
+    return times, min(told.settled_at, now) + timedelta(minutes=wait)  # the clock may have been set back
+
+
+def _latest(settings: Settings, now: datetime) -> datetime:
+    """Return when a repeat is due at the latest: what is due later was so by a clock that was set back."""
+    return now + timedelta(minutes=max(settings.repeat_minutes, default=0))
 
 
 def _continues(dropped: Note | None, settings: Settings, now: datetime) -> bool:

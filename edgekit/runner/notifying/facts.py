@@ -27,7 +27,9 @@ def read_fact(
     """Return what an event tells people. One of a type nobody here knows says what its payload says."""
     subject, message, hint = _READERS.get(event_type, _other)(payload)
     subject, message = plain(subject, 200) or event_type, plain(message) or event_type
-    return Fact(event_type, subject, message, occurred_at, correlation_id, organization_id, hint)
+    return Fact(
+        event_type, subject, message, occurred_at, correlation_id, organization_id, hint and plain(hint)
+    )
 
 
 def _what_ran(payload: Mapping[str, Any]) -> str:

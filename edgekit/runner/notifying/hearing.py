@@ -50,7 +50,7 @@ def notify(
             window = rows.window_end(one.user_id, one.organization_id, ends) or ends
             for note in hear(fact, story, window, settings, at):
                 rows.write(one.user_id, note)
-                if note.id is None:
+                if note.notification_status == "pending":
                     order_flush(note.due_at, now=at)
             told += 1
     return told

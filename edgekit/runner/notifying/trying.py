@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db, jobs
-from edgekit.communications import states
+from edgekit import clock, db
+from edgekit.runner.channels.at_once import send_communication
 from edgekit.runner.notifying.deciding import Note
 from edgekit.runner.notifying.flushing import tell
 from edgekit.runner.notifying.reading import list_notifications
@@ -37,16 +35,6 @@ def try_notifications(*, channel: str | None = None, now: datetime | None = None
             at, change.correlation_id, who.organization_id, notification_status="told", settled_at=at,
         )  # fmt: skip
         made = tell(who.user_id, who.organization_id, [note], settings, way, at)
-    _send(made, at)
+    send_communication(made, now=at)
     (said,) = db.query("SELECT error_message AS error FROM communication WHERE id = ?", (made,))
     return {**list_notifications(mine=True, limit=1)[0], **said}
-
-
-def _send(communication_id: int, at: datetime) -> None:
-    """Do the job that sends it here and now, unless a runner has taken it."""
-    waiting = states.has_open_job(communication_id)
-    if waiting is None:
-        return
-    job = jobs.claim_one(waiting["id"], f"test-{os.getpid()}-{uuid.uuid4().hex[:12]}", now=at)
-    if job is not None:
-        jobs.settle([jobs.perform(job)], now=at)
