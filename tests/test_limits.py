@@ -429,6 +429,18 @@ class TestRuns:
         integrations.create("items", template="csv-import", settings=settings)
         assert runner.run("items").status == "completed"
         assert used() == {}
+        found = runner.show_limits("items")
+        assert [one.limit for one in found.limits] == ["max_integrations of API_INTEGRATIONS"]
+        events = {"connector": "event", "event_type": "item.told"}
+        rest("http://127.0.0.1:9", "told")
+        with db.change():
+            db.connection().execute(
+                "UPDATE integration SET connection_config = json_set(connection_config, '$.to', json(?))"
+                " WHERE integration_name = 'told'",
+                (json.dumps(events),),
+            )
+        assert "requests" not in str(runner.show_limits("items").limits)
+        assert any("rate_limit_per_hour" in one.limit for one in runner.show_limits("told").limits)
 
 
 class TestRetries:

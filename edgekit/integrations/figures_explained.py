@@ -10,7 +10,7 @@ from edgekit import configuration
 from edgekit.integrations import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,19 @@ class Figure:
     source: str
 
 
-def explain_exchange(row: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Figure]:
-    """Return time-out, retries and breaker as they count for an integration with these settings."""
+def explain_exchange(
+    row: Mapping[str, Any], settings: Mapping[str, Any], known: Collection[str]
+) -> list[Figure]:
+    """Return time-out, retries and breaker as they count for an integration with these settings.
+
+    Those its connector does not know, of `known` settings, and those nobody says are left out.
+    """
     way = settings.get("to", settings)
     breaker = json.loads(row["breaker"]) if row["breaker"] is not None else {}
     own = {name: way.get(name) for name in figures.EXCHANGE}
     own |= {f"breaker_{name}": value for name, value in breaker.items()}
-    found = [_figure(row, name, own.get(name)) for name in figures.SOURCES]
+    names = [name for name in figures.SOURCES if name in known or name in figures.BREAKER]
+    found = [_figure(row, name, own.get(name)) for name in names]
     return [_capped(row, one) if one.figure == "retries" else one for one in found if one.value is not None]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db
-from edgekit.integrations import figures, reading
+from edgekit import clock, connectors, db
+from edgekit.integrations import figures, outbound, reading
 from edgekit.integrations.figures_explained import Figure, explain_exchange
 from edgekit.runner.limiting.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,19 @@ class LimitsShown:
 def show_limits(integration: str, *, now: datetime | None = None) -> LimitsShown:
     """Return each limit and figure of an integration as it counts, who says it, and what is used up now.
 
-    Raise NotFoundError where there is no such integration.
+    One whose connector makes no requests of its own, such as a file's, has no limits of them. Raise
+    NotFoundError where there is no such integration.
     """
     moment = now or clock.now()
     found = reading.find(integration)
     row = figures.find_row(found["id"])
-    limits = figures.limits(found["id"])
-    shown = [_allowance(limit, moment) for limit in limits.rates]
-    at_once = f"max_concurrent_requests of {limits.concurrent_by}"
-    shown.append(Allowance(at_once, limits.concurrent, None, None, None, blocks=True))
+    settings = found["connection_config"]
+    asks, speaks, known = _ways(settings)
+    limits, shown = figures.limits(found["id"]), []
+    if asks:
+        shown = [_allowance(limit, moment) for limit in limits.rates]
+        at_once = f"max_concurrent_requests of {limits.concurrent_by}"
+        shown.append(Allowance(at_once, limits.concurrent, None, None, None, blocks=True))
     have, most, mode = figures.count_integrations(found["organization_id"])
     if most is not None:
         name = f"max_integrations of {figures.API}"
@@ -58,10 +65,24 @@ def show_limits(integration: str, *, now: datetime | None = None) -> LimitsShown
     return LimitsShown(
         integration,
         tuple(shown),
-        tuple(explain_exchange(row, found["connection_config"])),
+        tuple(explain_exchange(row, settings, known)) if speaks else (),
         figures.cache_hours(row),
         tuple(one for one in list_breakers(integration, now=now) if one["status"] != "closed"),
     )
+
+
+def _ways(settings: Mapping[str, Any]) -> tuple[bool, bool, set[str]]:
+    """Tell whether an integration makes requests, whether it speaks with anybody, and its settings."""
+    asks = speaks = False
+    known: set[str] = set()
+    to = settings.get("to", {})
+    for name, schema in ((settings.get("connector"), "config_schema"), (to.get("connector"), "write_schema")):
+        if name is not None and name != outbound.EVENT:
+            connector: Any = connectors.get(str(name))
+            asks = asks or hasattr(connector, "through")
+            speaks = speaks or hasattr(connector, "through") or hasattr(connector, "target_of")
+            known |= set(getattr(connector, schema).get("properties", {}))
+    return asks, speaks, known
 
 
 def _allowance(limit: figures.Limit, moment: datetime) -> Allowance:
