@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 import edgekit
 from edgekit import clock, configuration, db, events, integrations, jobs, runner
 from edgekit.cli import root
 from edgekit.errors import InvalidError, NotFoundError, UnavailableError
+from edgekit.runner import holding
 from edgekit.runner.scheduling import retries
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ def test_what_is_due_runs_once_and_a_gap_is_one_row(source: str) -> None:
     )
     assert (row["records_processed"], row["trigger_kind"]) == (2, "schedule")
     assert row["correlation_id"] == row["run"] == row["job"]
+    logged = "SELECT 1 FROM audit_entry WHERE correlation_id = ? AND action = 'I' AND table_name = ?"
+    assert db.query(logged, (row["correlation_id"], "integration_schedule_execution"))
     assert row["last_run_at"] == "2026-03-30T12:00:00.000Z"
     assert jobs.list_jobs(status="open", kind="integration.run") == []
 
@@ -492,6 +496,8 @@ def test_a_schedule_nobody_here_can_work_out_does_not_stop_the_others(source: st
     done = runner.tick(after(minutes=10))
     assert done.faults == ("a: There is no time zone Mars/Olympus.",)
     assert [slot["schedule"] for slot in runner.list_slots()] == ["b"]
+    assert done.wake_at is not None
+    assert done.wake_at > after(minutes=10), "nobody is woken for it over and over"
     assert [one.schedule for one in runner.unaccounted(after(minutes=10))] == ["a"]
 
 
@@ -537,3 +543,17 @@ def test_the_commands_tell_what_ran_and_what_did_not(source: str, edge: Database
     code, told_of = run(*asked)
     assert (code, len(json.loads(told_of)["due"])) == (0, 12)
     assert run("backfill", "s", "--from", "2999-01-01", "--to", "2999-01-02")[0] == 4
+
+
+def test_a_run_waits_while_somebody_runs_the_integration(source: str) -> None:
+    runner.add_schedule("s", integration=source, every=10, retry={"attempts": 0}, now=NOON)
+    with FileLock(holding._lock_path(1)):
+        runner.tick(after(minutes=10))
+    (slot,) = runner.list_slots("s")
+    job = jobs.show(slot["job_id"])
+    assert (slot["execution_status"], job.job_status) == ("running", "pending")
+    assert job.attempts < job.max_attempts, "it has another for what was none"
+    runner.tick(after(minutes=10, seconds=14))
+    assert [row[4] for row in told()] == ["running"]
+    runner.tick(after(minutes=10, seconds=15))
+    assert [row[4] for row in told()] == ["completed"]

@@ -1,8 +1,7 @@
 """The run of a slot: the job of kind `integration.run`, and what becomes of the slot when it has ended.
 
-A slot and its job end in one change where the run completed. Where it did not, the job is decided first,
-tried again or failed, and the slot follows at the next tick: a crash between the two is mended by that
-tick.
+A slot and its job end in one change, however they end. Should a job ever have ended without its slot, the
+next tick settles it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, events, jobs
-from edgekit.errors import BusyError, EdgekitError, NotFoundError, StoppedError, UnavailableError
+from edgekit.errors import (
+    BusyError,
+    ConflictError,
+    EdgekitError,
+    NotFoundError,
+    StoppedError,
+    UnavailableError,
+)
 from edgekit.jobs.stopping import STOPPED
 from edgekit.runner import telemetry
 from edgekit.runner.scheduling import retries, slots
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from edgekit.jobs import Job
     from edgekit.runner.execution import RunResult
 
-_POSTPONED = timedelta(seconds=15)
+_LATER_SECONDS = 15.0
 """So much later a run is tried again that found its integration being run by somebody else."""
 
 _TRIGGERS = {"event": "event", "manual": "manual"}
@@ -37,6 +43,17 @@ _SLOT = (
 )
 
 
+class _HeldError(BusyError):
+    """Somebody else runs the integration just now: that was no attempt."""
+
+    retry_after = _LATER_SECONDS
+
+    @property
+    def was_sent(self) -> bool:
+        """Nothing was asked of the other side."""
+        return False
+
+
 def _killed(job: Job, process_id: int, code: str, message: str, at: datetime) -> None:
     """Settle, in the open change, the run whose process was stopped in the middle of it."""
     status = {"timeout": "failed", "cancelled": "cancelled"}.get(code, "interrupted")
@@ -48,7 +65,14 @@ def _killed(job: Job, process_id: int, code: str, message: str, at: datetime) ->
     )
 
 
-@jobs.handles("integration.run", isolated=True, timeout_seconds=300, killed=_killed)
+def _given_up(job: Job, code: str, message: str, at: datetime) -> None:
+    """Settle, in the open change, the slot whose job has failed for good or was cancelled."""
+    for slot in db.query(f"{_SLOT} WHERE e.job_id = ? AND e.{slots.OPEN}", (job.id,)):
+        status = "cancelled" if code == "cancelled" else "failed"
+        settle({**slot, "error_code": code, "error_message": message}, status, at)
+
+
+@jobs.handles("integration.run", isolated=True, timeout_seconds=300, killed=_killed, given_up=_given_up)
 def run_slot(job: Job) -> dict[str, Any] | None:
     """Run the integration of a slot; what it came to is written with the end of the job."""
     from edgekit.runner.engine import run
@@ -68,6 +92,10 @@ def run_slot(job: Job) -> dict[str, Any] | None:
             beside=slot["overlap_policy"] == "allow",
             stop=jobs.stop_requested,
         )
+    except ConflictError as error:
+        if isinstance(error, BusyError):
+            raise _retriable(error, job, slot) from error
+        raise _HeldError(error.message) from error
     except EdgekitError as error:
         raise _retriable(error, job, slot) from error
     ended = (job.claimed_at or clock.now()) + timedelta(seconds=time.monotonic() - started)

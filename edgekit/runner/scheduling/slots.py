@@ -43,10 +43,13 @@ def account(row: Mapping[str, Any], now: datetime, *, closing: str | None = None
         made = planning.close(rule, standing, closing, now)
     if made.is_cancelling:
         cancel_open(row, now)
+    change = db.current().open_change
     for slot in made.slots:
         if slot.reason == "paused" and _extend(row, slot):
             continue
-        insert(row, slot, now)
+        # What is made last, which is what runs, carries the id of the change that makes it.
+        own = change.correlation_id if change is not None and slot is made.slots[-1] else None
+        insert(row, slot, now, correlation_id=own)
     if made.next_at != standing.due_at:
         set_next(row["id"], made.next_at)
     if any(slot.reason is None for slot in made.slots):

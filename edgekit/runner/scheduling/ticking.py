@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from edgekit.errors import InvalidError
 from edgekit.runner.scheduling import hearing, rewinding, rules, running, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from edgekit.db import Database
 
-_AT_ONCE = 500
+_AT_ONCE = 200
 """So many schedules are read together."""
 
 
@@ -83,13 +84,13 @@ def tick(now: datetime | None = None, *, pool: Pool | None = None) -> Tick:
     rewound = rewinding.rewind(at, memory.at)
     memory.at = at
     settled = running.settle_ended(at)
-    made, faults = _make_due(at)
+    made, faults = _make_due(at, is_whole=pool is None)
     made += _hear(memory, at)
     started = slots.start_all(at)
     events.fan_out(at)
     jobs.ensure_standing(at)
     claimed = _hand_over(at, pool) if pool is not None else _work(memory, at)
-    return Tick(at, made, settled, started, claimed, rewound, tuple(faults), _wake_at(memory))
+    return Tick(at, made, settled, started, claimed, rewound, tuple(faults.values()), _wake_at(faults))
 
 
 def _remember() -> _Memory:
@@ -99,8 +100,11 @@ def _remember() -> _Memory:
     return _memories[file]
 
 
-def _make_due(now: datetime) -> tuple[int, list[str]]:
-    """Make the slots of what is due, each schedule in a change of its own."""
+def _make_due(now: datetime, *, is_whole: bool) -> tuple[int, dict[int, str]]:
+    """Make the slots of what is due, each schedule in a change of its own: of all, or of the first so many.
+
+    With a pool the first ones begin to run before the last are made.
+    """
     faults: dict[int, str] = {}
     made, at = 0, clock.to_text(now)
     _plan_anew(now, faults)
@@ -109,12 +113,14 @@ def _make_due(now: datetime) -> tuple[int, list[str]]:
             "SELECT id FROM integration_schedule WHERE next_run_at <= ? AND id NOT IN (SELECT value"
             " FROM json_each(?))"
             " ORDER BY next_run_at LIMIT ?",
-            (at, "[" + ",".join(map(str, faults)) + "]", _AT_ONCE),
+            (at, json.dumps(list(faults)), _AT_ONCE),
         )
         if not found:
-            return made, list(faults.values())
+            return made, faults
         for row in found:
             made += _make_one(row["id"], now, faults)
+        if not is_whole:
+            return made, faults
 
 
 def _make_one(schedule_id: int, now: datetime, faults: dict[int, str]) -> int:
@@ -178,9 +184,12 @@ def _work(memory: _Memory, now: datetime) -> int:
     return done
 
 
-def _wake_at(memory: _Memory) -> datetime | None:
-    due = db.query("SELECT min(next_run_at) AS at FROM integration_schedule WHERE next_run_at IS NOT NULL")[
-        0
-    ]["at"]
+def _wake_at(faults: Collection[int]) -> datetime | None:
+    """Return when something is due next, other than what nobody here can work out."""
+    due = db.query(
+        "SELECT min(next_run_at) AS at FROM integration_schedule WHERE next_run_at IS NOT NULL"
+        " AND id NOT IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(faults)),),
+    )[0]["at"]
     moments = [clock.from_text(due) if due else None, jobs.next_due_at()]
     return min((moment for moment in moments if moment is not None), default=None)
