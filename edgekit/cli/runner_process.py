@@ -27,7 +27,7 @@ def runner() -> None:
 @click.option("--once", is_flag=True, help="End when all that is due is settled.")
 @click.option("--until", metavar="TIME", help="End at this time: 18:00, or 2026-01-31T18:00.")
 @click.option(
-    "--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Do so much at once."
+    "--threads", type=click.IntRange(1, 64), default=4, show_default=True, help="Do so much at once."
 )
 @click.option(
     "--grace", metavar="SECONDS", type=click.FloatRange(0, 3600), default=20, show_default=True,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edgekit.runner.process.clockwork import Clockwork
 
-THREADS = 8
+THREADS = 4
 """Jobs done at once, unless said otherwise."""
 
 GRACE_SECONDS = 20.0
