@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 import edgekit
 from edgekit import clock, configuration, jobs, models
+from edgekit.cli import root
 from edgekit.errors import (
+    ConflictError,
     CorruptError,
     DeniedError,
     InvalidError,
@@ -26,7 +34,7 @@ from edgekit.file.restore import restore
 from edgekit.models.events import IntegrationEvent
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from edgekit.db import Database
 
@@ -356,3 +364,126 @@ def test_users_who_do_not_see_the_whole_file_do_nothing_with_its_backups(edge: D
         for act in (kept.list_backups, kept.prune, daily.run, backup_settings.tell, lambda: set_settings({})):
             with pytest.raises(DeniedError):
                 act()
+
+
+_LIMITED = """
+import resource, signal, sys
+import edgekit
+from edgekit import jobs
+from edgekit.file import daily
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with edgekit.open(sys.argv[1]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+    try:
+        daily.run()
+    except edgekit.UnavailableError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
+def test_a_disk_that_is_full_is_said_in_one_line_and_nothing_is_left(edge: Database) -> None:
+    first = daily.run(now=NOW - 400 * DAY).path
+    before = _rows(edge)
+    edge.close()
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(edge.path), "600000"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+    assert done.stdout.startswith(f"{first.parent}: ")
+    assert _names(first.parent) == [first.name]
+    with edgekit.open(edge.path) as again:
+        assert _rows(again) == before
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own, on which there is too little room."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    made = mount and subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if not made or made.returncode:
+        pytest.skip("no disk can be made here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_small_disk_is_full(edge: Database, full: Path) -> None:
+    set_settings({"folder": str(full)})
+    with pytest.raises(edgekit.UnavailableError) as refusal:
+        daily.run(now=NOW)
+    assert str(refusal.value) == f"{full}: the disk is full; nothing was written."
+    assert (_names(full), _rows(edge)) == ([], [])
+    set_settings({"second_folder": str(full)}, clear=["folder"])
+    (full / "ballast").write_bytes(bytes(900_000))
+    made = daily.run(now=NOW)
+    assert (made.copied_to, _names(full)) == (None, ["ballast"])
+    assert "the disk is full" in made.warnings[0]
+
+
+PASSPHRASE = b"seven slow tugs pull the ferry"
+
+
+def _command(*words: str, given: bytes = b"", ends: int = 0) -> str:
+    done = CliRunner().invoke(root.edgekit, list(words), input=given, prog_name="edgekit")
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == ends, done.output
+    return done.output
+
+
+def test_from_a_fresh_folder_to_a_new_computer_by_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, drawer, stick = (tmp_path / name for name in ("office", "drawer", "stick"))
+    office.mkdir()
+    drawer.mkdir()
+    monkeypatch.chdir(office)
+    _command("init", "edgekit.db", "--organization", "Harbor Street")
+    assert "no backup yet" in _command("backups", "list")
+    _command("vault", "init")
+    said = _command("backups", "settings", "--encrypt", "--second-folder", str(stick), "--at", "7:15")
+    assert "every day at 07:15, in the time of this computer" in said
+    _command("vault", "recovery-kit", str(drawer / "kit.json"), given=PASSPHRASE)
+    made = json.loads(_command("backups", "run", "--json"))
+    assert Path(made["copied_to"]).parent == stick
+    (first, second) = json.loads(_command("backups", "list", "--json"))
+    assert {first["kept_as"], second["kept_as"]} == {"daily"}
+    line = next(line for line in _command("backups", "list").splitlines() if "Bring one back" in line)
+    words = shlex.split(line.partition("edgekit ")[2])
+    _command(*words[:-1], "again.db")
+    assert "whole" in _command("backups", "check", made["path"])
+    assert "nothing to delete" in _command("backups", "prune", "--yes")
+    assert json.loads(_command("backups", "settings", "--json"))["keep_monthly"] == 12
+
+    monkeypatch.setenv("EDGEKIT_HOME", str(tmp_path / "new-computer"))  # nothing is left but stick and kit
+    monkeypatch.chdir(drawer)
+    shutil.rmtree(office)
+    office.mkdir()
+    monkeypatch.chdir(office)
+    assert "Bring the key, or give the recovery kit" in _command("restore", str(stick), "edgekit.db", ends=5)
+    said = _command("restore", str(stick), "edgekit.db", "--kit", str(drawer / "kit.json"), given=PASSPHRASE)
+    assert made["copied_to"] in said
+    _command("vault", "recover", str(drawer / "kit.json"), given=PASSPHRASE)
+    assert "Harbor Street" in _command("status")
+    assert "found" in _command("backups", "list")
+    assert "error" not in _command("doctor")
+    assert json.loads(_command("backups", "run", "--json"))["is_encrypted"] is True
+
+
+def test_of_a_folder_the_newest_backup_is_restored(edge: Database, tmp_path: Path) -> None:
+    for number in range(2):
+        made = daily.run(now=NOW + number * DAY)
+    (made.path.parent / "notes.txt").write_text("x")
+    done = restore(made.path.parent, tmp_path / "new.db")
+    assert done.manifest is not None
+    assert done.manifest.path == made.path
+    with pytest.raises(NotFoundError, match="no backup in"):
+        restore(tmp_path, tmp_path / "x.db")
+    shutil.copyfile(made.path, made.path.with_name("other-2027-03-05T123000Z.edgekit-backup.zip"))
+    with pytest.raises(ConflictError, match="several files: edge, other"):
+        restore(made.path.parent, tmp_path / "x.db")

@@ -77,6 +77,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/license-files.md",
         "docs/runner.md",
         "docs/schedules.md",
+        "docs/backups.md",
         "docs/notifications.md",
         "docs/templates.md",
         "docs/monitoring.md",

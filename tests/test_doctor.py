@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import edgekit
-from edgekit import clock, db, sqlite, vault
+from edgekit import clock, db, jobs, sqlite, vault
 from edgekit.cli import root
 from edgekit.errors import NotFoundError
 from edgekit.file import daily, places
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
     from pathlib import Path
+
+    from edgekit.jobs.job import Job
 
 
 def _bad(path: Path) -> list[Finding]:
@@ -185,10 +187,23 @@ def test_deleted_backups_a_missing_folder_and_a_stick_left_at_home(edge_file: Pa
     (deleted,) = _sick(edge_file, NOW + timedelta(days=1))
     assert deleted.startswith(f"Backups were deleted by somebody, or replaced: 1 in {first.parent}")
     first.parent.rename(tmp_path / "elsewhere")
-    assert any(f"The backup folder {first.parent} is not there" in what for what in _sick(edge_file, NOW))
+    assert _sick(edge_file, NOW + timedelta(days=1)) == [], "the copies are there, and it is made anew"
     with edgekit.open(edge_file):
+        set_settings({"folder": str(tmp_path / "disk")})
+    (tmp_path / "disk").rmdir()
+    (missing,) = _sick(edge_file, NOW + timedelta(days=1))
+    assert missing == f"The backup folder {tmp_path / 'disk'} is not there."
+    with edgekit.open(edge_file):
+        jobs.settle([jobs.perform(job) for job in _due_backup()], now=NOW)
         set_settings({"enabled": False})
-    assert any("switched off" in what for what in _sick(edge_file, NOW))
+    failed, off = _sick(edge_file, NOW + timedelta(days=1))
+    assert failed.startswith(f"The last daily backup failed on {NOW:%Y-%m-%d}: The backup folder")
+    assert "switched off" in off
+
+
+def _due_backup() -> list[Job]:
+    jobs.enqueue("backup.daily", now=NOW)
+    return jobs.claim("r", now=NOW)
 
 
 def test_encrypted_backups_ask_for_a_recovery_kit(

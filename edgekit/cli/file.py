@@ -115,7 +115,9 @@ def _backed_up(made: Any) -> dict[str, Any]:
 
 
 @click.command(
-    cls=Command, example="edgekit restore backups/agency-2026-01-31T090500Z.edgekit-backup.zip new.db"
+    cls=Command,
+    example="edgekit restore agency-backups/agency-2026-01-31T123000Z.edgekit-backup.zip new.db\n"
+    "edgekit restore agency-backups new.db",
 )
 @click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DEST")
@@ -132,7 +134,7 @@ def _backed_up(made: Any) -> dict[str, Any]:
 def restore(
     settings: Settings, source: str, destination: str, replace: bool, kit: str | None, as_json: bool
 ) -> None:
-    """Bring the backup SRC back as the file DEST, checked whole before anything is touched."""
+    """Bring the backup SRC, or the newest in a folder, back as the file DEST, checked whole before it."""
     from edgekit.file.restore import restore as restore_file
     from edgekit.isolation.opening import require_file
 
@@ -152,6 +154,7 @@ def _restored(made: Any) -> dict[str, Any]:
     origin = made.manifest
     return {
         "restored": made.path,
+        "from": origin.path if origin else None,
         "organization": origin.organization if origin else None,
         "backup made": origin.created_at if origin else None,
         "rows": sum(origin.rows.values()) if origin else None,

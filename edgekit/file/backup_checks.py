@@ -32,13 +32,19 @@ def findings(connection: sqlite3.Connection, path: Path, now: datetime) -> Itera
     current = _settings(path)
     noted = noting.read_noted(connection)
     yield _age(connection, noted, now)
-    if gone := [one for one in noted if one.origin == "daily" and not one.is_there()]:
-        yield from _gone(gone, current)
+    yield from _failed(connection)
+    yield from _gone(noted)
     if current is None:
         return
     if not current.enabled:
         yield Finding(
             "warning", "The daily backup is switched off.", "Switch it on: edgekit backups settings --on"
+        )
+    elif current.chosen and not current.folder.is_dir():
+        yield Finding(
+            "warning",
+            f"The backup folder {current.folder} is not there.",
+            "Connect its disk, or choose another: edgekit backups settings --folder FOLDER",
         )
     if current.second_folder is not None:
         yield from _second(current.second_folder, noted, now)
@@ -65,29 +71,27 @@ def _age(connection: sqlite3.Connection, noted: list[Noted], now: datetime) -> F
     return Finding("ok", what, _NOW)
 
 
-def _gone(gone: list[Noted], current: Settings | None) -> Iterator[Finding]:
-    """Speak of daily backups that somebody deleted; those in a folder that is not there, once for all."""
-    folders = {one.path.parent for one in gone}
-    for folder in sorted(folders):
+def _failed(connection: sqlite3.Connection) -> Iterator[Finding]:
+    last = connection.execute(
+        "SELECT job_status, ended_at, error_message FROM job WHERE kind = ? AND ended_at IS NOT NULL"
+        " AND job_status IN ('completed', 'failed') ORDER BY ended_at DESC LIMIT 1",
+        (backup_settings.KIND,),
+    ).fetchone()
+    if last is not None and last[0] == "failed":
+        yield Finding("warning", f"The last daily backup failed on {last[1][:10]}: {last[2]}", _NOW)
+
+
+def _gone(noted: list[Noted]) -> Iterator[Finding]:
+    """Speak of daily backups that are missing from folders which can be seen."""
+    gone = [one for one in noted if one.origin == "daily" and not one.is_there() and one.path.parent.is_dir()]
+    for folder in sorted({one.path.parent for one in gone}):
         missing = [one for one in gone if one.path.parent == folder]
-        if folder.is_dir():
-            yield Finding(
-                "warning",
-                f"Backups were deleted by somebody, or replaced: {len(missing)} in {folder}, the last of"
-                f" {missing[0].made_at:%Y-%m-%d}.",
-                "See which: edgekit backups list",
-            )
-        elif current is None or folder not in {current.folder.resolve(), _resolved(current.second_folder)}:
-            continue  # a stick of former days
-        elif folder == current.folder.resolve():
-            yield Finding(
-                "warning", f"The backup folder {folder} is not there.",
-                "Connect its disk, or choose another: edgekit backups settings --folder FOLDER",
-            )  # fmt: skip
-
-
-def _resolved(folder: Path | None) -> Path | None:
-    return None if folder is None else folder.resolve()
+        yield Finding(
+            "warning",
+            f"Backups were deleted by somebody, or replaced: {len(missing)} in {folder}, the last of"
+            f" {missing[0].made_at:%Y-%m-%d}.",
+            "See which: edgekit backups list",
+        )
 
 
 def _second(folder: Path, noted: list[Noted], now: datetime) -> Iterator[Finding]:

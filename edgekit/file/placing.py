@@ -40,13 +40,16 @@ def workspace(folder: Path) -> Iterator[Path]:
 
 def explain(error: OSError | sqlite3.Error, place: Path) -> EdgekitError | None:
     """Say in our words what the disk or the driver said about a place; None if it is a bug of ours."""
+    full = UnavailableError(
+        f"{place}: the disk is full; nothing was written.", hint="Free some space and try again."
+    )
     if isinstance(error, sqlite3.Error):
+        if getattr(error, "sqlite_errorname", None) == "SQLITE_FULL":
+            return full
         ours = rules.translate(error)
         return None if ours is None else type(ours)(f"{place}: {ours.message}", hint=ours.hint)
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return UnavailableError(
-            f"{place}: the disk is full; nothing was written.", hint="Free some space and try again."
-        )
+        return full
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return DeniedError(f"{place} cannot be written.", hint="Choose another folder, or change its rights.")
     return UnavailableError(f"{place}: {error.strerror or error}.", hint="Check the disk and the folder.")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import zipfile
 from dataclasses import dataclass
+from dataclasses import replace as replace_field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit import clock, rules, sqlite
 from edgekit.errors import BusyError, ConflictError, CorruptError, InvalidError, NotFoundError
 from edgekit.file import encrypting, places, placing
-from edgekit.file.backup import DATABASE, Manifest, check, copy_database, unpack
+from edgekit.file.backup import DATABASE, SUFFIX, Manifest, check, copy_database, unpack
 from edgekit.file.verify import findings
 from edgekit.schema import VERSION
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edgekit.vault.recovery import Kit
+
+_NAMED = re.compile(
+    rf"(?P<file>.+)-(?P<time>\d{{4}}-\d\d-\d\dT\d{{6}}Z)({re.escape(SUFFIX)}|{re.escape(encrypting.SUFFIX)})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ def restore(
 ) -> Restored:  # fmt: skip
     """Restore a backup, or a plain copy of a file, to `destination`, after checking it whole.
 
+    Of a folder it is the newest backup in it that is restored, by its name, if all are of one file.
     Raise ConflictError if the destination exists; with `replace` it is moved aside first, to
     `NAME.before-restore-TIME.db`, which raises BusyError while any program has it open. Raise NotFoundError,
     CorruptError (no backup, damaged), MigrationNeededError (newer), UnavailableError (disk full) or
@@ -48,6 +55,8 @@ def restore(
     VaultLockedError says that neither is here. Nothing is half-written: on failure the destination stays.
     """
     source, destination = Path(source), Path(destination)
+    if source.is_dir():
+        source = _newest(source)
     if not source.is_file():
         raise NotFoundError(f"There is no backup {source}.")
     if destination.is_dir():
@@ -61,6 +70,8 @@ def restore(
     with placing.workspace(destination.parent) as folder:
         building = folder / DATABASE
         manifest = fetch(source, building, kit=kit)
+        if manifest is not None:  # an encrypted one was read beside the new file
+            manifest = replace_field(manifest, path=source)
         connection = sqlite.connect(building, read_only=True)
         try:
             version = check(connection, source)
@@ -76,6 +87,17 @@ def restore(
                 aside.rename(destination)
             raise
     return Restored(destination, version, manifest, aside, found)
+
+
+def _newest(folder: Path) -> Path:
+    found = {path: match for path in folder.iterdir() if (match := _NAMED.fullmatch(path.name))}
+    if not found:
+        raise NotFoundError(f"There is no backup in {folder}.", hint="Name the backup itself.")
+    if len(files := sorted({match["file"] for match in found.values()})) > 1:
+        raise ConflictError(
+            f"{folder} holds backups of several files: {', '.join(files)}.", hint="Name the backup itself."
+        )
+    return max(found, key=lambda path: found[path]["time"])
 
 
 def fetch(source: Path, building: Path, *, kit: Kit | None = None) -> Manifest | None:
