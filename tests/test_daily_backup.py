@@ -315,6 +315,16 @@ def test_a_full_disk_is_tried_again_the_same_day(edge: Database, monkeypatch: py
     assert len(calls) == 2
 
 
+def test_a_clock_that_was_a_year_ahead_does_not_stop_the_backups(edge: Database) -> None:
+    set_settings({"timezone": "UTC"})
+    _tick(NOW + 365 * DAY)
+    _tick(NOW + 366 * DAY)
+    assert _names(settings().folder) == ["edge-2028-03-05T123000Z.edgekit-backup.zip"]
+    assert _tick(NOW - DAY / 2) == []
+    assert len(_tick(NOW)) == 1
+    assert [one.kept_as for one in kept.list_backups(now=NOW)] == ["ahead", "daily"]
+
+
 def test_another_time_counts_for_the_next_one_already(edge: Database) -> None:
     set_settings({"timezone": "UTC"})
     jobs.ensure_standing(NOW)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from edgekit.jobs.job import Job
 
+_FAR = timedelta(hours=1)
+"""A standing job that is due sooner is not looked at again."""
+
 STANDING = "standing"
 """The key of the one open job of a kind that always has one."""
 
@@ -277,8 +280,13 @@ def follow(job: Job, at: datetime) -> None:
 
 
 def ensure_standing(now: datetime) -> list[Job]:
-    """Ask for a job of each kind that always has one and has none; return those that were asked for."""
-    missing = [kind for kind in kinds.standing_kinds() if not _stands(kind.name)]
+    """Ask for a job of each kind that always has one and has none; return those that were asked for.
+
+    One that waits for a time beyond its next is due at its next: the clock was ahead when it was asked for.
+    """
+    standing = kinds.standing_kinds()
+    _bring_back(standing, now)
+    missing = [kind for kind in standing if not _stands(kind.name)]
     if not missing:
         return []
     with db.change(reason="jobs: standing"):
@@ -288,6 +296,35 @@ def ensure_standing(now: datetime) -> list[Job]:
             for kind in missing
             if kind.standing is not None and not _stands(kind.name)
         ]
+
+
+def _bring_back(standing: Sequence[kinds.Kind], now: datetime) -> None:
+    late = [
+        (clock.to_text(due), number)
+        for kind in standing
+        if kind.standing is not None
+        for number, run_at in _waiting(kind.name, now + _FAR)
+        if (due := kind.standing(now)) < clock.from_text(run_at)
+    ]
+    if late:
+        with db.change(reason="jobs: the clock was ahead") as change:
+            db.connection().executemany(
+                "UPDATE job SET run_at = ?, updated_at = ? WHERE id = ? AND job_status = 'pending'",
+                [(due, change.at, number) for due, number in late],
+            )
+
+
+def _waiting(kind: str, after: datetime) -> list[tuple[int, str]]:
+    return (
+        db.connection()
+        .execute(
+            "SELECT id, run_at FROM job WHERE kind = ? AND dedupe_key = ?"
+            " AND job_status IN ('pending', 'running', 'interrupted')"  # as the index of open keys says it
+            " AND job_status = 'pending' AND run_at > ?",
+            (kind, STANDING, clock.to_text(after)),
+        )
+        .fetchall()
+    )
 
 
 def _stands(kind: str) -> bool:
