@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from connector_contract import ConnectorContract, DestinationContract, pages, records
 
+from edgekit import tracing
 from edgekit.connectors import Outgoing, singer_process, singer_target
 from edgekit.connectors.singer import SingerConnector
 from edgekit.errors import InvalidError, NotFoundError, UnavailableError
@@ -227,12 +228,15 @@ class TestSecrets:
     ) -> None:
         monkeypatch.setenv("EDGEKIT_MASTER_KEY", "the key of all keys")
         told = tmp_path / "told.json"
-        read(settings(told=str(told)), {"cursor": {"next": 7}, "record": 6})
+        with tracing.under("mine"):
+            read(settings(told=str(told)), {"cursor": {"next": 7}, "record": 6})
         heard = json.loads(told.read_text(encoding="utf-8"))
         assert heard["config"]["password"] == SECRET
         assert heard["mode"] == ("0o600" if os.name != "nt" else heard["mode"])
         assert SECRET not in " ".join(heard["arguments"])
         assert not any(name.startswith("EDGEKIT_") for name in heard["environment"])
+        told_of = heard["environment"]["TRACEPARENT"].split("-")[1]
+        assert told_of == tracing.trace_id("mine")
         assert list(own_folder.iterdir()) == []
 
     def test_nothing_is_left_of_a_tap_that_breaks(self, own_folder: Path) -> None:

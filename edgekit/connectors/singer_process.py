@@ -17,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgekit import masking
+from edgekit import masking, tracing
 from edgekit.errors import InvalidError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ class Overlong(NamedTuple):
 
     beginning: bytes
     size: int
+
+
+def _traced() -> dict[str, str]:
+    """Return the variable that tells a program of which doing it is a part, as W3C has it."""
+    one = tracing.current()
+    return {} if one is None else {"TRACEPARENT": tracing.write_parent(one, tracing.new_span_id())}
 
 
 def label_of(program: Any) -> str:
@@ -170,7 +176,7 @@ class Program:
             return subprocess.Popen(  # noqa: S603 - a list, no shell
                 command, bufsize=0, stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**own, "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}, **group,
+                env={**own, **_traced(), "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}, **group,
             )  # fmt: skip
         except (OSError, ValueError) as error:  # ValueError: a NUL in a word
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)

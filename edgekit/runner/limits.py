@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 from edgekit import clock, db
 from edgekit.connectors import Passage
-from edgekit.errors import BusyError, EdgekitError, RateLimitedError
+from edgekit.errors import BusyError, RateLimitedError
 from edgekit.integrations import figures
-from edgekit.runner.limiting.breakers import Breaker
+from edgekit.runner.limiting.breakers import Breaker, require_no_change
 from edgekit.runner.limiting.sparing import Spared
 from edgekit.runner.limiting.windows import Window
 
@@ -102,8 +102,7 @@ class Gate:
         Raise RateLimitedError, with `limit` naming which one is used up, or CircuitOpenError where the
         `target` is left alone; nothing may be sent then.
         """
-        if db.current().open_change is not None:
-            raise EdgekitError(f"{self._name} would ask the other side while a change of the file is open.")
+        require_no_change(self._name)
         with ExitStack() as stack:
             passage = stack.enter_context(self._breaker(target)) if self._breaker and target else Passage()
             stack.enter_context(self._admitted(longest))

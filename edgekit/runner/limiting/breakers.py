@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db
 from edgekit.connectors import Passage
-from edgekit.errors import CircuitOpenError, NotFoundError, RateLimitedError, UnavailableError, quoted
+from edgekit.errors import (
+    CircuitOpenError,
+    EdgekitError,
+    NotFoundError,
+    RateLimitedError,
+    UnavailableError,
+    quoted,
+)
 from edgekit.integrations import reading
 from edgekit.models.integrations import Integration
 from edgekit.models.runner import CircuitBreaker
@@ -59,6 +66,7 @@ class Breaker:
         A failure is a status of 500 on (but 501), 429 where that counts, a passage that `failed`, or an
         UnavailableError; whatever else is raised says nothing of the place.
         """
+        require_no_change(self._name)
         target = target[:200]
         trial = self._enter(target)
         passage, failed = Passage(), None
@@ -193,6 +201,12 @@ class Breaker:
 
     def _write_health(self, *, otherwise: str | None = None) -> None:
         write_health(self._id, self._now(), otherwise=otherwise)
+
+
+def require_no_change(name: str) -> None:
+    """Raise EdgekitError, a bug of ours, where another side would be waited for while a change is open."""
+    if db.current().open_change is not None:
+        raise EdgekitError(f"{name} would ask the other side while a change of the file is open.")
 
 
 def write_health(integration_id: int, now: datetime, *, otherwise: str | None = None) -> None:
