@@ -344,6 +344,32 @@ def test_a_webhook_is_told_signed(edge: Database) -> None:
     assert "a webhook is signed" in communications.show(unsigned)["error_message"]
 
 
+def test_each_organization_is_served_by_its_own_of_a_name(edge: Database, office: mail_server.Office) -> None:
+    account(office)
+    with edge.change():
+        east = models.Organization.create(code="EAST", name="East")
+        own = models.Integration.get(integration_name="office-mail")
+        settings = json.loads(json.dumps(own.connection_config))
+        settings["to"] |= {"sender": "east@example.org", "username": None, "password": None}
+        models.Integration.create(
+            integration_name="office-mail", integration_type=own.integration_type_id, organization=east,
+            connection_config=settings,
+        )  # fmt: skip
+        models.Integration.create(
+            integration_name="west-mail", integration_type=own.integration_type_id, organization=east,
+            connection_config=settings,
+        )  # fmt: skip
+    notice(organization=east.id)
+    notice()
+    work()
+    assert sorted(str(mail["From"]) for mail in office.mails) == ["east@example.org", "office@example.org"]
+    configuration.set("CHANNEL_EMAIL", "integration", "west-mail")
+    refused = notice()
+    work()
+    assert "belongs to another organization" in communications.show(refused)["error_message"]
+    assert len(office.mails) == 2
+
+
 # --- inbox, people, providers
 
 

@@ -211,6 +211,7 @@ def test_cancel_takes_the_job_along_and_retry_sends_a_copy(edge: Database) -> No
         ({"parent": 404}, NotFoundError, "no communication 404"),
         ({"request_data": {"login": {"Password": "x"}}}, InvalidError, "Password is named like a secret"),
         ({"direction": "up"}, NotFoundError, "no direction up"),
+        ({"scheduled_at": datetime(2030, 1, 1)}, InvalidError, "no time zone"),  # noqa: DTZ001 - so it is
     ],
 )  # fmt: skip
 def test_what_cannot_be_sent_is_said_and_nothing_is_written(

@@ -51,10 +51,12 @@ def create(
     written. One that comes in, or goes to a user's inbox (INTERNAL), has arrived once it is written.
 
     Raise NotFoundError (type, channel, party, row), InvalidError (the channel is not linked to the type, a
-    secret in the data), RuleError (data not as the type's schemas say), ConflictError (the key is another's).
+    secret in the data, a time without its zone), RuleError (data not as the type's schemas say),
+    ConflictError (the key is another's).
     """
-    at = now or clock.now()
-    kind = places.find_type(type)
+    at, kind = now or clock.now(), places.find_type(type)
+    if scheduled_at is not None and scheduled_at.tzinfo is None:
+        raise InvalidError("scheduled_at names no time zone.", hint="Use edgekit.clock.now() and the like.")
     way, to = places.route(kind, channel), places.party(target)
     sender = places.party(source if source is not None else _who_works())
     about = places.context(context) if context is not None else None

@@ -67,7 +67,7 @@ def list_inbox(user: str | None = None, *, limit: int = 100) -> list[dict[str, A
     """
     who = places.party(("USER", user if user is not None else db.current().actor_id))
     found = _read(
-        "c.target_type_id = ? AND c.target_id = ? AND h.code = 'INTERNAL' AND s.code = 'COMPLETED'"
+        "c.target_type_id = ? AND c.target_id = ? AND +h.code = 'INTERNAL' AND +s.code = 'COMPLETED'"
         " ORDER BY c.completed_at DESC, c.id DESC LIMIT ?",
         (who.type_id, who.id, limit),
     )

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from edgekit.integrations import Plan
     from edgekit.runner.execution import Execution
 
+_LONGEST_RESPONSE = 10_000
+"""Characters of an answer that are kept of each try."""
+
 
 def log_attempts(
     integration_id: int,
@@ -32,6 +35,8 @@ def log_attempts(
     """
     actor, tries = db.current().actor_id, list(attempts)
     said = codec.dumps(masking.document(response)) if isinstance(response, dict) else None
+    if said is not None and len(said) > _LONGEST_RESPONSE:
+        said = codec.dumps({"beginning": said[:_LONGEST_RESPONSE]})
     db.connection().executemany(
         "INSERT INTO integration_log(integration_id, execution_id, communication_id, request_type,"
         " request_url, response_data, response_code,"

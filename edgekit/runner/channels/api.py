@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from edgekit import connectors
+from edgekit import codec, connectors
 from edgekit.connectors import Outgoing
 from edgekit.errors import DeniedError, EdgekitError, SkipRecordError, UnavailableError
 from edgekit.integrations import figures
@@ -15,7 +15,10 @@ from edgekit.runner.channels.message import Message, Sent, Service
 from edgekit.runner.limits import gated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+MAX_KEPT = 1_000_000
+"""Characters of the records somebody answered that are kept."""
 
 _REPEATABLE = {"PUT", "DELETE"}
 
@@ -77,15 +80,23 @@ def _ask(message: Message, integration: Mapping[str, Any], settings: Mapping[str
         inputs = iter([{"id": 1, **message.request_data}])
     else:
         config = _with_data(config, message.request_data)
-    found: list[Any] = []
-    attempts: list[Any] = []
     with _gated(connector, integration) as through:
         pages = through.read(config, state={}, inputs=inputs, secrets=_secrets(integration))
         with closing(pages):
-            for page in pages:
-                found += page.records
-                attempts += page.attempts
-    return Sent({"records": found}, attempts)
+            page = next(pages)
+    return Sent(_bounded(page.records), page.attempts)
+
+
+def _bounded(records: Sequence[Any]) -> dict[str, Any]:
+    """Return the records that may be kept, and say so where those are not all."""
+    kept: list[Any] = []
+    size = 0
+    for record in records:
+        size += len(codec.dumps(record))
+        if size > MAX_KEPT:
+            return {"records": kept, "truncated": True}
+        kept.append(record)
+    return {"records": kept}
 
 
 def _with_data(config: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from edgekit.runner.channels import daily, serving
 from edgekit.runner.channels.message import Message, Sent, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from edgekit.connectors import Attempt
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 CONCURRENT = 4
 LONGEST = 900
 """Seconds one may take: time-outs of the connectors are shorter."""
+
+_PATIENCE = 6
+"""How often it is tried to keep an answer while the file is busy, ten seconds each."""
 
 
 def _give_up(job: jobs.Job, code: str, message: str, now: datetime) -> None:
@@ -80,6 +83,7 @@ def _begin(job: jobs.Job, number: int, now: datetime) -> tuple[dict[str, Any], S
     reason = f"communications send {number}"
     try:
         with db.change(reason=reason, correlation_id=job.correlation_id):
+            _require_mine(job)
             row = states.row(number)
             if row["is_final_state"]:
                 _done(job, row, row["status"], now)
@@ -147,14 +151,19 @@ def _through(message: Message, service: Service) -> Sent:
 
 def _note_arrival(job: jobs.Job, row: Mapping[str, Any], service: Service, sent: Sent, now: datetime) -> None:
     """Keep the answer, and end the communication and its job with it, in one change."""
-    try:
+
+    def keep() -> None:
         with _change(job, row):
             _log(row, service, sent.attempts, sent.response)
             states.settle(row["id"], "COMPLETED", response=sent.response, now=now)
             _tell("communication.completed", row)
             _done(job, row, "COMPLETED", now)
+
+    try:
+        _patiently(keep)
     except RuleError as unfit:
         with _change(job, row):
+            _require_mine(job)
             _log(row, service, sent.attempts, sent.response)
             why = f"It was sent and answered, but the answer cannot be kept: {unfit.message}"
             states.settle(row["id"], "FAILED", error=why, now=now)
@@ -169,6 +178,7 @@ def _note_failure(
     held = int(not error.was_sent)  # what a limit or a breaker of ours held back was no attempt
     follows = isinstance(error, UnavailableError | BusyError) and job.attempts < job.max_attempts + held
     with _change(job, row):
+        _require_mine(job)
         _log(row, service, vars(error).get("attempts", ()), vars(error).get("response"))
         if follows:
             states.again(row["id"], error.message)
@@ -186,8 +196,28 @@ def _fail(job: jobs.Job, number: int, error: EdgekitError, now: datetime) -> Non
         return
     row = states.row(number)
     with _change(job, row):
+        _require_mine(job)
         states.settle(number, "FAILED", error=_said(error), now=now)
         _tell("communication.failed", row, _said(error))
+
+
+def _patiently(keep: Callable[[], None]) -> None:
+    """Keep what was answered, however long the file is busy: what is sent and not kept is sent again."""
+    for left in reversed(range(_PATIENCE)):
+        try:
+            keep()
+        except BusyError:
+            if not left:
+                raise
+        else:
+            return
+
+
+def _require_mine(job: jobs.Job) -> None:
+    """Go on, in the open change, only while nobody has taken the job over. Raise ConflictError."""
+    held = "SELECT 1 FROM job WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'running'"
+    if not db.query(held, (job.id, job.runner_id, job.attempts)):
+        raise ConflictError(f"The job {job.id} was taken over, or has ended: it is not ours.")
 
 
 def _said(error: EdgekitError) -> str:

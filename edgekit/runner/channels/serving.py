@@ -5,10 +5,9 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from edgekit import configuration, db, integrations, licensing
+from edgekit import clock, codec, configuration, db, integrations, licensing
 from edgekit.errors import DeniedError, InvalidError, NotFoundError, quoted
-from edgekit.integrations import forms
-from edgekit.integrations.reading import require_secrets
+from edgekit.integrations import forms, reading
 from edgekit.runner.channels.message import Provider, Service
 
 if TYPE_CHECKING:
@@ -55,10 +54,8 @@ def find(row: Mapping[str, Any]) -> Service:
     if channel == "INTERNAL":
         return Service(channel)
     kind = f"CHANNEL_{channel}"
-    if not db.query("SELECT 1 FROM configuration_type WHERE code = ?", (kind,)):
-        said: dict[str, Any] = {}
-    else:
-        said = configuration.resolve(kind, **place_of(row))
+    is_known = bool(db.query("SELECT 1 FROM configuration_type WHERE code = ?", (kind,)))
+    said = configuration.resolve(kind, **place_of(row)) if is_known else {}
     own = said.get("types", {}).get(row["type"], {})
     said = {**said, **own}
     name, provider = said.get("integration"), said.get("provider")
@@ -68,20 +65,25 @@ def find(row: Mapping[str, Any]) -> Service:
             return Service(channel, settings=rest)
         raise InvalidError(
             f"Nothing serves the channel {channel} here.",
-            hint=f"Name an integration that does: edgekit configuration set {kind} integration NAME",
+            hint=f"Name an integration that does: edgekit configuration set {kind} integration NAME"
+            + ("" if is_known else "; the type is new, it comes by: edgekit seeds apply"),
         )
     integration = _usable(str(name), row, channel) if name is not None else None
     return Service(channel, integration, provider, rest)
 
 
 def _usable(name: str, row: Mapping[str, Any], channel: str) -> Mapping[str, Any]:
-    integration = integrations.find(name)
-    if integration["organization_id"] not in {None, row["organization_id"]}:
+    found = {one["organization_id"]: one for one in reading.rows_named(name)}
+    integration = found.get(row["organization_id"]) or found.get(None)
+    if integration is None:
+        if not found:
+            integrations.find(name)  # which says what comes close
         raise DeniedError(
             f"{name}, which serves {channel}, belongs to another organization.",
             hint=f"Name one of its own: edgekit configuration set CHANNEL_{channel} integration NAME"
             " --scope organization:CODE",
         )
+    integration["connection_config"] = codec.loads(integration["connection_config"])
     feature = db.query(
         "SELECT f.code FROM integration i JOIN integration_type t ON t.id = i.integration_type_id"
         " JOIN feature f ON f.id = t.feature_id WHERE i.id = ?",
@@ -112,10 +114,15 @@ def require_credential(service: Service, row: Mapping[str, Any], *, now: datetim
             f"{service.channel} asks for a credential, and {name} proves itself by none: nothing was sent.",
             hint=f"Say how it proves itself (to.auth, or auth), then: edgekit vault set {quoted(name)} KEY",
         )
-    require_secrets(integration["id"], name, settings)
-    place = db.query("SELECT e.code FROM system s JOIN environment e ON e.id = s.environment_id")[0]["code"]
-    for stored in integrations.list_credentials(name, now=now):
-        if stored["is_expired"] and stored["environment"] == place and stored["key"].lower() in keys:
+    reading.require_secrets(integration["id"], name, settings)
+    expired = db.query(
+        "SELECT c.credential_key AS key, c.expires_at FROM integration_credential c"
+        " JOIN system s ON s.environment_id = c.environment_id"
+        " WHERE c.integration_id = ? AND c.status_id = 1 AND c.expires_at <= ?",
+        (integration["id"], clock.to_text(now)),
+    )
+    for stored in expired:
+        if stored["key"].lower() in keys:
             raise DeniedError(
                 f"The secret {stored['key']} of {name} expired on {stored['expires_at']}: nothing was sent.",
                 hint=f"Store a new one: edgekit vault set {quoted(name)} {quoted(stored['key'])}",
