@@ -71,6 +71,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/audit.md",
         "docs/connectors.md",
         "docs/configuration.md",
+        "docs/events.md",
         "docs/licensing.md",
         "docs/limits.md",
         "docs/tracing.md",

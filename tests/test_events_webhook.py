@@ -14,7 +14,7 @@ import pytest
 
 from edgekit import events, integrations, jobs, runner, vault
 from edgekit.connectors.http_signature import Message, Signature
-from edgekit.errors import DeniedError, InvalidError
+from edgekit.errors import DeniedError, InvalidError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,17 +190,24 @@ def test_one_dead_receiver_holds_up_no_other(
     assert {e["status"] for e in events.list_events()} == {"failed"}
 
 
-def test_a_subscription_that_cannot_work_is_given_up_with_a_clear_word(
+def test_a_subscription_that_cannot_work_says_so(
     edge: Database, receiver: Receiver, hook: http_provider.Provider
 ) -> None:
-    events.add_subscription("none", handler="event.webhook")
     integrations.create("csv", template="csv-import", settings={"path": "a.csv", "table": "t"})
-    events.add_subscription("wrong", handler="event.webhook", config={"integration": "csv"})
+    for kind, config, said in (
+        ("event.webhook", {}, "names no integration"),
+        ("event.webhook", {"integration": "csv"}, "csv tells nobody by webhook"),
+        ("event.run", {"integration": "none"}, "no integration none"),
+    ):
+        with pytest.raises((InvalidError, NotFoundError), match=said):
+            events.add_subscription("wrong", handler=kind, config=config)
+    subscribe()
+    integrations.disable("partner")
     tell(1)
     work()
-    assert {d["subscription"]: d["error"] for d in events.list_deliveries(status="failed")} == {
-        "none": "The subscription none names no integration.", "wrong": "csv tells nobody by webhook.",
-    }  # fmt: skip
+    (letter,) = events.list_deliveries(status="failed")
+    assert letter["error"] == "The integration partner is disabled."
+    integrations.enable("partner")
     with pytest.raises(InvalidError, match="reads the events that a subscription hands"):
         runner.run("partner")
 

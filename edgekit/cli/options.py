@@ -134,3 +134,14 @@ def read_secret(what: str, *, twice: bool = False) -> str:
     # Bytes that are no text are kept apart: the vault refuses them without showing them.
     text = content.decode("utf-8-sig", "surrogateescape")
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def read_object(text: str, what: str) -> dict[str, Any]:
+    """Read a JSON object that was typed; - stands for what comes on stdin. Raise InvalidError."""
+    from edgekit import codec
+    from edgekit.errors import InvalidError
+
+    found = codec.loads(sys.stdin.buffer.read() if text == "-" else text)
+    if not isinstance(found, dict):
+        raise InvalidError(f"{what} is not an object.", hint='Write it like {"policy": 7}')
+    return found

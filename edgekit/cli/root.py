@@ -49,6 +49,7 @@ COMMANDS = {
     ),
     "seeds": Lazy("Bring data in", "edgekit.cli.seeds", "Add reference rows."),
     "schema": Lazy("Look back", "edgekit.cli.schema", "Say what the tables hold and how they hang together."),
+    "events": Lazy("Bring data in", "edgekit.cli.events", "Tell what has happened, and who hears of it."),
     "jobs": Lazy("Look back", "edgekit.cli.jobs", "See what is to be done later, and what became of it."),
     "audit": Lazy("Look back", _AUDIT, "Read the log: what changed, who did it, how it was."),
     "monitoring": Lazy("Look back", "edgekit.cli.monitoring", "See how the clients stand, summed up."),

@@ -13,20 +13,19 @@ the file carries `delivery.idempotency_key`, which is the same in every attempt.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, jobs, masking
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, NotFoundError
 from edgekit.events import outbox
 from edgekit.events.fanning import DEFAULT_ATTEMPTS, ask
 from edgekit.events.telling import caused_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from edgekit.events.outbox import Told
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Delivery"], "dict[str, Any] | None"]
 """Handles one delivery. It returns what is kept as the result of the job, or None."""
+
+_checks: dict[str, Callable[[Mapping[str, Any]], object]] = {}
+"""What looks at the settings of a subscription before it is kept, by the kind of its handler."""
 
 
 @dataclass(slots=True)
@@ -80,10 +82,12 @@ def handles(
     delay_seconds: float = 10.0,
     longest_delay_seconds: float = 4 * 3600.0,
     killed: kinds.Killed | None = None,
+    check: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register what is decorated as what subscriptions of a `handler_kind` do with an event.
 
-    The options are those of a kind of job. Raise InvalidError if the kind has another handler.
+    `check` raises for settings of a subscription it cannot work with; the other options are those of a kind
+    of job. Raise InvalidError if the kind has another handler.
     """
 
     def register(handler: Handler) -> Handler:
@@ -96,9 +100,22 @@ def handles(
             attempts=attempts, delay_seconds=delay_seconds, longest_delay_seconds=longest_delay_seconds,
             killed=killed, given_up=give_up,
         )(handle)  # fmt: skip
+        if check is not None:
+            _checks[kind] = check
         return handler
 
     return register
+
+
+def check_config(kind: str, config: Mapping[str, Any]) -> None:
+    """Raise NotFoundError where nothing handles events as a kind, or what its check raises."""
+    if (found := jobs.find(kind)) is None or found.given_up is not give_up:
+        raise NotFoundError(
+            f"Nothing here handles events as {kind}.",
+            hint="There are event.webhook and event.run, and what other packages register.",
+        )
+    if kind in _checks:
+        _checks[kind](config)
 
 
 def deliver(job: jobs.Job, handler: Handler, *, now: datetime | None = None) -> dict[str, Any] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db
+from edgekit import db
+from edgekit.audit.log import utc_text
 from edgekit.errors import InvalidError, NotFoundError
 
 if TYPE_CHECKING:
@@ -36,17 +37,20 @@ def list_events(
     status: str | None = None,
     source: str | None = None,
     correlation_id: str | None = None,
-    since: datetime | None = None,
+    since: datetime | str | None = None,
     limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """Return events, the newest first; `event_type` may be a pattern. Raise InvalidError (no such status)."""
+    """Return events, the newest first; `event_type` may be a pattern, `since` is a time with its zone.
+
+    Raise InvalidError for no such status or time.
+    """
     _require_state(status, STATES)
     wanted = {
         "e.event_type GLOB ?": event_type,
         "e.processing_status = ?": status,
         "e.event_source_id = (SELECT id FROM event_source WHERE code = ?)": source,
         "e.correlation_id = ?": correlation_id,
-        "e.created_at >= ?": clock.to_text(since) if since is not None else None,
+        "e.created_at >= ?": utc_text(since) if since is not None else None,
     }
     return [_event(row) for row in _rows(_EVENT, wanted, "e.id DESC", limit)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db
+from edgekit.audit.log import utc_text
 from edgekit.errors import ConflictError, NotFoundError
 from edgekit.events.delivering import follow_up
 from edgekit.events.fanning import ask
@@ -45,17 +46,17 @@ def replay_event(
 
 
 def replay_subscription(
-    name: str, *, since: datetime | None = None, delivered: bool = False, now: datetime | None = None
+    name: str, *, since: datetime | str | None = None, delivered: bool = False, now: datetime | None = None
 ) -> int:
     """Hand what failed for a subscription over again, of events told `since` then; return how many.
 
-    With `delivered` also what reached it. Raise NotFoundError.
+    With `delivered` also what reached it. Raise NotFoundError, InvalidError (no such time).
     """
     at, found = now or clock.now(), show_subscription(name)
     condition, values = "d.subscription_id = ?", [found["id"]]
     if since is not None:
         condition += " AND d.event_id IN (SELECT id FROM integration_event WHERE created_at >= ?)"
-        values.append(clock.to_text(since))
+        values.append(utc_text(since))
     count, more = 0, True
     while more:
         with db.change(reason=f"events replay --subscription {name}"):

@@ -6,9 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, codec, db, jobs
+from edgekit import clock, codec, db
 from edgekit.errors import ConflictError, InvalidError, NotFoundError
-from edgekit.events.delivering import ask_next
+from edgekit.events.delivering import ask_next, check_config
 from edgekit.events.fanning import ask
 from edgekit.events.outbox import settle_events
 from edgekit.events.telling import LONGEST_TYPE, find_source, own_organization
@@ -77,7 +77,7 @@ def add_subscription(
     InvalidError, NotFoundError (handler, source, event), ConflictError where the name is taken.
     """
     _check(event_type, max_attempts)
-    _require_handler(handler)
+    check_config(handler, config or {})
     with db.change(reason=f"events subscriptions add {name}") as change:
         _require_free(name)
         cursor = _last_event() if after is None else _event_id(after)
@@ -104,14 +104,6 @@ def _check(event_type: str | None, max_attempts: int | None) -> None:
         raise InvalidError("A delivery is tried once at least: max_attempts is 1 or more.")
 
 
-def _require_handler(kind: str) -> None:
-    if (found := jobs.find(kind)) is None or found.given_up is None:
-        raise NotFoundError(
-            f"Nothing here handles events as {kind}.",
-            hint="There are event.webhook and event.run, and what other packages register.",
-        )
-
-
 def _require_free(name: str) -> None:
     row = db.query("SELECT status_id FROM event_subscription WHERE code = ?", (name,))
     if row:
@@ -136,6 +128,7 @@ def _event_id(event: str | int) -> int:
 def set_subscription(
     name: str,
     *,
+    handler: str | None = None,
     event_type: str | None = None,
     source: str | None = None,
     config: Mapping[str, Any] | None = None,
@@ -145,17 +138,25 @@ def set_subscription(
 ) -> dict[str, Any]:
     """Change what a subscription is about, or how its handler is told to work; return it.
 
-    What became a delivery stays one. `clear` names what is to hold no longer: `type` (then every type),
-    `source`, `max_attempts`. Raise as `add_subscription` does.
+    What became a delivery stays one. `handler`, if given, must be the one it has. `config` is put over what
+    is there; `clear` names what is to hold no longer: `type` (then every type), `source`, `max_attempts`.
+    Raise as `add_subscription` does.
     """
     _check(event_type, max_attempts)
     with db.change(reason=f"events subscriptions set {name}") as change:
         found = show_subscription(name)
+        if handler not in {None, found["handler"]}:
+            raise InvalidError(
+                f"{name} is done by {found['handler']}, not by {handler}.", hint="Add another subscription."
+            )
+        merged = {**found["config"], **(config or {})}
+        if config:
+            check_config(found["handler"], merged)
         given = {
             "name": title,
             "event_type": event_type,
             "event_source_id": None if source is None else find_source(source),
-            "handler_config": codec.dumps(dict(config)) if config is not None else None,
+            "handler_config": codec.dumps(merged) if config else None,
             "max_attempts": max_attempts,
         }
         values: dict[str, Any] = {column: value for column, value in given.items() if value is not None}

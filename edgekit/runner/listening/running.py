@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, events
 from edgekit.errors import BusyError, ConflictError, EdgekitError, UnavailableError
+from edgekit.integrations import reading
 from edgekit.runner import outcomes
-from edgekit.runner.listening.webhooks import integration_of
+from edgekit.runner.listening.webhooks import integration_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from edgekit.integrations import Plan
@@ -38,7 +40,12 @@ def _killed(job: Job, process_id: int, code: str, message: str, at: datetime) ->
     )
 
 
-@events.handles(KIND, concurrency=4, timeout_seconds=600, isolated=True, killed=_killed)
+def _check(config: Mapping[str, Any]) -> None:
+    """Raise where settings name no integration there is."""
+    reading.find(integration_in(config))
+
+
+@events.handles(KIND, concurrency=4, timeout_seconds=600, isolated=True, killed=_killed, check=_check)
 def run_integration(delivery: events.Delivery) -> dict[str, Any] | None:
     """Run the integration a subscription names with the event of a delivery as its one record."""
     event, about = delivery.event, delivery.config.get("about")
@@ -48,7 +55,7 @@ def run_integration(delivery: events.Delivery) -> dict[str, Any] | None:
             "id": event.uuid, "type": event.type, "source": event.source, "target": event.target,
             "at": clock.to_text(event.created_at), "correlation_id": event.correlation_id,
         }  # fmt: skip
-    result = _run(delivery, integration_of(delivery), record)
+    result = _run(delivery, integration_in(delivery.config), record)
     if result.status != "completed":
         raise result.error or UnavailableError(result.message or f"The run ended as {result.status}.")
     return {"execution": result.execution_id}

@@ -18,6 +18,8 @@ from edgekit.runner.attempts import log_attempts
 from edgekit.runner.limits import gated
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgekit.connectors import Attempt
 
 KIND = "event.webhook"
@@ -29,21 +31,31 @@ _TIMEOUT = 10.0
 """Seconds a receiver has where nothing is said: it has only to say that it took it."""
 
 
-@events.handles(KIND, concurrency=CONCURRENCY, timeout_seconds=300, attempts=ATTEMPTS, delay_seconds=10)
+def _check(config: Mapping[str, Any]) -> tuple[dict[str, Any], outbound.Way]:
+    """Return the integration that settings name, and its way out. Raise where it tells nobody by webhook."""
+    row = reading.find(integration_in(config))
+    way = outbound.read_way(row["integration_name"], row["connection_config"])
+    if way is None or way.kind != "webhook":
+        raise InvalidError(
+            f"{row['integration_name']} tells nobody by webhook.",
+            hint="Create one that does, with --template webhook-out --set to.url=https://…",
+        )
+    return row, way
+
+
+@events.handles(
+    KIND, concurrency=CONCURRENCY, timeout_seconds=300, attempts=ATTEMPTS, delay_seconds=10, check=_check
+)
 def hand_over(delivery: events.Delivery) -> dict[str, Any] | None:
     """Send the event of a delivery through the integration its subscription names.
 
     Any 2xx says that it was taken. Whatever else comes, or nothing, is tried again: receivers are mended.
     """
-    name = integration_of(delivery)
+    row, way = _check(delivery.config)
+    name, connector = row["integration_name"], way.connector
     require_usable(name)
-    row = reading.find(name)
-    way = outbound.read_way(name, row["connection_config"])
-    if way is None or way.kind != "webhook" or way.connector is None:
-        raise InvalidError(
-            f"{name} tells nobody by webhook.", hint="Create one that does: --template webhook-out"
-        )
-    known = way.connector.write_schema["properties"]
+    assert connector is not None
+    known = connector.write_schema["properties"]
     exchange = figures.exchange_settings(row, way.config, known)
     # The job tries again, with longer and longer delays; meanwhile nobody waits.
     config = {"timeout_seconds": _TIMEOUT, **exchange, **way.config, "retries": way.config.get("retries", 0)}
@@ -51,11 +63,11 @@ def hand_over(delivery: events.Delivery) -> dict[str, Any] | None:
         as_cloud_event(delivery.event), delivery.event.uuid, delivery.idempotency_key,
         f"event {delivery.event.id}",
     )  # fmt: skip
-    connector: Any = way.connector
+    limited: Any = connector
     try:
         with (
-            gated(connector, row["id"], name) as connector,
-            connector.open(config, state={}, secrets=Secrets(row["id"], name)) as writer,
+            gated(limited, row["id"], name) as limited,
+            limited.open(config, state={}, secrets=Secrets(row["id"], name)) as writer,
         ):
             sent = writer.send([parcel])
     except EdgekitError as error:
@@ -72,11 +84,11 @@ def hand_over(delivery: events.Delivery) -> dict[str, Any] | None:
     return told
 
 
-def integration_of(delivery: events.Delivery) -> str:
-    """Return the integration a subscription names. Raise InvalidError where it names none."""
-    name = delivery.config.get("integration")
+def integration_in(config: Mapping[str, Any]) -> str:
+    """Return the integration the settings of a subscription name. Raise InvalidError where they name none."""
+    name = config.get("integration")
     if not isinstance(name, str) or not name:
-        raise InvalidError(f"The subscription {delivery.subscription} names no integration.")
+        raise InvalidError("The subscription names no integration.")
     return name
 
 
