@@ -274,10 +274,23 @@ def test_settings_come_along_the_chain_down_to_the_user(edge: Database) -> None:
     assert found.zone is None  # a zone that is none does not keep anybody from being told
     assert read_settings(user=1).wants("slot.missed")
     fail(0)
-    runner.notify("slot.missed", {"schedule": "nightly", "count": 3, "from": "a", "to": "b"}, now=at(0))
+    runner.notify("slot.missed", {"schedule": "nightly", "slot_count": 3}, now=at(0))
     assert [row["topic"] for row in runner.list_notifications()] == ["run.failed"]
     with pytest.raises(InvalidError):
         configuration.set("NOTIFICATION_SETTINGS", "max_messages_per_hour", 0)
+
+
+def test_what_was_missed_is_told_with_how_often_and_when(edge: Database) -> None:
+    integrations.create(
+        "rates", template="csv-import", settings={"path": "rates.csv", "table": "rate", "key": "code"}
+    )
+    runner.add_schedule("hourly", integration="rates", cron="0 * * * *", now=at(0))
+    for moment in (at(5 * 60), at(5 * 60 + 1)):
+        runner.tick(moment)
+    (told,) = [row for row in runner.list_notifications() if row["topic"] == "slot.missed"]
+    assert told["subject"] == "schedule hourly"
+    first, last = "2026-03-02T10:00:00.000Z", "2026-03-02T13:00:00.000Z"
+    assert told["message"].startswith(f"It did not run 4 times, due between {first} and {last}, because")
 
 
 def test_two_that_flush_at_once_tell_everything_once(edge: Database) -> None:

@@ -50,8 +50,8 @@ def _well(payload: Mapping[str, Any]) -> Read:
 
 
 def _missed(payload: Mapping[str, Any]) -> Read:
-    name, count = _said(payload, "schedule"), payload.get("count", 1)
-    first, last = _said(payload, "from"), _said(payload, "to")
+    name, count = _said(payload, "schedule"), payload.get("slot_count", 1)
+    first, last = _said(payload, "scheduled_at"), _said(payload, "span_ended_at")
     when = f"between {first} and {last}" if last and last != first else f"at {first}"
     times = "It did not run" if count == 1 else f"It did not run {count} times"
     return (
