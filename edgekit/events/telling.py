@@ -49,6 +49,7 @@ def emit(
     source: str,
     ordering_key: str | None = None,
     causation_id: str | None = None,
+    correlation_id: str | None = None,
     organization_id: int | None = None,
     target: str | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -56,9 +57,9 @@ def emit(
 ) -> Event:
     """Put an event into the outbox, in the open change or in one of its own, and return it.
 
-    It has the correlation id of the change. `causation_id` is the uuid of the event that led to it; inside a
-    handler that is the event it handles. Events with the same `ordering_key` reach each listener one after
-    the other. Raise InvalidError for a type that is none, NotFoundError for an unknown source.
+    Without a `correlation_id` it has that of the change. `causation_id` is the uuid of the event that led to
+    it; inside a handler that is the event it handles. Events with the same `ordering_key` reach each listener
+    one after the other. Raise InvalidError for a type that is none, NotFoundError for an unknown source.
     """
     (event,) = emit_many(
         event_type,
@@ -66,6 +67,7 @@ def emit(
         source=source,
         ordering_keys=[ordering_key],
         causation_id=causation_id,
+        correlation_id=correlation_id,
         organization_id=organization_id,
         target=target,
         metadata=[metadata or {}],
@@ -81,6 +83,7 @@ def emit_many(
     source: str,
     ordering_keys: Sequence[str | None] | None = None,
     causation_id: str | None = None,
+    correlation_id: str | None = None,
     organization_id: int | None = None,
     target: str | None = None,
     metadata: Sequence[Mapping[str, Any]] | None = None,
@@ -104,7 +107,8 @@ def emit_many(
         moment = clock.to_text(now) if now is not None else at
         error = _TOO_DEEP if status == "failed" else None
         done = moment if status == "processed" else None
-        told = [Event(str(uuid.uuid4()), event_type, change.correlation_id, cause, status) for _ in payloads]
+        thread = correlation_id or change.correlation_id
+        told = [Event(str(uuid.uuid4()), event_type, thread, cause, status) for _ in payloads]
         noted: Sequence[Mapping[str, Any]] = metadata or [{}] * len(payloads)
         if error is not None:
             noted = [{**more, REFUSED: "depth"} for more in noted]

@@ -248,5 +248,6 @@ def _tell(event: str, row: Mapping[str, Any], error: str | None = None) -> None:
         event,
         {"communication": row["id"], "type": row["type"], "channel": row["channel"], **said},
         source="INTEGRATION",
+        correlation_id=row["correlation_id"],  # a job that was killed is settled with others, in one change
         organization_id=row["organization_id"],
     )

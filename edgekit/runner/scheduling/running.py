@@ -224,7 +224,7 @@ def _tell(slot: Mapping[str, Any], status: str, message: str | None, ended: date
     for event_type in told:
         events.emit(
             event_type, payload, source="ORCHESTRATION", target=slot["integration_name"][:100],
-            organization_id=slot["organization_id"], now=ended,
+            correlation_id=slot["correlation_id"], organization_id=slot["organization_id"], now=ended,
         )  # fmt: skip
 
 

@@ -103,11 +103,11 @@ def insert(
     notes: str | None = None,
 ) -> int:
     """Write a slot of a schedule in the open change, tell that it was missed if it was, and return its id."""
-    at = clock.to_text(now)
+    at, thread = clock.to_text(now), correlation_id or str(uuid.uuid4())
     values = (
         row["id"], kind, event_id, clock.to_text(slot.scheduled_at),
         slot.span_ended_at and clock.to_text(slot.span_ended_at), slot.count,
-        "skipped" if slot.reason else "scheduled", slot.reason, notes, correlation_id or str(uuid.uuid4()),
+        "skipped" if slot.reason else "scheduled", slot.reason, notes, thread,
         row["organization_id"], db.current().actor_id, at, at,
     )  # fmt: skip
     ((found,),) = db.connection().execute(_INSERT, values).fetchall()
@@ -119,7 +119,7 @@ def insert(
         }  # fmt: skip
         events.emit(
             "slot.missed", payload, source="ORCHESTRATION", target=row["integration_name"],
-            organization_id=row["organization_id"], now=now,
+            correlation_id=thread, organization_id=row["organization_id"], now=now,
         )  # fmt: skip
     return int(found)
 
