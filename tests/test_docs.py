@@ -77,7 +77,6 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/tracing.md",
         "docs/license-files.md",
         "docs/runner.md",
-        "docs/schedules.md",
         "docs/backups.md",
         "docs/notifications.md",
         "docs/templates.md",
@@ -97,6 +96,13 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
 def test_the_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "customers.csv").write_text(CUSTOMERS, encoding="utf-8")
     assert play(ROOT / name, tmp_path, monkeypatch) >= 5
+
+
+@pytest.mark.ledger("S4-15")
+def test_the_four_uses_of_schedules_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Synchronisation, a batch at night, collection by the time of day, dated reports: the page checks."""
+    assert play(ROOT / "docs" / "schedules.md", tmp_path, monkeypatch) >= 20
+    assert (tmp_path / "report.csv").read_text(encoding="utf-8").splitlines()[0] == "item,price"
 
 
 class _Recorded(SimpleHTTPRequestHandler):

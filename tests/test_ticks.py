@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import edgekit
 from edgekit import clock, configuration, db, events, integrations, jobs, runner
 from edgekit.cli import root
 from edgekit.errors import InvalidError, NotFoundError, UnavailableError
+from edgekit.jobs.workers import Workers
 from edgekit.runner import holding
 from edgekit.runner.scheduling import retries
 
@@ -118,7 +120,7 @@ def when(*statuses: str) -> list[str]:
 # --- overlap
 
 
-@pytest.mark.ledger("S4-23", "S4-20")
+@pytest.mark.ledger("S4-23")
 @pytest.mark.parametrize(
     ("policy", "meanwhile", "at_last"),
     [
@@ -298,7 +300,7 @@ def test_a_small_step_back_is_no_news(source: str) -> None:
 # --- by events, by hand, of the past
 
 
-@pytest.mark.ledger("S4-26", "S3-36")
+@pytest.mark.ledger("S4-26")
 def test_an_event_starts_one_run_of_each_schedule_it_is_for(source: str) -> None:
     for name, pattern in (("a", "policy.bound"), ("b", "policy.*"), ("c", "claim.opened")):
         runner.add_schedule(name, integration=source, on=pattern, overlap="queue_all")
@@ -371,7 +373,7 @@ def test_past_due_times_are_run_later_on_demand(source: str) -> None:
 # --- failing and trying again
 
 
-@pytest.mark.ledger("S4-24", "S4-17")
+@pytest.mark.ledger("S4-24")
 def test_a_run_that_fails_is_tried_again_as_its_policy_says(
     source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -557,3 +559,63 @@ def test_a_run_waits_while_somebody_runs_the_integration(source: str) -> None:
     assert [row[4] for row in told()] == ["running"]
     runner.tick(after(minutes=10, seconds=15))
     assert [row[4] for row in told()] == ["completed"]
+
+
+def test_a_slot_that_is_tried_again_later_keeps_its_place(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> Any:
+        raise UnavailableError("The provider is away.")
+
+    monkeypatch.setattr("edgekit.runner.engine._read_all", refuse)
+    retry = {"attempts": 1, "delay_seconds": 1800}
+    runner.add_schedule("s", integration=source, every=10, overlap="queue_all", retry=retry, now=NOON)
+    runner.tick(after(minutes=10))
+    monkeypatch.undo()
+    runner.tick(after(minutes=20))
+    assert [row[4] for row in told()] == ["running", "scheduled"], "the later one does not overtake"
+    runner.tick(after(minutes=40))
+    assert [row[4] for row in told()] == ["completed", "completed", "missed", "completed"]
+    runs = (
+        "SELECT scheduled_at FROM integration_schedule_execution WHERE execution_id > 1 ORDER BY execution_id"
+    )
+    assert [row["scheduled_at"][11:16] for row in db.query(runs)][:2] == ["12:10", "12:20"]
+
+
+class Isolated(Held):
+    """A pool that runs each job in a process of its own, until it has ended or its time is up."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.workers = Workers(path)
+
+    def submit(self, job: jobs.Job) -> None:
+        if job.kind == "integration.run":
+            jobs.settle([jobs.perform(job, workers=self.workers)], now=job.claimed_at)
+
+
+@pytest.mark.slow
+@pytest.mark.ledger("S4-24")
+def test_a_run_that_hangs_is_stopped_at_its_time_and_tried_again(edge: Database) -> None:
+    """Against a service that takes the call and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = {
+            "base_url": f"http://127.0.0.1:{silent.getsockname()[1]}", "path": "/x", "table": "item",
+            "key": "code", "create": True, "timeout_seconds": 60,
+        }  # fmt: skip
+        integrations.create("items", template="rest-source", settings=settings)
+        retry = {"attempts": 1, "delay_seconds": 60}
+        runner.add_schedule("s", integration="items", every=10, timeout=2, retry=retry, now=NOON)
+        pool = Isolated(edge.path)
+        try:
+            runner.tick(after(minutes=10), pool=pool)
+            (slot,) = runner.list_slots("s")
+            assert (slot["execution_status"], jobs.show(slot["job_id"]).job_status) == ("running", "pending")
+            states = db.query("SELECT execution_status, error_code FROM integration_execution")
+            assert states == [{"execution_status": "failed", "error_code": "timeout"}]
+            runner.tick(after(minutes=12), pool=pool)
+        finally:
+            pool.workers.close()
+    (slot,) = runner.list_slots("s")
+    assert (slot["execution_status"], slot["reason"], slot["execution_id"]) == ("failed", "timeout", 2)
+    assert "longer than 2 seconds" in slot["execution_notes"]
