@@ -184,6 +184,7 @@ def test_a_failed_backup_deletes_nothing_and_leaves_nothing(
     assert daily.run(now=NOW + DAY).deleted == (first,)
 
 
+@pytest.mark.slow
 def test_leavings_of_a_killed_backup_are_taken_away_after_a_day(edge: Database) -> None:
     daily.run(now=NOW)
     folder = settings().folder
@@ -315,6 +316,7 @@ def test_a_full_disk_is_tried_again_the_same_day(edge: Database, monkeypatch: py
     assert len(calls) == 2
 
 
+@pytest.mark.slow
 def test_a_clock_that_was_a_year_ahead_does_not_stop_the_backups(edge: Database) -> None:
     set_settings({"timezone": "UTC"})
     _tick(NOW + 365 * DAY)
@@ -333,6 +335,7 @@ def test_another_time_counts_for_the_next_one_already(edge: Database) -> None:
     assert job.run_at == NOW.replace(hour=18, minute=0)
 
 
+@pytest.mark.slow
 def test_a_backup_the_file_forgot_is_found_and_checked(edge: Database, tmp_path: Path) -> None:
     made = daily.run(now=NOW)
     edge.close()
@@ -353,6 +356,7 @@ def test_a_backup_the_file_forgot_is_found_and_checked(edge: Database, tmp_path:
         kept.verify_backup(other)
 
 
+@pytest.mark.slow
 def test_a_manual_backup_of_a_file_that_takes_no_note_is_made_all_the_same(edge_file: Path) -> None:
     shell = sqlite3.connect(edge_file, isolation_level=None)
     shell.execute("DROP TABLE backup")
@@ -391,6 +395,7 @@ with edgekit.open(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
 def test_a_disk_that_is_full_is_said_in_one_line_and_nothing_is_left(edge: Database) -> None:
     first = daily.run(now=NOW - 400 * DAY).path
@@ -446,6 +451,7 @@ def _command(*words: str, given: bytes = b"", ends: int = 0) -> str:
     return done.output
 
 
+@pytest.mark.slow
 def test_from_a_fresh_folder_to_a_new_computer_by_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,6 +491,7 @@ def test_from_a_fresh_folder_to_a_new_computer_by_the_command_line(
     assert json.loads(_command("backups", "run", "--json"))["is_encrypted"] is True
 
 
+@pytest.mark.slow
 def test_of_a_folder_the_newest_backup_is_restored(edge: Database, tmp_path: Path) -> None:
     for number in range(2):
         made = daily.run(now=NOW + number * DAY)

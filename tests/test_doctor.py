@@ -217,15 +217,24 @@ def test_encrypted_backups_ask_for_a_recovery_kit(
     assert _sick(edge.path) == []
 
 
-def _schedule(shell: sqlite3.Connection) -> None:
+def _integration(shell: sqlite3.Connection) -> None:
     shell.execute(
         "INSERT INTO integration(integration_name, integration_type_id, connection_config)"
         " SELECT 'vins', min(id), '{}' FROM integration_type"
     )
+
+
+def _schedule(shell: sqlite3.Connection) -> datetime:
+    """Make a schedule that is due every night at three, and return when next."""
+    _integration(shell)
+    three = NOW.replace(hour=3, minute=0, second=0, microsecond=0)
+    due = three if three > NOW else three + timedelta(days=1)
     shell.execute(
-        "INSERT INTO integration_schedule(schedule_name, integration_id, schedule_type, cron_expression)"
-        " SELECT 'nightly', id, 'cron', '0 3 * * *' FROM integration"
+        "INSERT INTO integration_schedule(schedule_name, integration_id, schedule_type, cron_expression,"
+        " next_run_at) SELECT 'nightly', id, 'cron', '0 3 * * *', ? FROM integration",
+        (clock.to_text(due),),
     )
+    return due
 
 
 def test_schedules_without_a_runner_and_one_that_died(edge_file: Path, shell: sqlite3.Connection) -> None:
@@ -239,6 +248,13 @@ def test_schedules_without_a_runner_and_one_that_died(edge_file: Path, shell: sq
     assert any("2026-11-01T06:00:00.000Z is gone without a word" in what for what in _sick(edge_file))
     with edgekit.open(edge_file), lock.hold(edge_file):
         assert not any("runner" in what for what in _sick(edge_file))
+
+
+def test_a_due_time_without_a_row(edge_file: Path, shell: sqlite3.Connection) -> None:
+    three = _schedule(shell)
+    before, after = _sick(edge_file, NOW), _sick(edge_file, three + timedelta(days=2))
+    assert not any("no row" in what for what in before)
+    assert any(what.startswith("nightly was due 2 times since") for what in after)
 
 
 def test_jobs_that_are_stuck_late_or_failed(edge_file: Path, shell: sqlite3.Connection) -> None:
@@ -261,8 +277,7 @@ def test_jobs_that_are_stuck_late_or_failed(edge_file: Path, shell: sqlite3.Conn
 
 
 def test_a_place_that_is_left_alone_and_events_nobody_got(edge_file: Path, shell: sqlite3.Connection) -> None:
-    _schedule(shell)
-    shell.execute("UPDATE integration_schedule SET status_id = 2")
+    _integration(shell)
     shell.execute(
         "INSERT INTO circuit_breaker(integration_id, target, breaker_status, failure_count, opened_at,"
         " retry_at) SELECT id, 'https://vins.example', 'open', 5, '2026-11-01T06:00:00.000Z',"

@@ -12,6 +12,7 @@ from edgekit import clock
 from edgekit.errors import quoted
 from edgekit.finding import Finding
 from edgekit.runner.process import lock
+from edgekit.runner.scheduling.checking import unaccounted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,6 +34,7 @@ def examine(connection: sqlite3.Connection, path: Path, now: datetime) -> Iterat
     """Look at the runner, its schedules and jobs, at breakers, and at what could not be delivered."""
     is_alive = lock.is_held(path)
     yield from _runner(connection, is_alive=is_alive)
+    yield from _due(connection, now, is_alive=is_alive)
     yield from _jobs(connection, now, is_alive=is_alive)
     yield from _breakers(connection, now)
     yield from _undelivered(connection)
@@ -59,6 +61,17 @@ def _runner(connection: sqlite3.Connection, *, is_alive: bool) -> Iterator[Findi
         yield Finding("warning", what, _START)
     else:
         yield Finding("ok", "No runner is at work, and no schedule waits for one.")
+
+
+def _due(connection: sqlite3.Connection, now: datetime, *, is_alive: bool) -> Iterator[Finding]:
+    found = unaccounted(now, connection=connection)
+    for one in found[:_SHOWN]:
+        do = f"See: edgekit schedules show {quoted(one.schedule)}" if is_alive else _START
+        yield Finding("warning", one.what, do)
+    if len(found) > _SHOWN:
+        yield Finding("warning", f"So it is with {len(found) - _SHOWN} more.", "edgekit schedules list")
+    if not found:
+        yield Finding("ok", "Every time a schedule was due is accounted for.")
 
 
 def _jobs(connection: sqlite3.Connection, now: datetime, *, is_alive: bool) -> Iterator[Finding]:
