@@ -10,7 +10,7 @@ from connector_contract import DestinationContract
 from http_provider import Call, Provider, Reply, Script, in_turn, serve
 
 from edgekit import validate
-from edgekit.connectors import Delivery, Outgoing
+from edgekit.connectors import Delivery, Outgoing, Passage
 from edgekit.connectors.http import HttpConnector
 from edgekit.connectors.http_write import MAX_RESPONSE
 from edgekit.errors import DeniedError, EdgekitError, InvalidError, NotFoundError, UnavailableError
@@ -443,16 +443,18 @@ def test_a_key_no_header_can_carry_is_carried_as_its_digest() -> None:
 def test_every_try_passes_the_gate() -> None:
     from contextlib import contextmanager
 
-    passed: list[float] = []
+    passed: list[tuple[str | None, Passage]] = []
 
     @contextmanager
-    def gate(longest: float) -> Any:
-        passed.append(longest)
-        yield
+    def gate(longest: float, target: str | None = None) -> Any:
+        passed.append((target, Passage()))
+        yield passed[-1][1]
 
     with serve(in_turn(Reply({}, 500), {}, {})) as provider:
         send(provider, rows(2), gate=gate)
     assert len(passed) == len(provider.calls) == 3
+    assert {target for target, _ in passed} == {provider.url}
+    assert [passage.status for _, passage in passed] == [500, 200, 200]
 
 
 def test_a_request_is_signed_and_a_token_renewed_as_for_reading() -> None:
