@@ -36,6 +36,8 @@ class Office:
     ) -> str:
         if address.startswith("nobody@"):
             return "550 5.1.1 There is nobody of that name"
+        if address.startswith("later@"):
+            return "450 4.2.1 Not now, try again"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

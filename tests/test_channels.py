@@ -174,6 +174,14 @@ def test_a_server_that_is_gone_is_tried_again_under_the_same_key(
     assert [(row["is_success"], row["retry_count"]) for row in log()] == [(0, 0), (1, 1)]
 
 
+def test_a_server_that_says_not_now_is_asked_again(edge: Database, office: mail_server.Office) -> None:
+    account(office)
+    made = notice(request_data={"to": "later@example.org", "text": "x"})
+    work()
+    shown = communications.show(made)
+    assert (shown["status"], "(450)" in shown["error_message"]) == ("RETRYING", True)
+
+
 def test_a_process_that_ends_while_it_sends_sends_again_under_the_same_key(
     edge: Database, office: mail_server.Office
 ) -> None:

@@ -98,7 +98,10 @@ def _place(types: str, named: Named, example: str) -> Place:
     code, key = named
     kind = _coded(types, code, "kind of party" if types.startswith("entity") else "business context")
     table, connection = kind["table_name"], db.connection()
-    found = rows.find(connection, rows.read_shape(connection, table), key)
+    if isinstance(key, int) and db.query(f"SELECT 1 FROM {table} WHERE id = ?", (key,)):
+        found = key  # by what people call it, finding takes a look at the shape of the table
+    else:
+        found = rows.find(connection, rows.read_shape(connection, table), key)
     return Place(kind["id"], found, table, f"{kind['code'].lower()}:{key}")
 
 
