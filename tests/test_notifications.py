@@ -13,8 +13,21 @@ import mail_server
 import pytest
 
 import edgekit
-from edgekit import communications, configuration, db, events, integrations, jobs, runner, vault
+from edgekit import (
+    communications,
+    configuration,
+    crypto,
+    db,
+    events,
+    integrations,
+    jobs,
+    licensing,
+    runner,
+    vault,
+)
 from edgekit.errors import InvalidError, NotFoundError
+from edgekit.licensing import installing, issuing, statement, trusting, vendor
+from edgekit.licensing.terms import Grant
 from edgekit.runner.notifying.recipients import find_recipients
 from edgekit.runner.notifying.settings import read_settings
 
@@ -68,7 +81,7 @@ def messages() -> list[dict[str, Any]]:
     return [{**row, **json.loads(row.pop("request_data"))} for row in found]
 
 
-@pytest.mark.ledger("S4-25", "C-59")
+@pytest.mark.ledger("S4-25")
 def test_a_storm_of_a_thousand_failures_is_one_message_and_an_hour_later_another(edge: Database) -> None:
     add_user(edge, "maria")
     for n in range(1000):
@@ -163,6 +176,45 @@ def test_a_mail_that_cannot_be_sent_is_told_inside_and_of_that_nobody_is_told(
     assert {row["topic"] for row in runner.list_notifications()} == {"run.failed"}
     (child,) = [row for row in communications.list_communications() if row["parent_communication_id"]]
     assert child["parent_communication_id"] == communications.list_communications()[-1]["id"]
+
+
+@pytest.mark.ledger("C-59")
+def test_mails_count_for_the_limit_of_a_day_and_what_is_over_it_is_told_inside(
+    edge: Database, office: mail_server.Office
+) -> None:
+    maker = vendor.Vendor("Acme Software", crypto.SigningKey(b"a" * 32))
+    trusting.trust(statement.render(vendor.public_statement(maker)))
+    now = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    grants = [Grant("EMAIL_NOTIFICATIONS"), Grant("API_INTEGRATIONS")]
+    issued = issuing.issue(maker, features=grants, mode="block", now=now)
+    installing.install(statement.render(issued), now=now)
+    licensing.grant("EMAIL_NOTIFICATIONS", settings={"daily_email_limit": 1})
+    configuration.set("NOTIFICATION_SETTINGS", "quiet_hours", None)
+    add_user(edge, "maria", email="maria@example.org")
+    for n in range(3):
+        moment = now + timedelta(hours=n)
+        runner.notify("run.failed", {"integration": f"i{n}"}, organization_id=1, now=moment)
+        runner.tick(moment + 10 * MINUTE)
+    assert len(office.mails) == 1
+    assert states() == [("EMAIL", "COMPLETED"), ("EMAIL", "PENDING"), ("INTERNAL", "COMPLETED")]
+
+
+def test_one_who_cannot_be_told_keeps_nobody_else_from_being_told(edge: Database) -> None:
+    fail(0, "vins")
+    runner.notify("backup.failed", {"error": "The disk is full."}, now=at(0))
+    with edge.change():
+        edge.connection().execute(
+            "UPDATE communication_type_channel SET status_id = 2"
+            " WHERE channel_id = (SELECT id FROM communication_channel WHERE code = 'INTERNAL')"
+        )
+    perform(at(10))
+    found = jobs.list_jobs(kind="notification.flush")
+    assert "does not travel by INTERNAL" in str(found[-1].result)
+    assert messages() == []
+    with edge.change():
+        edge.connection().execute("UPDATE communication_type_channel SET status_id = 1")
+    perform(at(70))
+    assert len(messages()) == 1
 
 
 def test_a_test_message_takes_the_way_of_a_real_one(edge: Database, office: mail_server.Office) -> None:

@@ -91,7 +91,9 @@ def _license(payload: Mapping[str, Any]) -> Read:
 
 
 def _expiry(payload: Mapping[str, Any]) -> str:
-    day, left = _said(payload, "expires_at")[:10], payload.get("days_left", 0)
+    day, left = _said(payload, "expires_at")[:10], payload.get("days_left")
+    if not isinstance(left, int):
+        return f"It expires on {day}."
     if left < 0:
         return f"It expired on {day}."
     return f"It expires on {day}, {'today' if left == 0 else 'tomorrow' if left == 1 else f'in {left} days'}."

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edgekit import clock, communications, db
+from edgekit.errors import DeniedError, InvalidError, NotFoundError
 from edgekit.runner.notifying import rows, wording
 from edgekit.runner.notifying.deciding import Note, Reader, decide
 from edgekit.runner.notifying.hearing import order_flush
@@ -31,6 +32,8 @@ class Flushed:
     told: int = 0
     dropped: int = 0
     next_at: datetime | None = None
+    faults: tuple[str, ...] = ()
+    """Why somebody could not be told: tried again an hour later, it keeps nobody else from being told."""
 
 
 def flush_notifications(*, besides: int | None = None, now: datetime | None = None) -> Flushed:
@@ -41,14 +44,23 @@ def flush_notifications(*, besides: int | None = None, now: datetime | None = No
     """
     at = now or clock.now()
     messages = told = dropped = 0
-    later = []
+    later, faults = [], list[str]()
     with db.change(reason="notifications: flush"):
         for row in db.query(
             "SELECT user_id, organization_id FROM notification WHERE notification_status = 'pending'"
             " AND due_at <= ? GROUP BY user_id, organization_id ORDER BY min(due_at), user_id",
             (clock.to_text(at),),
         ):
-            found = _flush_one(row["user_id"], row["organization_id"], at)
+            try:
+                with db.change():
+                    found = _flush_one(row["user_id"], row["organization_id"], at)
+            except (
+                InvalidError,
+                NotFoundError,
+                DeniedError,
+            ) as error:
+                faults.append(f"user {row['user_id']}: {error.message}")
+                found = Flushed(next_at=at + _HOUR)
             messages, told = messages + found.messages, told + found.told
             dropped += found.dropped
             later += [found.next_at] if found.next_at else []
@@ -61,7 +73,7 @@ def flush_notifications(*, besides: int | None = None, now: datetime | None = No
         next_at = min(later, default=None)
         if next_at is not None:
             order_flush(next_at, besides=besides, now=at)
-    return Flushed(messages, told, dropped, next_at)
+    return Flushed(messages, told, dropped, next_at, tuple(faults))
 
 
 def _flush_one(user_id: int, organization_id: int, at: datetime) -> Flushed:

@@ -24,7 +24,7 @@ def handle_flush(job: Job) -> dict[str, Any] | None:
     with db.change(reason="notifications: flush", correlation_id=job.correlation_id):
         found = flush_notifications(besides=job.id, now=at)
         said = {"messages": found.messages, "told": found.told, "dropped": found.dropped}
-        jobs.finish(job, said, now=at)
+        jobs.finish(job, {**said, **({"faults": list(found.faults)} if found.faults else {})}, now=at)
     return None
 
 

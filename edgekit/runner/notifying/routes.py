@@ -88,7 +88,15 @@ def tell_inside(communication_id: int, *, now: datetime) -> int | None:
 
 
 def can_use(channel: str, user_id: int, organization_id: int) -> bool:
-    """Tell whether a message would leave by a channel: something serves it, and the user can be reached."""
+    """Tell whether a message would leave by a channel: it is linked, served, and the user can be reached."""
+    linked = db.query(
+        "SELECT count(*) AS n FROM communication_type_channel l JOIN communication_type t"
+        " ON t.id = l.communication_type_id JOIN communication_channel h ON h.id = l.channel_id"
+        " WHERE h.code = ? AND t.code IN (?, ?) AND l.status_id = 1 AND h.status_id = 1",
+        (channel, *TYPES),
+    )
+    if linked[0]["n"] < len(TYPES):
+        return False
     if channel == "EMAIL" and not db.query(
         "SELECT 1 AS found FROM user WHERE id = ? AND email <> ''", (user_id,)
     ):
