@@ -229,6 +229,18 @@ def test_what_a_dead_runner_left_is_taken_up(edge: Database) -> None:
     assert [line.text.split(" ")[0] for line in lines if line.kind == "recovered"] == ["The", "1"]
 
 
+def test_what_somebody_is_doing_without_a_runner_is_left_to_them_until_its_time_is_over(
+    edge: Database,
+) -> None:
+    jobs.enqueue("drill.note")
+    (job,) = jobs.claim("somebody", now=clock.now())
+    assert runner.start(once=True, report=lambda _: None).completed == 0
+    assert jobs.show(job.id).runner_id == "somebody"
+    runner.tick(job.lease_ends_at + timedelta(seconds=1))
+    found = jobs.show(job.id)
+    assert (found.job_status, found.attempts) == ("completed", 2)
+
+
 class Nobody:
     """A pool that has room."""
 

@@ -34,8 +34,10 @@ def tell_failed(job: Job, code: str, message: str, at: datetime) -> None:
         "last_backup": last and str(last.path),
         "last_backup_at": last and clock.to_text(last.made_at),
     }
-    with db.change(correlation_id=job.correlation_id):
-        events.emit("backup.failed", payload, source="SYSTEM", ordering_key="backup", now=at)
+    thread = job.correlation_id
+    events.emit(
+        "backup.failed", payload, source="SYSTEM", ordering_key="backup", correlation_id=thread, now=at
+    )
 
 
 @jobs.handles(

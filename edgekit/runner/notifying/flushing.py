@@ -54,11 +54,7 @@ def flush_notifications(*, besides: int | None = None, now: datetime | None = No
             try:
                 with db.change():
                     found = _flush_one(row["user_id"], row["organization_id"], at)
-            except (
-                InvalidError,
-                NotFoundError,
-                DeniedError,
-            ) as error:
+            except (InvalidError, NotFoundError, DeniedError) as error:
                 faults.append(f"user {row['user_id']}: {error.message}")
                 found = Flushed(next_at=at + _HOUR)
             messages, told = messages + found.messages, told + found.told

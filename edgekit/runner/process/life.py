@@ -33,7 +33,8 @@ def new_runner_id() -> str:
 def begin(runner_id: str, *, now: datetime) -> Recovered:
     """Write that a runner lives, and take back what dead ones were doing, in one change.
 
-    The caller holds the lock of the runner: whoever else is said to live, or to do a job, is dead.
+    The caller holds the lock of the runner: whichever else is said to live is dead. A job that no runner has,
+    such as a mail that somebody sends at once, is left to its lease.
     """
     executions = holding.recover_executions()
     with db.change(reason="runner: start"):
@@ -42,7 +43,10 @@ def begin(runner_id: str, *, now: datetime) -> Recovered:
             .where(RunnerSession.ended_at.is_null())
             .execute()
         )
-        workers = db.query("SELECT DISTINCT runner_id FROM job WHERE job_status = 'running'")
+        workers = db.query(
+            "SELECT DISTINCT runner_id FROM job WHERE job_status = 'running'"
+            " AND runner_id IN (SELECT runner_id FROM runner_session)"
+        )
         recovered = jobs.recover([row["runner_id"] for row in workers], now=now)
         RunnerSession.create(
             runner_id=runner_id, process_id=os.getpid(), host_name=platform.node()[:255] or None,

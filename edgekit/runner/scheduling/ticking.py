@@ -83,6 +83,7 @@ def tick(now: datetime | None = None, *, pool: Pool | None = None) -> Tick:
     memory = _remember()
     rewound = rewinding.rewind(at, memory.at)
     memory.at = at
+    _take_back(at, memory.runner_id if pool is None else pool.runner_id)
     settled = running.settle_ended(at)
     made, faults = _make_due(at, is_whole=pool is None)
     made += _hear(memory, at)
@@ -151,6 +152,18 @@ def _plan_anew(now: datetime, faults: dict[int, str]) -> None:
         if due is not None:
             with db.change(reason=f"schedules {row['schedule_name']}: plan"):
                 slots.set_next(row["id"], due)
+
+
+def _take_back(now: datetime, own: str) -> None:
+    """Take back jobs whose lease is over from whoever is no living runner: a runner ends its own itself."""
+    lost = db.query(
+        "SELECT DISTINCT runner_id FROM job WHERE job_status = 'running' AND lease_ends_at < ?"
+        " AND runner_id <> ? AND runner_id NOT IN (SELECT runner_id FROM runner_session"
+        " WHERE ended_at IS NULL)",
+        (clock.to_text(now), own),
+    )
+    if lost:
+        jobs.recover([row["runner_id"] for row in lost], now=now)
 
 
 def _hear(memory: _Memory, now: datetime) -> int:
