@@ -78,7 +78,7 @@ def deliveries(db: Database) -> list[tuple[str, int]]:
     return [(row["s"], row["a"]) for row in rows]
 
 
-@pytest.mark.ledger("S3-40")
+@pytest.mark.ledger("S3-40", "C-51")
 def test_an_event_is_handled_once_and_processed(edge: Database, ear: Ear) -> None:
     tell(1)
     events.add_subscription("first", handler="t.ear", event_type="policy.*")

@@ -14,7 +14,7 @@ import pytest
 
 from edgekit import events, integrations, jobs, runner, vault
 from edgekit.connectors.http_signature import Message, Signature
-from edgekit.errors import DeniedError, InvalidError, NotFoundError
+from edgekit.errors import DeniedError, InvalidError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -248,7 +248,7 @@ def test_killed_between_sending_and_noting_it_is_sent_again_under_its_key(
 
 def into(name: str, **settings: Any) -> None:
     given = {"connector": "event", "table": name, "key": "n", "create": True, **settings}
-    integrations.create(name, template="csv-import", settings={"path": "none.csv", **given})
+    integrations.create(name, template="csv-import", settings=given)
 
 
 @pytest.mark.ledger("S3-40")
@@ -273,6 +273,39 @@ def test_an_integration_runs_with_an_event_as_its_record_once(edge: Database, tm
     assert (completed["causation_id"], completed["payload"]["execution_id"]) == (told.uuid, run["id"])
     again = runner.run("policies")
     assert (again.records_read, again.records_changed) == (1, 0), "its checkpoint is its own"
+
+
+def test_a_run_that_an_event_started_and_its_delivery_end_together_or_not_at_all(
+    edge: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into("pol")
+    events.add_subscription("runs", handler="event.run", config={"integration": "pol"}, event_type="policy.*")
+    settle, ends = events.Delivery.settle, []
+
+    def once_broken(delivery: events.Delivery, result: Any = None, **given: Any) -> None:
+        settle(delivery, result, **given)
+        ends.append(result)
+        if len(ends) == 1:
+            raise UnavailableError("the power went")
+
+    monkeypatch.setattr(events.Delivery, "settle", once_broken)
+    events.emit("policy.bound", {"n": 1}, source="MODULES")
+    work()
+    runs = "SELECT execution_status FROM integration_execution ORDER BY id"
+    assert ([row["execution_status"] for row in edge.query(runs)], statuses(edge)) == (
+        ["failed"],
+        ["pending"],
+    )
+    assert edge.query("SELECT name FROM sqlite_schema WHERE name = 'pol'") == [] or (
+        edge.query("SELECT n FROM pol") == []
+    )
+    work(NOW + timedelta(hours=1))
+    assert [row["execution_status"] for row in edge.query(runs)] == ["failed", "completed"]
+    assert edge.query("SELECT n FROM pol") == [{"n": 1}]
+    assert [d["attempts"] for d in events.list_deliveries(subscription="runs", status="delivered")] == [2]
+    assert [event["type"] for event in events.list_events(event_type="run.*")] == [
+        "run.recovered", "run.completed",
+    ], "a failure that is tried again is not told"  # fmt: skip
 
 
 def test_how_runs_end_is_told_once_each(edge: Database, tmp_path: Path) -> None:

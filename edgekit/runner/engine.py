@@ -96,7 +96,7 @@ def run(
             current = execution.begin(
                 plan, trigger=trigger, fresh=fresh, beside=runner_id, correlation_id=correlation_id
             )
-            current.job_id, current.stop = job_id, stop
+            current.job_id, current.stop, current.trigger = job_id, stop, trigger
             current.on_end = on_end or (outcomes.tell if job_id is None else None)
             result = _perform(plan, current, work, progress)
     result.duration_ms = round((time.monotonic() - started) * 1000)

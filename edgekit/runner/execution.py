@@ -103,6 +103,8 @@ class Execution:
     """The job that runs it, which may be cancelled."""
     stop: Callable[[], bool] | None = None
     """Says whether it is to end for now."""
+    trigger: str = "manual"
+    """What began it: manual, schedule, event or replay."""
     on_end: OnEnd | None = None
     """Called in the change that writes its end."""
 

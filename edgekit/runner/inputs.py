@@ -37,9 +37,10 @@ def read(plan: Plan, state: Mapping[str, Any], reuse: Reuse | None = None) -> It
 def require_given(plan: Plan) -> None:
     """Raise InvalidError for an integration that reads events and was given none."""
     if plan.connector.name == "event" and (plan.inputs is None or plan.inputs.rows is None):
+        how = "--webhook" if plan.to is not None and plan.to.kind == "webhook" else "--run"
         raise InvalidError(
             f"{plan.name} reads the events that a subscription hands to it.",
-            hint=f"Subscribe it: edgekit events subscriptions add NAME --type TYPE --run {quoted(plan.name)}",
+            hint=f"Subscribe it: edgekit events subscriptions add NAME --type TYPE {how} {quoted(plan.name)}",
         )
 
 

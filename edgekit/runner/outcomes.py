@@ -27,6 +27,7 @@ def tell(execution: Execution, plan: Plan, status: str, error: EdgekitError | No
     read, written, changed, failed, filtered, retries = execution.counts
     payload = {
         "integration": plan.name, "integration_id": plan.integration_id, "execution_id": execution.id,
+        "trigger": execution.trigger,
         "records_read": read, "records_written": written, "records_changed": changed,
         "dead_letters": failed, "filtered": filtered, "retries": retries,
         "error_code": error.code if error else None, "error_message": error.message if error else None,

@@ -13,7 +13,9 @@ def hear_event(delivery: events.Delivery) -> None:
     event, at = delivery.event, delivery.job.claimed_at or clock.now()
     wanted = delivery.config.get("topics") or [event.type]
     with db.change(reason=f"notifications: {event.type}", correlation_id=event.correlation_id):
-        count = 0 if event.type not in wanted else notify(
+        # Who ran something by hand has seen how it failed.
+        is_seen = event.type == "run.failed" and event.payload.get("trigger") == "manual"
+        count = 0 if is_seen or event.type not in wanted else notify(
             event.type, event.payload, organization_id=event.organization_id,
             correlation_id=event.correlation_id, occurred_at=event.created_at, now=at,
         )  # fmt: skip

@@ -183,6 +183,9 @@ def settle_ended(now: datetime) -> int:
     return len(found)
 
 
+_COUNTS = {"records_read": "read", "dead_letters": "failed", "retries": "retried"}
+
+
 def settle(slot: Mapping[str, Any], status: str, ended: datetime) -> None:
     """Write what became of a slot that ran, in the open change, and start what waits for its integration."""
     runs = db.query(
@@ -206,24 +209,29 @@ def settle(slot: Mapping[str, Any], status: str, ended: datetime) -> None:
         ),
     ).rowcount  # fmt: skip
     if was_open:
-        _tell({**slot, "execution_id": slot["execution_id"] or runs["id"]}, status, message, ended)
+        counts = {name: int(runs[column]) for name, column in _COUNTS.items()}
+        _tell({**slot, "execution_id": slot["execution_id"] or runs["id"]}, status, message, counts, ended)
         slots.start_waiting(ended, slot["integration_id"])
 
 
-def _tell(slot: Mapping[str, Any], status: str, message: str | None, ended: datetime) -> None:
+def _tell(
+    slot: Mapping[str, Any], status: str, message: str | None, counts: Mapping[str, int], ended: datetime
+) -> None:
     """Tell how a slot ended; and where its schedule had failed before, that it works again."""
     if status not in {"completed", "failed"}:
         return
     payload = {
         "schedule": slot["schedule_name"], "integration": slot["integration_name"], "slot_id": slot["id"],
         "execution_id": slot["execution_id"], "scheduled_at": slot["scheduled_at"], "error_message": message,
+        **counts,
     }  # fmt: skip
     told = [f"run.{status}"]
     if status == "completed" and _had_failed(slot):
         told.append("run.recovered")
     for event_type in told:
         events.emit(
-            event_type, payload, source="ORCHESTRATION", target=slot["integration_name"][:100],
+            event_type, payload, source="INTEGRATION", target=slot["integration_name"][:100],
+            ordering_key=f"run/{slot['integration_id']}",
             correlation_id=slot["correlation_id"], organization_id=slot["organization_id"], now=ended,
         )  # fmt: skip
 
