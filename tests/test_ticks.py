@@ -15,8 +15,10 @@ import edgekit
 from edgekit import clock, configuration, db, events, integrations, jobs, runner
 from edgekit.cli import root
 from edgekit.errors import InvalidError, NotFoundError, UnavailableError
+from edgekit.file.doctor import doctor
 from edgekit.jobs.workers import Workers
 from edgekit.runner import holding
+from edgekit.runner.examining import examine
 from edgekit.runner.scheduling import retries
 
 if TYPE_CHECKING:
@@ -333,7 +335,8 @@ def test_a_schedule_is_not_started_by_its_own_end(source: str) -> None:
     runner.run_schedule("first", now=now)
     for seconds in range(5):
         runner.tick(now + timedelta(seconds=seconds))
-    assert [slot["schedule"] for slot in runner.list_slots()] == ["again", "first"]
+    found = [(slot["schedule"], slot["records_processed"]) for slot in runner.list_slots()]
+    assert found == [("again", 2), ("first", 2)]
 
 
 @pytest.mark.ledger("S4-26")
@@ -456,13 +459,17 @@ def test_the_work_of_a_dead_runner_is_taken_up_again(source: str) -> None:
 # --- what should not be
 
 
-def test_what_is_due_and_has_no_row_is_told(source: str) -> None:
+def test_what_is_due_and_has_no_row_is_told(source: str, edge: Database) -> None:
     ahead = clock.now() + timedelta(days=400)
     base = ahead.replace(minute=0, second=0, microsecond=0)
     runner.add_schedule("s", integration=source, cron="0 * * * *", now=base)
     runner.tick(base + timedelta(hours=1))
     assert runner.unaccounted(base + timedelta(hours=2)) == [], "within the grace"
     (late,) = runner.unaccounted(base + timedelta(hours=5, minutes=10))
+    said = [
+        one.what for one in doctor(edge.path, further=[examine], now=base + timedelta(hours=5, minutes=10))
+    ]
+    assert late.what in said
     assert (late.schedule, late.count, late.since) == ("s", 4, base + timedelta(hours=2))
     assert "no runner was there" in late.what
     runner.tick(base + timedelta(hours=5))

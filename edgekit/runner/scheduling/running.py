@@ -86,7 +86,7 @@ def run_slot(job: Job) -> dict[str, Any] | None:
         result = run(
             slot["integration_name"],
             overrides=slots.parameters(slot["execution_parameters"]),
-            trigger=_TRIGGERS.get(slot["slot_kind"], "schedule"),
+            trigger=_trigger(slot),
             correlation_id=slot["correlation_id"],
             job_id=job.id,
             beside=slot["overlap_policy"] == "allow",
@@ -103,6 +103,10 @@ def run_slot(job: Job) -> dict[str, Any] | None:
         return _complete(job, slot, result, ended)
     _link(slot, result)
     raise _retriable(result.error or _stopped(result), job, slot)
+
+
+def _trigger(slot: Mapping[str, Any]) -> str:
+    return _TRIGGERS.get(slot["slot_kind"], "schedule")
 
 
 def _find(job: Job) -> dict[str, Any]:
@@ -187,12 +191,16 @@ _COUNTS = {"records_read": "read", "dead_letters": "failed", "retries": "retried
 
 
 def settle(slot: Mapping[str, Any], status: str, ended: datetime) -> None:
-    """Write what became of a slot that ran, in the open change, and start what waits for its integration."""
+    """Write what became of a slot that ran, in the open change, and start what waits for its integration.
+
+    An event may start several, so what belongs to the others is not counted.
+    """
     runs = db.query(
         "SELECT max(id) AS id, total(records_read) AS read, total(records_failed) AS failed,"
-        " total(retry_count) AS retried FROM integration_execution WHERE correlation_id = ? AND"
-        " integration_id = ?",
-        (slot["correlation_id"], slot["integration_id"]),
+        " total(retry_count) AS retried FROM integration_execution WHERE correlation_id = ?1 AND"
+        " integration_id = ?2 AND trigger_kind = ?3 AND id NOT IN (SELECT ifnull(execution_id, 0)"
+        " FROM integration_schedule_execution WHERE correlation_id = ?1 AND id <> ?4)",
+        (slot["correlation_id"], slot["integration_id"], _trigger(slot), slot["id"]),
     )[0]
     message = slot.get("error_message") or slot["execution_notes"] if status != "completed" else None
     begun, is_late = slot["started_at"], status == "failed" and slot.get("error_code") == "timeout"
