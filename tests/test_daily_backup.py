@@ -217,6 +217,10 @@ def test_settings_are_checked_where_they_are_made(edge: Database, tmp_path: Path
         daily.run(now=NOW)
     assert "backups settings --folder" in str(refusal.value.hint)
     set_settings({}, clear=["folder"])
+    settings().folder.write_text("in the way")
+    with pytest.raises(InvalidError, match="is a file"):
+        daily.run(now=NOW)
+    settings().folder.unlink()
     assert settings().folder == tmp_path / "edge-backups"
     synced = tmp_path / "Dropbox"
     _, advice = set_settings({"folder": str(synced)})

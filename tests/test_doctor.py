@@ -181,7 +181,7 @@ def test_deleted_backups_a_missing_folder_and_a_stick_left_at_home(edge_file: Pa
     stick.rename(tmp_path / "pulled")
     assert _sick(edge_file, NOW + timedelta(days=1)) == []
     late = _sick(edge_file, NOW + timedelta(days=5))
-    assert late[1].startswith(f"No backup was copied to {stick}, which is not there, since")
+    assert late[1].startswith(f"The second folder {stick} is not there, and the last copy went there on")
     (tmp_path / "pulled").rename(stick)
     first.unlink()
     (deleted,) = _sick(edge_file, NOW + timedelta(days=1))

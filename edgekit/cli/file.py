@@ -66,6 +66,7 @@ def _at_a_glance(found: Any) -> dict[str, Any]:
         "size": f"{found.bytes / 1024:,.0f} KB",
         "last change": when,
         "log": f"{found.audit_rows:,} entries",
+        "last backup": found.last_backup_at or "none: edgekit backups run",
         "set aside": f"{found.dead_letters:,} records" if found.dead_letters else "nothing",
         "rows": {name: count for name, count in found.tables.items() if count},
         "integrations": found.integrations,

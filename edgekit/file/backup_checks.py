@@ -99,13 +99,12 @@ def _second(folder: Path, noted: list[Noted], now: datetime) -> Iterator[Finding
     if copies and now - copies[0].made_at <= OLD:
         yield Finding("ok", f"The last copy went to {folder} on {copies[0].made_at:%Y-%m-%d}.")
         return
-    since = f"since {copies[0].made_at:%Y-%m-%d}" if copies else "yet"
-    where = "" if folder.is_dir() else ", which is not there"
-    yield Finding(
-        "warning",
-        f"No backup was copied to {folder}{where}, {since}.",
-        "Connect it, then: edgekit backups run",
+    since = (
+        f"the last copy went there on {copies[0].made_at:%Y-%m-%d}" if copies else "no copy ever went there"
     )
+    state = "is there" if folder.is_dir() else "is not there"
+    what = f"The second folder {folder} {state}, and {since}."
+    yield Finding("warning", what, "Connect its disk, then: edgekit backups run")
 
 
 def _kit(connection: sqlite3.Connection) -> Iterator[Finding]:

@@ -172,6 +172,11 @@ def ready(folder: Path, *, make: bool) -> None:
     if make:
         try:
             folder.mkdir(exist_ok=True)
+        except FileExistsError as error:
+            raise InvalidError(
+                f"{folder} is a file, where the backups are to go.",
+                hint="Move it away, or choose a folder: edgekit backups settings --folder FOLDER",
+            ) from error
         except OSError as error:
             ours = placing.explain(error, folder)
             if ours is None:

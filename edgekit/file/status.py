@@ -32,6 +32,8 @@ class Status:
     tables: dict[str, int]
     audit_rows: int
     dead_letters: int
+    last_backup_at: str | None
+    """Of the backups the file knows of; None also for who does not see the whole file."""
     last_change: dict[str, Any] | None
     integrations: list[dict[str, Any]]
 
@@ -46,11 +48,12 @@ def status(path: str | os.PathLike[str], *, actor: str | None = None) -> Status:
             "SELECT s.uuid, e.code,"
             " (SELECT name FROM organization ORDER BY id = ? DESC, id LIMIT 1),"
             " (SELECT count(*) FROM audit_log),"
-            " (SELECT count(*) FROM dead_letter WHERE replay_status = 'pending')"
+            " (SELECT count(*) FROM dead_letter WHERE replay_status = 'pending'),"
+            " (SELECT max(made_at) FROM backup WHERE pruned_at IS NULL)"
             " FROM system s JOIN environment e ON e.id = s.environment_id",
             (_own_organization(connection),),
         ).fetchone()
-        site, environment, organization, audit_rows, dead_letters = one or ("", "", "", 0, 0)
+        site, environment, organization, audit_rows, dead_letters, backup = one or ("", "", "", 0, 0, None)
         return Status(
             path=os.fspath(path),
             organization=organization,
@@ -62,6 +65,7 @@ def status(path: str | os.PathLike[str], *, actor: str | None = None) -> Status:
             tables=_counts(connection),
             audit_rows=audit_rows,
             dead_letters=dead_letters,
+            last_backup_at=backup,
             last_change=_last_change(connection),
             integrations=_integrations(connection),
         )
