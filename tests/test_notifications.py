@@ -390,6 +390,38 @@ with edgekit.open(sys.argv[1]):
     assert said.count(" failed at ") == 60
 
 
+@pytest.mark.slow
+def test_a_runner_that_is_killed_again_and_again_tells_everything_once(edge_file: Path) -> None:
+    code = """
+import sys, itertools, edgekit
+from datetime import datetime, timedelta
+from edgekit import db, events, runner
+with edgekit.open(sys.argv[1]):
+    (row,) = db.query("SELECT count(*) AS n FROM integration_event WHERE event_type = 'run.failed'")
+    for n in itertools.count(row["n"]):
+        at = datetime.fromisoformat(sys.argv[2]) + timedelta(minutes=n)
+        events.emit("run.failed", {"integration": f"i{n}"}, source="INTEGRATION", organization_id=1, now=at)
+        runner.tick(at)
+        print(n, flush=True)
+"""
+    with edgekit.open(edge_file):
+        configuration.set("NOTIFICATION_SETTINGS", "grouping_minutes", 0)
+        configuration.set("NOTIFICATION_SETTINGS", "max_messages_per_hour", 1000)
+    for kill in range(6):
+        asked = [sys.executable, "-c", code, str(edge_file), BEGIN.isoformat()]
+        with subprocess.Popen(asked, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            for _ in range(3 + 2 * kill):
+                process.stdout.readline()
+            process.kill()
+    with edgekit.open(edge_file):
+        runner.tick(at(24 * 60))  # what the last one had begun is taken back when its time is over
+        (row,) = db.query("SELECT count(*) AS n FROM integration_event WHERE event_type = 'run.failed'")
+        found = db.query("SELECT subject, sum(occurrences) AS n FROM notification GROUP BY subject")
+        assert [one["n"] for one in found] == [1] * row["n"]
+        assert "\n".join(m["text"] for m in messages()).count(" failed at ") == row["n"] >= 30
+
+
 def test_a_flush_that_fails_leaves_everything_to_the_next(
     edge: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
