@@ -265,6 +265,20 @@ def test_a_pause_lets_all_wait_and_retiring_lets_it_go(edge: Database, ear: Ear)
         events.add_subscription("s", handler="t.ear")
 
 
+def test_retired_while_it_is_tried_it_is_tried_no_more(edge: Database, ear: Ear) -> None:
+    events.add_subscription("s", handler="t.ear")
+    tell(1)
+    events.fan_out(NOW)
+    (job,) = jobs.claim("me", now=NOW)
+    ear.fails[1] = UnavailableError("no")
+    ended = jobs.perform(job)
+    with edge.change():
+        edge.connection().execute("UPDATE event_subscription SET status_id = 4 WHERE code = 's'")
+    jobs.settle([ended], now=NOW)
+    work(later(hours=1))
+    assert (len(ear.deliveries), deliveries(edge), states(edge)) == (1, [("discarded", 1)], ["processed"])
+
+
 def test_what_failed_is_replayed_for_its_subscriber_alone(edge: Database, ear: Ear) -> None:
     for name in ("s", "other"):
         events.add_subscription(name, handler="t.ear", max_attempts=1)

@@ -123,6 +123,7 @@ def deliver(job: jobs.Job, handler: Handler, *, now: datetime | None = None) -> 
     with db.change(reason=f"job {job.kind}", correlation_id=job.correlation_id):
         delivery = _take(job)
         if delivery is None:  # settled, or its subscription is paused: nothing is left to be done now
+            _let_go(job, now or clock.now())
             jobs.finish(job, {"skipped": True}, now=now)
             return None
     with caused_by(delivery.event.uuid):
@@ -157,6 +158,18 @@ def _take(job: jobs.Job) -> Delivery | None:
     return Delivery(
         number, key, attempts, code, json.loads(config) if config else {}, event, job, subscription_id
     )
+
+
+def _let_go(job: jobs.Job, now: datetime) -> None:
+    """Discard, in the open change, a delivery whose subscription was retired while it was being tried."""
+    row = db.connection().execute(
+        "UPDATE event_delivery SET delivery_status = 'discarded', settled_at = ?, updated_at = ? WHERE id = ?"
+        " AND delivery_status = 'pending' AND EXISTS (SELECT 1 FROM event_subscription s"
+        " WHERE s.id = subscription_id AND s.status_id NOT IN (1, 2)) RETURNING id",
+        (clock.to_text(now), clock.now_text(), job.payload.get("delivery")),
+    ).fetchone()  # fmt: skip
+    if row is not None:
+        follow_up(row[0], now=now)
 
 
 def _note(delivery: Delivery, error: EdgekitError, now: datetime) -> None:

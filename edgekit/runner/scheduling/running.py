@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _LATER_SECONDS = 15.0
 """So much later a run is tried again that found its integration being run by somebody else."""
 
+_COUNTS = {"records_read": "read", "dead_letters": "failed", "retries": "retried"}
+"""What an event tells of a slot's runs."""
+
 _TRIGGERS = {"event": "event", "manual": "manual"}
 _SLOT = (
     "SELECT e.id, e.schedule_id, e.slot_kind, e.scheduled_at, e.started_at, e.execution_status,"
@@ -185,9 +188,6 @@ def settle_ended(now: datetime) -> int:
             settle(slot, status, clock.from_text(slot["ended_at"] or clock.to_text(now)))
         telemetry.tell_slot(slot["id"])
     return len(found)
-
-
-_COUNTS = {"records_read": "read", "dead_letters": "failed", "retries": "retried"}
 
 
 def settle(slot: Mapping[str, Any], status: str, ended: datetime) -> None:
