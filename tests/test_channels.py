@@ -234,13 +234,13 @@ def test_a_call_is_one_exchange_whose_answer_is_kept(edge: Database) -> None:
     answer = {"id": "x-7", "valid": True, "token": "theirs", "echo": "s3cret-token-of-ours"}
     with http_provider.serve(http_provider.in_turn(Reply({"error": "busy"}, 503), answer)) as provider:
         service(provider)
-        made = ask(idempotency_key="k-1")
+        made = ask(idempotency_key="k-1", request_data={"id": 5, "license": "00123"})
         work()
         assert communications.show(made)["status"] == "RETRYING"
         work(NOW + timedelta(hours=1))
     first, second = provider.calls
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"] == "k-1"
-    assert json.loads(second.body) == {"license": "00123"}
+    assert json.loads(second.body) == {"id": 5, "license": "00123"}
     shown = communications.show(made)
     assert shown["status"] == "COMPLETED"
     assert shown["response_data"] == {"id": "x-7", "valid": True, "token": "***", "echo": "***"}
@@ -482,10 +482,18 @@ def test_the_whole_history_of_a_business_row_is_one_command(
         assert (oldest["what"], oldest["status"], oldest["communication_id"]) == (
             "communication", "COMPLETED", sent["id"],
         )  # fmt: skip
-    assert cli(edge_file, "history", "quote", "Q-2") == []
     with sqlite3.connect(edge_file) as shell:
         found = shell.execute("SELECT quote_id, driver_id, vehicle_id, policy_id FROM v_integration_log")
         assert found.fetchall() == [(1, 1, 1, None)]
+    assert cli(edge_file, "history", "quote", "Q-2") == []
+    related = cli(edge_file, "relate", str(sent["id"]), "quote:Q-2", "--as", "referenced")
+    assert [row["relationship"] for row in related["contexts"]] == [
+        "primary",
+        "related",
+        "related",
+        "referenced",
+    ]
+    assert len(cli(edge_file, "history", "quote", "Q-2")) == 2
 
 
 def test_a_thread_has_all_of_its_correlation_id(edge_file: Path, office: mail_server.Office) -> None:

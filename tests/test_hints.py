@@ -24,7 +24,7 @@ PACKAGE = Path(__file__).parent.parent / "edgekit"
 CODES = {
     "''.join(given)", "_percent(str(file))", "channel", "code",
     "column.removesuffix('_ciphertext')", "communication_id",
-    "decision.feature", "event", "execution", "found['id']", "job['id']", "kind", "kind.code",
+    "decision.feature", "event", "execution", "found['id']", "how", "job['id']", "kind", "kind.code",
     "len(ordered)", "letter['id']",
     "master.FILE_VARIABLE", "missing[0].feature", "one['id']", "place", "registry.OVERRIDES", "secret",
     "service.channel", "shape.command", "table", "words",

@@ -200,6 +200,23 @@ def fail(communication_id: int, reason: str, as_json: bool) -> None:
     show(word.show(communication_id), as_json, view=_line)
 
 
+@communications.command("relate", example="edgekit communications relate 7 driver:12")
+@_ID
+@click.argument("context", metavar="KIND:KEY")
+@click.option(
+    "--as", "relationship", type=click.Choice(["primary", "related", "referenced"]), default="related",
+    show_default=True, help="How it has to do with it.",
+)  # fmt: skip
+@json_option
+@opened
+def relate(communication_id: int, context: str, relationship: str, as_json: bool) -> None:
+    """Say that one has to do with one more policy, quote, driver, vehicle or claim."""
+    from edgekit import communications as word
+
+    word.add_context(communication_id, context, relationship=relationship)
+    show(word.show(communication_id), as_json)
+
+
 def _data(given: str | None, pairs: tuple[str, ...], **named: str | None) -> dict[str, Any]:
     """Read what is sent: a document, and what is named beside it over that."""
     said: dict[str, Any] = {}

@@ -52,6 +52,9 @@ def send_signed(message: Message, service: Service) -> Sent:
 def _tell(message: Message, integration: Mapping[str, Any], to: Mapping[str, Any]) -> Sent:
     destination: Any = connectors.get_destination("http")
     config = {key: value for key, value in to.items() if key not in {"connector", "deliveries", "write_back"}}
+    # What a run leaves out of rows is no matter here: a communication says itself what is sent.
+    if request := {key: value for key, value in config.pop("request", {}).items() if key != "omit"}:
+        config["request"] = request
     config = _once(integration, {**config, "batch_size": 1}, destination.write_schema)
     outgoing = Outgoing(dict(message.request_data), str(message.id), message.idempotency_key, "message")
     knows_key = config.get("idempotency_header", "Idempotency-Key") is not None
