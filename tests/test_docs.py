@@ -76,6 +76,7 @@ def _command(words: list[str], folder: Path, setting: pytest.MonkeyPatch) -> Non
         "docs/limits.md",
         "docs/tracing.md",
         "docs/license-files.md",
+        "docs/jobs.md",
         "docs/runner.md",
         "docs/backups.md",
         "docs/notifications.md",
