@@ -249,6 +249,21 @@ def test_it_is_due_at_a_time_of_day_where_the_agency_is(
     assert found == datetime.fromisoformat(due)
 
 
+def test_a_retired_type_leaves_what_it_stated(edge: Database) -> None:
+    stated = configuration.find_type("BACKUP_SETTINGS").defaults
+    assert stated == backup_settings.DEFAULTS
+    before = settings()
+    for status in (2, None):
+        with edge.change(reason="retire"):
+            if status is None:
+                edge.connection().execute("DELETE FROM configuration_type WHERE code = 'BACKUP_SETTINGS'")
+            else:
+                edge.connection().execute(
+                    "UPDATE configuration_type SET status_id = ? WHERE code = 'BACKUP_SETTINGS'", (status,)
+                )
+        assert settings() == before
+
+
 def test_without_a_zone_the_time_is_this_computers(edge: Database) -> None:
     found = backup_settings.next_time(NOW).astimezone()
     assert (found.hour, found.minute) == (12, 30)

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from edgekit import clock, db, sqlite
-from edgekit.errors import EdgekitError
 from edgekit.file import backup_settings, noting
 from edgekit.finding import Finding
 
@@ -120,14 +119,9 @@ def _kit(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _settings(path: Path) -> Settings | None:
-    """Read the settings of a file, which takes opening it; None where another is open, or it cannot be."""
+    """Read the settings of a file, which takes opening it; None where another is open."""
     with _opened(path) as is_open:
-        if is_open:
-            try:
-                return backup_settings.settings()
-            except EdgekitError:  # never given the type: the seeds say so
-                return None
-    return None
+        return backup_settings.settings() if is_open else None
 
 
 @contextmanager

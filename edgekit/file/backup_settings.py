@@ -76,9 +76,18 @@ class Settings:
         return now + timedelta(days=1)
 
 
+DEFAULTS: dict[str, Any] = {
+    "enabled": True, "time": "12:30", "encrypt": False, "keep_daily": 7, "keep_weekly": 4, "keep_monthly": 12,
+}  # fmt: skip
+"""As the type states them: they count as well where somebody has retired it, or its rows are missing."""
+
+
 def settings() -> Settings:
-    """Return the settings that count. Raise NotFoundError where the file was never given the type."""
-    found = configuration.resolve(TYPE)
+    """Return the settings that count."""
+    try:
+        found = DEFAULTS | configuration.resolve(TYPE)
+    except NotFoundError:  # no file goes without backups for want of a row
+        found = DEFAULTS
     path = db.current().path.resolve()
     folder, second = found.get("folder"), found.get("second_folder")
     return Settings(
