@@ -159,13 +159,15 @@ def settle(path: Path, threads: int) -> None:
     out, err = process.communicate(timeout=60)
     if sys.platform != "win32":
         assert (process.returncode, err) == (0, ""), out[-2000:]
+    last = launch(path, "--once")  # what followed from the last of it
+    assert (last.communicate(timeout=60)[1], last.returncode) == ("", 0)
 
 
 def check(path: Path, service: Receiver, kills: int, broken: int) -> None:
     assert verify(path) == []
     with edgekit.open(path):
         lives = db.query("SELECT end_reason, count(*) AS n FROM runner_session GROUP BY 1 ORDER BY 1")
-        assert [(row["end_reason"], row["n"]) for row in lives] == [("died", kills), ("stopped", 1)]
+        assert [(row["end_reason"], row["n"]) for row in lives] == [("died", kills), ("stopped", 2)]
         for table, column in (("job", "job_status"), ("integration_execution", "execution_status")):
             assert db.query(f"SELECT 1 FROM {table} WHERE {column} = 'running'") == []
         check_slots()
