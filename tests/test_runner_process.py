@@ -170,15 +170,15 @@ def test_a_run_ends_after_its_batch_and_the_next_runner_goes_on_with_it(
     edge: Database, tmp_path: Path
 ) -> None:
     source = tmp_path / "people.csv"
-    source.write_text("number,name\n" + "".join(f"{n},Person {n}\n" for n in range(1000)), encoding="utf-8")
-    settings = {"path": str(source), "table": "person", "key": "number", "create": True, "batch_size": 5}
+    source.write_text("number,name\n" + "".join(f"{n},Person {n}\n" for n in range(6000)), encoding="utf-8")
+    settings = {"path": str(source), "table": "person", "key": "number", "create": True, "batch_size": 3}
     integrations.create("people", template="csv-import", settings=settings)
     runner.add_schedule("p", integration="people", every=1, now=clock.now() - timedelta(minutes=1, seconds=9))
     read = "SELECT execution_status AS status, records_read AS read FROM integration_execution ORDER BY id"
     with living() as (_, lines, lived):
         until(lambda: any(row["read"] for row in db.query(read)))
     (cut,) = db.query(read)
-    assert (cut["status"], 0 < cut["read"] < 1000) == ("interrupted", True)
+    assert (cut["status"], 0 < cut["read"] < 6000) == ("interrupted", True)
     assert db.query("SELECT job_status, attempts FROM job WHERE kind = 'integration.run'") == [
         {"job_status": "pending", "attempts": 0}
     ]
@@ -196,9 +196,9 @@ def test_a_run_ends_after_its_batch_and_the_next_runner_goes_on_with_it(
     assert (shown.is_running, shown.last_end_reason) == (False, "stopped")
     assert [one["schedule"] for one in shown.last_slots] == ["p"]
     assert "p" in [one["name"] for one in shown.next]
-    assert sum(row["read"] for row in db.query(read)) == 1000
+    assert sum(row["read"] for row in db.query(read)) == 6000
     assert db.query("SELECT count(*) AS n, count(DISTINCT number) AS d FROM person") == [
-        {"n": 1000, "d": 1000}
+        {"n": 6000, "d": 6000}
     ]
 
 
