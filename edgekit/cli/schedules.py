@@ -77,7 +77,8 @@ def _how(given: dict[str, Any]) -> Any:
     settings = [
         split_pair(text, form="NAME=VALUE, such as day=monday", where="--param") for text in given["param"]
     ]
-    return {**given, "retry": dict(retry) or None, "parameters": dict(settings) or None, "param": None}
+    given = {name: value for name, value in given.items() if name != "param"}
+    return given | {"retry": dict(retry) or None, "parameters": dict(settings) or None}
 
 
 def _day(moment: datetime | None) -> date | None:

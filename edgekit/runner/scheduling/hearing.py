@@ -66,6 +66,9 @@ def last_heard() -> int:
 
 def _make(found: Mapping[str, Any], now: datetime) -> None:
     (row,) = rules.read("s.id = ?", (found["schedule_id"],))
+    heard = "SELECT 1 AS n FROM integration_schedule_execution WHERE event_id = ? AND schedule_id = ?"
+    if db.query(heard, (found["event_id"], row["id"])):
+        return  # by another process, a moment ago
     happened = clock.from_text(found["created_at"])
     if not rules.recurrence_of(row).covers(happened):
         return

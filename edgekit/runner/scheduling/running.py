@@ -202,7 +202,12 @@ def settle(slot: Mapping[str, Any], status: str, ended: datetime) -> None:
         " FROM integration_schedule_execution WHERE correlation_id = ?1 AND id <> ?4)",
         (slot["correlation_id"], slot["integration_id"], _trigger(slot), slot["id"]),
     )[0]
-    message = slot.get("error_message") or slot["execution_notes"] if status != "completed" else None
+    said = [
+        slot.get("error_message"),
+        slot["execution_notes"],
+    ]  # of a cancelled one, the reason that was given
+    message = next(filter(None, said if status == "failed" else said[::-1]), None)
+    message = None if status == "completed" else message
     begun, is_late = slot["started_at"], status == "failed" and slot.get("error_code") == "timeout"
     reason = "timeout" if is_late else None
     ended_at = max(clock.to_text(ended), begun) if begun else clock.to_text(ended)

@@ -267,9 +267,9 @@ def _timing(cron: str | None, every: int | None, at: Sequence[str], on: str | No
 
 def _policies(how: How) -> dict[str, Any]:
     """Return the columns of how it runs. Raise InvalidError for a retry policy that is none."""
-    found: dict[str, Any] = {
-        _COLUMNS[name]: value for name, value in how.items() if name in _COLUMNS and value is not None
-    }
+    if unknown := how.keys() - _COLUMNS:
+        raise TypeError(f"A schedule has no {', '.join(sorted(unknown))}: it has {', '.join(_COLUMNS)}.")
+    found: dict[str, Any] = {_COLUMNS[name]: value for name, value in how.items() if value is not None}
     if "retry_policy" in found:
         found["retry_policy"] = retries.read(found["retry_policy"]) or None
     if "execution_parameters" in found:

@@ -203,10 +203,12 @@ def start_waiting(
             job = jobs.enqueue(
                 "integration.run", {"slot": slot["id"]}, run_at=moment, priority=_PRIORITY[slot["slot_kind"]],
                 max_attempts=1 + retries.attempts(slot), timeout_seconds=slot["execution_timeout_seconds"],
+                dedupe_key=f"slot/{slot['id']}",
                 correlation_id=slot["correlation_id"], now=now,
             )  # fmt: skip
             db.connection().execute(
-                "UPDATE integration_schedule_execution SET job_id = ?, updated_at = ? WHERE id = ?",
+                "UPDATE integration_schedule_execution SET job_id = ?, updated_at = ?"
+                " WHERE id = ? AND job_id IS NULL",
                 (job.id, clock.now_text(), slot["id"]),
             )
         begun.append({**slot, "job_id": job.id, "job_status": "pending", "run_at": clock.to_text(moment)})
