@@ -15,9 +15,11 @@ from edgekit.errors import (
     BusyError,
     ConflictError,
     EdgekitError,
+    InvalidError,
     NotFoundError,
     StoppedError,
     UnavailableError,
+    quoted,
 )
 from edgekit.jobs.stopping import STOPPED
 from edgekit.runner import telemetry
@@ -82,7 +84,10 @@ def run_slot(job: Job) -> dict[str, Any] | None:
 
     slot = _find(job)
     if slot["execution_status"] not in {"scheduled", "running"}:
-        return None
+        raise InvalidError(
+            f"The slot {slot['id']} of {slot['schedule_name']} has ended: it is {slot['execution_status']}.",
+            hint=f"Run it anew: edgekit schedules run {quoted(slot['schedule_name'])}",
+        )
     started = time.monotonic()
     _begin(slot, job)
     try:
