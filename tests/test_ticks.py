@@ -58,6 +58,17 @@ def short(text: str | None) -> str | None:
     return text and text[5:16]
 
 
+def test_a_run_ends_with_its_slot_and_its_job_in_one_change(source: str) -> None:
+    runner.add_schedule("s", integration=source, every=15, now=NOON)
+    runner.tick(after(minutes=15))
+    ended = db.query(
+        "SELECT DISTINCT l.txn_id FROM audit_log l JOIN audit_table t ON t.id = l.table_id"
+        " WHERE l.action = 'U' AND l.changes LIKE '%completed%' AND t.name IN ('job',"
+        " 'integration_execution', 'integration_schedule_execution')"
+    )
+    assert len(ended) == 1, "a kill in between would run it all again"
+
+
 @pytest.mark.ledger("S4-22")
 def test_what_is_due_runs_once_and_a_gap_is_one_row(source: str) -> None:
     runner.add_schedule("s", integration=source, every=15, now=NOON)

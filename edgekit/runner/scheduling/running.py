@@ -28,8 +28,9 @@ from edgekit.runner.scheduling import retries, slots
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edgekit.integrations import Plan
     from edgekit.jobs import Job
-    from edgekit.runner.execution import RunResult
+    from edgekit.runner.execution import Execution, RunResult
 
 _LATER_SECONDS = 15.0
 """So much later a run is tried again that found its integration being run by somebody else."""
@@ -79,7 +80,7 @@ def _given_up(job: Job, code: str, message: str, at: datetime) -> None:
 
 @jobs.handles("integration.run", isolated=True, timeout_seconds=300, killed=_killed, given_up=_given_up)
 def run_slot(job: Job) -> dict[str, Any] | None:
-    """Run the integration of a slot; what it came to is written with the end of the job."""
+    """Run the integration of a slot; run, slot and job end in one change, and none is done again alone."""
     from edgekit.runner.engine import run
 
     slot = _find(job)
@@ -88,8 +89,21 @@ def run_slot(job: Job) -> dict[str, Any] | None:
             f"The slot {slot['id']} of {slot['schedule_name']} has ended: it is {slot['execution_status']}.",
             hint=f"Run it anew: edgekit schedules run {quoted(slot['schedule_name'])}",
         )
-    started = time.monotonic()
+    started, told = time.monotonic(), dict[str, Any]()
     _begin(slot, job)
+
+    def on_end(execution: Execution, plan: Plan, status: str, error: EdgekitError | None) -> None:
+        del plan
+        if status != "completed":
+            _link(slot, execution.id, error)
+            return
+        ended = (job.claimed_at or clock.now()) + timedelta(seconds=time.monotonic() - started)
+        told.update(
+            execution=execution.id, records=execution.records_read, set_aside=execution.records_failed
+        )
+        jobs.finish(job, told, now=ended)
+        settle({**slot, "execution_id": execution.id}, "completed", ended)
+
     try:
         result = run(
             slot["integration_name"],
@@ -99,6 +113,7 @@ def run_slot(job: Job) -> dict[str, Any] | None:
             job_id=job.id,
             beside=slot["overlap_policy"] == "allow",
             stop=jobs.stop_requested,
+            on_end=on_end,
         )
     except ConflictError as error:
         if isinstance(error, BusyError):
@@ -106,11 +121,10 @@ def run_slot(job: Job) -> dict[str, Any] | None:
         raise _HeldError(error.message) from error
     except EdgekitError as error:
         raise _retriable(error, job, slot) from error
-    ended = (job.claimed_at or clock.now()) + timedelta(seconds=time.monotonic() - started)
-    if result.status == "completed":
-        return _complete(job, slot, result, ended)
-    _link(slot, result)
-    raise _retriable(result.error or _stopped(result), job, slot)
+    if result.status != "completed":
+        raise _retriable(result.error or _stopped(result), job, slot)
+    telemetry.tell_slot(slot["id"])
+    return told
 
 
 def _trigger(slot: Mapping[str, Any]) -> str:
@@ -138,26 +152,12 @@ def _begin(slot: Mapping[str, Any], job: Job) -> None:
         )
 
 
-def _link(slot: Mapping[str, Any], result: RunResult) -> None:
-    with db.change(reason=f"schedules {slot['schedule_name']}: tried", correlation_id=slot["correlation_id"]):
-        db.connection().execute(
-            "UPDATE integration_schedule_execution SET execution_id = ?, execution_notes = ?, updated_at = ?"
-            " WHERE id = ?",
-            (result.execution_id, result.message, clock.now_text(), slot["id"]),
-        )
-
-
-def _complete(job: Job, slot: Mapping[str, Any], result: RunResult, ended: datetime) -> dict[str, Any]:
-    told = {
-        "execution": result.execution_id,
-        "records": result.records_read,
-        "set_aside": result.dead_letters,
-    }
-    with db.change(reason=f"schedules {slot['schedule_name']}: ran", correlation_id=slot["correlation_id"]):
-        jobs.finish(job, told, now=ended)
-        settle({**slot, "execution_id": result.execution_id}, "completed", ended)
-    telemetry.tell_slot(slot["id"])
-    return told
+def _link(slot: Mapping[str, Any], execution_id: int, error: EdgekitError | None) -> None:
+    db.connection().execute(
+        "UPDATE integration_schedule_execution SET execution_id = ?, execution_notes = ?, updated_at = ?"
+        " WHERE id = ?",
+        (execution_id, error.message if error is not None else None, clock.now_text(), slot["id"]),
+    )
 
 
 def _stopped(result: RunResult) -> EdgekitError:
