@@ -1654,7 +1654,7 @@ CREATE TRIGGER entity_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, create
 END;
 
 CREATE TRIGGER entity_type_audit_update AFTER UPDATE ON entity_type BEGIN
-  INSERT INTO audit_change VALUES (24, NEW.id, '["code","name","description","category_id","metadata_schema","icon","color","ui_component","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.category_id, OLD.metadata_schema, OLD.icon, OLD.color, OLD.ui_component, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.category_id, NEW.metadata_schema, NEW.icon, NEW.color, NEW.ui_component, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (24, NEW.id, '["code","name","description","category_id","metadata_schema","icon","color","ui_component","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.category_id, OLD.metadata_schema, OLD.icon, OLD.color, OLD.ui_component, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.category_id, NEW.metadata_schema||'', NEW.icon, NEW.color, NEW.ui_component, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE entity_type SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 24 AND of_key = NEW.id
@@ -2027,7 +2027,7 @@ CREATE TRIGGER event_subscription_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
 END;
 
 CREATE TRIGGER event_subscription_audit_update AFTER UPDATE ON event_subscription BEGIN
-  INSERT INTO audit_change VALUES (76, NEW.id, '["code","name","description","event_type","event_source_id","organization_id","handler_kind","handler_config","max_attempts","last_event_id","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.event_type, OLD.event_source_id, OLD.organization_id, OLD.handler_kind, OLD.handler_config, OLD.max_attempts, OLD.last_event_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.event_type, NEW.event_source_id, NEW.organization_id, NEW.handler_kind, NEW.handler_config, NEW.max_attempts, NEW.last_event_id, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (76, NEW.id, '["code","name","description","event_type","event_source_id","organization_id","handler_kind","handler_config","max_attempts","last_event_id","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.event_type, OLD.event_source_id, OLD.organization_id, OLD.handler_kind, OLD.handler_config, OLD.max_attempts, OLD.last_event_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.event_type, NEW.event_source_id, NEW.organization_id, NEW.handler_kind, NEW.handler_config||'', NEW.max_attempts, NEW.last_event_id, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE event_subscription SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 76 AND of_key = NEW.id
@@ -2187,7 +2187,7 @@ CREATE TRIGGER feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_at
 END;
 
 CREATE TRIGGER feature_audit_update AFTER UPDATE ON feature BEGIN
-  INSERT INTO audit_change VALUES (64, NEW.id, '["code","name","description","feature_key","feature_type_id","value_type","default_value","license_tier_id","is_addon","configuration_schema","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.feature_key, OLD.feature_type_id, OLD.value_type, OLD.default_value, OLD.license_tier_id, OLD.is_addon, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.feature_key, NEW.feature_type_id, NEW.value_type, NEW.default_value, NEW.license_tier_id, NEW.is_addon, NEW.configuration_schema, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (64, NEW.id, '["code","name","description","feature_key","feature_type_id","value_type","default_value","license_tier_id","is_addon","configuration_schema","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.feature_key, OLD.feature_type_id, OLD.value_type, OLD.default_value, OLD.license_tier_id, OLD.is_addon, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.feature_key, NEW.feature_type_id, NEW.value_type, NEW.default_value||'', NEW.license_tier_id, NEW.is_addon, NEW.configuration_schema||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE feature SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 64 AND of_key = NEW.id
@@ -2300,7 +2300,7 @@ CREATE TRIGGER license_tier_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid
 END;
 
 CREATE TRIGGER license_tier_feature_audit_update AFTER UPDATE ON license_tier_feature BEGIN
-  INSERT INTO audit_change VALUES (66, NEW.id, '["license_tier_id","feature_id","feature_value","status_id","updated_by"]', json_array(OLD.license_tier_id, OLD.feature_id, OLD.feature_value, OLD.status_id, OLD.updated_by), json_array(NEW.license_tier_id, NEW.feature_id, NEW.feature_value, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (66, NEW.id, '["license_tier_id","feature_id","feature_value","status_id","updated_by"]', json_array(OLD.license_tier_id, OLD.feature_id, OLD.feature_value, OLD.status_id, OLD.updated_by), json_array(NEW.license_tier_id, NEW.feature_id, NEW.feature_value||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE license_tier_feature SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 66 AND of_key = NEW.id
@@ -2351,7 +2351,7 @@ CREATE TRIGGER vendor_key_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created
 END;
 
 CREATE TRIGGER vendor_key_audit_update AFTER UPDATE ON vendor_key BEGIN
-  INSERT INTO audit_change VALUES (67, NEW.id, '["vendor_name","public_key","previous_vendor_key_id","statement","statement_signature","status_id","updated_by"]', json_array(OLD.vendor_name, OLD.public_key, OLD.previous_vendor_key_id, OLD.statement, OLD.statement_signature, OLD.status_id, OLD.updated_by), json_array(NEW.vendor_name, NEW.public_key, NEW.previous_vendor_key_id, NEW.statement, NEW.statement_signature, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (67, NEW.id, '["vendor_name","public_key","previous_vendor_key_id","statement","statement_signature","status_id","updated_by"]', json_array(OLD.vendor_name, OLD.public_key, OLD.previous_vendor_key_id, OLD.statement, OLD.statement_signature, OLD.status_id, OLD.updated_by), json_array(NEW.vendor_name, NEW.public_key, NEW.previous_vendor_key_id, NEW.statement||'', NEW.statement_signature, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE vendor_key SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 67 AND of_key = NEW.id
@@ -2400,7 +2400,7 @@ CREATE TRIGGER license_file_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, creat
 END;
 
 CREATE TRIGGER license_file_audit_update AFTER UPDATE ON license_file BEGIN
-  INSERT INTO audit_change VALUES (68, NEW.id, '["serial","vendor_key_id","document","signature","license_mode","starts_at","expires_at","grace_days","installed_at","revoked_at","revocation_reason","status_id","updated_by"]', json_array(OLD.serial, OLD.vendor_key_id, OLD.document, OLD.signature, OLD.license_mode, OLD.starts_at, OLD.expires_at, OLD.grace_days, OLD.installed_at, OLD.revoked_at, OLD.revocation_reason, OLD.status_id, OLD.updated_by), json_array(NEW.serial, NEW.vendor_key_id, NEW.document, NEW.signature, NEW.license_mode, NEW.starts_at, NEW.expires_at, NEW.grace_days, NEW.installed_at, NEW.revoked_at, NEW.revocation_reason, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (68, NEW.id, '["serial","vendor_key_id","document","signature","license_mode","starts_at","expires_at","grace_days","installed_at","revoked_at","revocation_reason","status_id","updated_by"]', json_array(OLD.serial, OLD.vendor_key_id, OLD.document, OLD.signature, OLD.license_mode, OLD.starts_at, OLD.expires_at, OLD.grace_days, OLD.installed_at, OLD.revoked_at, OLD.revocation_reason, OLD.status_id, OLD.updated_by), json_array(NEW.serial, NEW.vendor_key_id, NEW.document||'', NEW.signature, NEW.license_mode, NEW.starts_at, NEW.expires_at, NEW.grace_days, NEW.installed_at, NEW.revoked_at, NEW.revocation_reason, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE license_file SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 68 AND of_key = NEW.id
@@ -2604,7 +2604,7 @@ CREATE TRIGGER entity_type_feature_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
 END;
 
 CREATE TRIGGER entity_type_feature_audit_update AFTER UPDATE ON entity_type_feature BEGIN
-  INSERT INTO audit_change VALUES (71, NEW.id, '["entity_type_id","feature_id","is_required","configuration_schema","status_id","updated_by"]', json_array(OLD.entity_type_id, OLD.feature_id, OLD.is_required, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.entity_type_id, NEW.feature_id, NEW.is_required, NEW.configuration_schema, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (71, NEW.id, '["entity_type_id","feature_id","is_required","configuration_schema","status_id","updated_by"]', json_array(OLD.entity_type_id, OLD.feature_id, OLD.is_required, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.entity_type_id, NEW.feature_id, NEW.is_required, NEW.configuration_schema||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE entity_type_feature SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 71 AND of_key = NEW.id
@@ -2805,7 +2805,7 @@ CREATE TRIGGER configuration_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
 END;
 
 CREATE TRIGGER configuration_type_audit_update AFTER UPDATE ON configuration_type BEGIN
-  INSERT INTO audit_change VALUES (78, NEW.id, '["code","name","description","schema_definition","applies_to_system","applies_to_program","applies_to_producer","applies_to_entity","applies_to_user","is_default","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.schema_definition, OLD.applies_to_system, OLD.applies_to_program, OLD.applies_to_producer, OLD.applies_to_entity, OLD.applies_to_user, OLD.is_default, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.schema_definition, NEW.applies_to_system, NEW.applies_to_program, NEW.applies_to_producer, NEW.applies_to_entity, NEW.applies_to_user, NEW.is_default, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (78, NEW.id, '["code","name","description","schema_definition","applies_to_system","applies_to_program","applies_to_producer","applies_to_entity","applies_to_user","is_default","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.schema_definition, OLD.applies_to_system, OLD.applies_to_program, OLD.applies_to_producer, OLD.applies_to_entity, OLD.applies_to_user, OLD.is_default, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.schema_definition||'', NEW.applies_to_system, NEW.applies_to_program, NEW.applies_to_producer, NEW.applies_to_entity, NEW.applies_to_user, NEW.is_default, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE configuration_type SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 78 AND of_key = NEW.id
@@ -3057,7 +3057,7 @@ CREATE TRIGGER communication_type_kept BEFORE UPDATE OF id, rowid, oid, _rowid_,
 END;
 
 CREATE TRIGGER communication_type_audit_update AFTER UPDATE ON communication_type BEGIN
-  INSERT INTO audit_change VALUES (54, NEW.id, '["code","name","description","request_schema","response_schema","metadata_schema","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.request_schema, OLD.response_schema, OLD.metadata_schema, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.request_schema, NEW.response_schema, NEW.metadata_schema, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (54, NEW.id, '["code","name","description","request_schema","response_schema","metadata_schema","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.request_schema, OLD.response_schema, OLD.metadata_schema, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.request_schema||'', NEW.response_schema||'', NEW.metadata_schema||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE communication_type SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 54 AND of_key = NEW.id
@@ -3108,7 +3108,7 @@ CREATE TRIGGER communication_type_channel_kept BEFORE UPDATE OF id, rowid, oid, 
 END;
 
 CREATE TRIGGER communication_type_channel_audit_update AFTER UPDATE ON communication_type_channel BEGIN
-  INSERT INTO audit_change VALUES (55, NEW.id, '["communication_type_id","channel_id","is_default","configuration_schema","status_id","updated_by"]', json_array(OLD.communication_type_id, OLD.channel_id, OLD.is_default, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.communication_type_id, NEW.channel_id, NEW.is_default, NEW.configuration_schema, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (55, NEW.id, '["communication_type_id","channel_id","is_default","configuration_schema","status_id","updated_by"]', json_array(OLD.communication_type_id, OLD.channel_id, OLD.is_default, OLD.configuration_schema, OLD.status_id, OLD.updated_by), json_array(NEW.communication_type_id, NEW.channel_id, NEW.is_default, NEW.configuration_schema||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE communication_type_channel SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 55 AND of_key = NEW.id
@@ -3473,7 +3473,7 @@ CREATE TRIGGER integration_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, create
 END;
 
 CREATE TRIGGER integration_audit_update AFTER UPDATE ON integration BEGIN
-  INSERT INTO audit_change VALUES (32, NEW.id, '["integration_name","integration_type_id","organization_id","entity_id","connection_config","health_status","last_health_check_at","version","status_id","updated_by"]', json_array(OLD.integration_name, OLD.integration_type_id, OLD.organization_id, OLD.entity_id, OLD.connection_config, OLD.health_status, OLD.last_health_check_at, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.integration_name, NEW.integration_type_id, NEW.organization_id, NEW.entity_id, NEW.connection_config, NEW.health_status, NEW.last_health_check_at, NEW.version, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (32, NEW.id, '["integration_name","integration_type_id","organization_id","entity_id","connection_config","health_status","last_health_check_at","version","status_id","updated_by"]', json_array(OLD.integration_name, OLD.integration_type_id, OLD.organization_id, OLD.entity_id, OLD.connection_config, OLD.health_status, OLD.last_health_check_at, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.integration_name, NEW.integration_type_id, NEW.organization_id, NEW.entity_id, NEW.connection_config||'', NEW.health_status, NEW.last_health_check_at, NEW.version, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 32 AND of_key = NEW.id
@@ -3711,7 +3711,7 @@ CREATE TRIGGER integration_mapping_test_kept BEFORE UPDATE OF id, rowid, oid, _r
 END;
 
 CREATE TRIGGER integration_mapping_test_audit_update AFTER UPDATE ON integration_mapping_test BEGIN
-  INSERT INTO audit_change VALUES (80, NEW.id, '["mapping_id","test_name","test_type","input_data","expected_output","test_status","actual_output","execution_time_ms","error_message","last_run_at","organization_id","status_id","updated_by"]', json_array(OLD.mapping_id, OLD.test_name, OLD.test_type, OLD.input_data, OLD.expected_output, OLD.test_status, OLD.actual_output, OLD.execution_time_ms, OLD.error_message, OLD.last_run_at, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.mapping_id, NEW.test_name, NEW.test_type, NEW.input_data, NEW.expected_output, NEW.test_status, NEW.actual_output, NEW.execution_time_ms, NEW.error_message, NEW.last_run_at, NEW.organization_id, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (80, NEW.id, '["mapping_id","test_name","test_type","input_data","expected_output","test_status","actual_output","execution_time_ms","error_message","last_run_at","organization_id","status_id","updated_by"]', json_array(OLD.mapping_id, OLD.test_name, OLD.test_type, OLD.input_data, OLD.expected_output, OLD.test_status, OLD.actual_output, OLD.execution_time_ms, OLD.error_message, OLD.last_run_at, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.mapping_id, NEW.test_name, NEW.test_type, NEW.input_data||'', NEW.expected_output||'', NEW.test_status, NEW.actual_output||'', NEW.execution_time_ms, NEW.error_message, NEW.last_run_at, NEW.organization_id, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration_mapping_test SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 80 AND of_key = NEW.id
@@ -3760,7 +3760,7 @@ CREATE TRIGGER integration_pipeline_definition_kept BEFORE UPDATE OF id, rowid, 
 END;
 
 CREATE TRIGGER integration_pipeline_definition_audit_update AFTER UPDATE ON integration_pipeline_definition BEGIN
-  INSERT INTO audit_change VALUES (35, NEW.id, '["pipeline_name","description","integration_id","pipeline_type","pipeline_steps","error_handling_strategy","dead_letter_config","performance_config","monitoring_config","organization_id","version","status_id","updated_by"]', json_array(OLD.pipeline_name, OLD.description, OLD.integration_id, OLD.pipeline_type, OLD.pipeline_steps, OLD.error_handling_strategy, OLD.dead_letter_config, OLD.performance_config, OLD.monitoring_config, OLD.organization_id, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.pipeline_name, NEW.description, NEW.integration_id, NEW.pipeline_type, NEW.pipeline_steps, NEW.error_handling_strategy, NEW.dead_letter_config, NEW.performance_config, NEW.monitoring_config, NEW.organization_id, NEW.version, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (35, NEW.id, '["pipeline_name","description","integration_id","pipeline_type","pipeline_steps","error_handling_strategy","dead_letter_config","performance_config","monitoring_config","organization_id","version","status_id","updated_by"]', json_array(OLD.pipeline_name, OLD.description, OLD.integration_id, OLD.pipeline_type, OLD.pipeline_steps, OLD.error_handling_strategy, OLD.dead_letter_config, OLD.performance_config, OLD.monitoring_config, OLD.organization_id, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.pipeline_name, NEW.description, NEW.integration_id, NEW.pipeline_type, NEW.pipeline_steps||'', NEW.error_handling_strategy, NEW.dead_letter_config||'', NEW.performance_config||'', NEW.monitoring_config||'', NEW.organization_id, NEW.version, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration_pipeline_definition SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 35 AND of_key = NEW.id
@@ -3809,7 +3809,7 @@ CREATE TRIGGER integration_transformation_kept BEFORE UPDATE OF id, rowid, oid, 
 END;
 
 CREATE TRIGGER integration_transformation_audit_update AFTER UPDATE ON integration_transformation BEGIN
-  INSERT INTO audit_change VALUES (81, NEW.id, '["transformation_name","description","transformation_type","input_schema","output_schema","transformation_logic","language","is_reusable","performance_tier","timeout_seconds","error_output_schema","test_cases","organization_id","version","status_id","updated_by"]', json_array(OLD.transformation_name, OLD.description, OLD.transformation_type, OLD.input_schema, OLD.output_schema, OLD.transformation_logic, OLD.language, OLD.is_reusable, OLD.performance_tier, OLD.timeout_seconds, OLD.error_output_schema, OLD.test_cases, OLD.organization_id, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.transformation_name, NEW.description, NEW.transformation_type, NEW.input_schema, NEW.output_schema, NEW.transformation_logic, NEW.language, NEW.is_reusable, NEW.performance_tier, NEW.timeout_seconds, NEW.error_output_schema, NEW.test_cases, NEW.organization_id, NEW.version, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (81, NEW.id, '["transformation_name","description","transformation_type","input_schema","output_schema","transformation_logic","language","is_reusable","performance_tier","timeout_seconds","error_output_schema","test_cases","organization_id","version","status_id","updated_by"]', json_array(OLD.transformation_name, OLD.description, OLD.transformation_type, OLD.input_schema, OLD.output_schema, OLD.transformation_logic, OLD.language, OLD.is_reusable, OLD.performance_tier, OLD.timeout_seconds, OLD.error_output_schema, OLD.test_cases, OLD.organization_id, OLD.version, OLD.status_id, OLD.updated_by), json_array(NEW.transformation_name, NEW.description, NEW.transformation_type, NEW.input_schema||'', NEW.output_schema||'', NEW.transformation_logic||'', NEW.language, NEW.is_reusable, NEW.performance_tier, NEW.timeout_seconds, NEW.error_output_schema||'', NEW.test_cases||'', NEW.organization_id, NEW.version, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration_transformation SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 81 AND of_key = NEW.id
@@ -3881,7 +3881,7 @@ CREATE TRIGGER integration_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid
 END;
 
 CREATE TRIGGER integration_template_audit_update AFTER UPDATE ON integration_template BEGIN
-  INSERT INTO audit_change VALUES (36, NEW.id, '["code","template_name","description","integration_type_id","template_category_id","version","is_certified","certification_date","certified_by","connection_template","mapping_templates","pipeline_template","transformation_library","test_suite","renames","rate_limits","documentation_url","organization_id","status_id","updated_by"]', json_array(OLD.code, OLD.template_name, OLD.description, OLD.integration_type_id, OLD.template_category_id, OLD.version, OLD.is_certified, OLD.certification_date, OLD.certified_by, OLD.connection_template, OLD.mapping_templates, OLD.pipeline_template, OLD.transformation_library, OLD.test_suite, OLD.renames, OLD.rate_limits, OLD.documentation_url, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.template_name, NEW.description, NEW.integration_type_id, NEW.template_category_id, NEW.version, NEW.is_certified, NEW.certification_date, NEW.certified_by, NEW.connection_template, NEW.mapping_templates, NEW.pipeline_template, NEW.transformation_library, NEW.test_suite, NEW.renames, NEW.rate_limits, NEW.documentation_url, NEW.organization_id, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (36, NEW.id, '["code","template_name","description","integration_type_id","template_category_id","version","is_certified","certification_date","certified_by","connection_template","mapping_templates","pipeline_template","transformation_library","test_suite","renames","rate_limits","documentation_url","organization_id","status_id","updated_by"]', json_array(OLD.code, OLD.template_name, OLD.description, OLD.integration_type_id, OLD.template_category_id, OLD.version, OLD.is_certified, OLD.certification_date, OLD.certified_by, OLD.connection_template, OLD.mapping_templates, OLD.pipeline_template, OLD.transformation_library, OLD.test_suite, OLD.renames, OLD.rate_limits, OLD.documentation_url, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.template_name, NEW.description, NEW.integration_type_id, NEW.template_category_id, NEW.version, NEW.is_certified, NEW.certification_date, NEW.certified_by, NEW.connection_template||'', NEW.mapping_templates||'', NEW.pipeline_template||'', NEW.transformation_library||'', NEW.test_suite||'', NEW.renames||'', NEW.rate_limits||'', NEW.documentation_url, NEW.organization_id, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration_template SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 36 AND of_key = NEW.id
@@ -4052,7 +4052,7 @@ CREATE TRIGGER integration_template_instance_kept BEFORE UPDATE OF id, rowid, oi
 END;
 
 CREATE TRIGGER integration_template_instance_audit_update AFTER UPDATE ON integration_template_instance BEGIN
-  INSERT INTO audit_change VALUES (37, NEW.id, '["template_id","integration_id","instance_name","customizations","deployment_status","deployed_at","deployed_by","organization_id","status_id","updated_by"]', json_array(OLD.template_id, OLD.integration_id, OLD.instance_name, OLD.customizations, OLD.deployment_status, OLD.deployed_at, OLD.deployed_by, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.template_id, NEW.integration_id, NEW.instance_name, NEW.customizations, NEW.deployment_status, NEW.deployed_at, NEW.deployed_by, NEW.organization_id, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (37, NEW.id, '["template_id","integration_id","instance_name","customizations","deployment_status","deployed_at","deployed_by","organization_id","status_id","updated_by"]', json_array(OLD.template_id, OLD.integration_id, OLD.instance_name, OLD.customizations, OLD.deployment_status, OLD.deployed_at, OLD.deployed_by, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.template_id, NEW.integration_id, NEW.instance_name, NEW.customizations||'', NEW.deployment_status, NEW.deployed_at, NEW.deployed_by, NEW.organization_id, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration_template_instance SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 37 AND of_key = NEW.id
@@ -4103,7 +4103,7 @@ CREATE TRIGGER integration_schedule_kept BEFORE UPDATE OF id, rowid, oid, _rowid
 END;
 
 CREATE TRIGGER integration_schedule_audit_update AFTER UPDATE ON integration_schedule BEGIN
-  INSERT INTO audit_change VALUES (84, NEW.id, '["schedule_name","integration_id","schedule_type","cron_expression","interval_minutes","event_type","timezone","start_date","end_date","next_run_at","last_run_at","retry_policy","execution_timeout_seconds","overlap_policy","missed_execution_policy","grace_seconds","catch_up_limit","catch_up_delay_seconds","jitter_seconds","pause_reason","is_failure_notified","execution_parameters","organization_id","status_id","updated_by"]', json_array(OLD.schedule_name, OLD.integration_id, OLD.schedule_type, OLD.cron_expression, OLD.interval_minutes, OLD.event_type, OLD.timezone, OLD.start_date, OLD.end_date, OLD.next_run_at, OLD.last_run_at, OLD.retry_policy, OLD.execution_timeout_seconds, OLD.overlap_policy, OLD.missed_execution_policy, OLD.grace_seconds, OLD.catch_up_limit, OLD.catch_up_delay_seconds, OLD.jitter_seconds, OLD.pause_reason, OLD.is_failure_notified, OLD.execution_parameters, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.schedule_name, NEW.integration_id, NEW.schedule_type, NEW.cron_expression, NEW.interval_minutes, NEW.event_type, NEW.timezone, NEW.start_date, NEW.end_date, NEW.next_run_at, NEW.last_run_at, NEW.retry_policy, NEW.execution_timeout_seconds, NEW.overlap_policy, NEW.missed_execution_policy, NEW.grace_seconds, NEW.catch_up_limit, NEW.catch_up_delay_seconds, NEW.jitter_seconds, NEW.pause_reason, NEW.is_failure_notified, NEW.execution_parameters, NEW.organization_id, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (84, NEW.id, '["schedule_name","integration_id","schedule_type","cron_expression","interval_minutes","event_type","timezone","start_date","end_date","next_run_at","last_run_at","retry_policy","execution_timeout_seconds","overlap_policy","missed_execution_policy","grace_seconds","catch_up_limit","catch_up_delay_seconds","jitter_seconds","pause_reason","is_failure_notified","execution_parameters","organization_id","status_id","updated_by"]', json_array(OLD.schedule_name, OLD.integration_id, OLD.schedule_type, OLD.cron_expression, OLD.interval_minutes, OLD.event_type, OLD.timezone, OLD.start_date, OLD.end_date, OLD.next_run_at, OLD.last_run_at, OLD.retry_policy, OLD.execution_timeout_seconds, OLD.overlap_policy, OLD.missed_execution_policy, OLD.grace_seconds, OLD.catch_up_limit, OLD.catch_up_delay_seconds, OLD.jitter_seconds, OLD.pause_reason, OLD.is_failure_notified, OLD.execution_parameters, OLD.organization_id, OLD.status_id, OLD.updated_by), json_array(NEW.schedule_name, NEW.integration_id, NEW.schedule_type, NEW.cron_expression, NEW.interval_minutes, NEW.event_type, NEW.timezone, NEW.start_date, NEW.end_date, NEW.next_run_at, NEW.last_run_at, NEW.retry_policy||'', NEW.execution_timeout_seconds, NEW.overlap_policy, NEW.missed_execution_policy, NEW.grace_seconds, NEW.catch_up_limit, NEW.catch_up_delay_seconds, NEW.jitter_seconds, NEW.pause_reason, NEW.is_failure_notified, NEW.execution_parameters||'', NEW.organization_id, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE integration_schedule SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 84 AND of_key = NEW.id
@@ -5243,7 +5243,7 @@ CREATE TRIGGER deployment_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
 END;
 
 CREATE TRIGGER deployment_template_audit_update AFTER UPDATE ON deployment_template BEGIN
-  INSERT INTO audit_change VALUES (45, NEW.id, '["code","name","description","version","template_data","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.version, OLD.template_data, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.version, NEW.template_data, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (45, NEW.id, '["code","name","description","version","template_data","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.version, OLD.template_data, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.version, NEW.template_data||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE deployment_template SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 45 AND of_key = NEW.id
@@ -5342,7 +5342,7 @@ CREATE TRIGGER client_customization_kept BEFORE UPDATE OF id, rowid, oid, _rowid
 END;
 
 CREATE TRIGGER client_customization_audit_update AFTER UPDATE ON client_customization BEGIN
-  INSERT INTO audit_change VALUES (47, NEW.id, '["client_id","deployment_template_id","customization_data","status_id","updated_by"]', json_array(OLD.client_id, OLD.deployment_template_id, OLD.customization_data, OLD.status_id, OLD.updated_by), json_array(NEW.client_id, NEW.deployment_template_id, NEW.customization_data, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (47, NEW.id, '["client_id","deployment_template_id","customization_data","status_id","updated_by"]', json_array(OLD.client_id, OLD.deployment_template_id, OLD.customization_data, OLD.status_id, OLD.updated_by), json_array(NEW.client_id, NEW.deployment_template_id, NEW.customization_data||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE client_customization SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 47 AND of_key = NEW.id
@@ -5437,7 +5437,7 @@ CREATE TRIGGER questionnaire_submission_kept BEFORE UPDATE OF id, rowid, oid, _r
 END;
 
 CREATE TRIGGER questionnaire_submission_audit_update AFTER UPDATE ON questionnaire_submission BEGIN
-  INSERT INTO audit_change VALUES (49, NEW.id, '["consultation_session_id","questionnaire_code","questionnaire_version","answers","submitted_at","status_id","updated_by"]', json_array(OLD.consultation_session_id, OLD.questionnaire_code, OLD.questionnaire_version, OLD.answers, OLD.submitted_at, OLD.status_id, OLD.updated_by), json_array(NEW.consultation_session_id, NEW.questionnaire_code, NEW.questionnaire_version, NEW.answers, NEW.submitted_at, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (49, NEW.id, '["consultation_session_id","questionnaire_code","questionnaire_version","answers","submitted_at","status_id","updated_by"]', json_array(OLD.consultation_session_id, OLD.questionnaire_code, OLD.questionnaire_version, OLD.answers, OLD.submitted_at, OLD.status_id, OLD.updated_by), json_array(NEW.consultation_session_id, NEW.questionnaire_code, NEW.questionnaire_version, NEW.answers||'', NEW.submitted_at, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE questionnaire_submission SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 49 AND of_key = NEW.id
@@ -5482,7 +5482,7 @@ CREATE TRIGGER consultation_generation_kept BEFORE UPDATE OF id, rowid, oid, _ro
 END;
 
 CREATE TRIGGER consultation_generation_audit_update AFTER UPDATE ON consultation_generation BEGIN
-  INSERT INTO audit_change VALUES (50, NEW.id, '["consultation_session_id","questionnaire_submission_id","model_registry_id","prompt","result","generation_status","error_message","started_at","completed_at","status_id","updated_by"]', json_array(OLD.consultation_session_id, OLD.questionnaire_submission_id, OLD.model_registry_id, OLD.prompt, OLD.result, OLD.generation_status, OLD.error_message, OLD.started_at, OLD.completed_at, OLD.status_id, OLD.updated_by), json_array(NEW.consultation_session_id, NEW.questionnaire_submission_id, NEW.model_registry_id, NEW.prompt, NEW.result, NEW.generation_status, NEW.error_message, NEW.started_at, NEW.completed_at, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (50, NEW.id, '["consultation_session_id","questionnaire_submission_id","model_registry_id","prompt","result","generation_status","error_message","started_at","completed_at","status_id","updated_by"]', json_array(OLD.consultation_session_id, OLD.questionnaire_submission_id, OLD.model_registry_id, OLD.prompt, OLD.result, OLD.generation_status, OLD.error_message, OLD.started_at, OLD.completed_at, OLD.status_id, OLD.updated_by), json_array(NEW.consultation_session_id, NEW.questionnaire_submission_id, NEW.model_registry_id, NEW.prompt||'', NEW.result||'', NEW.generation_status, NEW.error_message, NEW.started_at, NEW.completed_at, NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE consultation_generation SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 50 AND of_key = NEW.id
@@ -5591,7 +5591,7 @@ CREATE TRIGGER workflow_template_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, 
 END;
 
 CREATE TRIGGER workflow_template_audit_update AFTER UPDATE ON workflow_template BEGIN
-  INSERT INTO audit_change VALUES (59, NEW.id, '["code","name","description","workflow_type_id","version","definition","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.workflow_type_id, OLD.version, OLD.definition, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.workflow_type_id, NEW.version, NEW.definition, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (59, NEW.id, '["code","name","description","workflow_type_id","version","definition","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.workflow_type_id, OLD.version, OLD.definition, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.workflow_type_id, NEW.version, NEW.definition||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE workflow_template SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 59 AND of_key = NEW.id
@@ -6039,7 +6039,7 @@ CREATE TRIGGER client_app_override_kept BEFORE UPDATE OF id, rowid, oid, _rowid_
 END;
 
 CREATE TRIGGER client_app_override_audit_update AFTER UPDATE ON client_app_override BEGIN
-  INSERT INTO audit_change VALUES (104, NEW.id, '["client_id","app_code","override_settings","marketplace_module_id","installation_id","activation_status","activation_metadata","status_id","updated_by"]', json_array(OLD.client_id, OLD.app_code, OLD.override_settings, OLD.marketplace_module_id, OLD.installation_id, OLD.activation_status, OLD.activation_metadata, OLD.status_id, OLD.updated_by), json_array(NEW.client_id, NEW.app_code, NEW.override_settings, NEW.marketplace_module_id, NEW.installation_id, NEW.activation_status, NEW.activation_metadata, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (104, NEW.id, '["client_id","app_code","override_settings","marketplace_module_id","installation_id","activation_status","activation_metadata","status_id","updated_by"]', json_array(OLD.client_id, OLD.app_code, OLD.override_settings, OLD.marketplace_module_id, OLD.installation_id, OLD.activation_status, OLD.activation_metadata, OLD.status_id, OLD.updated_by), json_array(NEW.client_id, NEW.app_code, NEW.override_settings||'', NEW.marketplace_module_id, NEW.installation_id, NEW.activation_status, NEW.activation_metadata||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE client_app_override SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 104 AND of_key = NEW.id
@@ -6676,7 +6676,7 @@ CREATE TRIGGER handover_package_module_kept BEFORE UPDATE OF id, rowid, oid, _ro
 END;
 
 CREATE TRIGGER handover_package_module_audit_update AFTER UPDATE ON handover_package_module BEGIN
-  INSERT INTO audit_change VALUES (114, NEW.id, '["package_id","installation_id","module_configuration","status_id","updated_by"]', json_array(OLD.package_id, OLD.installation_id, OLD.module_configuration, OLD.status_id, OLD.updated_by), json_array(NEW.package_id, NEW.installation_id, NEW.module_configuration, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (114, NEW.id, '["package_id","installation_id","module_configuration","status_id","updated_by"]', json_array(OLD.package_id, OLD.installation_id, OLD.module_configuration, OLD.status_id, OLD.updated_by), json_array(NEW.package_id, NEW.installation_id, NEW.module_configuration||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE handover_package_module SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 114 AND of_key = NEW.id
@@ -7067,7 +7067,7 @@ CREATE TRIGGER dashboard_kept BEFORE UPDATE OF id, rowid, oid, _rowid_, created_
 END;
 
 CREATE TRIGGER dashboard_audit_update AFTER UPDATE ON dashboard BEGIN
-  INSERT INTO audit_change VALUES (93, NEW.id, '["code","name","description","organization_id","definition","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.organization_id, OLD.definition, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.organization_id, NEW.definition, NEW.status_id, NEW.updated_by),
+  INSERT INTO audit_change VALUES (93, NEW.id, '["code","name","description","organization_id","definition","status_id","updated_by"]', json_array(OLD.code, OLD.name, OLD.description, OLD.organization_id, OLD.definition, OLD.status_id, OLD.updated_by), json_array(NEW.code, NEW.name, NEW.description, NEW.organization_id, NEW.definition||'', NEW.status_id, NEW.updated_by),
     OLD.updated_at, NEW.updated_at);
   UPDATE dashboard SET updated_at = touched_at FROM audit_newest
     WHERE id = NEW.id AND of_table = 93 AND of_key = NEW.id

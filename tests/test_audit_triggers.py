@@ -463,6 +463,11 @@ def test_json_made_by_a_function_is_logged_as_the_text_it_is(tool):
     assert last_changes(tool)["extra"] == [None, "[1]"]
 
 
+def test_json_made_by_a_function_is_text_too_where_rows_are_edited_by_hand(shell):
+    shell.execute("UPDATE configuration_type SET schema_definition = json_set('{}', '$.a', 1) WHERE id = 1")
+    assert json.loads(entry_text(shell))["schema_definition"][1] == '{"a":1}'
+
+
 def test_secret_columns_are_never_in_the_log(path, tool):
     tool.execute("INSERT INTO agent(ref, password_hash) VALUES ('a', 'TOPSECRET1')")
     tool.execute("UPDATE agent SET password_hash = 'TOPSECRET2'")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import InvalidError, NotFoundError
 
@@ -51,6 +51,7 @@ class Column:
     default: str | None
     declared: str
     is_collated: bool  # by another order than BINARY, perhaps
+    is_json: bool = False  # held to be JSON by a rule of the table
 
     @property
     def is_secret(self) -> bool:
@@ -219,7 +220,8 @@ def read_table(
             f"Table {name!r} cannot be audited: it has no column that is INTEGER PRIMARY KEY.",
             hint="The log names a row by its integer id; add a column `id INTEGER PRIMARY KEY`.",
         )
-    collated, replaces = _clauses(_table_sql(connection, name))
+    text = _table_sql(connection, name)
+    collated, replaces = _clauses(text)
     if replaces:
         raise InvalidError(
             f"Table {name!r} cannot be audited: a key of it is UNIQUE ON CONFLICT REPLACE,"
@@ -227,9 +229,7 @@ def read_table(
             hint="Make the table anew without that clause and write INSERT OR REPLACE where it is meant.",
         )
     columns = tuple(
-        Column(c[0], _kind(c[1], is_strict=bool(is_strict)), bool(c[2]), c[3], c[1], c[0].lower() in collated)
-        for c in info
-        if not c[4] and not c[5]
+        _column(c, collated, text, is_strict=bool(is_strict)) for c in info if not c[4] and not c[5]
     )
     generated = tuple(c[0] for c in info if c[5] in (2, 3))
     stored = [keys[0][0], *(c.name for c in columns)]
@@ -243,6 +243,13 @@ def read_table(
         tuple(r for r in references if r.child == name),
         tuple(r for r in references if r.parent == name),
     )
+
+
+def _column(told: Sequence[Any], collated: frozenset[str], table_sql: str, *, is_strict: bool) -> Column:
+    name, declared, not_null, default, *_ = told
+    is_json = f"json_valid({name})" in table_sql
+    kind = _kind(declared, is_strict=is_strict)
+    return Column(name, kind, bool(not_null), default, declared, name.lower() in collated, is_json)
 
 
 def _table_sql(connection: sqlite3.Connection, name: str) -> str:

@@ -348,9 +348,12 @@ def _audit_update(table: Table, table_id: int) -> str:
 def _edited_update(table: Table, table_id: int) -> str:
     """Write what changed through `audit_change`, which is short and slow."""
     this = f"NEW.{name_sql(table.key)}"
-    names = [c.name for c in table.columns if c.name not in (*table.kept, "updated_at")]
-    old, new = (", ".join(f"{row}.{name_sql(name)}" for name in names) for row in ("OLD", "NEW"))
-    columns = text_sql(json.dumps(names, separators=(",", ":")))
+    changing = [c for c in table.columns if c.name not in (*table.kept, "updated_at")]
+    old = ", ".join(f"OLD.{name_sql(c.name)}" for c in changing)
+    # What json_set() and its kin return is marked as JSON, and would be logged as such; joined it is text.
+    bare = {True: "||''", False: ""}
+    new = ", ".join(f"NEW.{name_sql(c.name)}{bare[c.is_json]}" for c in changing)
+    columns = text_sql(json.dumps([c.name for c in changing], separators=(",", ":")))
     entry = f"""
   INSERT INTO audit_change VALUES ({table_id}, {this}, {columns}, json_array({old}), json_array({new}),
     OLD.updated_at, NEW.updated_at);"""
