@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import shutil
 import sqlite3
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import edgekit
-from edgekit import audit, db, runner, schema, sqlite
+from edgekit import audit, db, naming, runner, schema, seeds, sqlite
 from edgekit.audit import generate, triggers
 from edgekit.errors import BusyError, CorruptError, EdgekitError, InvalidError, MigrationNeededError
 from edgekit.file import rebuild as module
@@ -112,7 +113,7 @@ def _stored(path: Path) -> dict[str, tuple[list[str], set[Any]]]:
     "version", [pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow), 5]
 )
 def test_a_file_of_an_earlier_schema_keeps_every_row_and_becomes_what_a_new_one_is(
-    tmp_path: Path, version: int
+    edge_file: Path, tmp_path: Path, version: int
 ) -> None:
     path = tmp_path / "agency.db"
     # The demo, clients and the sample rows; of schema 4 also a table of one's own, put to use in production.
@@ -127,6 +128,7 @@ def test_a_file_of_an_earlier_schema_keeps_every_row_and_becomes_what_a_new_one_
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
     for table, (columns, rows) in before.items():
+        columns, rows = _kept_of(table, columns, rows)
         there = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
         assert set(columns) <= there, table
         kept = set(connection.execute(f"SELECT {', '.join(columns)} FROM {table}"))
@@ -134,8 +136,80 @@ def test_a_file_of_an_earlier_schema_keeps_every_row_and_becomes_what_a_new_one_
             rows = {tuple("queue_all" if value == "queue" else value for value in row) for row in rows}
         assert rows <= kept, table
     connection.close()
+    assert _told_otherwise(path, edge_file) == []
     if version == 4:
         _goes_on(path)
+
+
+def _kept_of(table: str, columns: list[str], rows: set[Any]) -> tuple[list[str], set[Any]]:
+    """Leave out what a migration may complete in a row of ours; `_told_otherwise` looks at that."""
+    completed = {"configuration_type": "schema_definition", "integration_type": "description"}
+    if table not in completed:
+        return columns, rows
+    left = [n for n, name in enumerate(columns) if name not in {completed[table], "updated_at", "updated_by"}]
+    return [columns[n] for n in left], {tuple(row[n] for n in left) for row in rows}
+
+
+def _told_otherwise(path: Path, new: Path) -> list[str]:
+    """Say which reference row of a new file an older one, by now of its schema, has not, or has differently.
+
+    What a row refers to is compared by its code; a text that is JSON by what it says.
+    """
+    found = []
+    connection = sqlite3.connect(path)
+    connection.execute("ATTACH ? AS fresh", (str(new),))
+    words = [json.loads(file.read_text(encoding="utf-8")) for file in seeds._files()]
+    for table in dict.fromkeys(table for word in words for table in word):
+        keys = seeds._keys(connection, table)
+        mine, theirs = (_meant(connection, name, table, keys) for name in ("main", "fresh"))
+        for key, row in theirs.items():
+            for column, value in row.items():
+                if (there := mine.get(key, {}).get(column, "nothing")) != value:
+                    found.append(f"{table} {key}: {column} is {there!r}, not {value!r}")
+    connection.close()
+    return found
+
+
+def _meant(
+    connection: sqlite3.Connection, file: str, table: str, keys: tuple[str, ...]
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Read the rows of a table by what identifies them, references by their codes."""
+    own = {"id", "uuid", "created_at", "updated_at", "created_by", "updated_by"}
+    parents = dict(connection.execute('SELECT "from", "table" FROM pragma_foreign_key_list(?)', (table,)))
+    labels: dict[str, dict[Any, Any]] = {}
+    for column, parent in parents.items():
+        label = naming.label_column(connection, parent) or "id"
+        labels[column] = dict(connection.execute(f'SELECT id, "{label}" FROM {file}."{parent}"'))
+    rows = connection.execute(f'SELECT * FROM {file}."{table}"')
+    names = [name for name, *_ in rows.description]
+    meant = {}
+    for values in rows:
+        row = {n: labels[n].get(v) if n in labels else v for n, v in zip(names, values, strict=True)}
+        parsed = {
+            n: json.loads(v) if isinstance(v, str) and v[:1] in set("{[") else v for n, v in row.items()
+        }
+        meant[tuple(row[key] for key in keys)] = {n: v for n, v in parsed.items() if n not in own}
+    return meant
+
+
+@pytest.mark.slow
+def test_what_somebody_wrote_into_a_type_of_configuration_stays(tmp_path: Path) -> None:
+    path = tmp_path / "agency.db"
+    packed = Path(__file__).parent / "data" / "agency_v5.db.xz"
+    path.write_bytes(lzma.decompress(packed.read_bytes()))
+    own = {
+        "DCS_RETRY": '{"type":"object","properties":{"circuit_breaker_counts_429":{"const":true},"x":{}}}',
+        "COMMUNICATION_DEFAULTS": None,
+    }
+    connection = sqlite3.connect(path, isolation_level=None)
+    for code, text in own.items():
+        connection.execute("UPDATE configuration_type SET schema_definition = ? WHERE code = ?", (text, code))
+    connection.close()
+    migrate(path)
+    connection = sqlite3.connect(path)
+    kept = dict(connection.execute("SELECT code, schema_definition FROM configuration_type"))
+    connection.close()
+    assert {code: kept[code] for code in own} == own
 
 
 def _goes_on(path: Path) -> None:

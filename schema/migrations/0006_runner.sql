@@ -367,3 +367,17 @@ CREATE INDEX notification_due ON notification(due_at) WHERE notification_status 
 CREATE INDEX notification_user ON notification(user_id, subject);
 CREATE INDEX notification_communication ON notification(communication_id);
 CREATE INDEX notification_organization ON notification(organization_id);
+
+-- Rows:
+-- What types of configuration know by now; what somebody has written there stays.
+UPDATE configuration_type SET schema_definition = json_insert(schema_definition, '$.properties.circuit_breaker_counts_429', json('{"type":"boolean"}'))
+WHERE code IN ('COMMUNICATION_DEFAULTS', 'DCS_RETRY') AND json_type(schema_definition, '$.properties') = 'object'
+  AND json_type(schema_definition, '$.properties.circuit_breaker_counts_429') IS NULL;
+-- Files of schema 3 took any key there; where nobody has used that, a misspelt one is told by now.
+UPDATE configuration_type AS t SET schema_definition = json_insert(schema_definition, '$.additionalProperties', json('false'))
+WHERE code IN ('COMMUNICATION_DEFAULTS', 'DCS_LIMITS', 'DCS_RETRY', 'SYSTEM_CONFIGURATION') AND json_type(schema_definition, '$.properties') = 'object'
+  AND json_type(schema_definition, '$.additionalProperties') IS NULL
+  AND NOT EXISTS (SELECT 1 FROM configuration c, json_each(c.config_data) k
+    WHERE c.configuration_type_id = t.id AND json_type(t.schema_definition, '$.properties.' || json_quote(k.key)) IS NULL);
+UPDATE integration_type SET description = 'Records from files of any kind, here or on other machines'
+WHERE code = 'FILE_IMPORT' AND description = 'Records from CSV, NDJSON or JSON files';
