@@ -6,6 +6,7 @@ import json
 import sqlite3
 import sys
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +36,7 @@ from edgekit.connectors.http_signature import Signature
 from edgekit.errors import ConflictError
 from edgekit.licensing import installing, issuing, statement, trusting, vendor
 from edgekit.licensing.terms import Grant
+from edgekit.runner import examining
 from edgekit.runner.channels import message as channel_message
 from edgekit.runner.channels import serving
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgekit.db import Database
+    from edgekit.finding import Finding
     from edgekit.runner.channels.message import Message
 
 NOW = datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
@@ -610,7 +613,7 @@ def test_what_our_breaker_holds_back_was_no_attempt_and_goes_later(edge: Databas
     configuration.set("COMMUNICATION_DEFAULTS", "circuit_breaker_threshold", 1)
     with http_provider.serve(http_provider.in_turn(Reply({"error": "down"}, 503), {"id": 1})) as provider:
         service(provider)
-        first, second = ask(), ask()
+        first, second = ask(scheduled_at=NOW), ask(scheduled_at=NOW)
         work()
         shown = [communications.show(one)["status"] for one in (first, second)]
         assert (shown, len(provider.calls)) == (["FAILED", "RETRYING"], 1)
@@ -621,6 +624,83 @@ def test_what_our_breaker_holds_back_was_no_attempt_and_goes_later(edge: Databas
             breaker.save()
         work(NOW + timedelta(hours=2))
     assert communications.show(second)["status"] == "COMPLETED"
+
+
+def test_a_mail_waits_for_the_master_key_and_goes_out_once_it_is_there(
+    edge: Database, office: mail_server.Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account(office)
+    made = notice(scheduled_at=NOW)
+    vault.lock()
+    with monkeypatch.context() as away:
+        away.setenv("EDGEKIT_HOME", str(edge.path.parent / "elsewhere"))
+        (job,) = work()
+        shown = communications.show(made)
+        assert (job.job_status, shown["status"], shown["retry_count"]) == ("pending", "PENDING", 0)
+        assert "waits for the master key" in shown["error_message"]
+        written = db.query("SELECT updated_at FROM communication")
+        moment = NOW
+        for _ in range(8):  # it costs no attempt, nor is the same written again and again
+            moment += timedelta(hours=1)
+            work(moment)
+        assert communications.show(made)["status"] == "PENDING"
+        assert db.query("SELECT updated_at FROM communication") == written
+        (told,) = [one for one in examined(edge, moment) if "not sent" in one.what]
+        assert "Communications that were due are not sent: 1" in told.what
+        assert "waits for the master key" in told.what
+    work(moment + timedelta(hours=1))
+    assert (communications.show(made)["status"], len(office.mails)) == ("COMPLETED", 1)
+    assert not [one for one in examined(edge, moment) if "not sent" in one.what]
+
+
+def examined(edge: Database, now: datetime) -> list[Finding]:
+    with closing(sqlite3.connect(edge.path)) as connection:
+        return list(examining.examine(connection, edge.path, now))
+
+
+def test_a_place_that_is_down_for_a_day_costs_nobody_an_attempt(
+    edge: Database, office: mail_server.Office
+) -> None:
+    account(office)
+    integrations.set_settings("office-mail", {"to.port": 9})
+    made = notice(scheduled_at=NOW)
+    with edge.change():
+        models.CircuitBreaker.create(
+            integration=models.Integration.get(integration_name="office-mail"), target="smtp://127.0.0.1:9",
+            failure_count=200, breaker_status="open", opened_at=NOW, retry_at=NOW + timedelta(minutes=1),
+        )  # fmt: skip
+    (job,) = work()
+    shown = communications.show(made)
+    assert (job.job_status, shown["status"], shown["retry_count"]) == ("pending", "PENDING", 0)
+    assert "does not answer office-mail and is left alone" in shown["error_message"]
+    assert shown["waits_for"] == "2027-03-02T09:15:00.000Z"  # seldom, as it has failed for long
+    assert log() == []
+    moment = NOW + timedelta(hours=1)
+    for _ in range(6):  # it is tried, and fails, and is not given up
+        work(moment)
+        moment += timedelta(hours=1)
+    assert communications.show(made)["status"] == "RETRYING"
+    assert len(log()) >= 4
+    for _ in range(8):  # but not for ever
+        work(moment := moment + timedelta(days=1))
+    assert communications.show(made)["status"] == "FAILED"
+
+
+def test_what_a_process_died_sending_to_a_service_without_keys_is_not_sent_again(edge: Database) -> None:
+    with http_provider.serve(http_provider.in_turn({"id": 1})) as provider:
+        service(provider, **{"to.idempotency_header": None})
+        made = ask()
+        jobs.claim("dead", now=NOW)
+        with edge.change():
+            states.begin(made, now=NOW)
+        jobs.recover(["dead"], now=NOW)
+        work()
+        shown = communications.show(made)
+        assert (shown["status"], provider.calls) == ("FAILED", [])
+        assert "is not sent again by itself" in shown["error_message"]
+        communications.retry(made, now=NOW)  # by somebody who has looked
+        work()
+        assert len(provider.calls) == 1
 
 
 def test_two_that_create_under_one_key_at_once_write_one(edge: Database) -> None:

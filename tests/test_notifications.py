@@ -22,13 +22,16 @@ from edgekit import (
     integrations,
     jobs,
     licensing,
+    models,
     runner,
     vault,
 )
 from edgekit.errors import InvalidError, NotFoundError
 from edgekit.licensing import installing, issuing, statement, trusting, vendor
 from edgekit.licensing.terms import Grant
-from edgekit.runner.notifying.recipients import find_recipients
+from edgekit.runner import examining
+from edgekit.runner.notifying.pruning import prune_notifications
+from edgekit.runner.notifying.recipients import find_recipients, find_schedule
 from edgekit.runner.notifying.settings import read_settings
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgekit.db import Database
+    from edgekit.finding import Finding
 
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -525,3 +529,36 @@ def test_a_schedule_that_fails_is_told_by_what_the_runner_does_anyway(edge: Data
     (row,) = db.query("SELECT e.correlation_id FROM integration_schedule_execution e ORDER BY e.id LIMIT 1")
     assert row["correlation_id"] == first["correlation_id"]
     assert jobs.list_jobs(status="failed", kind="notification.hear") == []
+
+
+def test_what_was_told_long_ago_is_thrown_away_and_what_told_it_stays(edge: Database) -> None:
+    add_user(edge, "maria")
+    fail(0)
+    perform(at(10))
+    fail(0, "waits")
+    later = at(91 * 24 * 60)
+    assert prune_notifications(now=later - timedelta(days=2)) == 0
+    assert prune_notifications(now=later) == 1
+    (left,) = runner.list_notifications()
+    assert (left["subject"], left["notification_status"]) == ("waits", "pending")
+    assert len(messages()) == 1
+    (said,) = [one.what for one in notifications_examined(edge, later) if one.severity == "warning"]
+    assert said.startswith("Notifications that were due are not told: 1, the first since 2026-03-02")
+    perform(later)
+    assert all(one.severity == "ok" for one in notifications_examined(edge, later))
+
+
+def notifications_examined(edge: Database, now: datetime) -> list[Finding]:
+    found = examining.examine(edge.connection(), edge.path, now)
+    return [one for one in found if "otification" in one.what or "told" in one.what]
+
+
+def test_nobody_is_told_of_a_schedule_of_another_organization(edge: Database) -> None:
+    add_user(edge, "maria")
+    schedule = add_schedule(edge)
+    add_user(edge, "otto", admin=False)
+    runner.notify_of("nightly", ["otto"])
+    with edge.change():
+        other = models.Organization.create(code="EAST", name="East")
+    assert find_schedule({"schedule_id": schedule}, 1) == schedule
+    assert find_schedule({"schedule_id": schedule}, other.id) is None

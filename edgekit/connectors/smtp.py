@@ -226,6 +226,10 @@ class SmtpWriter:
             self._server = self._connect()
         except smtplib.SMTPAuthenticationError as error:
             self._note(began, error.smtp_code, "refused the log-in")
+            if error.smtp_code < 500:  # not the password: the server is busy with others
+                raise UnavailableError(
+                    f"{self._host} lets nobody in just now ({error.smtp_code})."
+                ) from error
             raise DeniedError(
                 f"{self._host} does not let {self._config.get('username')} in.",
                 hint="Store its password again: edgekit vault set INTEGRATION KEY",

@@ -26,6 +26,9 @@ LATE = timedelta(hours=1)
 RECENT = timedelta(days=7)
 """What went wrong before that was seen, or does not matter."""
 
+UNTOLD = timedelta(days=1)
+"""So long what is to be told may wait: no quiet hours last longer."""
+
 _START = "Start it: edgekit runner start; or with the computer, by itself: edgekit runner install"
 _SHOWN = 5
 
@@ -39,6 +42,8 @@ def examine(connection: sqlite3.Connection, path: Path, now: datetime) -> Iterat
     yield from _jobs(connection, now, is_alive=is_alive)
     yield from _breakers(connection, now)
     yield from _undelivered(connection)
+    yield from _communications(connection, now)
+    yield from _notifications(connection, now)
 
 
 def _runner(connection: sqlite3.Connection, *, is_alive: bool) -> Iterator[Finding]:
@@ -147,3 +152,37 @@ def _undelivered(connection: sqlite3.Connection) -> Iterator[Finding]:
         )
     if not rows:
         yield Finding("ok", "Every event reached who listens.")
+
+
+def _communications(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
+    waiting = (
+        "SELECT count(*), min(ifnull(c.scheduled_at, c.created_at)), max(c.error_message)"
+        " FROM communication c"
+        " JOIN communication_status s ON s.id = c.communication_status_id AND s.is_final_state = 0"
+        " WHERE ifnull(c.scheduled_at, c.created_at) < ? AND {} EXISTS (SELECT 1 FROM job j"
+        " WHERE j.kind = 'communication.send' AND j.dedupe_key = CAST(c.id AS TEXT)"
+        " AND j.job_status IN ('pending', 'running', 'interrupted'))"
+    )
+    late, long_ago = clock.to_text(now - LATE), clock.to_text(now - RECENT)
+    unsent, since, why = connection.execute(waiting.format(""), (late,)).fetchone()
+    if unsent:
+        what = f"Communications that were due are not sent: {unsent}, the first since {since}."
+        yield Finding("warning", f"{what} {why}" if why else what, "See each: edgekit communications list")
+    tasks, first, _ = connection.execute(waiting.format("NOT"), (long_ago,)).fetchone()
+    if tasks:
+        what = f"Communications have waited for a person for more than a week: {tasks}, since {first}."
+        yield Finding("warning", what, "See which: edgekit communications list --tasks")
+    if not unsent and not tasks:
+        yield Finding("ok", "No communication waits longer than it should.")
+
+
+def _notifications(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
+    count, first = connection.execute(
+        "SELECT count(*), min(due_at) FROM notification WHERE notification_status = 'pending' AND due_at < ?",
+        (clock.to_text(now - UNTOLD),),
+    ).fetchone()
+    if count:
+        what = f"Notifications that were due are not told: {count}, the first since {first}."
+        yield Finding("warning", what, f"See which: edgekit notifications list --pending. {_START}")
+    else:
+        yield Finding("ok", "Whatever people are to be told was told in time.")

@@ -1,4 +1,4 @@
-"""What is thrown away in time: ended jobs, events that were handed on, inputs kept for replay."""
+"""What is thrown away in time: ended jobs, what was handed on or told, inputs kept for replay."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from edgekit.errors import NotFoundError
 from edgekit.events.pruning import KEEP_DAYS as KEEP_EVENTS_DAYS
 from edgekit.jobs.pruning import KEEP_DAYS, KEEP_FAILED_DAYS
 from edgekit.runner.kept import prune_inputs
+from edgekit.runner.notifying.pruning import KEEP_DAYS as KEEP_NOTIFICATIONS_DAYS
+from edgekit.runner.notifying.pruning import prune_notifications
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,6 +38,7 @@ def throw_away(*, now: datetime) -> dict[str, Any]:
             let_go=_let_go, now=now,
         ),
         "events": events.prune_events(keep_days=days["keep_events_days"], now=now),
+        "notifications": prune_notifications(keep_days=days["keep_notifications_days"], now=now),
         "inputs": prune_inputs(now=now).batches,
     }  # fmt: skip
 
@@ -45,6 +48,7 @@ def _days() -> dict[str, int]:
         "keep_jobs_days": KEEP_DAYS,
         "keep_failed_jobs_days": KEEP_FAILED_DAYS,
         "keep_events_days": KEEP_EVENTS_DAYS,
+        "keep_notifications_days": KEEP_NOTIFICATIONS_DAYS,
     }
     try:
         return known | configuration.resolve(CONFIGURATION)

@@ -32,7 +32,7 @@ def send(message: Message, service: Service) -> Sent:
     assert service.integration is not None
     settings = service.integration["connection_config"]
     if "to" in settings:
-        return _tell(message, service.integration, settings["to"])
+        return _tell(message, service, settings["to"])
     return _ask(message, service.integration, settings)
 
 
@@ -49,7 +49,18 @@ def send_signed(message: Message, service: Service) -> Sent:
     return send(message, service)
 
 
-def _tell(message: Message, integration: Mapping[str, Any], to: Mapping[str, Any]) -> Sent:
+def is_repeatable(service: Service) -> bool:
+    """Tell whether what may have arrived can be sent again: the service takes it once, or it is a mail."""
+    to = service.integration["connection_config"].get("to", {}) if service.integration is not None else {}
+    if service.provider is not None or to.get("connector") != "http":
+        return True
+    knows_key = to.get("idempotency_header", "Idempotency-Key") is not None
+    return knows_key or to.get("method", "POST") in _REPEATABLE
+
+
+def _tell(message: Message, service: Service, to: Mapping[str, Any]) -> Sent:
+    assert service.integration is not None
+    integration = service.integration
     destination: Any = connectors.get_destination("http")
     config = {key: value for key, value in to.items() if key not in {"connector", "deliveries", "write_back"}}
     # What a run leaves out of rows is no matter here: a communication says itself what is sent.
@@ -57,14 +68,13 @@ def _tell(message: Message, integration: Mapping[str, Any], to: Mapping[str, Any
         config["request"] = request
     config = _once(integration, {**config, "batch_size": 1}, destination.write_schema)
     outgoing = Outgoing(dict(message.request_data), str(message.id), message.idempotency_key, "message")
-    knows_key = config.get("idempotency_header", "Idempotency-Key") is not None
     with _gated(destination, integration) as through:
         opened = through.open(config, state={}, secrets=_secrets(integration))
         with opened as writer:
             try:
                 delivery = writer.send([outgoing])
             except UnavailableError as error:
-                if knows_key or config.get("method", "POST") in _REPEATABLE:
+                if is_repeatable(service):
                     raise
                 raise _unknown(error) from error
     answer = delivery.answers[0]
@@ -136,10 +146,15 @@ def _document(said: Any) -> Mapping[str, Any] | None:
 
 
 def _unknown(error: EdgekitError) -> SkipRecordError:
-    told = SkipRecordError(
-        f"{error.message} Whether it arrived is unknown, and the service knows no key by which it would"
+    told = unknown(error.message)
+    vars(told)["attempts"] = vars(error).get("attempts", [])
+    return told
+
+
+def unknown(message: str) -> SkipRecordError:
+    """Return the error of what may have arrived and is not sent again by itself."""
+    return SkipRecordError(
+        f"{message} Whether it arrived is unknown, and the service knows no key by which it would"
         " take it once: it is not sent again by itself.",
         error_code="unknown",
     )
-    vars(told)["attempts"] = vars(error).get("attempts", [])
-    return told

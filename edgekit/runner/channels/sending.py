@@ -10,7 +10,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from edgekit import clock, db, events, jobs
+from edgekit import clock, db, events, jobs, masking
 from edgekit.communications import states
 from edgekit.errors import (
     BusyError,
@@ -20,10 +20,11 @@ from edgekit.errors import (
     NotFoundError,
     RuleError,
     UnavailableError,
+    VaultLockedError,
 )
 from edgekit.integrations.credentials import Secrets
 from edgekit.runner import attempts
-from edgekit.runner.channels import daily, serving
+from edgekit.runner.channels import daily, serving, waiting
 from edgekit.runner.channels.message import Message, Sent, Service
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 CONCURRENT = 4
 LONGEST = 900
 """Seconds one may take: time-outs of the connectors are shorter."""
+
+_LATER = (60.0, 600.0, 3600.0)
+"""Seconds until the second attempt, the third, and each after that: a mail server that is started anew is
+away for minutes, one that is mended for an hour."""
 
 _PATIENCE = 6
 """How often it is tried to keep an answer while the file is busy, ten seconds each."""
@@ -62,23 +67,36 @@ def send(job: jobs.Job) -> dict[str, Any] | None:
     def now() -> datetime:
         return claimed + timedelta(seconds=time.monotonic() - began)
 
-    ready = _begin(job, int(job.payload["communication"]), now())
+    number = int(job.payload["communication"])
+    ready = _begin(job, number, _find_lock(number), now())
+    if isinstance(ready, waiting.HeldBackError):
+        raise ready
     if ready is None:
         return None
     row, service = ready
     try:
         sent = _through(_message(row), service)
     except EdgekitError as error:
-        _note_failure(job, row, service, error, now())
-        raise
+        raise _note_failure(job, row, service, error, now()) from error
     _note_arrival(job, row, service, sent, now())
     return None
 
 
-def _begin(job: jobs.Job, number: int, now: datetime) -> tuple[dict[str, Any], Service] | None:
+def _find_lock(number: int) -> VaultLockedError | None:
+    found = db.query(
+        "SELECT h.code AS channel FROM communication c JOIN communication_channel h ON h.id = c.channel_id"
+        " WHERE c.id = ?",
+        (number,),
+    )
+    return waiting.find_lock(found[0]) if found else None
+
+
+def _begin(
+    job: jobs.Job, number: int, locked: VaultLockedError | None, now: datetime
+) -> tuple[dict[str, Any], Service] | waiting.HeldBackError | None:
     """Note that it is being sent; None where there is nothing to send now, and the job is done.
 
-    What cannot be sent as things stand has failed, before anything went out.
+    What has to wait says why. What cannot be sent as things stand has failed, before anything went out.
     """
     reason = f"communications send {number}"
     try:
@@ -90,6 +108,12 @@ def _begin(job: jobs.Job, number: int, now: datetime) -> tuple[dict[str, Any], S
                 return None
             service = serving.find(row)
             serving.require_credential(service, row, now=now)
+            _require_repeatable(job, row, service)
+            held = waiting.find_reason(row, service, locked, attempts=job.attempts, now=now)
+            if held is not None:
+                if row["error_message"] != masking.text(held.message):  # a row in the log each time, else
+                    states.postpone(number, held.message)
+                return held
             if row["channel"] == "EMAIL" and row["status"] == "PENDING":
                 full = daily.take(serving.place_of(row), now=now)
                 if full is not None:
@@ -112,6 +136,17 @@ def _begin(job: jobs.Job, number: int, now: datetime) -> tuple[dict[str, Any], S
     except EdgekitError as error:
         _fail(job, number, error, now)
         raise
+
+
+def _require_repeatable(job: jobs.Job, row: Mapping[str, Any], service: Service) -> None:
+    """Go on unless a process died sending it to a service that would take it twice. Raise SkipRecordError.
+
+    A task for a person is PROCESSING too; the job that sends it after all is a new one.
+    """
+    from edgekit.runner.channels import api
+
+    if row["status"] == "PROCESSING" and job.attempts > 1 and not api.is_repeatable(service):
+        raise api.unknown("A process ended while it was being sent.")
 
 
 def _done(job: jobs.Job, row: Mapping[str, Any], status: str, now: datetime, **more: Any) -> None:
@@ -173,19 +208,36 @@ def _note_arrival(job: jobs.Job, row: Mapping[str, Any], service: Service, sent:
 
 def _note_failure(
     job: jobs.Job, row: Mapping[str, Any], service: Service, error: EdgekitError, now: datetime
-) -> None:
-    """Keep the tries, and note whether another attempt follows; the job is decided by the same measure."""
-    held = int(not error.was_sent)  # what a limit or a breaker of ours held back was no attempt
-    follows = isinstance(error, UnavailableError | BusyError) and job.attempts < job.max_attempts + held
+) -> EdgekitError:
+    """Keep the tries, and note whether another attempt follows; return what the job is decided by.
+
+    What a limit or a breaker of ours held back was no attempt, and of a place that keeps failing none is the
+    last: another follows, until one has waited too long.
+    """
+    may_help = isinstance(error, UnavailableError | BusyError)
     with _change(job, row):
         _require_mine(job)
         _log(row, service, vars(error).get("attempts", ()), vars(error).get("response"))
+        is_late = waiting.is_overdue(row, waiting.longest(row), now=now)
+        is_last = may_help and error.was_sent and 1 < job.max_attempts <= job.attempts
+        if is_last and not is_late and (pause := _pause(service)):
+            error = waiting.HeldBackError(error.message, retry_after=pause, hint=error.hint)
+        elif may_help and not error.was_sent and is_late:
+            error = UnavailableError(error.message, hint=error.hint)
+        follows = may_help and job.attempts < job.max_attempts + int(not error.was_sent)
         if follows:
             states.again(row["id"], error.message)
-            return
+            if error.retry_after is None:
+                error.retry_after = _LATER[min(job.attempts, len(_LATER)) - 1]
+            return error
         status = "TIMEOUT" if isinstance(error, UnavailableError) and error.is_late else "FAILED"
         states.settle(row["id"], status, error=_said(error), now=now)
         _tell("communication.failed", row, _said(error))
+    return error
+
+
+def _pause(service: Service) -> float | None:
+    return waiting.pause_of(service.integration["id"]) if service.integration is not None else None
 
 
 def _fail(job: jobs.Job, number: int, error: EdgekitError, now: datetime) -> None:
@@ -241,8 +293,6 @@ def _log(
 
 
 def _tell(event: str, row: Mapping[str, Any], error: str | None = None) -> None:
-    from edgekit import masking
-
     said = {"error": masking.text(error)} if error else {}
     events.emit(
         event,

@@ -71,7 +71,9 @@ def find_schedule(payload: Mapping[str, Any], organization_id: int | None) -> in
     """Return the schedule an event is about, by `schedule_id` or the name in `schedule`; None for none."""
     number, name = payload.get("schedule_id"), payload.get("schedule")
     if isinstance(number, int):
-        return number
+        # One of another organization is no reason to tell its people: anybody may say so in a payload.
+        mine = "SELECT 1 FROM integration_schedule WHERE id = ? AND ifnull(organization_id, 1) = ifnull(?, 1)"
+        return number if db.query(mine, (number, organization_id)) else None
     if not isinstance(name, str):
         return None
     found = db.query(

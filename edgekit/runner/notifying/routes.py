@@ -51,8 +51,8 @@ def _failed_lately(channel: str, user_id: int, now: datetime) -> bool:
         " WHERE n.user_id = ? AND h.code = ? ORDER BY c.id DESC LIMIT 1",
         (user_id, channel),
     )
-    if found and found[0]["code"] == "PENDING":
-        return found[0]["error_message"] is not None  # the mails of the day are used up
+    if found and found[0]["code"] in {"PENDING", "RETRYING"}:
+        return found[0]["error_message"] is not None  # the mails of the day are used up, or nobody answers
     if not found or found[0]["code"] not in {"FAILED", "TIMEOUT"}:
         return False
     return now - clock.from_text(found[0]["completed_at"]) < _DISTRUST
