@@ -493,7 +493,10 @@ with edgekit.open(sys.argv[1]):
     both = [subprocess.Popen([sys.executable, "-c", code, str(edge_file), name]) for name in ("a", "b")]
     assert [process.wait() for process in both] == [0, 0]
     with sqlite3.connect(edge_file) as connection:
-        sql = "SELECT config_data, version FROM configuration WHERE configuration_type_id = 9"
+        sql = (
+            "SELECT config_data, version FROM configuration WHERE configuration_type_id ="
+            " (SELECT id FROM configuration_type WHERE code = 'DEPLOYMENT_CONFIGURATION')"
+        )
         ((text, version),) = connection.execute(sql).fetchall()
         (events,) = connection.execute("SELECT count(*) FROM integration_event").fetchone()
     connection.close()

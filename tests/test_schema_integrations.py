@@ -602,8 +602,10 @@ def test_one_index_serves_the_active_mappings(catalogue: sqlite3.Connection) -> 
 
 @pytest.mark.ledger("S4-19", "S4-54", "S4-62")
 def test_one_index_serves_the_schedules_that_are_due(catalogue: sqlite3.Connection) -> None:
-    """It is idx_schedules_next_run and idx_schedules_active_next in one."""
-    assert _partial(catalogue, "integration_schedule") == ["integration_schedule_due"]
+    """It is idx_schedules_next_run and idx_schedules_active_next in one; another has those without a next."""
+    assert sorted(_partial(catalogue, "integration_schedule")) == [
+        "integration_schedule_due", "integration_schedule_unplanned"
+    ]  # fmt: skip
 
 
 def _partial(catalogue: sqlite3.Connection, table: str) -> list[str]:

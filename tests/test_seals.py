@@ -434,10 +434,11 @@ def test_a_tail_cut_off_with_its_seals_shows_against_a_backup(sealed_file: Path,
     before = tmp_path / "before.db"
     shutil.copyfile(sealed_file, before)
     add_vehicles(sealed_file, 2)
-    made = backup(sealed_file, tmp_path / "made.zip")
+    until = last_seq(sealed_file)
+    made = backup(sealed_file, tmp_path / "made.zip")  # the file notes it, behind what was sealed
     assert made.seal is not None
     assert read_manifest(made.path).seal == made.seal
-    assert made.seal["last_seq"] == last_seq(sealed_file)
+    assert made.seal["last_seq"] == until < last_seq(sealed_file)
     assert examine(before).findings == []  # the file itself cannot know
     for anchor in (made.path, made.seal["sha256"]):
         (sentence,) = examine(before, anchors=[anchor]).findings
