@@ -108,6 +108,39 @@ def test_a_collector_that_is_away_costs_one_try_and_a_line(
     assert lines == [f"The collector at {collector.url} takes no traces; runs go on without."]
 
 
+@pytest.mark.parametrize("place", ["http://[x", "localhost:4318"])
+def test_an_endpoint_that_is_none_costs_a_line_and_no_run(
+    edge: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", place)
+    with caplog.at_level(logging.WARNING):
+        telemetry._teller.tell(list)
+        telemetry._teller.tell(list)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "traces" in line.lower()
+    assert "OTEL_" in line
+
+
+def test_a_try_at_an_address_that_is_none_is_told_like_any_other(
+    edge: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(taken) as collector, serve(lambda _call: {"items": [{"code": "a"}]}) as provider:
+        rest(provider.url)
+        number = runner.run("items").execution_id
+        with db.change():
+            for url in ("http://[x", "http://127.0.0.1:99999/a?who=Ann", "https://ann:pw@h/a"):
+                db.connection().execute(
+                    "INSERT INTO integration_log(integration_id, execution_id, request_type, request_url,"
+                    " is_success, correlation_id) SELECT integration_id, id, 'GET', ?, 0, correlation_id"
+                    " FROM integration_execution",
+                    (url,),
+                )
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        telemetry.tell_run(number or 0)
+        told = [said(span).get("url.full") for span in spans(collector.calls)][2:]
+    assert told == ["", "http://127.0.0.1:99999/a", "https://h/a"]
+
+
 def test_nothing_is_told_unless_asked(edge: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(taken) as collector, serve(lambda _call: {"items": [{"code": "a"}]}) as provider:
         rest(provider.url)

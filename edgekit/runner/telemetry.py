@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from edgekit import __version__, clock, db, tracing
 
@@ -94,8 +94,7 @@ class _Teller:
             assert self._exporter is not None
             if self._exporter.export(make()) is not SpanExportResult.SUCCESS:
                 self._away_until = time.monotonic() + _AWAY_SECONDS
-                place = next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
-                _log.warning("The collector at %s takes no traces; runs go on without.", _shown(place))
+                _log.warning("The collector%s takes no traces; runs go on without.", _at_endpoint())
 
     def _open(self) -> bool:
         try:
@@ -108,7 +107,12 @@ class _Teller:
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         own = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
         longest = None if any(os.environ.get(name) for name in own) else _LONGEST_SECONDS
-        self._exporter = OTLPSpanExporter(timeout=longest)
+        try:
+            self._exporter = OTLPSpanExporter(timeout=longest)
+        except (ValueError, RuntimeError) as error:
+            self._away_until = float("inf")
+            _log.warning("Traces are asked for by OTEL_*, and not sent: %s", error)
+            return False
         return True
 
 
@@ -130,7 +134,7 @@ def _of_run(row: dict[str, Any]) -> Iterator[ReadableSpan]:
         failed=row["execution_status"] == "failed",
     )  # fmt: skip
     for one in db.query(_ATTEMPTS, (row["id"], _MOST_ATTEMPTS)):
-        place = urlsplit(one["request_url"] or "")
+        place = _place(one["request_url"] or "")
         is_http = place.scheme in {"http", "https"}
         yield _span(
             one["request_type"], correlation_id,
@@ -140,7 +144,7 @@ def _of_run(row: dict[str, Any]) -> Iterator[ReadableSpan]:
                 "http.request.method" if is_http else "edgekit.request": one["request_type"],
                 # Without what is asked for: it may be somebody's.
                 "url.full": place._replace(query="", fragment="").geturl(),
-                "server.address": place.hostname, "server.port": place.port,
+                "server.address": place.hostname, "server.port": _port(place),
                 "http.response.status_code": one["response_code"],
                 "http.request.resend_count": one["retry_count"] or None,
             },
@@ -207,6 +211,25 @@ def _nanoseconds(text: str) -> int:
     return round(clock.from_text(text).timestamp() * 1000) * 1_000_000
 
 
-def _shown(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+def _at_endpoint() -> str:
+    name = next((name for name in _ENDPOINTS if os.environ.get(name)), "")
+    parts = _place(os.environ.get(name, ""))
+    if parts.scheme in {"http", "https"} and parts.netloc:
+        return f" at {parts.scheme}://{parts.netloc}"
+    return f" {name} names, which is no address such as http://localhost:4318,"
+
+
+def _place(url: str) -> SplitResult:
+    """Take an address apart, without a user's name in it; one that is none has no parts."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2])
+
+
+def _port(place: SplitResult) -> int | None:
+    try:
+        return place.port
+    except ValueError:
+        return None
