@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,48 @@ def test_a_clock_set_back_does_not_keep_it_open(breaker: Breaker, time: Clock) -
     time.move(-86400)
     call(breaker, 200)
     assert rows() == [(PLACE, "closed", 0)]
+
+
+@pytest.mark.ledger("S0-75")
+def test_what_was_answered_stands_where_it_cannot_be_counted(
+    breaker: Breaker, time: Clock, edge: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer that is lost is asked for again, or sent twice."""
+    call(breaker, None)
+    edge.connection().execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(edge.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with caplog.at_level("WARNING"):
+        call(breaker, 200)
+        with pytest.raises(UnavailableError, match="no connection"), breaker(PLACE):
+            raise UnavailableError("no connection")
+        breaker.fail(PLACE)
+    other.close()
+    assert [PLACE in line for line in caplog.messages] == [True] * 3
+    assert rows() == [(PLACE, "closed", 1)]
+    call(breaker, 200)
+    assert rows() == [(PLACE, "closed", 0)]
+
+
+@pytest.mark.ledger("S2-14")
+def test_health_tells_of_what_it_asked_and_new_settings_begin_anew(edge: Database) -> None:
+    with serve(lambda _call: {"items": [{"code": "a"}]}) as provider:
+        rest(provider.url)
+        ours = Breaker(edge.path, 1, "items", Breaking(1, 60), now=Clock())  # long past: its time is over
+        call(ours, None, target="https://gone.example.org:443")
+        found = runner.check_health("items")
+        assert found.health_status == "degraded"
+        assert "https://gone.example.org:443, which failed 1 times, was not asked" in str(found.message)
+        assert runner.run("items").status == "completed"
+        assert health() == "degraded"
+        integrations.set_settings("items", {"timeout_seconds": 5})
+        assert rows() == [("https://gone.example.org:443", "closed", 0)]
+        assert health() is None
+        assert runner.run("items").status == "completed"
+        assert health() == "healthy"
+        call(ours, None, target=provider.url)
+        back = runner.check_health("items", now=NOON - timedelta(days=400))
+        assert back.health_status == "healthy", "a clock set back does not keep it from being asked"
 
 
 TRIAL = """

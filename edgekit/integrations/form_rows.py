@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import db
 from edgekit.audit.versions import states
 from edgekit.errors import InvalidError
-from edgekit.integrations import forms, reading
+from edgekit.integrations import forms, reading, versions
 from edgekit.models.integrations import Integration, IntegrationMapping, IntegrationPipelineDefinition
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def write(
     """
     owner = Integration.get_by_id(integration_id)
     if not forms.same(dict(owner.connection_config), wanted["settings"]):
-        owner.connection_config = wanted["settings"]
-        owner.save()
+        versions.store_settings(integration_id, wanted["settings"])
     _write_mappings(owner, wanted["mappings"], why, {name: key for key, name in (rows or {}).items()})
     _write_pipeline(owner, wanted["pipeline"])
 

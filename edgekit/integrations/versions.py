@@ -67,7 +67,6 @@ def set_settings(
     the setting, RuleError for a secret.
     """
     from edgekit.integrations import instances
-    from edgekit.models.integrations import Integration
 
     with db.change(reason=why or f"integrations set {name}"):
         row = reading.find(name)
@@ -82,9 +81,7 @@ def set_settings(
             del holder[last]
         instances.check_settings(name, wanted)
         if changed_keys(row["connection_config"], wanted):
-            changed = Integration.get_by_id(row["id"])
-            changed.connection_config = wanted
-            changed.save()
+            store_settings(row["id"], wanted)
     return reading.show(name)
 
 
@@ -94,16 +91,30 @@ def rollback(name: str, version: int) -> dict[str, Any]:
     Settings that are so already are not written. Raise NotFoundError (integration, version), RuleError for
     what the file no longer allows.
     """
-    from edgekit.models.integrations import Integration
-
     with db.change(reason=f"integrations rollback {name} to version {version}"):
         row = reading.find(name)
         settings = _pick(name, history(name), version).settings
         if changed_keys(row["connection_config"], settings):
-            changed = Integration.get_by_id(row["id"])
-            changed.connection_config = settings
-            changed.save()
+            store_settings(row["id"], settings)
     return reading.show(name)
+
+
+def store_settings(integration_id: int, settings: Mapping[str, Any]) -> None:
+    """Write settings in the open change, and close the breakers: they may lead elsewhere, or be mended."""
+    from edgekit.models.integrations import Integration
+    from edgekit.models.runner import CircuitBreaker
+
+    changed = Integration.get_by_id(integration_id)
+    changed.connection_config = settings
+    closed = {"breaker_status": "closed", "failure_count": 0, "opened_at": None, "retry_at": None}
+    failed = (CircuitBreaker.breaker_status != "closed") | (CircuitBreaker.failure_count > 0)
+    if (
+        CircuitBreaker.update(**closed)
+        .where(CircuitBreaker.integration_id == integration_id, failed)
+        .execute()
+    ):
+        changed.health_status = None
+    changed.save()
 
 
 def _pick(name: str, versions: Sequence[Version], version: int) -> Version:

@@ -13,6 +13,7 @@ from edgekit.integrations.credentials import Secrets
 from edgekit.integrations.instances import connector_config
 from edgekit.models.integrations import Integration
 from edgekit.runner.attempts import log_attempts
+from edgekit.runner.limiting.breakers import is_left_alone
 from edgekit.runner.limits import gated
 
 if TYPE_CHECKING:
@@ -81,11 +82,7 @@ def check_all_health(*, late_ms: int = _LATE_MS, now: datetime | None = None) ->
 def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Sequence[connectors.Attempt]]:
     name = row["integration_name"]
     breaker = _breaker(row["id"])
-    if (
-        breaker is not None
-        and breaker["breaker_status"] == "open"
-        and breaker["retry_at"] > clock.to_text(now)
-    ):
+    if breaker is not None and is_left_alone(breaker, now):
         held = f"{breaker['target']} failed {breaker['failure_count']} times and is left alone until"
         return Health(name, "unhealthy", f"{held} {breaker['retry_at']}."), []
     began = time.monotonic()
@@ -106,10 +103,13 @@ def _judge(row: dict[str, Any], late_ms: int, now: datetime) -> tuple[Health, Se
     took = _took(page.attempts, began)
     complaint = _complaint(page, took, late_ms)
     if complaint is None and breaker is not None:
-        again = f"{breaker['target']} answers again after {breaker['failure_count']} failures."
-        if _breaker(row["id"]) is None:
+        left = _breaker(row["id"])
+        if left is None:
+            again = f"{breaker['target']} answers again after {breaker['failure_count']} failures."
             return Health(name, "healthy", again, took), page.attempts
-        complaint = again
+        complaint = (
+            f"It answers; {left['target']}, which failed {left['failure_count']} times, was not asked."
+        )
     return Health(name, "degraded" if complaint else "healthy", complaint, took), page.attempts
 
 
@@ -160,8 +160,8 @@ def _took(attempts: Sequence[connectors.Attempt], began: float) -> int:
 def _breaker(integration_id: int) -> dict[str, Any] | None:
     """Return the breaker of an integration that is not closed, an open one first."""
     rows = db.query(
-        "SELECT target, breaker_status, failure_count, retry_at FROM circuit_breaker"
-        " WHERE integration_id = ? AND breaker_status <> 'closed' AND status_id = 1"
+        "SELECT target, breaker_status, failure_count, opened_at, retry_at FROM circuit_breaker"
+        " WHERE integration_id = ? AND breaker_status <> 'closed'"
         " ORDER BY breaker_status <> 'open', retry_at DESC LIMIT 1",
         (integration_id,),
     )

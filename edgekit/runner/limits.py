@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from edgekit import clock, db
 from edgekit.connectors import Passage
-from edgekit.errors import BusyError, RateLimitedError
+from edgekit.errors import BusyError, RateLimitedError, UnavailableError
 from edgekit.integrations import figures
 from edgekit.runner.limiting.breakers import Breaker, require_no_change
 from edgekit.runner.limiting.sparing import Spared
@@ -145,7 +145,7 @@ class Gate:
                         window = Window(limit, moment)
                         self._give_back(window)
                         window.store()
-            except BusyError:
+            except (BusyError, UnavailableError):
                 _log.warning("%s: slots not used stay counted until their windows end", self._name)
         self._left = 0
 

@@ -8,6 +8,7 @@ process dies, however it does: the next call is the trial then.
 from __future__ import annotations
 
 import hashlib
+import logging
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import clock, db
 from edgekit.connectors import Passage
 from edgekit.errors import (
+    BusyError,
     CircuitOpenError,
     EdgekitError,
     NotFoundError,
@@ -28,12 +30,14 @@ from edgekit.models.runner import CircuitBreaker
 from edgekit.runner.limiting.showing import list_breakers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from filelock import BaseFileLock
 
     from edgekit.integrations.figures import Breaking
+
+_log = logging.getLogger(__name__)
 
 _TRIAL_SECONDS = 5.0
 """After which it is worth looking again while another process tries."""
@@ -84,14 +88,14 @@ class Breaker:
             raise
         finally:
             try:
-                self._judge(target, failed, is_trial=trial is not None)
+                self._note(target, failed, is_trial=trial is not None)
             finally:
                 if trial is not None:
                     trial.release()
 
     def fail(self, target: str) -> None:
         """Count a failure behind a call that had passed."""
-        self._judge(target[:200], failed=True, is_trial=False)
+        self._note(target[:200], failed=True, is_trial=False)
 
     def _is_failure(self, status: int | None) -> bool:
         if status is None:
@@ -107,7 +111,7 @@ class Breaker:
         row = self._find(target)
         if row is None or row["breaker_status"] == "closed":
             return None
-        if self._is_waiting(row):
+        if is_left_alone(row, self._now()):
             raise self._refusal(target, row)
         lock = self._lock(target)
         if lock is None:
@@ -115,7 +119,11 @@ class Breaker:
         try:
             with db.change(reason=f"breaker of {self._name}: trial"):
                 row = self._find(target)  # whoever tried before may have ended meanwhile
-                is_due = row is not None and row["breaker_status"] != "closed" and not self._is_waiting(row)
+                is_due = (
+                    row is not None
+                    and row["breaker_status"] != "closed"
+                    and not is_left_alone(row, self._now())
+                )
                 if row is not None and is_due and row["breaker_status"] == "open":
                     CircuitBreaker.update(breaker_status="half_open").where(
                         CircuitBreaker.id == row["id"]
@@ -130,14 +138,6 @@ class Breaker:
         if row is not None and row["breaker_status"] != "closed":
             raise self._refusal(target, row)
         return None
-
-    def _is_waiting(self, row: dict[str, Any]) -> bool:
-        """Whether an open one is to be left alone yet; a clock set back far does not keep it so."""
-        if row["breaker_status"] != "open":
-            return False
-        left = (clock.from_text(row["retry_at"]) - self._now()).total_seconds()
-        span = clock.from_text(row["retry_at"]) - clock.from_text(row["opened_at"])
-        return 0 < left <= 2 * span.total_seconds()
 
     def _lock(self, target: str) -> BaseFileLock | None:
         from filelock import FileLock, Timeout
@@ -162,6 +162,13 @@ class Breaker:
             message, target=target, retry_after=wait,
             hint=f"See: edgekit integrations breakers {quoted(self._name)}",
         )  # fmt: skip
+
+    def _note(self, target: str, failed: bool | None, *, is_trial: bool) -> None:
+        """Judge a call that was made; where the file cannot be written now, what came of it stands still."""
+        try:
+            self._judge(target, failed, is_trial=is_trial)
+        except (BusyError, UnavailableError) as error:
+            _log.warning("%s: how a call of %s went is not counted. %s", self._name, target, error.message)
 
     def _judge(self, target: str, failed: bool | None, *, is_trial: bool) -> None:
         """Write what follows from how a call went, if anything does; None says nothing of the place."""
@@ -201,6 +208,15 @@ class Breaker:
 
     def _write_health(self, *, otherwise: str | None = None) -> None:
         write_health(self._id, self._now(), otherwise=otherwise)
+
+
+def is_left_alone(row: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the time of an open breaker is not over yet; a clock set back far does not keep it so."""
+    if row["breaker_status"] != "open":
+        return False
+    left = (clock.from_text(row["retry_at"]) - now).total_seconds()
+    span = clock.from_text(row["retry_at"]) - clock.from_text(row["opened_at"])
+    return 0 < left <= 2 * span.total_seconds()
 
 
 def require_no_change(name: str) -> None:
