@@ -91,6 +91,8 @@ class Recurrence:
 
     def covers(self, moment: datetime) -> bool:
         """Tell whether a moment is within its first and last day, those among them."""
+        if self.start_date is None and self.end_date is None:
+            return True
         day = moment.astimezone(find_zone(self.timezone)).date()
         return (self.start_date or day) <= day <= (self.end_date or day)
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 KEEP_DAYS = 90
-"""How long events that were processed are kept. What failed or waits is kept until it is settled."""
+"""How long events that were processed are kept. What failed or waits is kept until it is settled, and what
+started a schedule as long as the slot that says so."""
 
 _AT_ONCE = 1000
 _OLD = (
@@ -20,6 +21,7 @@ _OLD = (
     " AND e.processing_status IN ('processed', 'failed')"
     " AND NOT EXISTS (SELECT 1 FROM event_delivery WHERE event_id = e.id"
     " AND delivery_status NOT IN ('delivered', 'discarded'))"
+    " AND NOT EXISTS (SELECT 1 FROM integration_schedule_execution WHERE event_id = e.id)"
     " AND e.id < (SELECT max(id) FROM integration_event) ORDER BY e.created_at LIMIT ?2"
 )
 

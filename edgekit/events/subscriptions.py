@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, codec, db
@@ -11,7 +10,7 @@ from edgekit.errors import ConflictError, InvalidError, NotFoundError
 from edgekit.events.delivering import ask_next, check_config
 from edgekit.events.fanning import ask
 from edgekit.events.outbox import settle_events
-from edgekit.events.telling import LONGEST_TYPE, find_source, own_organization
+from edgekit.events.telling import check_pattern, find_source, own_organization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _ACTIVE, _PAUSED, _RETIRED = 1, 2, 4
 _STATES = {_ACTIVE: "active", _PAUSED: "paused"}
-_PATTERN = re.compile(r"[a-z0-9_*?]+([.-][a-z0-9_*?]+)*")
 _AT_ONCE = 500
 
 _SUBSCRIPTION = (
@@ -95,11 +93,8 @@ def add_subscription(
 
 
 def _check(event_type: str | None, max_attempts: int | None) -> None:
-    if event_type is not None and (not _PATTERN.fullmatch(event_type) or len(event_type) > LONGEST_TYPE):
-        raise InvalidError(
-            f"{event_type[:LONGEST_TYPE]} is neither a type of events nor a pattern of some.",
-            hint="Such as: policy.bound or policy.*",
-        )
+    if event_type is not None:
+        check_pattern(event_type)
     if max_attempts is not None and max_attempts < 1:
         raise InvalidError("A delivery is tried once at least: max_attempts is 1 or more.")
 

@@ -21,6 +21,7 @@ MOST_DEEP = 16
 """So many events may lead to each other: one that is deeper is kept as failed, and nobody hears it."""
 
 _TYPE = re.compile(r"[a-z0-9_]+([.-][a-z0-9_]+)*")
+_PATTERN = re.compile(r"[a-z0-9_*?]+([.-][a-z0-9_*?]+)*")
 LONGEST_TYPE, _LONGEST_KEY = 100, 200
 _TOO_DEEP = (
     f"More than {MOST_DEEP} events led to each other: this one is told to nobody."
@@ -130,8 +131,8 @@ def emit_many(
 
 
 @contextmanager
-def caused_by(event_uuid: str) -> Iterator[None]:
-    """Make every event that is told inside one that this event led to."""
+def caused_by(event_uuid: str | None) -> Iterator[None]:
+    """Make every event that is told inside one that this event led to; None: that nothing led to."""
     token = _cause.set(event_uuid)
     try:
         yield
@@ -146,6 +147,15 @@ def check_type(event_type: str) -> None:
             f"{event_type[:LONGEST_TYPE]} is no type of an event: small letters and digits, parted by dots,"
             f" {LONGEST_TYPE} characters at most.",
             hint="Such as: policy.bound",
+        )
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise InvalidError unless a text is the type of an event, or a pattern of some: policy.*"""
+    if not _PATTERN.fullmatch(pattern) or len(pattern) > LONGEST_TYPE:
+        raise InvalidError(
+            f"{pattern[:LONGEST_TYPE]} is neither a type of events nor a pattern of some.",
+            hint="Such as: policy.bound or policy.*",
         )
 
 

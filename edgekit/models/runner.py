@@ -51,6 +51,7 @@ class IntegrationSchedule(BusinessRow):
     cron_expression: Any = peewee.TextField(null=True)
     interval_minutes: Any = peewee.IntegerField(null=True)
     event_type: Any = peewee.TextField(null=True)
+    after_event_id: Any = peewee.IntegerField(default=0)
     timezone: Any = peewee.TextField(default="UTC")
     start_date: Any = DateField(null=True)
     end_date: Any = DateField(null=True)

@@ -43,8 +43,8 @@ _SLOT = (
     "SELECT e.id, e.schedule_id, e.slot_kind, e.scheduled_at, e.started_at, e.execution_status,"
     " e.execution_id,"
     " e.correlation_id, e.organization_id, e.execution_notes, s.schedule_name, s.integration_id,"
-    " s.overlap_policy, s.retry_policy, s.execution_parameters, i.integration_name"
-    " FROM integration_schedule_execution e JOIN integration_schedule s ON s.id = e.schedule_id"
+    " s.overlap_policy, s.retry_policy, s.execution_parameters, i.integration_name,"
+    " e.event_id FROM integration_schedule_execution e JOIN integration_schedule s ON s.id = e.schedule_id"
     " JOIN integration i ON i.id = s.integration_id"
 )
 
@@ -81,9 +81,15 @@ def _given_up(job: Job, code: str, message: str, at: datetime) -> None:
 @jobs.handles("integration.run", isolated=True, timeout_seconds=300, killed=_killed, given_up=_given_up)
 def run_slot(job: Job) -> dict[str, Any] | None:
     """Run the integration of a slot; run, slot and job end in one change, and none is done again alone."""
+    slot = _find(job)
+    cause = db.query("SELECT uuid FROM integration_event WHERE id = ?", (slot["event_id"],))
+    with events.caused_by(cause[0]["uuid"] if cause else None):
+        return _run(job, slot)
+
+
+def _run(job: Job, slot: Mapping[str, Any]) -> dict[str, Any] | None:
     from edgekit.runner.engine import run
 
-    slot = _find(job)
     if slot["execution_status"] not in {"scheduled", "running"}:
         raise InvalidError(
             f"The slot {slot['id']} of {slot['schedule_name']} has ended: it is {slot['execution_status']}.",

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from edgekit import clock, db, integrations
+from edgekit import clock, db, events, integrations
 from edgekit.errors import ConflictError, InvalidError, NotFoundError, quoted
 from edgekit.models.runner import IntegrationSchedule, IntegrationScheduleTime
 from edgekit.recurrence import find_zone, read_cron, read_time
@@ -81,6 +81,7 @@ def add_schedule(
     find_zone(timezone)
     times = sorted({read_time(text) for text in at})
     with db.change(reason=f"schedules add {name}"):
+        values |= _listens_from_now(values, None)
         if _named(name):
             raise ConflictError(
                 f"There is already a schedule {name}.",
@@ -134,6 +135,7 @@ def set_schedule(
         )
     with db.change(reason=f"schedules set {schedule.schedule_name}"):
         schedule = _closed(schedule, now) if values else schedule
+        values |= _listens_from_now(values, schedule)
         if times:
             _write_times(schedule.id, times)
         _write(schedule, values | policies, now, is_anew=bool(values))
@@ -261,8 +263,23 @@ def _timing(cron: str | None, every: int | None, at: Sequence[str], on: str | No
         )
     if not given:
         return {}
+    if on is not None:
+        events.check_pattern(on)
     empty = {"cron_expression": None, "interval_minutes": None, "event_type": None}
     return {**empty, "schedule_type": given[0], **ways[given[0]][1]}
+
+
+def _listens_from_now(
+    values: Mapping[str, Any], schedule: IntegrationSchedule | None
+) -> dict[str, Any]:
+    """Return what makes a schedule listen from the next event on, where it begins to, or to others."""
+    if values.get("schedule_type") != "event_based":
+        return {}
+    if schedule is not None and (schedule.schedule_type, schedule.event_type) == (
+        "event_based", values["event_type"],
+    ):  # fmt: skip
+        return {}
+    return {"after_event_id": db.query("SELECT ifnull(max(id), 0) AS id FROM integration_event")[0]["id"]}
 
 
 def _policies(how: How) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def tick(now: datetime | None = None, *, pool: Pool | None = None) -> Tick:
     _take_back(at, memory.runner_id if pool is None else pool.runner_id)
     settled = running.settle_ended(at)
     made, faults = _make_due(at, is_whole=pool is None)
-    made += _hear(memory, at)
+    made += _hear(memory, at, faults)
     started = slots.start_all(at)
     events.fan_out(at)
     jobs.ensure_standing(at)
@@ -166,10 +166,10 @@ def _take_back(now: datetime, own: str) -> None:
         jobs.recover([row["runner_id"] for row in lost], now=now)
 
 
-def _hear(memory: _Memory, now: datetime) -> int:
+def _hear(memory: _Memory, now: datetime, faults: dict[int, str]) -> int:
     made = 0
     while True:
-        heard, count = hearing.hear(memory.event_id, now)
+        heard, count = hearing.hear(memory.event_id, now, faults)
         made += count
         if heard == memory.event_id:
             return made
@@ -191,7 +191,7 @@ def _work(memory: _Memory, now: datetime) -> int:
     while claimed := jobs.claim(memory.runner_id, now=now, limit=1):
         jobs.settle([jobs.perform(claimed[0])], now=now)
         running.settle_ended(now)
-        _hear(memory, now)
+        _hear(memory, now, {})
         events.fan_out(now)
         done += 1
     return done
