@@ -19,7 +19,7 @@ from edgekit.file.doctor import doctor
 from edgekit.jobs.workers import Workers
 from edgekit.runner import holding
 from edgekit.runner.examining import examine
-from edgekit.runner.scheduling import retries
+from edgekit.runner.scheduling import hearing, retries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -338,6 +338,85 @@ def test_an_event_starts_one_run_of_each_schedule_it_is_for(source: str) -> None
         ("b", None),
         ("a", "paused"),
     ]
+
+
+def fresh() -> None:
+    """Forget what this process knows of the file, as one that has just begun."""
+    from edgekit.runner.scheduling import ticking
+
+    ticking._memories.clear()
+
+
+def test_a_process_that_ended_in_the_middle_of_an_event_leaves_no_schedule_out(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        runner.add_schedule(name, integration=source, on="policy.bound", overlap="queue_all")
+    events.emit("policy.bound", source="MODULES")
+    make, calls = hearing._make, []
+
+    def once(*given: Any) -> None:
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        make(*given)
+
+    monkeypatch.setattr(hearing, "_make", once)
+    with pytest.raises(KeyboardInterrupt):
+        runner.tick()
+    fresh()
+    runner.tick()
+    fresh()
+    runner.tick()
+    assert sorted(slot["schedule"] for slot in runner.list_slots()) == ["a", "b"]
+
+
+def test_a_schedule_hears_nothing_from_before_it_listened(source: str) -> None:
+    runner.add_schedule("s", integration=source, on="policy.bound")
+    events.emit_many("claim.opened", [{}] * 3, source="MODULES")
+    runner.set_schedule("s", on="claim.*")
+    fresh()
+    assert runner.tick().made == 0
+    events.emit("claim.opened", source="MODULES")
+    runner.set_schedule("s", on="claim.*", overlap="queue_all")
+    fresh()
+    assert runner.tick().made == 1
+    with pytest.raises(InvalidError, match="nor a pattern"):
+        runner.set_schedule("s", on="[a-z")
+
+
+def test_an_event_that_started_a_schedule_is_kept_with_its_slot(source: str) -> None:
+    runner.add_schedule("s", integration=source, on="policy.bound")
+    for event_type in ("claim.opened", "policy.bound", "claim.closed"):
+        events.emit(event_type, source="MODULES")
+    runner.tick()
+    far = clock.now() + timedelta(days=100)
+    assert events.prune_events(now=far) >= 2
+    assert [event["type"] for event in events.list_events(event_type="[pc]*")] == ["policy.bound"]
+    fresh()
+    assert runner.tick(far).made == 0
+
+
+def test_schedules_that_start_each_other_by_events_end_somewhere(source: str) -> None:
+    runner.add_schedule("s", integration=source, on="loop.turned", overlap="skip")
+    cause = None
+    for _ in range(events.MOST_DEEP + 1):
+        cause = events.emit("loop.turned", source="MODULES", causation_id=cause).uuid
+    assert runner.tick().made == events.MOST_DEEP, "the last one is told to nobody"
+    first = events.list_events(event_type="loop.turned", limit=100)[-1]["uuid"]
+    assert [event["causation_id"] for event in events.list_events(event_type="run.completed")] == [first]
+
+
+def test_a_zone_nobody_knows_holds_up_no_other_schedule(source: str) -> None:
+    for name in ("a", "b"):
+        runner.add_schedule(name, integration=source, on="policy.bound", overlap="queue_all",
+                            end=date(2099, 1, 1))  # fmt: skip
+    with db.change(reason="another tool"):
+        db.connection().execute("UPDATE integration_schedule SET timezone = 'No/Where' WHERE id = 1")
+    events.emit("policy.bound", source="MODULES")
+    ticked = runner.tick()
+    assert (ticked.made, [slot["schedule"] for slot in runner.list_slots()]) == (2, ["b"])
+    assert "a: " in ticked.faults[0]
 
 
 def test_a_schedule_is_not_started_by_its_own_end(source: str) -> None:
