@@ -126,6 +126,7 @@ def test_subscriptions_are_kept_by_commands(edge_file: Path, monkeypatch: pytest
         "integrations", "create", "partner", "--template", "webhook-out", "--set", f"to={json.dumps(out)}"
     )
     assert made.exit_code == 0, made.output
+    assert "events subscriptions add NAME --type TYPE --webhook partner" in made.output
     run("events", "emit", "policy.bound")
     words = ("events", "subscriptions")
     added = run(

@@ -11,6 +11,7 @@ import pytest
 from edgekit import events, jobs
 from edgekit.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from edgekit.jobs import kinds
+from edgekit.runner.examining import examine
 
 if TYPE_CHECKING:
     from edgekit.db import Database
@@ -305,6 +306,62 @@ def test_what_failed_is_replayed_for_its_subscriber_alone(edge: Database, ear: E
     work(later(days=400))
     assert ear.numbers == [1, 3], "those that arrived, under the same key; not what was discarded"
     assert states(edge) == ["processed"] * 3
+
+
+def test_the_job_of_what_was_given_up_can_be_done_again(edge: Database, ear: Ear) -> None:
+    events.add_subscription("s", handler="t.ear", max_attempts=1)
+    ear.fails = {number: InvalidError("no") for number in (1, 2)}
+    for number in (1, 2):
+        tell(number, "k")
+    work()
+    first, second = sorted(job.id for job in jobs.list_jobs(kind="t.ear"))
+    ear.fails = {}
+    tell(3, "k")
+    events.fan_out(NOW)
+    jobs.replay(first, now=NOW)
+    work()
+    assert ear.numbers == [3, 1], "behind what is open of its key"
+    assert states(edge) == ["processed", "failed", "processed"]
+    jobs.replay(second, now=NOW)
+    work()
+    assert (ear.numbers, states(edge)) == ([3, 1, 2], ["processed"] * 3)
+    again = jobs.replay(first, now=NOW)
+    work()
+    assert "has arrived" in str(jobs.show(again.id).error_message)
+    assert (ear.numbers, deliveries(edge)) == (
+        [3, 1, 2],
+        [("delivered", 2), ("delivered", 2), ("delivered", 1)],
+    )
+
+
+def test_without_its_package_a_delivery_is_given_up_and_holds_up_nothing(edge: Database, ear: Ear) -> None:
+    events.add_subscription("s", handler="t.ear", event_type="policy.*")
+    known = kinds._kinds.pop("t.ear")
+    for number in (1, 2):
+        tell(number, "k")
+    work()
+    assert (deliveries(edge), states(edge)) == ([("failed", 0)] * 2, ["failed"] * 2)
+    assert "Nothing here handles" in events.list_deliveries()[0]["error"]
+    (found,) = [
+        one for one in examine(edge.connection(), edge.path, NOW) if "could not be delivered" in one.what
+    ]
+    assert "edgekit events replay --subscription s" in found.do
+    kinds._kinds["t.ear"] = known
+    assert events.replay_subscription("s", now=later(seconds=1)) == 2
+    work(later(seconds=1))
+    assert ear.numbers == [1, 2]
+
+
+def test_who_lost_its_job_hands_nothing_over(edge: Database, ear: Ear) -> None:
+    events.add_subscription("s", handler="t.ear")
+    tell(1)
+    events.fan_out(NOW)
+    (job,) = jobs.claim("dead", now=NOW)
+    jobs.recover(["dead"], now=NOW)
+    jobs.perform(job)
+    assert (ear.numbers, deliveries(edge)) == ([], [("pending", 0)])
+    work()
+    assert (ear.numbers, deliveries(edge)) == ([1], [("delivered", 1)])
 
 
 def test_what_is_done_and_old_is_taken_out(edge: Database, ear: Ear) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from edgekit import events, integrations, jobs, runner, vault
 from edgekit.connectors.http_signature import Message, Signature
-from edgekit.errors import DeniedError, InvalidError, NotFoundError, UnavailableError
+from edgekit.errors import DeniedError, InvalidError, NotFoundError, StoppedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -306,6 +307,30 @@ def test_a_run_that_an_event_started_and_its_delivery_end_together_or_not_at_all
     assert [event["type"] for event in events.list_events(event_type="run.*")] == [
         "run.recovered", "run.completed",
     ], "a failure that is tried again is not told"  # fmt: skip
+
+
+def test_a_run_that_is_stopped_for_good_is_told_as_failed(edge: Database) -> None:
+    into("pol")
+    given = {"config": {"integration": "pol"}, "event_type": "policy.*", "max_attempts": 2}
+    events.add_subscription("runs", handler="event.run", **given)
+    events.emit("policy.bound", {"n": 1}, source="MODULES")
+    events.fan_out(NOW)
+    for attempt in (1, 2):
+        at = NOW + timedelta(hours=attempt)
+        (job,) = jobs.claim("me", now=at)
+        with edge.change():
+            edge.connection().execute(
+                "INSERT INTO integration_execution(uuid, integration_id, trigger_kind, execution_status,"
+                " runner_id, correlation_id) VALUES (?, 1, 'event', 'running', '777-x', ?)",
+                (str(uuid.uuid4()), job.correlation_id),
+            )
+        late = StoppedError("It took longer than 600 seconds.", reason="timeout")
+        jobs.settle([jobs.Outcome(job, error=late, process_id=777)], now=at)
+        told = events.list_events(event_type="run.*")
+        assert len(told) == attempt - 1, "while it is tried again nothing has failed"
+    assert told[0]["type"] == "run.failed"
+    assert (told[0]["payload"]["error_code"], told[0]["payload"]["execution_id"]) == ("timeout", 2)
+    assert (told[0]["target"], told[0]["ordering_key"]) == ("pol", "run/1")
 
 
 def test_how_runs_end_is_told_once_each(edge: Database, tmp_path: Path) -> None:

@@ -127,7 +127,16 @@ def create(
         f"edgekit vault set {quoted(found['name'])} {quoted(key)}" for key in found["secrets_missing"]
     ]
     first = f"Store its secrets first: {'; '.join(to_store)}\n" if to_store else ""
-    show(found, as_json, note=f"{first}Run it with: edgekit integrations run {quoted(found['name'])}")
+    show(found, as_json, note=f"{first}{_how_to_use(found)}")
+
+
+def _how_to_use(found: dict[str, Any]) -> str:
+    """Say what an integration is used by: those that read events are run by a subscription."""
+    name = quoted(found["name"])
+    if found["settings"].get("connector") != "event":
+        return f"Run it with: edgekit integrations run {name}"
+    how = "--webhook" if found["settings"].get("to", {}).get("connector") == "webhook" else "--run"
+    return f"Subscribe it: edgekit events subscriptions add NAME --type TYPE {how} {name}"
 
 
 def _read_customization(file: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, jobs, masking
-from edgekit.errors import EdgekitError, NotFoundError
+from edgekit.errors import ConflictError, EdgekitError, NotFoundError
 from edgekit.events import outbox
 from edgekit.events.fanning import DEFAULT_ATTEMPTS, ask
 from edgekit.events.telling import caused_by
@@ -36,6 +36,9 @@ Handler = Callable[["Delivery"], "dict[str, Any] | None"]
 
 _checks: dict[str, Callable[[Mapping[str, Any]], object]] = {}
 """What looks at the settings of a subscription before it is kept, by the kind of its handler."""
+
+_endings: dict[str, kinds.GivenUp] = {}
+"""What else is to be done when a delivery is given up, by the kind of its handler."""
 
 
 @dataclass(slots=True)
@@ -82,12 +85,14 @@ def handles(
     delay_seconds: float = 10.0,
     longest_delay_seconds: float = 4 * 3600.0,
     killed: kinds.Killed | None = None,
+    given_up: kinds.GivenUp | None = None,
     check: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register what is decorated as what subscriptions of a `handler_kind` do with an event.
 
     `check` raises for settings of a subscription it cannot work with; the other options are those of a kind
-    of job. Raise InvalidError if the kind has another handler.
+    of job, `given_up` being called when its delivery has failed for good.
+    Raise InvalidError if the kind has another handler.
     """
 
     def register(handler: Handler) -> Handler:
@@ -102,6 +107,8 @@ def handles(
         )(handle)  # fmt: skip
         if check is not None:
             _checks[kind] = check
+        if given_up is not None:
+            _endings[kind] = given_up
         return handler
 
     return register
@@ -121,8 +128,8 @@ def check_config(kind: str, config: Mapping[str, Any]) -> None:
 def deliver(job: jobs.Job, handler: Handler, *, now: datetime | None = None) -> dict[str, Any] | None:
     """Hand the delivery of a job to its handler, and write what came of it. Raise what the handler raises."""
     with db.change(reason=f"job {job.kind}", correlation_id=job.correlation_id):
-        delivery = _take(job)
-        if delivery is None:  # settled, or its subscription is paused: nothing is left to be done now
+        delivery = _take(job) if _is_its_turn(job) else None
+        if delivery is None:  # discarded, or its subscription is paused: nothing is left to be done now
             _let_go(job, now or clock.now())
             jobs.finish(job, {"skipped": True}, now=now)
             return None
@@ -138,6 +145,50 @@ def deliver(job: jobs.Job, handler: Handler, *, now: datetime | None = None) -> 
     return result
 
 
+def _is_its_turn(job: jobs.Job) -> bool:
+    """Take up, in the open change, what was given up, where its job is done again: `edgekit jobs retry`.
+
+    Return whether it goes now: not while another of its key is open, after which it goes by itself. Raise
+    ConflictError for one that arrived since, or whose subscription is retired.
+    """
+    number = int(job.payload.get("delivery") or 0)
+    row = db.connection().execute(
+        "SELECT d.delivery_status, d.event_id, s.code, s.status_id IN (1, 2), EXISTS (SELECT 1 FROM"
+        " event_delivery o WHERE o.subscription_id = d.subscription_id AND o.ordering_key = d.ordering_key"
+        " AND o.delivery_status IN ('pending', 'delivering')) FROM event_delivery d"
+        " JOIN event_subscription s ON s.id = d.subscription_id WHERE d.id = ?",
+        (number,),
+    ).fetchone()  # fmt: skip
+    if row is None or row[0] not in {"failed", "delivered"}:
+        return row is not None
+    status, event_id, subscription, is_heard, waits = row
+    if status == "delivered":
+        raise ConflictError(
+            f"The delivery {number} has arrived.",
+            hint=f"To hand it over again all the same: edgekit events replay {event_id} --all",
+        )
+    if not is_heard:
+        raise ConflictError(f"The subscription {subscription} is retired: it is told nothing more.")
+    reopen(number, event_id, now=clock.now())
+    return not waits
+
+
+def reopen(delivery_id: int, event_id: int, *, now: datetime) -> None:
+    """Make a settled delivery pending once more, in the open change, and its event one that is processed."""
+    moment, at = clock.to_text(now), clock.now_text()
+    db.connection().execute(
+        "UPDATE event_delivery SET delivery_status = 'pending', settled_at = NULL, next_attempt_at = ?,"
+        " updated_at = ?, updated_by = ? WHERE id = ?",
+        (moment, at, db.current().actor_id, delivery_id),
+    )
+    for before, after in (("failed", "pending"), ("pending", "processing")):
+        db.connection().execute(
+            "UPDATE integration_event SET processing_status = ?, updated_at = ? WHERE id = ?"
+            " AND processing_status = ?",
+            (after, at, event_id, before),
+        )
+
+
 def _take(job: jobs.Job) -> Delivery | None:
     """Count an attempt in the open change, and read what it is about; None where it must not be handled."""
     at, delivery_id = clock.now_text(), job.payload.get("delivery")
@@ -145,8 +196,9 @@ def _take(job: jobs.Job) -> Delivery | None:
         "UPDATE event_delivery SET delivery_status = 'delivering', attempts = attempts + 1, updated_at = ?"
         " WHERE id = ? AND delivery_status IN ('pending', 'delivering') AND EXISTS (SELECT 1 FROM"
         " event_subscription s WHERE s.id = subscription_id AND s.status_id = 1 AND s.handler_kind = ?)"
-        " RETURNING id, idempotency_key, attempts, event_id, subscription_id",
-        (at, delivery_id, job.kind),
+        " AND EXISTS (SELECT 1 FROM job WHERE id = ? AND runner_id IS ? AND attempts = ?"
+        " AND job_status = 'running') RETURNING id, idempotency_key, attempts, event_id, subscription_id",
+        (at, delivery_id, job.kind, job.id, job.runner_id, job.attempts),
     ).fetchone()  # fmt: skip
     if row is None:
         return None
@@ -214,6 +266,8 @@ def give_up(job: jobs.Job, code: str, message: str, at: datetime) -> None:
         if row is not None:
             _tell_event(row[0], f"{row[1]}: {said}", change.at)
             follow_up(int(delivery_id or 0), now=at)
+            if job.kind in _endings:
+                _endings[job.kind](job, code, message, at)
 
 
 def follow_up(delivery_id: int, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import clock, db
 from edgekit.audit.log import utc_text
 from edgekit.errors import ConflictError, NotFoundError
-from edgekit.events.delivering import follow_up
+from edgekit.events.delivering import follow_up, reopen
 from edgekit.events.fanning import ask
 from edgekit.events.subscriptions import show_subscription
 
@@ -76,21 +76,9 @@ def _again(condition: str, values: list[Any], delivered: bool, now: datetime) ->
         " ORDER BY d.event_id LIMIT ?",
         (*values, _AT_ONCE),
     )
-    change, moment = db.current().open_change, clock.to_text(now)
-    at = change.at if change else moment
     for row in rows:
         waits = row["ordering_key"] is not None and _is_open(row["subscription_id"], row["ordering_key"])
-        db.connection().execute(
-            "UPDATE event_delivery SET delivery_status = 'pending', settled_at = NULL, next_attempt_at = ?,"
-            " updated_at = ?, updated_by = ? WHERE id = ?",
-            (moment, at, db.current().actor_id, row["id"]),
-        )
-        for before, after in (("failed", "pending"), ("pending", "processing")):
-            db.connection().execute(
-                "UPDATE integration_event SET processing_status = ?, updated_at = ? WHERE id = ?"
-                " AND processing_status = ?",
-                (after, at, row["event_id"], before),
-            )
+        reopen(row["id"], row["event_id"], now=now)
         if row["status_id"] == 1 and not waits:
             ask(row["id"], row["handler_kind"], row["max_attempts"], row["correlation_id"], now)
     return len(rows)

@@ -151,7 +151,7 @@ def check_type(event_type: str) -> None:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raise InvalidError unless a text is the type of an event, or a pattern of some: policy.*"""
+    """Raise InvalidError unless a text is the type of an event, or a pattern (`policy.*`) of some."""
     if not _PATTERN.fullmatch(pattern) or len(pattern) > LONGEST_TYPE:
         raise InvalidError(
             f"{pattern[:LONGEST_TYPE]} is neither a type of events nor a pattern of some.",

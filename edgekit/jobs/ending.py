@@ -265,9 +265,9 @@ def _is_ended_by(job: Job) -> bool:
 
 def give_up(job: Job, code: str, message: str, at: datetime) -> None:
     """Tell, in the open change, whoever registered the kind that this job will not be done."""
-    kind = kinds.find(job.kind)
-    if kind is not None and kind.given_up is not None:
-        kind.given_up(job, code, message, at)
+    ending = kinds.find_ending(job.kind, job.dedupe_key)
+    if ending is not None:
+        ending(job, code, message, at)
 
 
 def follow(job: Job, at: datetime) -> None:

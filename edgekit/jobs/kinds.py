@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgekit.errors import InvalidError, NotFoundError
 
@@ -38,6 +38,10 @@ _HOMES: dict[str, str] = {
     "notification.fall_back": "edgekit.runner.notifying.listening",
 }
 """The module of each kind of ours, by the kind or by what stands before its last dot."""
+
+_OF_KEYS: dict[str, str] = {"delivery": "edgekit.events.delivering"}
+"""The module whose `give_up` settles what a job was for whose kind nothing here handles, by what its key
+begins with: its package may have been removed since it was asked for."""
 
 _STANDING: tuple[str, ...] = ("backup.daily", "housekeeping.daily", "notification.sweep")
 """The kinds of ours that always have an open job."""
@@ -116,6 +120,14 @@ def find(kind: str) -> Kind | None:
         return None
     import_module(home)
     return _kinds.get(kind)
+
+
+def find_ending(kind: str, dedupe_key: str | None) -> GivenUp | None:
+    """Return what settles what a job was for when it is given up, also where nothing handles its kind."""
+    if (known := find(kind)) is not None:
+        return known.given_up
+    home = _OF_KEYS.get((dedupe_key or "").partition(":")[0])
+    return None if home is None else cast("GivenUp", import_module(home).give_up)
 
 
 def get(kind: str) -> Kind:

@@ -148,7 +148,8 @@ def _undelivered(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"Events that could not be delivered to {code}: {count}.",
-            "See why: edgekit event-deliveries list",
+            "See why: edgekit events deliveries --failed. When it is mended:"
+            f" edgekit events replay --subscription {quoted(code)}",
         )
     if not rows:
         yield Finding("ok", "Every event reached who listens.")

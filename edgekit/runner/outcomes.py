@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit import db, events
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from edgekit.errors import EdgekitError
     from edgekit.integrations import Plan
     from edgekit.runner.execution import Execution
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
 _BEFORE = (
     "SELECT execution_status FROM integration_execution WHERE integration_id = ? AND id < ?"
     " AND execution_status IN ('completed', 'failed') AND trigger_kind <> 'replay' ORDER BY id DESC LIMIT 1"
+)
+
+_STOPPED = (
+    "SELECT i.integration_name AS integration, e.integration_id, e.id AS execution_id,"
+    " e.trigger_kind AS trigger, e.records_read, e.records_written, e.records_changed,"
+    " e.records_failed AS dead_letters, e.records_filtered AS filtered, e.retry_count AS retries,"
+    " e.organization_id FROM integration_execution e JOIN integration i ON i.id = e.integration_id"
+    " WHERE e.id = ? AND e.execution_status <> 'completed'"
 )
 
 
@@ -38,7 +48,21 @@ def tell(execution: Execution, plan: Plan, status: str, error: EdgekitError | No
         if before and before[0]["execution_status"] == "failed":
             told.append("run.recovered")
     for event_type in told:
-        events.emit(
-            event_type, payload, source="INTEGRATION", target=plan.name[:100],
-            ordering_key=f"run/{plan.integration_id}", organization_id=plan.organization_id,
-        )  # fmt: skip
+        _emit(event_type, payload, plan.organization_id)
+
+
+def tell_stopped(execution_id: int, code: str, message: str, *, now: datetime) -> None:
+    """Tell, in the open change, that a run failed which was stopped from outside."""
+    found = db.query(_STOPPED, (execution_id,))
+    if found:
+        told = {**found[0], "error_code": code, "error_message": message}
+        _emit("run.failed", told, told.pop("organization_id"), now=now)
+
+
+def _emit(
+    event_type: str, payload: dict[str, Any], organization_id: int | None, *, now: datetime | None = None
+) -> None:
+    events.emit(
+        event_type, payload, source="INTEGRATION", target=payload["integration"][:100],
+        ordering_key=f"run/{payload['integration_id']}", organization_id=organization_id, now=now,
+    )  # fmt: skip

@@ -142,6 +142,7 @@ CREATE TABLE integration_schedule_new (
     CONSTRAINT "integration_schedule.cron_expression.format" CHECK (cron_expression GLOB '?* ?* ?* ?* ?*' AND cron_expression NOT GLOB '*[^-A-Za-z0-9*/,? #]*'),  -- minute hour day month weekday
   interval_minutes INTEGER CONSTRAINT "integration_schedule.interval_minutes.range" CHECK (interval_minutes BETWEEN 1 AND 527040),
   event_type TEXT CONSTRAINT "integration_schedule.event_type.length" CHECK (length(event_type) BETWEEN 1 AND 100),  -- NULL: any event that names the integration
+  after_event_id INTEGER NOT NULL DEFAULT 0 CONSTRAINT "integration_schedule.after_event_id.range" CHECK (after_event_id >= 0),  -- event_based: events up to here were told before it listened; 0: those from before the row are
   timezone TEXT NOT NULL DEFAULT 'UTC'
     CONSTRAINT "integration_schedule.timezone.length" CHECK (length(timezone) BETWEEN 1 AND 64)
     CONSTRAINT "integration_schedule.timezone.format" CHECK (timezone GLOB '[A-Z]*' AND timezone NOT GLOB '*[^-A-Za-z0-9_+/]*'),  -- as IANA names it; times and days are of this zone
@@ -171,8 +172,8 @@ CREATE TABLE integration_schedule_new (
   CONSTRAINT "integration_schedule.next_run_at.required" CHECK (next_run_at IS NULL OR schedule_type NOT IN ('event_based', 'manual')),
   CONSTRAINT "integration_schedule.end_date.order" CHECK (start_date <= end_date)
 ) STRICT;
-INSERT INTO integration_schedule_new(id, schedule_name, integration_id, schedule_type, cron_expression, interval_minutes, event_type, timezone, start_date, end_date, next_run_at, last_run_at, retry_policy, execution_timeout_seconds, overlap_policy, missed_execution_policy, is_failure_notified, execution_parameters, organization_id, status_id, created_by, updated_by, created_at, updated_at)
-  SELECT id, schedule_name, integration_id, schedule_type, cron_expression, interval_minutes, event_type, timezone, start_date, end_date, next_run_at, last_run_at, retry_policy, execution_timeout_seconds, CASE overlap_policy WHEN 'queue' THEN 'queue_all' ELSE overlap_policy END, missed_execution_policy, is_failure_notified, execution_parameters, organization_id, status_id, created_by, updated_by, created_at, updated_at FROM integration_schedule;
+INSERT INTO integration_schedule_new(id, schedule_name, integration_id, schedule_type, cron_expression, interval_minutes, event_type, after_event_id, timezone, start_date, end_date, next_run_at, last_run_at, retry_policy, execution_timeout_seconds, overlap_policy, missed_execution_policy, is_failure_notified, execution_parameters, organization_id, status_id, created_by, updated_by, created_at, updated_at)
+  SELECT id, schedule_name, integration_id, schedule_type, cron_expression, interval_minutes, event_type, (SELECT ifnull(max(id), 0) FROM integration_event), timezone, start_date, end_date, next_run_at, last_run_at, retry_policy, execution_timeout_seconds, CASE overlap_policy WHEN 'queue' THEN 'queue_all' ELSE overlap_policy END, missed_execution_policy, is_failure_notified, execution_parameters, organization_id, status_id, created_by, updated_by, created_at, updated_at FROM integration_schedule;
 DROP TABLE integration_schedule;
 ALTER TABLE integration_schedule_new RENAME TO integration_schedule;
 CREATE UNIQUE INDEX integration_schedule_name ON integration_schedule(COALESCE(organization_id, 0), schedule_name);

@@ -40,12 +40,29 @@ def _killed(job: Job, process_id: int, code: str, message: str, at: datetime) ->
     )
 
 
+def _given_up(job: Job, code: str, message: str, at: datetime) -> None:
+    """Tell, in the open change, that a run failed that was stopped from outside: it could not itself."""
+    if code not in {"timeout", "gone", "interrupted"}:
+        return
+    found = db.query(
+        "SELECT max(e.id) AS id FROM event_delivery d JOIN event_subscription s ON s.id = d.subscription_id"
+        " JOIN integration i ON i.integration_name = json_extract(s.handler_config, '$.integration')"
+        " JOIN integration_execution e ON e.integration_id = i.id AND e.correlation_id = ?"
+        " WHERE d.id = ? AND e.trigger_kind = 'event'",
+        (job.correlation_id, job.payload.get("delivery")),
+    )
+    if found[0]["id"] is not None:
+        outcomes.tell_stopped(found[0]["id"], code, message, now=at)
+
+
 def _check(config: Mapping[str, Any]) -> None:
     """Raise where settings name no integration there is."""
     reading.find(integration_in(config))
 
 
-@events.handles(KIND, concurrency=4, timeout_seconds=600, isolated=True, killed=_killed, check=_check)
+@events.handles(
+    KIND, concurrency=4, timeout_seconds=600, isolated=True, killed=_killed, given_up=_given_up, check=_check
+)
 def run_integration(delivery: events.Delivery) -> dict[str, Any] | None:
     """Run the integration a subscription names with the event of a delivery as its one record."""
     event, about = delivery.event, delivery.config.get("about")

@@ -269,9 +269,7 @@ def _timing(cron: str | None, every: int | None, at: Sequence[str], on: str | No
     return {**empty, "schedule_type": given[0], **ways[given[0]][1]}
 
 
-def _listens_from_now(
-    values: Mapping[str, Any], schedule: IntegrationSchedule | None
-) -> dict[str, Any]:
+def _listens_from_now(values: Mapping[str, Any], schedule: IntegrationSchedule | None) -> dict[str, Any]:
     """Return what makes a schedule listen from the next event on, where it begins to, or to others."""
     if values.get("schedule_type") != "event_based":
         return {}
