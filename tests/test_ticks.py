@@ -407,6 +407,21 @@ def test_schedules_that_start_each_other_by_events_end_somewhere(source: str) ->
     assert [event["causation_id"] for event in events.list_events(event_type="run.completed")] == [first]
 
 
+def test_a_tick_hands_on_so_many_events_and_wants_to_be_called_again(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgekit.events.fanning.BATCH", 2)
+    events.add_subscription("s", handler="event.run", event_type="a.b", config={"integration": source})
+    events.emit_many("a.b", [{}] * 9, source="MODULES", ordering_keys=["k"] * 9)
+    now, pool = clock.now(), Held()
+    ticked = [runner.tick(now, pool=pool) for _ in range(2)]
+    assert ([one.wake_at == now for one in ticked], events.show_subscription("s")["open"]) == (
+        [True, False],
+        9,
+    )
+    assert len(pool.jobs) == 1, "the first of the key"
+
+
 def test_a_zone_nobody_knows_holds_up_no_other_schedule(source: str) -> None:
     for name in ("a", "b"):
         runner.add_schedule(name, integration=source, on="policy.bound", overlap="queue_all",

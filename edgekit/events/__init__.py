@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         set_subscription,
         show_subscription,
     )
-    from edgekit.events.telling import MOST_DEEP, Event, caused_by, check_pattern, emit, emit_many
+    from edgekit.events.telling import MOST_DEEP, Event, caused_by, emit, emit_many
 
 _HOMES = {
     **dict.fromkeys(("Delivery", "handles"), "delivering"),
@@ -45,7 +45,7 @@ _HOMES = {
         ),
         "subscriptions",
     ),
-    **dict.fromkeys(("MOST_DEEP", "Event", "caused_by", "check_pattern", "emit", "emit_many"), "telling"),
+    **dict.fromkeys(("MOST_DEEP", "Event", "caused_by", "emit", "emit_many"), "telling"),
 }  # fmt: skip
 
 __all__ = [
@@ -56,7 +56,6 @@ __all__ = [
     "Told",
     "add_subscription",
     "caused_by",
-    "check_pattern",
     "discard_delivery",
     "emit",
     "emit_many",

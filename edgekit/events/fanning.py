@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 BATCH = 500
-_MOST_BATCHES = 20
+_MOST_BATCHES = 4
+"""So many at once, about half a second: in between schedules are looked at."""
 _LAG = 1000
 """So far a cursor may stay behind events that are none of its: moving it is a write, looking again is not."""
 

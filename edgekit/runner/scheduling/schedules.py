@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from edgekit import clock, db, events, integrations
+from edgekit import clock, db, integrations
 from edgekit.errors import ConflictError, InvalidError, NotFoundError, quoted
+from edgekit.events.telling import check_pattern
 from edgekit.models.runner import IntegrationSchedule, IntegrationScheduleTime
 from edgekit.recurrence import find_zone, read_cron, read_time
 from edgekit.runner.scheduling import retries, rules, slots
@@ -264,7 +265,7 @@ def _timing(cron: str | None, every: int | None, at: Sequence[str], on: str | No
     if not given:
         return {}
     if on is not None:
-        events.check_pattern(on)
+        check_pattern(on)
     empty = {"cron_expression": None, "interval_minutes": None, "event_type": None}
     return {**empty, "schedule_type": given[0], **ways[given[0]][1]}
 

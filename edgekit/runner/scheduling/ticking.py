@@ -88,10 +88,13 @@ def tick(now: datetime | None = None, *, pool: Pool | None = None) -> Tick:
     made, faults = _make_due(at, is_whole=pool is None)
     made += _hear(memory, at, faults)
     started = slots.start_all(at)
-    events.fan_out(at)
+    more = events.fan_out(at).more
+    while more and pool is None:
+        more = events.fan_out(at).more
     jobs.ensure_standing(at)
     claimed = _hand_over(at, pool) if pool is not None else _work(memory, at)
-    return Tick(at, made, settled, started, claimed, rewound, tuple(faults.values()), _wake_at(faults))
+    wake_at = at if more else _wake_at(faults)
+    return Tick(at, made, settled, started, claimed, rewound, tuple(faults.values()), wake_at)
 
 
 def _remember() -> _Memory:
