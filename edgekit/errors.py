@@ -227,7 +227,11 @@ class CorruptError(EdgekitError):
 
 def quoted(word: object) -> str:
     """Write a word of a command, in a hint, as the shell takes it for one: `"Court records"`."""
+    import shlex
+
     text = str(word)
     if re.fullmatch(r"[\w@%+=:,./\\-]+", text):
         return text
-    return f"'{text}'" if re.search(r'["$`]', text) and "'" not in text else f'"{text}"'
+    if not re.search(r'["$`]', text):
+        return f'"{text}"'
+    return f"'{text}'" if "'" not in text else shlex.quote(text)

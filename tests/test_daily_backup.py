@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from edgekit.errors import (
 )
 from edgekit.file import backup_settings, daily, kept, noting, placing
 from edgekit.file.backup import backup
+from edgekit.file.backup_checks import findings
 from edgekit.file.backup_settings import set_settings, settings
 from edgekit.file.restore import restore
 from edgekit.models.events import IntegrationEvent
@@ -117,26 +119,74 @@ def test_a_second_folder_takes_a_copy_and_its_absence_is_a_warning(edge: Databas
     stick = tmp_path / "stick"
     found, advice = set_settings({"second_folder": str(stick)})
     assert (found.second_folder, advice) == (stick, [])
-    first = daily.run(now=NOW)
-    assert first.copied_to == stick / first.path.name
-    assert first.copied_to.read_bytes() == first.path.read_bytes()
     stick.rename(tmp_path / "pulled")
-    second = daily.run(now=NOW + DAY)
-    assert second.copied_to is None
-    assert "is not there" in second.warnings[0]
+    first = daily.run(now=NOW)
+    assert first.copied_to is None
+    assert "is not there" in first.warnings[0]
     assert not stick.exists(), "the place of a stick is never filled instead"
     (tmp_path / "pulled").rename(stick)
-    third = daily.run(now=NOW + 10 * DAY)
-    assert third.warnings == ()
-    assert len(_names(stick)) == 2
-    assert len(_names(found.folder)) == 3
+    name = "edge-2027-03-06T123000Z.edgekit-backup.zip"
+    (stick / name).write_text("another agency's, of a file of the same name")
+    second = daily.run(now=NOW + DAY)
+    assert (second.warnings, second.path.name) == ((), name)
+    assert second.copied_to == stick / "edge-2027-03-06T123000Z-2.edgekit-backup.zip"
+    assert second.copied_to.read_bytes() == second.path.read_bytes()
+    assert (stick / name).read_text().startswith("another")
+    assert len(_names(found.folder)) == 2
+    second.copied_to.unlink()
+    with pytest.raises(NotFoundError, match="None of the 1 backups that went") as refusal:
+        backup_settings.ready(stick, make=False)  # as where the disk of a mount point is not connected
+    assert "backups prune" in str(refusal.value.hint)
+    assert kept.prune(now=NOW + DAY).forgotten == (second.copied_to,)
+    backup_settings.ready(stick, make=False)
+
+
+def test_two_backups_of_one_second_have_two_names(edge: Database) -> None:
+    folder = settings().folder
+    folder.mkdir()
+    first = _made_of(edge, folder, NOW)
+    again = daily.run(now=NOW)
+    assert again.path == folder / "edge-2027-03-05T123000Z-2.edgekit-backup.zip"
+    assert first.exists()
+    assert [one.path for one in kept.list_backups(now=NOW)] == [again.path, first]
+
+
+def test_a_network_drive_that_went_away_holds_nobody_up(
+    edge: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = tmp_path / "share"
+    set_settings({"second_folder": str(share), "encrypt": False})
+    copy = _made_of(edge, share, NOW)
+    forever, look = threading.Event(), placing._look
+
+    def hang(folder: Path) -> str | None:
+        if folder == share:
+            forever.wait()
+        return look(folder)
+
+    monkeypatch.setattr(placing, "_look", hang)
+    monkeypatch.setattr(placing, "ANSWER_SECONDS", 0.05)
+    try:
+        (listed,) = kept.list_backups(now=NOW)
+        assert (listed.path, listed.is_there) == (copy, False)
+        assert kept.thin(now=NOW) == kept.Thinned(())
+        backup_settings.tell()
+        said = [one.what for one in findings(edge.connection(), edge.path, NOW + 4 * DAY)]
+        assert any(f"The second folder {share} does not answer" in what for what in said)
+        with pytest.raises(NotFoundError, match="does not answer"):
+            backup_settings.ready(share, make=False)
+    finally:
+        forever.set()
+        placing._silent.clear()
+    assert kept.list_backups(now=NOW)[0].is_there
 
 
 def test_only_what_it_made_and_what_nobody_changed_is_deleted(edge: Database) -> None:
     set_settings({"keep_daily": 1, "keep_weekly": 0, "keep_monthly": 0})
     folder = settings().folder
-    first = daily.run(now=NOW).path
-    by_hand = backup(edge.path, folder, now=NOW + timedelta(hours=1)).path
+    folder.mkdir()
+    first = _made_of(edge, folder, NOW)
+    by_hand = _made_of(edge, folder, NOW + timedelta(hours=1), origin="manual")
     (folder / "holiday.edgekit-backup.zip").write_text("not ours")
     (folder / "letter.txt").write_text("not ours")
     changed = _made_of(edge, folder, NOW + timedelta(hours=2))
@@ -169,7 +219,8 @@ def test_a_failed_backup_deletes_nothing_and_leaves_nothing(
     edge: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_settings({"keep_daily": 1, "keep_weekly": 0, "keep_monthly": 0})
-    first = daily.run(now=NOW).path
+    settings().folder.mkdir()
+    first = _made_of(edge, settings().folder, NOW)
     before = _rows(edge)
 
     def fail(building: Path, path: Path) -> None:
@@ -289,26 +340,28 @@ def test_the_job_makes_one_a_day_and_one_when_the_computer_was_off(edge: Databas
     assert _tick(NOW + DAY / 2) == []
     assert len(_tick(NOW + 3 * DAY + timedelta(hours=5))) == 1, "three days off: one backup, at once"
     assert _tick(NOW + 3 * DAY + timedelta(hours=6)) == []
-    assert len(_tick(NOW + 4 * DAY)) == 1
-    assert [name[5:15] for name in _names(settings().folder)] == ["2027-03-05", "2027-03-08", "2027-03-09"]
+    assert [name[5:15] for name in _names(settings().folder)] == ["2027-03-05", "2027-03-08"]
     assert [event["path"] for event in _events("backup.completed")] == [row["path"] for row in _rows(edge)]
     set_settings({"enabled": False})
-    assert len(_tick(NOW + 5 * DAY)) == 1
-    assert len(_rows(edge)) == 3
+    assert len(_tick(NOW + 4 * DAY)) == 1
+    assert len(_rows(edge)) == 2
     assert jobs.list_jobs(kind=backup_settings.KIND, status="completed", limit=1)[0].result is not None
-    assert jobs.list_jobs(kind=backup_settings.KIND, status="open")[0].run_at == NOW + 6 * DAY
+    assert jobs.list_jobs(kind=backup_settings.KIND, status="open")[0].run_at == NOW + 5 * DAY
 
 
 def test_a_final_failure_is_told_and_the_next_day_tried_again(edge: Database, tmp_path: Path) -> None:
     set_settings({"timezone": "UTC", "folder": str(tmp_path / "stick")})
-    _tick(NOW - DAY / 2)
-    _tick(NOW)
+    last = _made_of(edge, tmp_path / "stick", NOW)
+    jobs.ensure_standing(NOW)
     shutil.move(tmp_path / "stick", tmp_path / "pulled")
-    (outcome,) = _tick(NOW + DAY)
-    assert outcome.error is not None
-    (told,) = _events("backup.failed")
-    assert "stick is not there" in told["error"]
-    assert (told["code"], told["last_backup"]) == ("not_found", _rows(edge)[0]["path"])
+    at, tries = NOW + DAY, 0
+    while not (told := _events("backup.failed")):
+        tries += len(_tick(at))
+        at += timedelta(minutes=5)
+    assert tries == 5
+    assert timedelta(hours=1) < at - NOW - DAY < timedelta(hours=3), "a stick may be put in within the hour"
+    assert "stick is not there" in told[0]["error"]
+    assert (told[0]["code"], told[0]["last_backup"]) == ("unavailable", str(last))
     job = jobs.list_jobs(kind=backup_settings.KIND, status="failed")[0]
     assert "is not there" in str(job.error_message)
     shutil.move(tmp_path / "pulled", tmp_path / "stick")
@@ -319,16 +372,15 @@ def test_a_final_failure_is_told_and_the_next_day_tried_again(edge: Database, tm
 def test_a_full_disk_is_tried_again_the_same_day(edge: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     set_settings({"timezone": "UTC"})
     _tick(NOW - DAY / 2)
-    real = placing.publish
-    calls = []
+    real, calls = daily.run, []
 
-    def fail(building: Path, path: Path) -> None:
-        calls.append(path)
+    def run(**given: Any) -> daily.Made:
+        calls.append(given)
         if len(calls) == 1:
-            raise OSError(28, "No space left on device")
-        real(building, path)
+            raise edgekit.UnavailableError("The disk is full.")
+        return real(**given)
 
-    monkeypatch.setattr(placing, "publish", fail)
+    monkeypatch.setattr(daily, "run", run)
     _tick(NOW)
     assert _events("backup.failed") == []
     assert _tick(NOW + timedelta(hours=1))[0].error is None
@@ -363,12 +415,19 @@ def test_a_backup_the_file_forgot_is_found_and_checked(edge: Database, tmp_path:
         assert _rows(again) == []
         (found,) = kept.list_backups(now=NOW)
         assert (found.path, found.kept_as, found.verified_at) == (made.path, "found", None)
-        at = kept.verify_backup(made.path, now=NOW + DAY)
+        assert kept.check_backups(now=NOW + DAY) == [kept.Checked(made.path, None)]
         (known,) = kept.list_backups(now=NOW + DAY)
-        assert (known.kept_as, known.verified_at, known.made_at) == ("manual", at, NOW)
+        assert (known.kept_as, known.verified_at, known.made_at) == ("daily", NOW + DAY, NOW)
+        by_hand = backup(edge.path, made.path.parent, now=NOW + DAY).path
+        again.connection().execute("DELETE FROM backup WHERE origin = 'manual'")
+        assert kept.check_backups(made.path.parent, now=NOW + DAY)[1].problem is None
+        assert [one.kept_as for one in kept.list_backups(now=NOW + DAY)] == ["manual", "daily"]
+        by_hand.unlink()
         made.path.write_bytes(made.path.read_bytes()[:-100])
         with pytest.raises(CorruptError):
             kept.verify_backup(made.path)
+        (checked,) = kept.check_backups(made.path.parent)
+        assert "damaged" in str(checked.problem)
     edgekit.create(tmp_path / "other.db")
     other = backup(tmp_path / "other.db", tmp_path / "other.zip").path
     with edgekit.open(edge.path), pytest.raises(InvalidError, match="another file"):
@@ -506,7 +565,13 @@ def test_from_a_fresh_folder_to_a_new_computer_by_the_command_line(
     _command("vault", "recover", str(drawer / "kit.json"), given=PASSPHRASE)
     assert "Harbor Street" in _command("status")
     assert "found" in _command("backups", "list")
-    assert "error" not in _command("doctor")
+    said = _command("doctor")
+    assert "error" not in said
+    assert "Backups of this file that it does not know, as after restoring it: 1 in" in said
+    assert "whole, and can be restored" in _command("backups", "check")
+    said = _command("doctor")
+    assert "does not know" not in said
+    assert "can be found" not in said
     assert json.loads(_command("backups", "run", "--json"))["is_encrypted"] is True
 
 
@@ -520,6 +585,16 @@ def test_of_a_folder_the_newest_backup_is_restored(edge: Database, tmp_path: Pat
     assert done.manifest.path == made.path
     with pytest.raises(NotFoundError, match="no backup in"):
         restore(tmp_path, tmp_path / "x.db")
-    shutil.copyfile(made.path, made.path.with_name("other-2027-03-05T123000Z.edgekit-backup.zip"))
-    with pytest.raises(ConflictError, match="several files: edge, other"):
+    ahead = made.path.with_name("edge-2029-03-05T123000Z.edgekit-backup.zip")
+    shutil.copyfile(made.path, ahead)
+    renamed = made.path.with_name(made.path.name.replace("edge-", "renamed-").replace("Z.", "Z-2."))
+    shutil.copyfile(made.path, renamed)
+    done = restore(made.path.parent, tmp_path / "right.db", now=NOW + 2 * DAY)
+    assert done.manifest is not None
+    assert done.manifest.path == renamed, "of the same second the last, and not what a wrong clock dated"
+    (tmp_path / "south").mkdir()
+    edgekit.create(tmp_path / "south" / "edge.db", organization="South")
+    other = backup(tmp_path / "south" / "edge.db", made.path.parent, now=NOW).path
+    with pytest.raises(ConflictError, match="several files") as refusal:
         restore(made.path.parent, tmp_path / "x.db")
+    assert f"{other.name} (South)" in refusal.value.message

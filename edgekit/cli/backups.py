@@ -99,22 +99,37 @@ def _made(made: Any) -> dict[str, Any]:
 @backups.command(
     "check", example="edgekit backups check agency-backups/agency-2026-01-31T123000Z.edgekit-backup.zip"
 )
-@click.argument("source", metavar="BACKUP")
+@click.argument("source", metavar="[BACKUP]", required=False)
 @click.option("--kit", metavar="KIT", help="Open an encrypted backup with this recovery kit.")
 @json_option
-@click.pass_obj
+@click.pass_context
 @opened
-def check(settings: Settings, source: str, kit: str | None, as_json: bool) -> None:
-    """Open BACKUP whole, as restoring it would, and note that it is sound."""
+def check(context: click.Context, source: str | None, kit: str | None, as_json: bool) -> None:
+    """Open BACKUP whole, as restoring it would, and note that it is sound.
+
+    Of a folder all are opened, and without BACKUP all that are listed. What the file did not know, as after
+    restoring it, it knows from then on. Exit with 8 if one is not sound.
+    """
+    from pathlib import Path
+
     from edgekit import vault
     from edgekit.file import kept
 
     found = vault.read_kit(kit, read_secret("Passphrase of the kit")) if kit is not None else None
-    at = kept.verify_backup(source, kit=found, actor=settings.actor)
+    actor = context.obj.actor
+    if source is None or Path(source).is_dir():
+        checked = kept.check_backups(source, kit=found, actor=actor)
+        show(checked, as_json, view=_checked, empty="There is no backup to open.")
+        context.exit(8 if any(one.problem for one in checked) else 0)
+    at = kept.verify_backup(source, kit=found, actor=actor)
     if as_json:
         show({"path": source, "verified_at": at}, as_json)
     else:
         show(f"{source} is whole and can be restored.", as_json)
+
+
+def _checked(one: Any) -> dict[str, Any]:
+    return {"backup": one.path, "result": one.problem or "whole, and can be restored"}
 
 
 @backups.command("prune", example="edgekit backups prune --dry-run")
@@ -124,7 +139,10 @@ def check(settings: Settings, source: str, kit: str | None, as_json: bool) -> No
 @click.pass_obj
 @opened
 def prune(settings: Settings, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Delete the daily backups that newer ones have replaced, as each daily backup does by itself."""
+    """Delete the daily backups that newer ones have replaced, as each daily backup does by itself.
+
+    Those that somebody else took out of their folder are forgotten.
+    """
     from edgekit.file import kept
 
     found = kept.prune(dry_run=True)
@@ -138,6 +156,8 @@ def prune(settings: Settings, dry_run: bool, yes: bool, as_json: bool) -> None:
         return
     done = "Would be deleted" if dry_run else "Deleted"
     lines = [f"{done}: {path}" for path in found.deleted] or ["There is nothing to delete."]
+    gone = "Not there, and would be forgotten" if dry_run else "Not there, and forgotten"
+    lines += [f"{gone}: {path}" for path in found.forgotten]
     show("\n".join([*lines, *found.warnings]), as_json)
 
 

@@ -12,7 +12,7 @@ import json
 import sqlite3
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -44,7 +44,8 @@ class Manifest:
     if it is empty; `keys` the data keys that open the secrets, [{"uuid", "master_fingerprint"}]; `rows` the
     count of every table that has rows; `findings` what a quick `verify` said of the copy;
     `seal` the head of the chain of seals, {"id", "last_seq", "sha256", "sealed_at", "key"}, which
-    `verify --anchor` compares with, None where nothing is sealed.
+    `verify --anchor` compares with, None where nothing is sealed; `origin` daily, or manual where a person
+    asked for it.
     """
 
     format: str
@@ -59,6 +60,7 @@ class Manifest:
     rows: dict[str, int]
     findings: list[str]
     seal: dict[str, Any] | None
+    origin: str
     path: Path = field(compare=False)
 
     def to_json(self) -> str:
@@ -74,20 +76,22 @@ def backup(
 ) -> Manifest:  # fmt: skip
     """Write a backup of a file, in use or not, to a new archive, and prove it by opening it again.
 
-    `destination` is the archive's name, or a folder, in which it is named after the file and the time. Raise
-    ConflictError if that name is taken, CorruptError if the file is damaged (a copy of damage is no backup;
-    what breaks a mere rule is noted in `findings`), NotFoundError, UnavailableError (disk full),
-    MigrationNeededError (a newer schema). Nothing is left behind on failure. With `seals` the log is sealed
-    first, and the backup noted in the file; who holds the file's lock must leave that out. A manual backup is
-    made of a file that cannot be written, too. `encrypted` seals the whole archive under the
-    file's data key, and raises VaultLockedError without the master key.
+    `destination` is the archive's name, or a folder, in which it is named after the file and the time, with
+    -2, -3 … where that is taken. Raise ConflictError if the name is taken, CorruptError if the file is
+    damaged (a copy of damage is no backup; what breaks a mere rule is noted in `findings`), NotFoundError,
+    UnavailableError (disk full), MigrationNeededError (a newer schema). Nothing is left behind on failure.
+    With `seals` the log is sealed first, and the backup noted in the file; who holds the file's lock must
+    leave that out. A manual backup is made of a file that cannot be written, too. `encrypted` seals the whole
+    archive under the file's data key, and raises VaultLockedError without the master key.
     """
     path, destination = Path(path), Path(destination)
     at = now or clock.now()
+    ending = None
     if destination.is_dir():
         ending = encrypting.SUFFIX if encrypted else SUFFIX
         destination /= f"{path.stem}-{at:%Y-%m-%dT%H%M%SZ}{ending}"
-    placing.require_free(destination)
+    else:
+        placing.require_free(destination)
     if seals:
         _seal(path)
     source = sqlite.connect(path, read_only=True)
@@ -96,25 +100,32 @@ def backup(
             archive = folder / "archive"
             if encrypted:  # nothing that can be read comes near the destination
                 with placing.workspace(path.parent) as local:
-                    manifest = _make(source, path, local, local, destination, at)
+                    manifest = _make(source, path, local, local, origin, at)
                     encrypting.encrypt(source, path, local / "archive", archive, at=at)
             elif places.unsafe(destination) or places.synchronised(destination):
                 # SQLite cannot work in a network folder, and a synchronised one would send out what is half
                 # made: there, only the archive is written.
                 with placing.workspace(path.parent) as local:
-                    manifest = _make(source, path, local, folder, destination, at)
+                    manifest = _make(source, path, local, folder, origin, at)
             else:
-                manifest = _make(source, path, folder, folder, destination, at)
+                manifest = _make(source, path, folder, folder, origin, at)
             placing.copy_rights(path, archive)
-            if seals:
-                noting.publish(
-                    path, archive, destination, origin=origin, encrypted=encrypted, at=at, actor=actor
-                )
+
+            def publish(name: Path) -> None:
+                if seals:
+                    noting.publish(
+                        path, archive, name, origin=origin, encrypted=encrypted, at=at, actor=actor
+                    )
+                else:
+                    placing.publish(archive, name)
+
+            if ending is None:
+                publish(destination)
             else:
-                placing.publish(archive, destination)
+                destination = placing.name_freely(destination, ending, publish)
     finally:
         source.close()
-    return manifest
+    return replace(manifest, path=destination)
 
 
 def _seal(path: Path) -> None:
@@ -124,13 +135,13 @@ def _seal(path: Path) -> None:
 
 
 def _make(
-    source: sqlite3.Connection, path: Path, local: Path, folder: Path, destination: Path, at: datetime
+    source: sqlite3.Connection, path: Path, local: Path, folder: Path, origin: str, at: datetime
 ) -> Manifest:
     copy = local / DATABASE
     copy_database(source, copy)
     with copy.open("rb") as file:
         database = {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": copy.stat().st_size}
-    manifest = _describe(copy, database, path, destination, at)
+    manifest = _describe(copy, database, path, origin, at)
     with zipfile.ZipFile(folder / "archive", "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         archive.writestr(MANIFEST, manifest.to_json())
         archive.write(copy, DATABASE)
@@ -149,7 +160,7 @@ def copy_database(source: sqlite3.Connection, copy: Path) -> None:
         target.close()
 
 
-def _describe(copy: Path, database: dict[str, Any], path: Path, destination: Path, at: datetime) -> Manifest:
+def _describe(copy: Path, database: dict[str, Any], path: Path, origin: str, at: datetime) -> Manifest:
     connection = sqlite.connect(copy, read_only=True)
     try:
         version = check(connection, path)
@@ -168,7 +179,8 @@ def _describe(copy: Path, database: dict[str, Any], path: Path, destination: Pat
             rows=_rows(connection),
             findings=found,
             seal=_seal_head(connection),
-            path=destination,
+            origin=origin,
+            path=path,
         )
     finally:
         connection.close()
@@ -261,6 +273,21 @@ def read_manifest(path: str | Path) -> Manifest:
         return _manifest(archive, path)
 
 
+def read_origin(path: Path) -> tuple[str, str | None, datetime] | None:
+    """Return of which site an archive says to be, of which organization, and of when.
+
+    An encrypted one does not name its organization. None of what is no backup, or cannot be read.
+    """
+    try:
+        if encrypting.is_sealed(path):
+            site, made_at = encrypting.read_origin(path)
+            return site, None, clock.from_text(made_at)
+        manifest = read_manifest(path)
+        return manifest.site, manifest.organization, clock.from_text(manifest.created_at)
+    except (EdgekitError, OSError, ValueError):
+        return None
+
+
 def unpack(path: Path, target: Path) -> Manifest:
     """Write the database of an archive to a new file, checking size and hash on the way.
 
@@ -323,7 +350,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
             )
         if values["format"] != FORMAT:
             raise wrong
-        values.setdefault("seal", None)  # what is younger than the form
+        values = {"seal": None, "origin": "manual"} | values  # what is younger than the form
         made = Manifest(**{name: values[name] for name in Manifest.__slots__ if name != "path"}, path=path)
         int(made.database["bytes"]), str(made.database["sha256"]), int(made.schema)
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, events, jobs
+from edgekit.errors import NotFoundError, UnavailableError
 from edgekit.file import daily, noting
 from edgekit.file.backup_settings import KIND, settings
 
@@ -41,7 +42,7 @@ def tell_failed(job: Job, code: str, message: str, at: datetime) -> None:
 
 
 @jobs.handles(
-    KIND, concurrency=1, timeout_seconds=6 * 3600, isolated=True, standing=next_time, attempts=3,
+    KIND, concurrency=1, timeout_seconds=6 * 3600, isolated=True, standing=next_time, attempts=5,
     delay_seconds=600, given_up=tell_failed,
 )  # fmt: skip
 def make_daily(job: Job) -> dict[str, Any] | None:
@@ -49,7 +50,10 @@ def make_daily(job: Job) -> dict[str, Any] | None:
     at = job.claimed_at or clock.now()
     if not settings().enabled:
         return {"skipped": "The daily backup is switched off."}
-    said = _plain(daily.run(now=at))
+    try:
+        said = _plain(daily.run(now=at))
+    except NotFoundError as error:  # a stick that is not put in may be within the hour
+        raise UnavailableError(error.message, hint=error.hint) from error
     with db.change(reason="daily backup made", correlation_id=job.correlation_id):
         events.emit("backup.completed", said, source="SYSTEM", ordering_key="backup", now=at)
         jobs.finish(job, said, now=at)

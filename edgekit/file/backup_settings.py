@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, configuration, db, jobs, recurrence
 from edgekit.errors import InvalidError, NotFoundError
-from edgekit.file import places, placing
+from edgekit.file import noting, places, placing
 from edgekit.file.retention import Keep
 
 if TYPE_CHECKING:
@@ -191,16 +191,36 @@ def ready(folder: Path, *, make: bool) -> None:
             if ours is None:
                 raise
             raise ours from error
-    if not folder.is_dir():
+    if why := placing.missing(folder):
         raise NotFoundError(
-            f"The backup folder {folder} is not there.",
+            f"The backup folder {folder} {why}.",
             hint="Connect its disk, or choose another: edgekit backups settings --folder FOLDER",
+        )
+    if not make:
+        _require_its_disk(folder)
+
+
+def _require_its_disk(folder: Path) -> None:
+    """Raise NotFoundError where a folder stands for a disk that is not connected, as a mount point does.
+
+    It is then on the disk of the file, and of all that ever went there nothing is left.
+    """
+    went = [one for one in noting.read_noted(db.connection()) if one.path.parent == folder.resolve()]
+    if went and all(one.is_gone() for one in went) and _same_disk(folder, db.current().path.parent):
+        raise NotFoundError(
+            f"None of the {len(went)} backups that went to {folder} is there: its disk is not connected,"
+            " or somebody emptied it.",
+            hint="Connect its disk; if it was emptied on purpose, say so: edgekit backups prune",
         )
 
 
 def advice(found: Settings) -> list[str]:
     """Say what is worth thinking of, of settings that work."""
-    folders = [folder for folder in (found.folder, found.second_folder) if folder is not None]
+    folders = [
+        folder
+        for folder in (found.folder, found.second_folder)
+        if folder is not None and placing.missing(folder) != "does not answer"
+    ]
     said = [
         f"{folder} is copied to other computers, and what is in it can be read there."
         " Encrypt the backups: edgekit backups settings --encrypt"
@@ -218,8 +238,8 @@ def advice(found: Settings) -> list[str]:
 
 
 def _same_disk(folder: Path, other: Path) -> bool:
-    place = folder if folder.exists() else folder.parent
-    return place.exists() and place.stat().st_dev == other.stat().st_dev
+    place = folder.parent if placing.missing(folder) else folder
+    return placing.missing(place) is None and place.stat().st_dev == other.stat().st_dev
 
 
 def next_time(now: datetime | None = None) -> datetime:

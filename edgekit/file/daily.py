@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from edgekit import clock, db
 from edgekit.errors import ConflictError, CorruptError, EdgekitError
-from edgekit.file import backup_settings, kept, noting, placing
-from edgekit.file.backup import backup
+from edgekit.file import backup_settings, encrypting, kept, noting, placing
+from edgekit.file.backup import SUFFIX, backup
 from edgekit.file.backup_settings import settings
 
 if TYPE_CHECKING:
@@ -75,21 +76,28 @@ def run(*, actor: str | None = None, now: datetime | None = None) -> Made:
 def _copy(path: Path, made: noting.Noted, folder: Path, at: datetime, actor: str | None) -> Path:
     """Copy a backup that was just proven into the second folder, and read the copy back."""
     backup_settings.ready(folder, make=False)
-    target = folder / made.path.name
-    placing.require_free(target)
+    encrypted = made.is_encrypted
     with placing.workspace(folder) as place:
         archive = place / "archive"
         shutil.copyfile(made.path, archive)
         if noting.digest(archive) != made.sha256:
-            raise CorruptError(f"{target} does not read back; it was thrown away.")
+            raise CorruptError(f"The copy in {folder} does not read back; it was thrown away.")
         placing.copy_rights(made.path, archive)
-        noting.publish(path, archive, target, origin="daily", encrypted=made.is_encrypted, at=at, actor=actor)
-    return target
+        return placing.name_freely(
+            folder / made.path.name,
+            encrypting.SUFFIX if encrypted else SUFFIX,
+            lambda name: noting.publish(
+                path, archive, name, origin="daily", encrypted=encrypted, at=at, actor=actor
+            ),
+        )
 
 
 def _sweep(folder: Path, at: datetime) -> None:
     """Take away what a backup or another command left that was killed a day ago or more."""
     limit = min(at, clock.now()) - _LEAVING_AGE
-    for left in folder.glob(".edgekit-*") if folder.is_dir() else []:
-        if _LEAVING.fullmatch(left.name) and left.is_dir() and left.stat().st_mtime < limit.timestamp():
-            shutil.rmtree(left, ignore_errors=True)
+    for left in folder.glob(".edgekit-*") if placing.missing(folder) is None else []:
+        with contextlib.suppress(
+            OSError
+        ):  # somebody else takes it away, or it cannot be: nothing hangs on it
+            if _LEAVING.fullmatch(left.name) and left.is_dir() and left.stat().st_mtime < limit.timestamp():
+                shutil.rmtree(left, ignore_errors=True)

@@ -142,7 +142,7 @@ def _remedy(sentence: str) -> str:
     if sentence.startswith(("Trigger", "View")) or is_mendable:
         return "Have it repaired: edgekit migrate"
     if "left open" in sentence:
-        return "Use the file once with edgekit, which closes it: edgekit status"
+        return "Use the file once with edgekit, which closes it: edgekit backups list"
     if "does not exist" in sentence or "break a rule" in sentence:
         return "Mend or delete these rows; edgekit audit blame TABLE ID says who wrote them."
     if sentence.startswith(("Licence", "Vendor key", "feature_license row")):
@@ -163,7 +163,7 @@ def _sqlite(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"SQLite {sqlite3.sqlite_version}, journal mode {mode}: readers and writers wait for each other.",
-            "Open the file once with edgekit, which sets WAL: edgekit status",
+            "Open the file once with edgekit, which sets WAL: edgekit backups list",
         )
 
 

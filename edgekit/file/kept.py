@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit import clock, db, sqlite
 from edgekit.errors import EdgekitError, InvalidError, NotFoundError
 from edgekit.file import encrypting, noting, placing
-from edgekit.file.backup import DATABASE, SUFFIX, check, read_manifest
+from edgekit.file.backup import DATABASE, SUFFIX, check, read_origin
 from edgekit.file.backup_settings import Settings, settings
 from edgekit.file.restore import fetch
 from edgekit.file.retention import retain
@@ -44,10 +44,22 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Thinned:
-    """What became of old backups: those deleted, and why others that may go are still there."""
+    """What became of old backups: those deleted, and why others that may go are still there.
+
+    `forgotten` are those that somebody else took away, or would be.
+    """
 
     deleted: tuple[Path, ...]
     warnings: tuple[str, ...] = ()
+    forgotten: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A backup that was opened whole: sound where `problem` is None."""
+
+    path: Path
+    problem: str | None
 
 
 def list_backups(*, now: datetime | None = None) -> list[Kept]:
@@ -55,7 +67,7 @@ def list_backups(*, now: datetime | None = None) -> list[Kept]:
     db.current().session.require_file("read", "listing the backups")
     at, current = now or clock.now(), settings()
     noted = noting.read_noted(db.connection())
-    kept = {number: kind for group in _groups(noted) for number, kind in _kinds(group, current, at).items()}
+    kept = {number: kind for group in _groups(noted) for number, kind in kinds_of(group, current, at).items()}
     found = [
         Kept(
             one.path, one.made_at, one.bytes, MANUAL if one.origin == "manual" else kept.get(one.id, DUE),
@@ -63,14 +75,23 @@ def list_backups(*, now: datetime | None = None) -> list[Kept]:
         )
         for one in noted
     ]  # fmt: skip
-    found += _unknown(current, {one.path for one in noted})
+    found += find_unknown(current, noted, db.current().site)
     return sorted(found, key=lambda one: one.made_at, reverse=True)
 
 
 def prune(*, dry_run: bool = False, actor: str | None = None, now: datetime | None = None) -> Thinned:
-    """Delete the daily backups of the opened file whose time has come; a dry run says which they are."""
+    """Delete the daily backups of the opened file whose time has come; a dry run says which they are.
+
+    Those that are not in their folder any more, though it can be seen, are forgotten.
+    """
     db.current().session.require_file("administer", "deleting backups")
-    return thin(dry_run=dry_run, actor=actor, now=now)
+    at, path = now or clock.now(), db.current().path
+    thinned = thin(dry_run=dry_run, actor=actor, now=at)
+    gone = [one for one in noting.read_noted(db.connection()) if one.is_gone()]
+    gone = [one for one in gone if not one.path.exists()]
+    if not dry_run:
+        noting.note_pruned(path, [one.id for one in gone], at, actor=actor)
+    return replace(thinned, forgotten=tuple(one.path for one in gone))
 
 
 def thin(*, dry_run: bool = False, actor: str | None = None, now: datetime | None = None) -> Thinned:
@@ -83,7 +104,7 @@ def thin(*, dry_run: bool = False, actor: str | None = None, now: datetime | Non
     warnings: list[str] = []
     gone: list[int] = []
     for group in _groups(noting.read_noted(db.connection())):
-        kept = _kinds(group, current, at)
+        kept = kinds_of(group, current, at)
         due = [one for one in group if one.id not in kept and one.is_there()]
         if due and not _newest(group).is_unchanged():
             warnings.append(f"{_newest(group).path} is not what was written: no older backup is deleted.")
@@ -95,7 +116,7 @@ def thin(*, dry_run: bool = False, actor: str | None = None, now: datetime | Non
                 deleted.append(one.path)
                 gone.append(one.id)
         # Of one that somebody else deleted the note goes when its time has come, if its folder can be seen.
-        gone += [o.id for o in group if o.id not in kept and not o.path.exists() and o.path.parent.is_dir()]
+        gone += [one.id for one in group if one.id not in kept and one.is_gone() and not one.path.exists()]
     if not dry_run:
         noting.note_pruned(path, sorted(set(gone)), at, actor=actor)
     return Thinned(tuple(deleted), tuple(warnings))
@@ -106,8 +127,8 @@ def verify_backup(
 ) -> datetime:
     """Open a backup of the opened file again, whole, as restoring it would, and note that; return when.
 
-    One the file did not know is known from then on. Raise what `restore` raises (NotFoundError, CorruptError,
-    VaultLockedError …), InvalidError for the backup of another file.
+    One the file did not know is known from then on, and kept as what it was made as. Raise what `restore`
+    raises (NotFoundError, CorruptError, VaultLockedError …), InvalidError for the backup of another file.
     """
     db.current().session.require_file("administer", "checking a backup")
     source, path, at = Path(source).resolve(), db.current().path, now or clock.now()
@@ -126,9 +147,33 @@ def verify_backup(
     else:
         made = clock.from_text(manifest.created_at) if manifest else at
         sealed = encrypting.is_sealed(source)
-        number = noting.note(path, source, source, origin="manual", encrypted=sealed, at=made, actor=actor)
+        origin: noting.Origin = "daily" if manifest and manifest.origin == "daily" else "manual"
+        number = noting.note(path, source, source, origin=origin, encrypted=sealed, at=made, actor=actor)
     noting.note_verified(path, number, at, actor=actor)
     return at
+
+
+def check_backups(
+    folder: str | Path | None = None, *, kit: Kit | None = None, actor: str | None = None,
+    now: datetime | None = None,
+) -> list[Checked]:  # fmt: skip
+    """Open every backup of the opened file again, as `verify_backup` does: of one folder, or that are listed.
+
+    What is wrong with one is said of it, and the others are opened all the same.
+    """
+    if folder is None:
+        sources = [one.path for one in list_backups(now=now) if one.is_there]
+    else:
+        site = db.current().site
+        sources = [path for path in _archives(Path(folder)) if (read_origin(path) or (site,))[0] == site]
+    checked = []
+    for source in sources:
+        try:
+            verify_backup(source, kit=kit, actor=actor, now=now)
+            checked.append(Checked(source, None))
+        except EdgekitError as error:
+            checked.append(Checked(source, error.message))
+    return checked
 
 
 def _groups(noted: list[Noted]) -> list[list[Noted]]:
@@ -140,7 +185,7 @@ def _groups(noted: list[Noted]) -> list[list[Noted]]:
     return list(found.values())
 
 
-def _kinds(group: list[Noted], current: Settings, at: datetime) -> dict[int, str]:
+def kinds_of(group: list[Noted], current: Settings, at: datetime) -> dict[int, str]:
     """Say of each to be kept what as, by its id. What is missing takes no place of what is there."""
     found: dict[int, str] = {}
     for some in (group, [one for one in group if one.is_there()]):
@@ -164,21 +209,26 @@ def _delete(one: Noted) -> str | None:
     return None
 
 
-def _unknown(current: Settings, known: set[Path]) -> list[Kept]:
-    """Find the archives of this file in its folders that it knows nothing of, as after restoring it."""
-    found = []
+def find_unknown(current: Settings, noted: list[Noted], site: str) -> list[Kept]:
+    """Find the archives of a file in its folders that it knows nothing of, as after restoring it."""
+    known, found = {one.path for one in noted}, []
     for folder in filter(None, (current.folder, current.second_folder)):
-        for path in sorted(folder.glob("*.edgekit-backup.*")) if folder.is_dir() else []:
-            if path.resolve() in known or not path.name.endswith((SUFFIX, encrypting.SUFFIX)):
+        for path in _archives(folder):
+            if path.resolve() in known:
                 continue
-            with contextlib.suppress(EdgekitError, OSError, ValueError):  # no backup, or it cannot be read
-                sealed = encrypting.is_sealed(path)
-                if sealed:
-                    site, made_at = encrypting.read_origin(path)
-                else:
-                    manifest = read_manifest(path)
-                    site, made_at = manifest.site, manifest.created_at
-                if site == db.current().site:
-                    made, size = clock.from_text(made_at), path.stat().st_size
-                    found.append(Kept(path, made, size, FOUND, sealed, True, None))
+            origin = read_origin(path)
+            if origin and origin[0] == site:
+                with contextlib.suppress(OSError):  # it went meanwhile
+                    sealed, size = path.name.endswith(encrypting.SUFFIX), path.stat().st_size
+                    found.append(Kept(path, origin[2], size, FOUND, sealed, True, None))
     return found
+
+
+def _archives(folder: Path) -> list[Path]:
+    if placing.missing(folder):
+        return []
+    try:
+        names = sorted(path for path in folder.iterdir() if path.name.endswith((SUFFIX, encrypting.SUFFIX)))
+    except OSError:  # it may not be listed
+        return []
+    return names

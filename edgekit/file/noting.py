@@ -41,9 +41,13 @@ class Noted:
     def is_there(self) -> bool:
         """Tell whether a file of this size has its name: cheap, and enough for what deletes nothing."""
         try:
-            return self.path.stat().st_size == self.bytes
+            return placing.missing(self.path.parent) is None and self.path.stat().st_size == self.bytes
         except OSError:
             return False
+
+    def is_gone(self) -> bool:
+        """Tell whether its folder can be seen, and it is not in it, or another file has its name."""
+        return placing.missing(self.path.parent) is None and not self.is_there()
 
     def is_unchanged(self) -> bool:
         """Tell whether its file is, to the last bit, the one that was made."""

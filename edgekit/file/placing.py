@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import sqlite3
+import stat
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +18,14 @@ from edgekit import rules
 from edgekit.errors import ConflictError, DeniedError, EdgekitError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+ANSWER_SECONDS = 5.0
+"""A disk that says nothing for so long is taken for one that is not there: a network drive that went away."""
+
+_SILENT_SECONDS = 60.0
+_silent: dict[Path, float] = {}
+"""Folders that did not answer, with when they are asked again: each question leaves a thread behind."""
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a file."""
@@ -82,6 +93,56 @@ def sync_folder(folder: Path) -> None:
             os.fsync(number)
         finally:
             os.close(number)
+
+
+def missing(folder: Path) -> str | None:
+    """Say why nothing can be done in a folder ("is not there", "does not answer" …), or None.
+
+    Whoever asks a network drive whose server is gone for a file may wait for ever; this waits
+    `ANSWER_SECONDS`, and then takes its silence for an answer for a minute.
+    """
+    if time.monotonic() < _silent.get(folder, 0.0):
+        return "does not answer"
+    said: list[str | None] = []
+    asking = threading.Thread(target=lambda: said.append(_look(folder)), daemon=True)
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    if said:
+        _silent.pop(folder, None)
+        return said[0]
+    _silent[folder] = time.monotonic() + _SILENT_SECONDS
+    return "does not answer"
+
+
+def _look(folder: Path) -> str | None:
+    try:
+        return None if stat.S_ISDIR(folder.stat().st_mode) else "is not a folder"
+    except (FileNotFoundError, NotADirectoryError):
+        return "is not there"
+    except OSError as error:
+        return f"cannot be seen ({error.strerror or error})"
+
+
+def name_freely(first: Path, ending: str, act: Callable[[Path], None]) -> Path:
+    """Do something that needs a free name: the first, or that with -2, -3 … before its ending; return it.
+
+    Two files of one name may be backed up into one folder in the same second.
+    """
+    base = first.name.removesuffix(ending)
+    for number in itertools.count(1):
+        path = first if number == 1 else first.with_name(f"{base}-{number}{ending}")
+        try:
+            require_free(path)
+            act(path)
+        except ConflictError:
+            if number == _MOST_OF_A_NAME or not path.exists():
+                raise
+        else:
+            break
+    return path
+
+
+_MOST_OF_A_NAME = 99
 
 
 def require_free(path: Path) -> None:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 import sqlite3
 import zipfile
+from contextlib import closing
 from dataclasses import dataclass
 from dataclasses import replace as replace_field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit import clock, rules, sqlite
 from edgekit.errors import BusyError, ConflictError, CorruptError, InvalidError, NotFoundError
 from edgekit.file import encrypting, places, placing
-from edgekit.file.backup import DATABASE, SUFFIX, Manifest, check, copy_database, unpack
+from edgekit.file.backup import (
+    DATABASE,
+    SUFFIX,
+    Manifest,
+    check,
+    copy_database,
+    read_origin,
+    unpack,
+)
 from edgekit.file.verify import findings
 from edgekit.schema import VERSION
 
@@ -22,8 +32,9 @@ if TYPE_CHECKING:
 
     from edgekit.vault.recovery import Kit
 
+_AHEAD = timedelta(minutes=2)
 _NAMED = re.compile(
-    rf"(?P<file>.+)-(?P<time>\d{{4}}-\d\d-\d\dT\d{{6}}Z)({re.escape(SUFFIX)}|{re.escape(encrypting.SUFFIX)})"
+    rf"(?P<file>.+)-(?P<time>\d{{4}}-\d\d-\d\dT\d{{6}}Z)(-(?P<number>\d+))?({re.escape(SUFFIX)}|{re.escape(encrypting.SUFFIX)})"
 )
 
 
@@ -47,7 +58,8 @@ def restore(
 ) -> Restored:  # fmt: skip
     """Restore a backup, or a plain copy of a file, to `destination`, after checking it whole.
 
-    Of a folder it is the newest backup in it that is restored, by its name, if all are of one file.
+    Of a folder it is the newest backup in it that is restored, by the time in its name, if all are of one
+    file; one dated after now, by a clock that was wrong, only where there is no other.
     Raise ConflictError if the destination exists; with `replace` it is moved aside first, to
     `NAME.before-restore-TIME.db`, which raises BusyError while any program has it open. Raise NotFoundError,
     CorruptError (no backup, damaged), MigrationNeededError (newer), UnavailableError (disk full) or
@@ -56,7 +68,7 @@ def restore(
     """
     source, destination = Path(source), Path(destination)
     if source.is_dir():
-        source = _newest(source)
+        source = _newest(source, now or clock.now())
     if not source.is_file():
         raise NotFoundError(f"There is no backup {source}.")
     if destination.is_dir():
@@ -78,6 +90,8 @@ def restore(
             found = findings(connection, with_catalogue=version == VERSION)
         finally:
             connection.close()
+        with closing(sqlite.connect(building)):
+            pass  # write-ahead log, as every file of ours has it
         placing.copy_rights(source, building)
         aside = _move_aside(destination, now or clock.now()) if replace else None
         try:
@@ -89,15 +103,28 @@ def restore(
     return Restored(destination, version, manifest, aside, found)
 
 
-def _newest(folder: Path) -> Path:
+def _newest(folder: Path, now: datetime) -> Path:
     found = {path: match for path in folder.iterdir() if (match := _NAMED.fullmatch(path.name))}
     if not found:
         raise NotFoundError(f"There is no backup in {folder}.", hint="Name the backup itself.")
-    if len(files := sorted({match["file"] for match in found.values()})) > 1:
+    files: dict[str, str] = {}
+    for path in sorted(found, key=lambda path: found[path]["time"]):
+        if origin := read_origin(path):
+            files[origin[0]] = f"{path.name} ({origin[1] or 'encrypted'})"
+    if len(files) > 1:
         raise ConflictError(
-            f"{folder} holds backups of several files: {', '.join(files)}.", hint="Name the backup itself."
+            f"{folder} holds backups of several files; the last ones: {', '.join(sorted(files.values()))}.",
+            hint="Name the backup itself.",
         )
-    return max(found, key=lambda path: found[path]["time"])
+    limit = f"{now + _AHEAD:%Y-%m-%dT%H%M%SZ}"
+    return max(
+        found,
+        key=lambda path: (
+            found[path]["time"] <= limit,
+            found[path]["time"],
+            int(found[path]["number"] or 1),
+        ),
+    )
 
 
 def fetch(source: Path, building: Path, *, kit: Kit | None = None) -> Manifest | None:

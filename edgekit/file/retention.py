@@ -45,13 +45,11 @@ def retain(
     known = sorted(set(times), reverse=True)
     kept = {moment: AHEAD for moment in known if moment > now}
     past = [moment for moment in known if moment <= now]
+    local = [(moment.astimezone(zone), moment) for moment in reversed(past)]
     for name, period_of in _PERIODS.items():
-        room = getattr(wanted, name)
-        newest = {period_of(moment.astimezone(zone)): moment for moment in reversed(past)}
-        for moment in sorted(newest.values(), reverse=True):
-            if room and moment not in kept:
-                kept[moment] = name
-                room -= 1
+        newest = {period_of(here): moment for here, moment in local}
+        free = [moment for moment in sorted(newest.values(), reverse=True) if moment not in kept]
+        kept |= dict.fromkeys(free[: getattr(wanted, name)], name)
     if past:  # whatever the numbers say
         kept.setdefault(past[0], "daily")
     return kept

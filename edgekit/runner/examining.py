@@ -38,7 +38,6 @@ def examine(connection: sqlite3.Connection, path: Path, now: datetime) -> Iterat
     is_alive = lock.is_held(path)
     yield from _runner(connection, is_alive=is_alive)
     yield from _due(connection, now, is_alive=is_alive)
-    yield from _schedules(connection, now)
     yield from _jobs(connection, now, is_alive=is_alive)
     yield from _breakers(connection, now)
     yield from _undelivered(connection)
@@ -72,23 +71,13 @@ def _runner(connection: sqlite3.Connection, *, is_alive: bool) -> Iterator[Findi
 def _due(connection: sqlite3.Connection, now: datetime, *, is_alive: bool) -> Iterator[Finding]:
     found = unaccounted(now, connection=connection)
     for one in found[:_SHOWN]:
-        do = f"See: edgekit schedules show {quoted(one.schedule)}" if is_alive else _START
+        do = f"See what became of its times: edgekit schedules slots {quoted(one.schedule)}"
+        do = do if is_alive else _START
         yield Finding("warning", one.what, do)
     if len(found) > _SHOWN:
-        yield Finding("warning", f"So it is with {len(found) - _SHOWN} more.", "edgekit schedules list")
+        yield Finding("warning", f"So it is with {len(found) - _SHOWN} more.", "See: edgekit schedules list")
     if not found:
         yield Finding("ok", "Every time a schedule was due is accounted for.")
-
-
-def _schedules(connection: sqlite3.Connection, now: datetime) -> Iterator[Finding]:
-    found = unaccounted(now, connection=connection)
-    for one in found[:_SHOWN]:
-        do = f"See what became of its times: edgekit schedules slots {quoted(one.schedule)}"
-        yield Finding("warning", one.what, do)
-    if len(found) > _SHOWN:
-        yield Finding("warning", f"So it is with {len(found) - _SHOWN} more schedules.", _START)
-    if not found:
-        yield Finding("ok", "Every time at which something was due has its row.")
 
 
 def _jobs(connection: sqlite3.Connection, now: datetime, *, is_alive: bool) -> Iterator[Finding]:
