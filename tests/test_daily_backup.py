@@ -175,6 +175,8 @@ def test_a_network_drive_that_went_away_holds_nobody_up(
         assert any(f"The second folder {share} does not answer" in what for what in said)
         with pytest.raises(NotFoundError, match="does not answer"):
             backup_settings.ready(share, make=False)
+        with pytest.raises(edgekit.UnavailableError, match="does not answer"):
+            set_settings({"folder": str(share)})
     finally:
         forever.set()
         placing._silent.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from types import SimpleNamespace
@@ -24,7 +25,6 @@ from edgekit.runner.examining import examine
 from edgekit.runner.process import lock
 
 if TYPE_CHECKING:
-    import sqlite3
     from datetime import datetime
     from pathlib import Path
 
@@ -120,6 +120,14 @@ def test_an_untracked_table_a_broken_view_and_leavings(edge_file: Path, shell: s
     _one(found, "warning", "View broken cannot be read")
     _one(found, "warning", ".edgekit-abc")
     assert {finding.severity for finding in found} == {"warning", "ok"}
+
+
+def test_what_cannot_be_written_is_said_once(edge_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.os, "access", lambda path, how: path != edge_file.parent)
+    found = [one for one in module._surroundings(edge_file) if one.severity != "ok"]
+    assert "can be read but not written" in _one(found, "warning", "edge.db").what
+    with closing(sqlite3.connect(":memory:")) as other:
+        assert list(module._sqlite(other, edge_file)) == [], "its journal mode is not known then"
 
 
 def test_a_clock_that_was_ahead(edge_file: Path, shell: sqlite3.Connection) -> None:

@@ -38,6 +38,7 @@ CODES = {
         ("drivers", "drivers"), ("fleet@1.2.0", "fleet@1.2.0"), ("données", "données"), (7, "7"),
         ("Court records", '"Court records"'), ("Smith&Sons", '"Smith&Sons"'), ("O'Brien", '"O\'Brien"'),
         ('the "old" one', "'the \"old\" one'"), ("$HOME", "'$HOME'"), ("", '""'),
+        ("O'Hara \"A\"", "'O'\"'\"'Hara \"A\"'"),
         (r"C:\files\edge.db", r"C:\files\edge.db"), (r"C:\My files\edge.db", r'"C:\My files\edge.db"'),
     ],
 )  # fmt: skip

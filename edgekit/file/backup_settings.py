@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, configuration, db, jobs, recurrence
-from edgekit.errors import InvalidError, NotFoundError
+from edgekit.errors import InvalidError, NotFoundError, UnavailableError
 from edgekit.file import noting, places, placing
 from edgekit.file.retention import Keep
 
@@ -159,7 +159,10 @@ def tell() -> tuple[Settings, list[str]]:
 
 def _usable(folder: Path) -> Path:
     """Make a folder where there is none, and try to write in it."""
-    if folder.is_file():
+    why = placing.missing(folder)
+    if why == placing.SILENT:
+        raise UnavailableError(f"{folder} {why}.", hint="Connect its disk, or name another folder.")
+    if why == "is not a folder":
         raise InvalidError(f"{folder} is a file.", hint="Name a folder for the backups.")
     folder = folder.resolve()
     try:
@@ -219,7 +222,7 @@ def advice(found: Settings) -> list[str]:
     folders = [
         folder
         for folder in (found.folder, found.second_folder)
-        if folder is not None and placing.missing(folder) != "does not answer"
+        if folder is not None and placing.missing(folder) != placing.SILENT
     ]
     said = [
         f"{folder} is copied to other computers, and what is in it can be read there."

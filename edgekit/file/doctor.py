@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import sqlite3
@@ -68,6 +69,9 @@ def _surroundings(path: Path) -> Iterator[Finding]:
         yield Finding("ok", "The folder is on a local disk.")
     if not path.is_file():
         return
+    if not _is_writable(path):
+        do = "Move it to a folder you may write, or change its rights."
+        yield Finding("warning", f"{path} can be read but not written, or its folder not.", do)
     log = Path(f"{path}-wal")
     size = log.stat().st_size if log.exists() else 0
     if size > WAL_BYTES:
@@ -86,6 +90,10 @@ def _surroundings(path: Path) -> Iterator[Finding]:
             f"{path.parent} holds what an interrupted backup, restore or init left: {', '.join(left)}.",
             "Delete it when no such command is running.",
         )
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def _space(path: Path, log_size: int) -> Finding:
@@ -111,7 +119,7 @@ def _inside(
     if not sentences:
         found.append(Finding("ok", "The file is what it should be: schema, rows, references and log."))
     checks: list[Callable[[], Iterable[Finding]]] = [
-        lambda: _sqlite(connection),
+        lambda: _sqlite(connection, path),
         lambda: _own_tables(connection),
         lambda: _runs(connection, now),
         lambda: _summaries(connection),
@@ -155,11 +163,11 @@ def _remedy(sentence: str) -> str:
     return "Another program changed the schema. Undo that, or restore a backup: edgekit restore BACKUP FILE"
 
 
-def _sqlite(connection: sqlite3.Connection) -> Iterator[Finding]:
+def _sqlite(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     if mode == "wal":
         yield Finding("ok", f"SQLite {sqlite3.sqlite_version}, journal mode WAL.")
-    else:
+    elif _is_writable(path):  # of what cannot be written, another mode is told than it has
         yield Finding(
             "warning",
             f"SQLite {sqlite3.sqlite_version}, journal mode {mode}: readers and writers wait for each other.",

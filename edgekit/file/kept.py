@@ -87,8 +87,7 @@ def prune(*, dry_run: bool = False, actor: str | None = None, now: datetime | No
     db.current().session.require_file("administer", "deleting backups")
     at, path = now or clock.now(), db.current().path
     thinned = thin(dry_run=dry_run, actor=actor, now=at)
-    gone = [one for one in noting.read_noted(db.connection()) if one.is_gone()]
-    gone = [one for one in gone if not one.path.exists()]
+    gone = [one for one in noting.read_noted(db.connection()) if one.is_missing()]
     if not dry_run:
         noting.note_pruned(path, [one.id for one in gone], at, actor=actor)
     return replace(thinned, forgotten=tuple(one.path for one in gone))
@@ -116,7 +115,7 @@ def thin(*, dry_run: bool = False, actor: str | None = None, now: datetime | Non
                 deleted.append(one.path)
                 gone.append(one.id)
         # Of one that somebody else deleted the note goes when its time has come, if its folder can be seen.
-        gone += [one.id for one in group if one.id not in kept and one.is_gone() and not one.path.exists()]
+        gone += [one.id for one in group if one.id not in kept and one.is_missing()]
     if not dry_run:
         noting.note_pruned(path, sorted(set(gone)), at, actor=actor)
     return Thinned(tuple(deleted), tuple(warnings))

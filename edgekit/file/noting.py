@@ -49,6 +49,16 @@ class Noted:
         """Tell whether its folder can be seen, and it is not in it, or another file has its name."""
         return placing.missing(self.path.parent) is None and not self.is_there()
 
+    def is_missing(self) -> bool:
+        """Tell whether its folder can be seen, and nothing in it has its name."""
+        if placing.missing(self.path.parent):
+            return False
+        try:
+            self.path.stat()
+        except OSError as error:
+            return isinstance(error, FileNotFoundError)
+        return False
+
     def is_unchanged(self) -> bool:
         """Tell whether its file is, to the last bit, the one that was made."""
         return self.is_there() and digest(self.path) == self.sha256

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 5.0
 """A disk that says nothing for so long is taken for one that is not there: a network drive that went away."""
 
+SILENT = "does not answer"
 _SILENT_SECONDS = 60.0
 _silent: dict[Path, float] = {}
 """Folders that did not answer, with when they are asked again: each question leaves a thread behind."""
@@ -102,7 +103,7 @@ def missing(folder: Path) -> str | None:
     `ANSWER_SECONDS`, and then takes its silence for an answer for a minute.
     """
     if time.monotonic() < _silent.get(folder, 0.0):
-        return "does not answer"
+        return SILENT
     said: list[str | None] = []
     asking = threading.Thread(target=lambda: said.append(_look(folder)), daemon=True)
     asking.start()
@@ -111,7 +112,7 @@ def missing(folder: Path) -> str | None:
         _silent.pop(folder, None)
         return said[0]
     _silent[folder] = time.monotonic() + _SILENT_SECONDS
-    return "does not answer"
+    return SILENT
 
 
 def _look(folder: Path) -> str | None:

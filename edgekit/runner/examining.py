@@ -59,7 +59,10 @@ def _runner(connection: sqlite3.Connection, *, is_alive: bool) -> Iterator[Findi
         return
     died = last is not None and last[1] is None
     if died and (wanted or waiting):
-        what = f"The runner that began at {last[0]} is gone without a word: it was killed, or the power went."
+        what = (
+            f"The runner that began at {last[0]} is gone without a word: it was killed, the power went, or"
+            " the file was restored from a backup of that time."
+        )
         yield Finding("warning", what, f"Nothing is lost: the next one takes up what it left. {_START}")
     elif wanted:
         what = f"No runner is at work, so nothing runs by itself; active schedules wait for one: {wanted}."
