@@ -146,8 +146,8 @@ def prune(settings: Settings, dry_run: bool, yes: bool, as_json: bool) -> None:
     from edgekit.file import kept
 
     found = kept.prune(dry_run=True)
-    if found.deleted and not dry_run:
-        if not yes:
+    if (found.deleted or found.forgotten) and not dry_run:
+        if found.deleted and not yes:
             names = "\n".join(f"  {path}" for path in found.deleted)
             click.confirm(f"{names}\nDelete these backups?", abort=True, err=True)
         found = kept.prune(actor=settings.actor)
