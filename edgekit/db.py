@@ -158,6 +158,15 @@ class Database:
         if not self._database.is_closed() and self.connection().in_transaction:
             self.connection().execute("ROLLBACK")
 
+    def undo_left(self) -> bool:
+        """Undo what this thread has begun and not ended, and return whether there was something."""
+        if self._database.is_closed() or isinstance(self._database, _Reading):
+            return False
+        is_left = self.open_change is not None or self.connection().in_transaction
+        if is_left:
+            self._settle()
+        return is_left
+
     def _outermost(self, reason: str | None, correlation_id: str | None) -> Iterator[Change]:
         global moment
         noted = reason
@@ -217,7 +226,7 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
     _require_closed()
     path = Path(path)
     sqlite.probe(path)  # says clearly what is wrong with the file before Peewee meets it
-    database = File(str(path))
+    database = File(str(path.absolute()))  # a thread that opens it later may be in another folder
     try:
         database.connect()
         connection = database.connection()

@@ -82,6 +82,22 @@ def run(job: jobs.Job) -> None:
     runner.run(job.payload["name"], job_id=job.id, correlation_id=job.correlation_id)
 
 
+@jobs.handles("hang.fault", isolated=True)
+def fail(job: jobs.Job) -> None:
+    """Have a fault, after it has moved away and left something for others."""
+    os.chdir(Path(job.payload["begun"]).parent)
+    os.environ["LEFT"] = "this"
+    if job.payload.get("is_wrong"):
+        raise KeyError("private")
+
+
+@jobs.handles("hang.where", isolated=True)
+def say_where(job: jobs.Job) -> dict[str, Any]:
+    """Say in what state the process is found."""
+    del job
+    return {"process": os.getpid(), "left": os.environ.get("LEFT"), "folder": str(Path.cwd())}
+
+
 def _begun(job: jobs.Job, said: str = "") -> None:
     """Tell the test, past the change that is open, that it is in the middle of it."""
     Path(job.payload["begun"]).write_text(f"{os.getpid()} {said}", encoding="utf-8")

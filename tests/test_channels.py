@@ -326,6 +326,9 @@ def test_what_a_service_would_take_twice_is_not_sent_twice(edge: Database) -> No
     shown = communications.show(made)
     assert (job.job_status, shown["status"], len(provider.calls)) == ("failed", "FAILED", 1)
     assert "is not sent again by itself" in shown["error_message"]
+    with pytest.raises(ConflictError, match="it is FAILED") as refused:
+        jobs.replay(job.id, now=NOW)
+    assert refused.value.hint == f"Send it anew: edgekit communications retry {made}"
 
 
 # --- webhooks

@@ -108,6 +108,24 @@ def test_a_worker_does_one_job_after_another(edge: Database, workers: Workers) -
     assert processes[0] == processes[1] != {"process": os.getpid()}
 
 
+def test_what_a_handler_leaves_behind_is_not_met_by_the_next(
+    edge: Database, workers: Workers, tmp_path: Path
+) -> None:
+    begun_at = str(tmp_path / "begun")
+    jobs.settle([jobs.perform(claimed("hang.fault", begun=begun_at), workers=workers)])
+    where = jobs.perform(claimed("hang.where"), workers=workers).result
+    assert where is not None
+    assert (where["left"], where["folder"]) == (None, str(Path.cwd()))
+    broken = jobs.perform(claimed("hang.fault", begun=begun_at, is_wrong=True), workers=workers)
+    assert jobs.settle([broken]) == []
+    ended = jobs.show(broken.job.id)  # a fault is none that trying again may help, as in a thread
+    assert (ended.job_status, ended.attempts) == ("failed", 1)
+    assert ended.error_message == "The handler of hang.fault has a fault: KeyError."
+    after = jobs.perform(claimed("hang.where"), workers=workers).result
+    assert after is not None
+    assert after["process"] != where["process"]
+
+
 def test_an_error_of_a_worker_counts_as_it_would_here(workers: Workers) -> None:
     outcome = jobs.perform(claimed("hang.refuse"), workers=workers)
     assert outcome.error is not None

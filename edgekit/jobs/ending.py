@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _FAR = timedelta(hours=1)
 """A standing job that is due sooner is not looked at again."""
 
+_LONGEST_MESSAGE = 4000
+"""Characters of what is said of an error that are kept."""
+
 STANDING = "standing"
 """The key of the one open job of a kind that always has one."""
 
@@ -38,9 +41,9 @@ _LONGEST_WAIT = 86_400.0
 _MINE = " WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'running'"
 _COMPLETE = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?{_MINE}"
 _COMPLETE_ALL = (
-    "UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?"
-    " WHERE id IN (SELECT value FROM json_each(?)) AND runner_id = ? AND attempts = ?"
-    " AND job_status = 'running'"
+    "UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?, result = ended.result"
+    " FROM (SELECT value ->> 0 AS id, value ->> 1 AS result FROM json_each(?)) AS ended"
+    " WHERE job.id = ended.id AND runner_id = ? AND attempts = ? AND job_status = 'running'"
 )
 _COMPLETE_WITH = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?, result = ?{_MINE}"
 _RETRY = (
@@ -94,9 +97,11 @@ def finish(job: Job, result: Mapping[str, Any] | None = None, *, now: datetime |
 
 def _document(job: Job, result: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(dict(result), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        document = json.dumps(dict(result), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        document.encode()  # half a character is a ValueError too
     except (TypeError, ValueError) as error:
         raise InvalidError(f"The result of a job {job.kind} cannot be written as JSON: {error}.") from error
+    return document
 
 
 def decide(
@@ -112,7 +117,7 @@ def decide(
     at = now or clock.now()
     code, message = error.code[:50], error.message or error.code
     with db.change(reason=f"job {job.kind}: {code}", correlation_id=job.correlation_id) as change:
-        mine = (job.id, job.runner_id, job.attempts)
+        mine, message = (job.id, job.runner_id, job.attempts), _writable(message)
         is_unwanted = _is_unwanted(job)
         may_help = isinstance(error, UnavailableError | BusyError)
         # What a limit or a breaker of ours held back was no attempt against the other side.
@@ -128,6 +133,11 @@ def decide(
         give_up(job, status if is_unwanted else code, message, at)
         follow(job, at)
         return status
+
+
+def _writable(message: str) -> str:
+    """Return what is said of an error so that the file takes it, whoever's text is in it."""
+    return message[:_LONGEST_MESSAGE].encode(errors="replace").decode()
 
 
 def _is_unwanted(job: Job) -> bool:
@@ -213,27 +223,37 @@ def settle(outcomes: Sequence[Outcome], *, now: datetime | None = None) -> list[
     if not outcomes:
         return lost
     with db.change(reason="jobs: settle") as change:
-        plain = [outcome.job for outcome in outcomes if _is_plain(outcome)]
-        attempts: dict[tuple[str | None, int], list[Job]] = {}
-        for job in plain:
-            attempts.setdefault((job.runner_id, job.attempts), []).append(job)
+        plain = {number: document for number, o in enumerate(outcomes) if (document := _told(o)) is not None}
+        attempts: dict[tuple[str | None, int], list[int]] = {}
+        for number in plain:
+            job = outcomes[number].job
+            attempts.setdefault((job.runner_id, job.attempts), []).append(number)
         for mine, these in attempts.items():
             # One statement for all takes half as long as one for each.
-            numbers = json.dumps([job.id for job in these])
-            ended = (clock.to_text(at), change.at, numbers, *mine)
+            told = ",".join(f"[{outcomes[number].job.id},{plain[number]}]" for number in these)
+            ended = (clock.to_text(at), change.at, f"[{told}]", *mine)
             if db.connection().execute(_COMPLETE_ALL, ended).rowcount != len(these):
-                lost += [job for job in these if not _is_ended_by(job)]
-        done = {job.id for job in plain}
-        for outcome in outcomes:
-            if outcome.job.id not in done and not _settle_one(outcome, at):
+                found = [outcomes[number].job for number in these]
+                lost += [job for job in found if not _is_ended_by(job)]
+        for number, outcome in enumerate(outcomes):
+            if number not in plain and not _settle_one(outcome, at):
                 lost.append(outcome.job)
     return lost
 
 
-def _is_plain(outcome: Outcome) -> bool:
-    """Whether an attempt has just ended well, with nothing to say and nothing to follow."""
-    ended_well = outcome.error is None and outcome.result is None and not outcome.is_given_back
-    return ended_well and outcome.job.dedupe_key != STANDING
+def _told(outcome: Outcome) -> str | None:
+    """Return what an attempt came to that has just ended well: JSON of the text of its result, or null.
+
+    None where there is more to do than to write that: an error, a next one to ask for, no JSON.
+    """
+    if outcome.error is not None or outcome.is_given_back or outcome.job.dedupe_key == STANDING:
+        return None
+    if outcome.result is None:
+        return "null"
+    try:
+        return json.dumps(_document(outcome.job, outcome.result))
+    except InvalidError:
+        return None
 
 
 def _settle_one(outcome: Outcome, at: datetime) -> bool:

@@ -23,6 +23,7 @@ Handler = Callable[["Job"], "dict[str, Any] | None"]
 Next = Callable[["datetime"], "datetime"]
 Killed = Callable[["Job", int, str, str, "datetime"], None]
 GivenUp = Callable[["Job", str, str, "datetime"], None]
+Again = Callable[["Job"], None]
 
 DEFAULT_TIMEOUT = 3600
 """Seconds an attempt may take where neither the job nor its kind says."""
@@ -72,6 +73,8 @@ class Kind:
     given_up: GivenUp | None = None
     """Called in the change that ends a job as failed or cancelled, with the job, the code, what happened, and
     when: to settle what waits for it."""
+    again: Again | None = None
+    """Called with a job that is to be done again by hand; raises where that cannot be, and says what can."""
 
 
 _kinds: dict[str, Kind] = {}
@@ -89,6 +92,7 @@ def handles(
     longest_delay_seconds: float = 3600.0,
     killed: Killed | None = None,
     given_up: GivenUp | None = None,
+    again: Again | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register what is decorated as the handler of a kind of job; see `Kind` for what the options mean.
 
@@ -102,7 +106,7 @@ def handles(
             raise InvalidError(f"The kind of job {kind} has a handler already.")
         _kinds[kind] = Kind(
             kind, handler, concurrency, timeout_seconds, isolated, standing, attempts, delay_seconds,
-            longest_delay_seconds, killed, given_up,
+            longest_delay_seconds, killed, given_up, again,
         )  # fmt: skip
         return handler
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgekit import tracing
-from edgekit.errors import EdgekitError
+from edgekit import db, tracing
+from edgekit.errors import EdgekitError, InvalidError
 from edgekit.jobs import kinds, stopping
 from edgekit.jobs.ending import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgekit.jobs.job import Job
 
 
@@ -31,18 +35,57 @@ def perform(job: Job, *, workers: Isolation | None = None) -> Outcome:
         kind = kinds.get(job.kind)
         if kind.isolated and workers is not None:
             return workers.run(job, job.timeout_seconds or kind.timeout_seconds)
-        with tracing.under(job.correlation_id):
-            result: dict[str, Any] | None = kind.handler(job)
+        result = handle(kind, job)
     except EdgekitError as error:
         is_given_back = error.code == stopping.STOPPED
         return Outcome(job, error=None if is_given_back else error, is_given_back=is_given_back)
     return Outcome(job, result)
 
 
+def handle(kind: kinds.Kind, job: Job) -> dict[str, Any] | None:
+    """Call the handler of a kind, and leave the thread as it was: in no change, in the same folder.
+
+    Raise EdgekitError where it left a change open, which would keep everybody from writing: it is undone;
+    InvalidError where what it returns is no result.
+    """
+    file = db.current()
+    is_inside, is_left = file.open_change is not None, False
+    with tracing.under(job.correlation_id), _same_folder():
+        try:
+            result = kind.handler(job)
+        finally:
+            if not is_inside:
+                is_left = file.undo_left()
+    if is_left:
+        raise EdgekitError(f"The handler of {job.kind} left a change open; what it wrote is undone.")
+    if not (result is None or isinstance(result, dict)):
+        raise InvalidError(f"The handler of {job.kind} returned no dict but: {type(result).__name__}.")
+    return result
+
+
+@contextlib.contextmanager
+def _same_folder() -> Iterator[None]:
+    try:
+        before = os.getcwd()  # noqa: PTH109 - asked for every job, and Path takes ten times as long
+    except OSError:  # it is gone
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if os.getcwd() != before:  # noqa: PTH109
+                os.chdir(before)
+
+
 def fault(job: Job, error: BaseException) -> Outcome:
-    """Make the outcome of a job whose handler has a fault; what it says may be private and is left out."""
-    told = EdgekitError(
-        f"The handler of {job.kind} has a fault: {type(error).__name__}.",
+    """Make the outcome of a job whose handler has a fault."""
+    return Outcome(job, error=explain(job.kind, error))
+
+
+def explain(kind: str, error: BaseException) -> EdgekitError:
+    """Say that a handler has a fault; what the exception says may be private and is left out."""
+    return EdgekitError(
+        f"The handler of {kind} has a fault: {type(error).__name__}.",
         hint="The log of the runner says where.",
     )
-    return Outcome(job, error=told)

@@ -258,13 +258,17 @@ def cancel(job_id: int, *, now: datetime | None = None) -> Job:
 def replay(job_id: int, *, now: datetime | None = None) -> Job:
     """Do a failed or cancelled job again: as a new one, due now, of the same correlation id.
 
-    Raise NotFoundError, ConflictError if it is open or completed.
+    Raise NotFoundError, ConflictError if it is open or completed, and what its kind raises where what it was
+    for has ended.
     """
     job = reading.show(job_id)
     if job.job_status not in {"failed", "cancelled"}:
         raise ConflictError(
             f"The job {job_id} is {job.job_status}: only a failed or cancelled one is done again."
         )
+    kind = kinds.find(job.kind)
+    if kind is not None and kind.again is not None:
+        kind.again(job)
     return enqueue(
         job.kind,
         job.payload,
@@ -286,7 +290,7 @@ def recover(runner_ids: Collection[str] | None = None, *, now: datetime) -> list
     condition, values = "lease_ends_at < ?", clock.to_text(now)
     if runner_ids is not None:
         condition, values = "runner_id IN (SELECT value FROM json_each(?))", json.dumps(list(runner_ids))
-    lost = f"SELECT {COLUMNS} FROM job WHERE job_status = 'running' AND {condition} ORDER BY id"
+    lost = f"SELECT {COLUMNS} FROM job WHERE job_status = 'running' AND {condition} ORDER BY +id"
     if not db.connection().execute(lost, (values,)).fetchone():
         return []
     from edgekit.jobs.ending import interrupt

@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def main() -> None:
         with edgekit.open(hello["path"], actor=hello["actor"]):
             _say(answers, {"ready": True})
             while True:
-                _say(answers, _answer(requests.get()))
+                _say(answers, _answer(requests.get(), answers))
     except EdgekitError as error:  # the file cannot be opened
         _say(answers, {"error": told(error)})
 
@@ -76,8 +77,9 @@ def _say(answers: BinaryIO, document: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: dict[str, Any], answers: BinaryIO) -> dict[str, Any]:
     from edgekit.errors import EdgekitError
+    from edgekit.jobs.performing import explain
 
     # Code that never lets another thread run keeps the one above from noticing anything.
     with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - os.devnull is no path on Windows
@@ -86,21 +88,31 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
             return {"result": _work(request)}
         except EdgekitError as error:
             return {"error": told(error)}
+        except BaseException as error:  # whatever state it is in: this process does no other job
+            traceback.print_exc()
+            _say(answers, {"error": told(explain(request["kind"], error)), "is_broken": True})
+            raise SystemExit(1) from error
         finally:
             faulthandler.cancel_dump_traceback_later()
 
 
 def _work(request: dict[str, Any]) -> dict[str, Any] | None:
-    from edgekit import jobs, tracing
+    from edgekit import jobs
     from edgekit.errors import ConflictError, InvalidError
+    from edgekit.jobs.performing import handle
 
     job = jobs.show(request["id"])
     if (job.runner_id, job.attempts, job.job_status) != (request["runner_id"], request["attempt"], "running"):
         raise ConflictError(f"The job {job.id} ({job.kind}) was taken over, or has ended: it is not ours.")
     if jobs.find(job.kind) is None and request["module"]:
         import_module(request["module"])
-    with tracing.under(job.correlation_id):
-        result = jobs.get(job.kind).handler(job)
+    environment = dict(os.environ)
+    try:
+        result = handle(jobs.get(job.kind), job)
+    finally:
+        if environment != os.environ:  # the next job is none of its business
+            os.environ.clear()
+            os.environ.update(environment)
     try:
         json.dumps(result)
     except (TypeError, ValueError) as error:

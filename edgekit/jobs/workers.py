@@ -194,8 +194,8 @@ class Workers:
         module = kind.handler.__module__ if kind is not None else ""
         worker.jobs += 1
         worker.say({
-            "id": job.id, "runner_id": job.runner_id, "attempt": job.attempts, "module": module,
-            "seconds": seconds,
+            "id": job.id, "kind": job.kind, "runner_id": job.runner_id, "attempt": job.attempts,
+            "module": module, "seconds": seconds,
         })  # fmt: skip
         end = time.monotonic() + seconds
         last: float | None = None
@@ -209,6 +209,9 @@ class Workers:
                 error = retold(answer["error"]) if "error" in answer else None
                 if error is not None and error.code == stopping.STOPPED:
                     return Outcome(job, is_given_back=True)
+                if "is_broken" in answer:
+                    worker.kill()
+                    return Outcome(job, error=error, process_id=worker.process.pid)
                 return Outcome(job, answer.get("result"), error)
             now = time.monotonic()
             if now >= end:

@@ -59,7 +59,19 @@ def _give_up(job: jobs.Job, code: str, message: str, now: datetime) -> None:
             _tell("communication.failed", states.row(number), message)
 
 
-@jobs.handles(states.KIND, concurrency=CONCURRENT, timeout_seconds=LONGEST, given_up=_give_up)
+def _require_open(job: jobs.Job) -> None:
+    """Raise where what a job sends has ended: it is sent again as a new one of its thread."""
+    number = int(job.payload["communication"])
+    if (found := states.row(number))["is_final_state"]:
+        raise ConflictError(
+            f"The communication {number} has ended: it is {found['status']}.",
+            hint=f"Send it anew: edgekit communications retry {number}",
+        )
+
+
+@jobs.handles(
+    states.KIND, concurrency=CONCURRENT, timeout_seconds=LONGEST, given_up=_give_up, again=_require_open
+)
 def send(job: jobs.Job) -> dict[str, Any] | None:
     """Send the communication a job names. Raise EdgekitError as its channel does, once that is noted."""
     began, claimed = time.monotonic(), job.claimed_at or clock.now()

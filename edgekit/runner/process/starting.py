@@ -39,6 +39,7 @@ _LAST_SECONDS = 2.0
 """For what was stopped to say so."""
 
 _FLOOR = timedelta(milliseconds=20)
+_FULL = timedelta(milliseconds=500)
 _TIDY_SECONDS = 30.0
 
 
@@ -85,8 +86,20 @@ def start(
     opened = db.current()
     opened.session.require_file("edit", "running the runner")
     with lock.hold(opened.path):
-        lived = _Life(threads, grace_seconds, stop or Stop(), report or _say_nothing, look)
+        lived = _Life(threads, grace_seconds, stop or Stop(), _told(report or _say_nothing), look)
         return lived.live(once=once, until=until)
+
+
+def _told(report: Callable[[Line], None]) -> Callable[[Line], None]:
+    """Have what a log or console cannot show said so that it can."""
+
+    def tell(line: Line) -> None:
+        try:
+            report(line)
+        except UnicodeEncodeError:
+            report(Line(line.at, line.kind, ascii(line.text)[1:-1]))
+
+    return tell
 
 
 def _say_nothing(line: Line) -> None:
@@ -164,6 +177,8 @@ class _Life:
                 self._poke()
             if self._look is not None:
                 self._look(Standing(self._since, self._pool.running(), self._next_at))
+            if self._pool.is_stalled:
+                self._poke()
             if time.monotonic() - tidied > _TIDY_SECONDS:
                 self._tidy()
                 tidied = time.monotonic()
@@ -172,7 +187,7 @@ class _Life:
     def _tidy(self) -> None:
         """Keep the log small and sealed, in a quiet moment."""
         size = tidying.log_size(self._path)
-        if size > tidying.HUGE or (size > tidying.BIG and not self._pool.running()):
+        if size > tidying.HUGE or (size > tidying.BIG and self._pool.is_idle):
             tidying.empty_log(self._path)
         db.current().keep()
 
@@ -190,7 +205,7 @@ class _Life:
                 self._is_poked = False
             if self._pool.is_closed:
                 return
-            now = clock.now()
+            now, floor = clock.now(), _FLOOR
             try:
                 self._settle()
                 tick = runner.tick(now, pool=self._pool)
@@ -201,13 +216,15 @@ class _Life:
             else:
                 self._tell_faults(tick.faults)
                 is_due = wake_at is not None and wake_at <= now
-                if not (self._pool.running() or is_due):
+                if self._pool.is_idle and not is_due:
                     self._quiet.set()
                 if is_due and not self._pool.free:
                     return  # the first one that ends makes room
+                if not (tick.claimed or tick.made or self._pool.is_idle):
+                    floor = _FULL  # what is due is of kinds of which no more may run
             with self._gate:
                 if wake_at is not None and not self._is_poked:
-                    self._clockwork.wake_at(max(wake_at, clock.now() + _FLOOR))
+                    self._clockwork.wake_at(max(wake_at, clock.now() + floor))
 
     def _tell_faults(self, faults: tuple[str, ...]) -> None:
         """Say what is wrong with a schedule, once."""
@@ -229,7 +246,7 @@ class _Life:
 
     def _end(self, reason: str) -> Lived:
         with self._beating:
-            self._pool.is_closed = True
+            self._pool.close()
         if running := self._pool.running():
             self._say("stopping", f"Waiting for {len(running)} at work, up to {self._grace:g} seconds.")
             stopping.ask()
@@ -239,7 +256,7 @@ class _Life:
             self._wait(_LAST_SECONDS, even_urgent=True)
         else:
             self._workers.close()
-        is_stuck = bool(self._pool.running())
+        is_stuck = not self._pool.is_idle
         self._clockwork.stop(wait=not is_stuck)
         given_back = life.end(self.runner_id, now=clock.now())
         if not tidying.empty_log(self._path):
@@ -258,7 +275,7 @@ class _Life:
                 self._settle()
             except EdgekitError as error:
                 self._say("failed", error.message)
-            if not self._pool.running():
+            if self._pool.is_idle:
                 return
             time.sleep(0.02)
 

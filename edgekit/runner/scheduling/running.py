@@ -78,7 +78,19 @@ def _given_up(job: Job, code: str, message: str, at: datetime) -> None:
         settle({**slot, "error_code": code, "error_message": message}, status, at)
 
 
-@jobs.handles("integration.run", isolated=True, timeout_seconds=300, killed=_killed, given_up=_given_up)
+def _again(job: Job) -> None:
+    """Refuse to do the job of a slot that has ended again: the schedule is run anew."""
+    slot = _find(job)
+    if slot["execution_status"] not in {"scheduled", "running"}:
+        raise ConflictError(
+            f"The slot {slot['id']} of {slot['schedule_name']} stays as it is: {slot['execution_status']}.",
+            hint=f"Run it anew: edgekit schedules run {quoted(slot['schedule_name'])}",
+        )
+
+
+@jobs.handles(
+    "integration.run", isolated=True, timeout_seconds=300, killed=_killed, given_up=_given_up, again=_again
+)
 def run_slot(job: Job) -> dict[str, Any] | None:
     """Run the integration of a slot; run, slot and job end in one change, and none is done again alone."""
     slot = _find(job)
