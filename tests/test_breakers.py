@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from http_provider import Reply, serve
 
 import edgekit
-from edgekit import configuration, db, integrations, runner
+from edgekit import configuration, db, integrations, jobs, runner
 from edgekit.cli import root
 from edgekit.connectors.http import HttpConnector
 from edgekit.errors import (
@@ -264,6 +264,18 @@ def test_a_run_meets_it_sends_nothing_and_says_so(edge: Database) -> None:
         )
         assert (rows(), health()) == ([(provider.url, "closed", 0)], "healthy")
         assert runner.run("items").status == "completed"
+
+
+def test_what_is_held_back_again_and_again_looks_less_and_less_often(edge: Database) -> None:
+    """A thousand messages to a place that is down for a day would be millions of rows."""
+    job = jobs.enqueue("integration.run", {})
+    held = CircuitOpenError("left alone", target=PLACE, retry_after=60)
+    waits = [jobs.delay(job._replace(attempts=number), held) for number in range(1, 400)]
+    assert waits[:10] == [60.0] * 10, "at first as soon as it may"
+    looks = next(n for n in range(len(waits)) if sum(waits[:n]) >= 86400)
+    assert looks < 200
+    assert waits[looks] < 0.02 * 86400, "and yet it comes soon, for what it has waited"
+    assert jobs.delay(job._replace(attempts=50), RateLimitedError("asked", retry_after=60)) == 60
 
 
 def closed_port() -> int:

@@ -38,6 +38,9 @@ _MORE_ATTEMPTS = 10
 _LONGEST_WAIT = 86_400.0
 """Seconds that are waited at most because the other side asks for it."""
 
+_EXACT_LOOKS = 10
+"""Times that a job is held back by a limit or breaker of ours and comes again as soon as it may."""
+
 _MINE = " WHERE id = ? AND runner_id = ? AND attempts = ? AND job_status = 'running'"
 _COMPLETE = f"UPDATE job SET job_status = 'completed', ended_at = ?, updated_at = ?{_MINE}"
 _COMPLETE_ALL = (
@@ -152,7 +155,9 @@ def delay(job: Job, error: EdgekitError | None = None, base: float | None = None
     """
     wanted = getattr(error, "retry_after", None)
     if wanted is not None:
-        return min(float(wanted), _LONGEST_WAIT)
+        # Each look at a place that is left alone is a row or two, and of many jobs, in a day, too many.
+        looks = job.attempts / _EXACT_LOOKS if error is not None and not error.was_sent else 1.0
+        return min(float(wanted) * max(1.0, looks), _LONGEST_WAIT)
     kind = kinds.find(job.kind)
     first = base if base is not None else kind.delay_seconds if kind is not None else 30.0
     longest = max(first, kind.longest_delay_seconds if kind is not None else 3600.0)
