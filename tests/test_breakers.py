@@ -349,6 +349,12 @@ def test_its_figures_come_from_the_integration_then_dcs_then_the_defaults(edge: 
     assert figures.limits(2).breaking == Breaking(8, 30, counts_429=True)
     integrations.set_settings("drivers", {"circuit_breaker": {"timeout_seconds": 7, "counts_429": False}})
     assert figures.limits(2).breaking == Breaking(8, 7, counts_429=False)
+    configuration.set("DCS_RETRY", "circuit_breaker_timeout_seconds", 10**15)
+    integrations.set_settings("drivers", {}, unset=["circuit_breaker"])
+    edge_of_time = Breaker(edge.path, 2, "drivers", figures.limits(2).breaking)
+    for _ in range(8):
+        call(edge_of_time, None)
+    assert rows() == [(PLACE, "open", 8)], "there is no such time, and it opens all the same"
     for wrong in ({"threshold": 0}, {"counts_429": 1}, {"tries": 3}, 5):
         with pytest.raises(InvalidError, match="circuit_breaker"):
             integrations.set_settings("drivers", {"circuit_breaker": wrong})

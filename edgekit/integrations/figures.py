@@ -47,6 +47,9 @@ BREAKER = tuple(name for name in SOURCES if name.startswith("breaker_"))
 """What `circuit_breaker` of an integration may say, without the beginning."""
 
 _MOST_RETRIES = 20
+_LONGEST = 366 * DAY
+"""Seconds a breaker leaves a place alone at most: for ever is told by disabling the integration."""
+
 _CACHE = "cache_ttl_hours"
 
 
@@ -163,7 +166,7 @@ def _breaking(row: Mapping[str, Any]) -> Breaking:
         own = {f"breaker_{name}": value for name, value in said.items()}
     threshold, seconds, counts = (_resolved(row, name, own) for name in BREAKER)
     known = Breaking()
-    return Breaking(threshold or known.threshold, seconds or known.seconds, bool(counts))
+    return Breaking(threshold or known.threshold, min(seconds or known.seconds, _LONGEST), bool(counts))
 
 
 def check_circuit_breaker(value: Any, *, what: str) -> dict[str, int]:

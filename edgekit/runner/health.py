@@ -70,10 +70,10 @@ def check_all_health(*, late_ms: int = _LATE_MS, now: datetime | None = None) ->
     One whose secret nobody can open now is unhealthy here and does not hold up the others; what is stored of
     it stays, as the other side was not asked.
     """
-    found, moment = [], now or clock.now()
+    found = []
     for row in integrations.find_all():
         try:
-            found.append(_check(row, late_ms, moment))
+            found.append(_check(row, late_ms, now or clock.now()))
         except VaultLockedError as error:
             found.append(Health(row["integration_name"], "unhealthy", error.message))
     return found
