@@ -136,6 +136,9 @@ class UnavailableError(EdgekitError):
 class RateLimitedError(UnavailableError):
     """The other side asks us to wait, or a limit of ours does: `limit` names it, and nothing was sent."""
 
+    was_tried = False
+    """Whether a try before it, of the same exchange, was sent."""
+
     def __init__(
         self,
         message: str,
@@ -150,12 +153,15 @@ class RateLimitedError(UnavailableError):
 
     @property
     def was_sent(self) -> bool:
-        """Whether the other side asked us to wait; a limit of ours sent nothing."""
-        return self.limit is None
+        """Whether the other side asked us to wait, or was tried; a limit of ours sent nothing."""
+        return self.limit is None or self.was_tried
 
 
 class CircuitOpenError(UnavailableError):
     """Refused here, because the target failed too often just now: nothing was sent."""
+
+    was_tried = False
+    """Whether a try before it, of the same exchange, was sent, and may be what opened the breaker."""
 
     def __init__(
         self, message: str, *, target: str, retry_after: float | None = None, hint: str | None = None
@@ -166,8 +172,8 @@ class CircuitOpenError(UnavailableError):
 
     @property
     def was_sent(self) -> bool:
-        """No."""
-        return False
+        """Only by a try before this one."""
+        return self.was_tried
 
 
 class StoppedError(UnavailableError):

@@ -266,6 +266,26 @@ def test_a_run_meets_it_sends_nothing_and_says_so(edge: Database) -> None:
         assert runner.run("items").status == "completed"
 
 
+@pytest.mark.ledger("S0-75")
+def test_a_try_that_was_made_before_a_refusal_is_an_attempt(edge: Database) -> None:
+    """Else a scheduled run would never fail, as its first try opens the breaker that refuses the second."""
+    begin = datetime.now(UTC).replace(second=0, microsecond=0)
+    with serve(lambda _call: Reply(status=503)) as provider:
+        rest(provider.url, retries=3, circuit_breaker={"threshold": 1, "timeout_seconds": 60})
+        runner.add_schedule("hourly", integration="items", every=60, now=begin)
+        runner.set_schedule("hourly", retry={"attempts": 1, "delay_seconds": 30})
+        for minutes in (60, 70):
+            runner.tick(begin + timedelta(minutes=minutes))
+            with edge.change():  # the gate goes by the clock of the machine: let its time be over there too
+                edge.connection().execute(
+                    "UPDATE circuit_breaker SET opened_at = '2026-01-01T00:00:00.000Z',"
+                    " retry_at = '2026-01-01T00:10:00.000Z'"
+                )
+        assert len(provider.calls) == 2
+        (job,) = db.query("SELECT job_status, error_code FROM job WHERE kind = 'integration.run'")
+        assert (job["job_status"], job["error_code"]) == ("failed", "circuit_open")
+
+
 def test_what_is_held_back_again_and_again_looks_less_and_less_often(edge: Database) -> None:
     """A thousand messages to a place that is down for a day would be millions of rows."""
     job = jobs.enqueue("integration.run", {})

@@ -154,6 +154,7 @@ class Exchange:
         except EdgekitError as error:
             if last is not None and not error.was_sent:
                 error.hint = f"The last try before: {last.error.message}"
+                vars(error)["was_tried"] = True
             raise self._told(error) from None
         raise AssertionError("stamina either returns or raises")
 
