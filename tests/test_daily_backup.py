@@ -425,6 +425,14 @@ def test_a_backup_the_file_forgot_is_found_and_checked(edge: Database, tmp_path:
         assert kept.check_backups(made.path.parent, now=NOW + DAY)[1].problem is None
         assert [one.kept_as for one in kept.list_backups(now=NOW + DAY)] == ["manual", "daily"]
         by_hand.unlink()
+        away = tmp_path / "put-away"
+        away.mkdir()
+        for copy in (away / made.path.name, made.path.with_name("keep.edgekit-backup.zip")):
+            shutil.copyfile(made.path, copy)
+            kept.verify_backup(copy, now=NOW + DAY)
+            known = {one.path: one.kept_as for one in kept.list_backups(now=NOW + DAY)}
+            assert known[copy] == "manual", "what a person put away is never deleted"
+            copy.unlink()
         made.path.write_bytes(made.path.read_bytes()[:-100])
         with pytest.raises(CorruptError):
             kept.verify_backup(made.path)

@@ -18,6 +18,7 @@ from edgekit.file.retention import retain
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from edgekit.file.backup import Manifest
     from edgekit.file.noting import Noted
     from edgekit.vault.recovery import Kit
 
@@ -126,8 +127,9 @@ def verify_backup(
 ) -> datetime:
     """Open a backup of the opened file again, whole, as restoring it would, and note that; return when.
 
-    One the file did not know is known from then on, and kept as what it was made as. Raise what `restore`
-    raises (NotFoundError, CorruptError, VaultLockedError …), InvalidError for the backup of another file.
+    One the file did not know is known from then on: as a daily one, where it was made as that and lies in a
+    folder of the daily backup under its name, else as one that is never deleted. Raise what `restore` raises
+    (NotFoundError, CorruptError, VaultLockedError …), InvalidError for the backup of another file.
     """
     db.current().session.require_file("administer", "checking a backup")
     source, path, at = Path(source).resolve(), db.current().path, now or clock.now()
@@ -146,10 +148,22 @@ def verify_backup(
     else:
         made = clock.from_text(manifest.created_at) if manifest else at
         sealed = encrypting.is_sealed(source)
-        origin: noting.Origin = "daily" if manifest and manifest.origin == "daily" else "manual"
+        origin: noting.Origin = "daily" if manifest and _is_daily(manifest, source, made) else "manual"
         number = noting.note(path, source, source, origin=origin, encrypted=sealed, at=made, actor=actor)
     noting.note_verified(path, number, at, actor=actor)
     return at
+
+
+def _is_daily(manifest: Manifest, source: Path, made: datetime) -> bool:
+    """Tell whether an archive is one that the daily backup put there; what a person put away stays."""
+    current = settings()
+    folders = {
+        folder.resolve()
+        for folder in (current.folder, current.second_folder)
+        if folder is not None and not placing.missing(folder)
+    }
+    is_named = f"-{made:%Y-%m-%dT%H%M%SZ}" in source.name
+    return manifest.origin == "daily" and is_named and source.parent in folders
 
 
 def check_backups(
