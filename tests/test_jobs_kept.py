@@ -40,7 +40,7 @@ def test_what_ended_long_ago_is_thrown_away_and_a_slot_is_kept(edge: Database) -
         table = "integration_schedule_execution"
         put(edge.connection(), table, **sample(edge.connection(), table, job_id=old.id))
     done = housekeeping.throw_away(now=NOW)
-    assert done == {"jobs": 2, "events": 0, "notifications": 0, "inputs": 0}
+    assert done == {"jobs": 2, "slots": 0, "events": 0, "notifications": 0, "inputs": 0}
     assert {job.id for job in jobs.list_jobs()} == {failed.id, recent.id, waiting.id}
     assert oldest.id not in {failed.id, recent.id}
     assert edge.query("SELECT job_id FROM integration_schedule_execution") == [{"job_id": None}]
@@ -56,7 +56,7 @@ def test_housekeeping_stands_and_is_done_every_day(edge: Database) -> None:
     at = NOW + timedelta(days=2)
     mine = next(job for job in jobs.claim("me", now=at) if job.kind == "housekeeping.daily")
     jobs.settle([jobs.perform(mine)], now=at)
-    assert jobs.show(mine.id).result == {"jobs": 0, "events": 0, "notifications": 0, "inputs": 0}
+    assert jobs.show(mine.id).result == {"jobs": 0, "slots": 0, "events": 0, "notifications": 0, "inputs": 0}
     (following,) = jobs.list_jobs(kind="housekeeping.daily", status="open")
     assert following.run_at == at + timedelta(days=1)
 

@@ -193,7 +193,7 @@ def _end_interrupted(job: Job, status: str, message: str, now: datetime) -> None
             " WHERE id = ? AND job_status = 'interrupted'",
             (status, message, change.at, job.id),
         )
-        give_up(job, "interrupted", message, now)
+        give_up(job, "cancelled" if status == "cancelled" else "interrupted", message, now)
         follow(job, now)
 
 

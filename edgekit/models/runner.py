@@ -40,9 +40,9 @@ class IntegrationSchedule(BusinessRow):
 
     due_by: ClassVar[frozenset[str]] = frozenset(
         {"schedule_type", "cron_expression", "interval_minutes", "timezone"}
-        | {"start_date", "end_date", "last_run_at", "status_id"}
+        | {"start_date", "end_date", "last_run_at"}
     )
-    """The columns that make it due; those of its times of day beside them."""
+    """The columns that make it due; those of its times of day beside them. Its state changes no due time."""
 
     schedule_name: Any = peewee.TextField()
     integration: Any = reference(Integration, on_delete="CASCADE")
@@ -82,7 +82,8 @@ class IntegrationSchedule(BusinessRow):
     @classmethod
     def completed(cls, row: Mapping[str, Any], written: Collection[str]) -> dict[str, Any]:
         """Return `next_run_at` as it follows from what was written."""
-        if "next_run_at" in written or not cls.due_by & set(written):
+        is_anew = cls.due_by & set(written) or ("status_id" in written and row.get("next_run_at") is None)
+        if "next_run_at" in written or not is_anew:
             return {}
         due = cls.next_run(row, clock.now())
         cls._take_back(row.get("id"), due)
@@ -121,7 +122,7 @@ class IntegrationSchedule(BusinessRow):
     def save(self, force_insert: bool = False, only: Any = None) -> Any:
         """Write the row, and when it is due next."""
         written = {self._meta.fields[name].column_name for name in self._dirty}
-        if self.due_by & written:
+        if self.due_by & written or ("status_id" in written and self.next_run_at is None):
             if "next_run_at" not in written:
                 self.next_run_at = self.next_run(self.columns, now())
                 only = None if only is None else [*only, "next_run_at"]

@@ -12,6 +12,8 @@ from edgekit.jobs.pruning import KEEP_DAYS, KEEP_FAILED_DAYS
 from edgekit.runner.kept import prune_inputs
 from edgekit.runner.notifying.pruning import KEEP_DAYS as KEEP_NOTIFICATIONS_DAYS
 from edgekit.runner.notifying.pruning import prune_notifications
+from edgekit.runner.scheduling.pruning import KEEP_DAYS as KEEP_SLOTS_DAYS
+from edgekit.runner.scheduling.pruning import prune_slots
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +39,7 @@ def throw_away(*, now: datetime) -> dict[str, Any]:
             keep_days=days["keep_jobs_days"], keep_failed_days=days["keep_failed_jobs_days"],
             let_go=_let_go, now=now,
         ),
+        "slots": prune_slots(keep_days=days["keep_slots_days"], now=now),
         "events": events.prune_events(keep_days=days["keep_events_days"], now=now),
         "notifications": prune_notifications(keep_days=days["keep_notifications_days"], now=now),
         "inputs": prune_inputs(now=now).batches,
@@ -47,6 +50,7 @@ def _days() -> dict[str, int]:
     known = {
         "keep_jobs_days": KEEP_DAYS,
         "keep_failed_jobs_days": KEEP_FAILED_DAYS,
+        "keep_slots_days": KEEP_SLOTS_DAYS,
         "keep_events_days": KEEP_EVENTS_DAYS,
         "keep_notifications_days": KEEP_NOTIFICATIONS_DAYS,
     }
@@ -57,7 +61,7 @@ def _days() -> dict[str, int]:
 
 
 def _let_go(numbers: str) -> None:
-    """A slot is kept for ever; what ran for it is its execution."""
+    """A slot is kept longer; what ran for it is its execution."""
     db.connection().execute(
         "UPDATE integration_schedule_execution SET job_id = NULL, updated_at = ?"
         " WHERE job_id IN (SELECT value FROM json_each(?))",

@@ -107,6 +107,7 @@ def _run(job: Job, slot: Mapping[str, Any]) -> dict[str, Any] | None:
             f"The slot {slot['id']} of {slot['schedule_name']} has ended: it is {slot['execution_status']}.",
             hint=f"Run it anew: edgekit schedules run {quoted(slot['schedule_name'])}",
         )
+    policy = retries.resolve(slot["integration_id"], slot["retry_policy"])  # a bad one is told before it runs
     started, told = time.monotonic(), dict[str, Any]()
     _begin(slot, job)
 
@@ -135,12 +136,12 @@ def _run(job: Job, slot: Mapping[str, Any]) -> dict[str, Any] | None:
         )
     except ConflictError as error:
         if isinstance(error, BusyError):
-            raise _retriable(error, job, slot) from error
+            raise _retriable(error, job, policy) from error
         raise _HeldError(error.message) from error
     except EdgekitError as error:
-        raise _retriable(error, job, slot) from error
+        raise _retriable(error, job, policy) from error
     if result.status != "completed":
-        raise _retriable(result.error or _stopped(result), job, slot)
+        raise _retriable(result.error or _stopped(result), job, policy)
     telemetry.tell_slot(slot["id"])
     return told
 
@@ -184,10 +185,9 @@ def _stopped(result: RunResult) -> EdgekitError:
     return UnavailableError(result.message or f"The run was {result.status}.")
 
 
-def _retriable(error: EdgekitError, job: Job, slot: Mapping[str, Any]) -> EdgekitError:
+def _retriable(error: EdgekitError, job: Job, policy: retries.Retries) -> EdgekitError:
     """Say with an error that may pass when to try again."""
     if isinstance(error, UnavailableError | BusyError) and getattr(error, "retry_after", None) is None:
-        policy = retries.resolve(slot["integration_id"], slot["retry_policy"])
         draw = int(job.uuid[:8], 16) / 0xFFFFFFFF
         error.retry_after = policy.delay(job.attempts, draw)
     return error

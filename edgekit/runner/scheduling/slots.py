@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, events, jobs
-from edgekit.runner.scheduling import planning, retries, rules
+from edgekit.errors import InvalidError
+from edgekit.runner.scheduling import logged, planning, retries, rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 OPEN = "execution_status IN ('scheduled', 'running')"
 """As the index of open slots says it."""
 
+_INSTANT = timedelta(microseconds=1)
 _SOON = timedelta(seconds=60)
 """A job that begins within this time keeps others of its integration waiting."""
 
@@ -37,10 +40,7 @@ def account(row: Mapping[str, Any], now: datetime, *, closing: str | None = None
 
     Where the schedule is about to change, `closing` is the reason why nothing of it runs any more.
     """
-    rule, standing = rules.rule_of(row), _standing(row)
-    made = planning.plan(rule, standing, now)
-    if closing is not None and made.slots and not standing.is_off:
-        made = planning.close(rule, standing, closing, now)
+    made = _plan(row, now, closing)
     if made.is_cancelling:
         cancel_open(row, now)
     change = db.current().open_change
@@ -50,11 +50,33 @@ def account(row: Mapping[str, Any], now: datetime, *, closing: str | None = None
         # What is made last, which is what runs, carries the id of the change that makes it.
         own = change.correlation_id if change is not None and slot is made.slots[-1] else None
         insert(row, slot, now, correlation_id=own)
-    if made.next_at != standing.due_at:
+    if made.next_at is None or clock.to_text(made.next_at) != row["next_run_at"]:
         set_next(row["id"], made.next_at)
     if any(slot.reason is None for slot in made.slots):
-        start_waiting(now, row["integration_id"], at={slot.scheduled_at: slot.run_at for slot in made.slots})
+        start_waiting(
+            now,
+            row["integration_id"],
+            at={(row["id"], slot.scheduled_at): slot.run_at for slot in made.slots},
+        )
     return made
+
+
+def _plan(row: Mapping[str, Any], now: datetime, closing: str | None) -> planning.Plan:
+    """Decide about all that is due: as the schedule was while it was another, then as it is."""
+    rule, standing = rules.rule_of(row), _standing(row)
+    before, made = list[planning.Slot](), planning.Plan((), None)
+    for until, was_off in logged.stretches(row, standing.due_at, now):
+        former = replace(standing, is_off=was_off)
+        closed = planning.close(rule, former, "paused" if was_off else "missed", until - _INSTANT)
+        before += closed.slots
+        if closed.next_at is None:
+            return planning.Plan(tuple(before), None)
+        standing = replace(standing, due_at=closed.next_at)
+    if row["status_id"] in (rules.ACTIVE, rules.PAUSED):  # of what came after its retirement nothing is said
+        made = planning.plan(rule, standing, now)
+        if closing is not None and made.slots and not standing.is_off:
+            made = planning.close(rule, standing, closing, now)
+    return replace(made, slots=(*before, *made.slots))
 
 
 def set_next(schedule_id: int, moment: datetime | None) -> None:
@@ -83,13 +105,12 @@ def _standing(row: Mapping[str, Any]) -> planning.Standing:
 
 def count_open(schedule_id: int) -> tuple[int, int]:
     """Count the slots of a schedule that run, and those that wait. A backfill is in nobody's way."""
-    found = db.query(
-        "SELECT execution_status FROM integration_schedule_execution"
-        f" WHERE schedule_id = ? AND {OPEN} AND slot_kind <> 'backfill'",
+    (found,) = db.query(
+        "SELECT count(*) AS n, count(*) FILTER (WHERE execution_status = 'running') AS running"
+        f" FROM integration_schedule_execution WHERE schedule_id = ? AND {OPEN} AND slot_kind <> 'backfill'",
         (schedule_id,),
     )
-    running = sum(slot["execution_status"] == "running" for slot in found)
-    return running, len(found) - running
+    return found["running"], found["n"] - found["running"]
 
 
 def insert(
@@ -145,8 +166,13 @@ def _extend(row: Mapping[str, Any], slot: planning.Slot) -> bool:
 
 def cancel_open(row: Mapping[str, Any], now: datetime) -> None:
     """Stop what a schedule runs, and what of it waits, in the open change."""
-    condition = f"WHERE schedule_id = ? AND {OPEN} AND slot_kind <> 'backfill'"
-    for slot in db.query(f"SELECT id, job_id FROM integration_schedule_execution {condition}", (row["id"],)):
+    found = db.query(
+        "SELECT id, job_id FROM integration_schedule_execution"
+        # What has no job yet first: the end of one that has would give it one.
+        f" WHERE schedule_id = ? AND {OPEN} AND slot_kind <> 'backfill' ORDER BY job_id IS NOT NULL, id",
+        (row["id"],),
+    )
+    for slot in found:
         note = "A later run of the same schedule took its place."
         db.connection().execute(
             "UPDATE integration_schedule_execution SET execution_notes = ?, updated_at = ? WHERE id = ?",
@@ -163,15 +189,25 @@ def cancel_open(row: Mapping[str, Any], now: datetime) -> None:
         )
 
 
+_FIRST = (
+    "SELECT x.id FROM integration_schedule_execution x WHERE x.schedule_id = s.id AND x.job_id IS NULL"
+    f" AND x.{OPEN} AND x.slot_kind {{}} 'backfill' ORDER BY x.scheduled_at, x.id LIMIT 1"
+)
 _WAITING = (
-    "SELECT e.id, e.schedule_id, e.slot_kind, e.scheduled_at, e.correlation_id, e.job_id,"
-    " j.job_status, j.run_at,"
+    "SELECT e.id, e.schedule_id, e.slot_kind, e.scheduled_at, e.correlation_id,"
     " s.integration_id, s.overlap_policy, s.missed_execution_policy, s.grace_seconds,"
-    " s.catch_up_delay_seconds,"
-    " s.jitter_seconds, s.execution_timeout_seconds, s.retry_policy"
-    " FROM integration_schedule s CROSS JOIN integration_schedule_execution e ON e.schedule_id = s.id"
-    f" AND e.{OPEN} LEFT JOIN job j ON j.id = e.job_id WHERE s.integration_id = ?"
+    " s.catch_up_delay_seconds, s.jitter_seconds, s.execution_timeout_seconds, s.retry_policy"
+    " FROM integration_schedule s CROSS JOIN integration_schedule_execution e"
+    f" ON e.id = ifnull(({_FIRST.format('<>')}), ({_FIRST.format('=')}))"
+    " WHERE s.integration_id = ? AND (s.overlap_policy = 'allow' OR NOT ?)"
     " ORDER BY e.slot_kind = 'backfill', e.scheduled_at, e.id"
+)
+"""The first of each schedule that waits for its turn."""
+
+_BEGUN = (
+    "SELECT e.schedule_id, j.job_status, j.run_at FROM integration_schedule s"
+    " CROSS JOIN integration_schedule_execution e ON e.schedule_id = s.id"
+    f" AND e.{OPEN} AND e.job_id > 0 JOIN job j ON j.id = e.job_id WHERE s.integration_id = ?"
 )
 
 
@@ -186,52 +222,57 @@ def start_all(now: datetime) -> int:
 
 
 def start_waiting(
-    now: datetime, integration_id: int, *, at: Mapping[datetime, datetime | None] | None = None
+    now: datetime, integration_id: int, *, at: Mapping[tuple[int, datetime], datetime | None] | None = None
 ) -> int:
     """Give slots of an integration whose turn has come their job, and return how many.
 
-    `at` says when those begin that were just planned.
+    `at` says when those begin that were just planned, by schedule and due time.
     """
-    found = db.query(_WAITING, (integration_id,))
-    begun = [slot for slot in found if slot["job_id"] is not None]
     started = 0
-    for slot in found:
-        if slot["job_id"] is not None or _is_before(begun, slot, now):
-            continue
-        moment = (at or {}).get(clock.from_text(slot["scheduled_at"])) or _begins_at(slot, now)
+    while (slot := _next_to_start(now, integration_id)) is not None:
+        is_own = db.current().open_change is None
         with db.change(reason="schedules: start", correlation_id=slot["correlation_id"]):
-            job = jobs.enqueue(
-                "integration.run", {"slot": slot["id"]}, run_at=moment, priority=_PRIORITY[slot["slot_kind"]],
-                max_attempts=1 + retries.attempts(slot), timeout_seconds=slot["execution_timeout_seconds"],
-                dedupe_key=f"slot/{slot['id']}",
-                correlation_id=slot["correlation_id"], now=now,
-            )  # fmt: skip
-            db.connection().execute(
-                "UPDATE integration_schedule_execution SET job_id = ?, updated_at = ?"
-                " WHERE id = ? AND job_id IS NULL",
-                (job.id, clock.now_text(), slot["id"]),
-            )
-        begun.append({**slot, "job_id": job.id, "job_status": "pending", "run_at": clock.to_text(moment)})
+            if is_own and _next_to_start(now, integration_id) != slot:
+                continue  # another process was quicker
+            planned = (at or {}).get((slot["schedule_id"], clock.from_text(slot["scheduled_at"])))
+            _give_job(slot, planned or _begins_at(slot, now), now)
         started += 1
     return started
 
 
-def _is_before(begun: list[dict[str, Any]], slot: Mapping[str, Any], now: datetime) -> bool:
-    """Whether a slot has to wait: for another of its schedule, or for a run of its integration."""
-    if slot["overlap_policy"] == "allow" and slot["slot_kind"] != "backfill":
-        return False
+def _next_to_start(now: datetime, integration_id: int) -> dict[str, Any] | None:
+    begun = db.query(_BEGUN, (integration_id,))
     soon = clock.to_text(now + _SOON)
-    return any(
-        other["schedule_id"] == slot["schedule_id"]
-        or other["job_status"] != "pending"
-        or other["run_at"] <= soon
-        for other in begun
+    is_busy = any(other["job_status"] != "pending" or other["run_at"] <= soon for other in begun)
+    own = {other["schedule_id"] for other in begun}
+    for slot in db.query(_WAITING, (integration_id, is_busy)):
+        is_beside = slot["overlap_policy"] == "allow" and slot["slot_kind"] != "backfill"
+        if is_beside or not (is_busy or slot["schedule_id"] in own):
+            return slot
+    return None
+
+
+def _give_job(slot: Mapping[str, Any], run_at: datetime, now: datetime) -> None:
+    try:
+        attempts = 1 + retries.attempts(slot)
+    except InvalidError:  # its run says so, and fails
+        attempts = 1
+    job = jobs.enqueue(
+        "integration.run", {"slot": slot["id"]}, run_at=run_at, priority=_PRIORITY[slot["slot_kind"]],
+        max_attempts=attempts, timeout_seconds=slot["execution_timeout_seconds"],
+        dedupe_key=f"slot/{slot['id']}", correlation_id=slot["correlation_id"], now=now,
+    )  # fmt: skip
+    db.connection().execute(
+        "UPDATE integration_schedule_execution SET job_id = ?, updated_at = ? WHERE id = ?",
+        (job.id, clock.now_text(), slot["id"]),
     )
 
 
 def _begins_at(slot: Mapping[str, Any], now: datetime) -> datetime:
     """Say when a slot begins whose turn has come: what `run_all` catches up, a while after the one before."""
     due = clock.from_text(slot["scheduled_at"])
+    if slot["slot_kind"] != "due":
+        due = min(due, now)  # it was asked for, or happened, by a clock that was ahead
     if slot["slot_kind"] not in {"due", "event"}:
         return due
     late = now - due > timedelta(seconds=slot["grace_seconds"])
