@@ -130,6 +130,27 @@ def test_what_was_asked_for_by_a_clock_that_was_ahead_does_not_wait_for_it(sourc
     assert [row[4] for row in told() if row[0] == "manual"] == ["completed"] * 2
 
 
+def test_a_gap_that_is_cut_short_leaves_out_what_ran_within_it(source: str) -> None:
+    runner.add_schedule("s", integration=source, every=60, missed="run_once", now=NOON)
+    for hours in (5, 0.5, 7, 5.5):
+        runner.tick(after(hours=hours))
+    assert kinds_and_reasons() == [
+        ("03-27T13:00", "03-27T16:00", 4, "coalesced"),
+        ("03-27T17:00", None, 1, "completed"),
+        ("03-27T19:00", None, 1, "completed"),
+    ]
+
+
+def test_a_last_day_that_only_a_wrong_clock_saw_has_not_passed(source: str) -> None:
+    runner.add_schedule("s", integration=source, every=60, end=date(2026, 3, 27), now=NOON)
+    for hours in (50, 1.5, 2):
+        runner.tick(after(hours=hours))
+    assert kinds_and_reasons() == [
+        ("03-27T13:00", None, 1, "missed"),
+        ("03-27T14:00", None, 1, "completed"),
+    ]
+
+
 def test_two_processes_give_a_slot_one_job(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     runner.add_schedule("s", integration=source, every=15, overlap="queue_all", now=NOON)
     runner.tick(after(minutes=15), pool=Held())

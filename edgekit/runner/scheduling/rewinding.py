@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, jobs
 from edgekit.errors import InvalidError
-from edgekit.runner.scheduling import rules, slots
+from edgekit.runner.scheduling import planning, rules, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from edgekit.recurrence import Recurrence
 
@@ -23,8 +23,11 @@ _INSTANT = timedelta(microseconds=1)
 _MINUTE = timedelta(minutes=1)
 """Clocks are put right by less all the time."""
 
+_IS_LATER = "ifnull(s.next_run_at > ?1, s.schedule_type NOT IN ('event_based', 'manual'))"
+"""It waits for a later time, or its last day has passed."""
+
 _IS_AHEAD = (
-    "s.next_run_at > ?1 AND (s.last_run_at > ?2 OR s.updated_at > ?2 OR EXISTS"
+    f"{_IS_LATER} AND (s.last_run_at > ?2 OR s.updated_at > ?2 OR EXISTS"
     " (SELECT 1 FROM integration_schedule_execution e WHERE e.schedule_id = s.id AND e.slot_kind = 'due'"
     " AND e.scheduled_at > ?2) OR (SELECT e.span_ended_at FROM integration_schedule_execution e"
     " WHERE e.schedule_id = s.id AND e.slot_kind = 'due' AND e.scheduled_at <= ?2"
@@ -40,10 +43,7 @@ def rewind(now: datetime, before: datetime | None) -> int:
     if before is not None and before - now < _MINUTE:
         return 0
     at, tolerant = clock.to_text(now), clock.to_text(now + _MINUTE)
-    if before is None:
-        found = rules.read(_IS_AHEAD, (at, tolerant))
-    else:
-        found = rules.read("s.next_run_at > ?", (at,))
+    found = rules.read(_IS_AHEAD, (at, tolerant)) if before is None else rules.read(_IS_LATER, (at,))
     count = _bring_forward(now)
     for row in found:
         try:
@@ -82,11 +82,21 @@ def _rewind_one(row: Mapping[str, Any], now: datetime) -> bool:
         " AND (scheduled_at > ? OR span_ended_at > ?)",
         (row["id"], at, at),
     )
+    if row["next_run_at"] is None:  # it was due last when its last row says
+        last = db.query(
+            "SELECT max(ifnull(span_ended_at, scheduled_at)) AS at FROM integration_schedule_execution"
+            " WHERE schedule_id = ? AND slot_kind = 'due'",
+            (row["id"],),
+        )[0]["at"]
+        if last is None or last <= at:
+            return False
+        row = {**row, "next_run_at": last}
     if not noted and _due_again(row, recurrence, now) is None:
         return False
     with db.change(reason=f"schedules {row['schedule_name']}: the clock was set back"):
+        taken = _taken(row["id"], min((slot["scheduled_at"] for slot in noted), default=at))
         for slot in noted:
-            _take_back(slot, recurrence, now)
+            _take_back(slot, recurrence, taken, now)
         if (due := _due_again(row, recurrence, now)) is not None:
             slots.set_next(row["id"], due)
     return True
@@ -94,17 +104,19 @@ def _rewind_one(row: Mapping[str, Any], now: datetime) -> bool:
 
 def _due_again(row: Mapping[str, Any], recurrence: Recurrence, now: datetime) -> datetime | None:
     """Return when a schedule is due next that has waited for a later time, else None."""
-    taken = {
-        clock.from_text(slot["scheduled_at"])
-        for slot in db.query(
-            "SELECT scheduled_at FROM integration_schedule_execution"
-            " WHERE schedule_id = ? AND slot_kind = 'due' AND scheduled_at > ?",
-            (row["id"], clock.to_text(now)),
-        )
-    }
+    taken = _taken(row["id"], clock.to_text(now))
     planned = _on_its_grid(row, recurrence, now)
     due = next((at for at in recurrence.after(now, planned=planned) if at not in taken), None)
     return due if due is not None and clock.to_text(due) < row["next_run_at"] else None
+
+
+def _taken(schedule_id: int, since: str) -> set[datetime]:
+    found = db.query(
+        "SELECT scheduled_at FROM integration_schedule_execution"
+        " WHERE schedule_id = ? AND slot_kind = 'due' AND scheduled_at >= ?",
+        (schedule_id, since),
+    )
+    return {clock.from_text(slot["scheduled_at"]) for slot in found}
 
 
 def _on_its_grid(row: Mapping[str, Any], recurrence: Recurrence, now: datetime) -> datetime:
@@ -116,7 +128,9 @@ def _on_its_grid(row: Mapping[str, Any], recurrence: Recurrence, now: datetime) 
     return due - (due - now - _INSTANT) // step * step
 
 
-def _take_back(slot: Mapping[str, Any], recurrence: Recurrence, now: datetime) -> None:
+def _take_back(
+    slot: Mapping[str, Any], recurrence: Recurrence, taken: Collection[datetime], now: datetime
+) -> None:
     """Delete what was only noted, or only waits, for a time to come; shorten a span that reaches into it."""
     if slot["job_id"] is not None and jobs.show(slot["job_id"]).job_status != "pending":
         return
@@ -126,10 +140,17 @@ def _take_back(slot: Mapping[str, Any], recurrence: Recurrence, now: datetime) -
             jobs.cancel(slot["job_id"], now=now)
         return
     first = clock.from_text(slot["scheduled_at"])
-    count = max(1, recurrence.count(first, now, planned=first))
-    last = (recurrence.latest(1, first, now, planned=first) or [first])[0]
+    # What is within it and has a row of its own is none of it: it ran before the clock was set back.
+    own = frozenset(at for at in taken if at != first)
+    (kept,) = planning.close(planning.Rule(recurrence), planning.Standing(first, own), "kept", now).slots
     db.connection().execute(
         "UPDATE integration_schedule_execution SET span_ended_at = ?, slot_count = ?, updated_at = ?,"
         " updated_by = ? WHERE id = ?",
-        (clock.to_text(last), count, clock.now_text(), db.current().actor_id, slot["id"]),
+        (
+            kept.span_ended_at and clock.to_text(kept.span_ended_at),
+            kept.count,
+            clock.now_text(),
+            db.current().actor_id,
+            slot["id"],
+        ),
     )
