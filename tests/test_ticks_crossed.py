@@ -9,10 +9,13 @@ import pytest
 from test_ticks import NOON, Held, after, source, told, when
 
 from edgekit import clock, db, events, jobs, rows, runner
+from edgekit.errors import InvalidError
 from edgekit.runner import housekeeping
 from edgekit.runner.scheduling import hearing, slots, ticking
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgekit.db import Database
 
 __all__ = ["source"]
@@ -149,6 +152,21 @@ def test_a_last_day_that_only_a_wrong_clock_saw_has_not_passed(source: str) -> N
         ("03-27T13:00", None, 1, "missed"),
         ("03-27T14:00", None, 1, "completed"),
     ]
+
+
+def test_a_run_that_is_made_up_for_knows_its_due_time(source: str, tmp_path: Path) -> None:
+    for day in (1, 2):
+        (tmp_path / f"2026-03-0{day}-Mo.csv").write_text(f"item,price\nchair {day},4\n", encoding="utf-8")
+    named = {"path": str(tmp_path / "{due:%Y-%m-%d}-Mo.csv")}
+    runner.add_schedule("s", integration=source, at=["23:30"], timezone="America/New_York", parameters=named)
+    first = datetime(2026, 3, 1, 5, tzinfo=UTC)
+    assert len(runner.backfill("s", since=first, until=first + timedelta(days=2)).due) == 2
+    for _ in range(3):
+        runner.tick()
+    assert [row[4] for row in told()] == ["completed", "completed"]
+    assert {row["item"] for row in db.query("SELECT item FROM price")} == {"chair 1", "chair 2"}
+    with pytest.raises(InvalidError, match="says no form of a due time"):
+        runner.set_schedule("s", parameters={"path": "{due:%Q}.csv"})
 
 
 def test_two_processes_give_a_slot_one_job(source: str, monkeypatch: pytest.MonkeyPatch) -> None:

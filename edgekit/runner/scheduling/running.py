@@ -23,7 +23,7 @@ from edgekit.errors import (
 )
 from edgekit.jobs.stopping import STOPPED
 from edgekit.runner import telemetry
-from edgekit.runner.scheduling import retries, slots
+from edgekit.runner.scheduling import parameters, retries, slots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ _SLOT = (
     "SELECT e.id, e.schedule_id, e.slot_kind, e.scheduled_at, e.started_at, e.execution_status,"
     " e.execution_id,"
     " e.correlation_id, e.organization_id, e.execution_notes, s.schedule_name, s.integration_id,"
-    " s.overlap_policy, s.retry_policy, s.execution_parameters, i.integration_name,"
+    " s.overlap_policy, s.retry_policy, s.execution_parameters, s.timezone, i.integration_name,"
     " e.event_id FROM integration_schedule_execution e JOIN integration_schedule s ON s.id = e.schedule_id"
     " JOIN integration i ON i.id = s.integration_id"
 )
@@ -126,7 +126,7 @@ def _run(job: Job, slot: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         result = run(
             slot["integration_name"],
-            overrides=slots.parameters(slot["execution_parameters"]),
+            overrides=parameters.of_run(slot["execution_parameters"], slot["scheduled_at"], slot["timezone"]),
             trigger=_trigger(slot),
             correlation_id=slot["correlation_id"],
             job_id=job.id,

@@ -12,7 +12,7 @@ from edgekit.errors import ConflictError, InvalidError, NotFoundError, quoted
 from edgekit.events.telling import check_pattern
 from edgekit.models.runner import IntegrationSchedule, IntegrationScheduleTime
 from edgekit.recurrence import find_zone, read_cron, read_time
-from edgekit.runner.scheduling import retries, rules, slots
+from edgekit.runner.scheduling import parameters, retries, rules, slots
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -43,7 +43,7 @@ class How(TypedDict, total=False):
     retry: Mapping[str, Any] | None
     """{"attempts", "delay_seconds", "multiplier", "jitter", "max_delay_seconds"}; {}: as configured."""
     parameters: Mapping[str, Any] | None
-    """Settings of the integration for these runs only."""
+    """Settings of the integration for these runs only; `{due:%Y-%m}` in them is the due time."""
 
 
 _COLUMNS = {
@@ -289,6 +289,7 @@ def _policies(how: How) -> dict[str, Any]:
     if "retry_policy" in found:
         found["retry_policy"] = retries.read(found["retry_policy"]) or None
     if "execution_parameters" in found:
+        parameters.check(found["execution_parameters"])
         found["execution_parameters"] = dict(found["execution_parameters"]) or None
     return found
 

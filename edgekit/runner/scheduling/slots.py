@@ -6,7 +6,6 @@ it has ended; only under the overlap policy `allow` it begins beside it.
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -279,8 +278,3 @@ def _begins_at(slot: Mapping[str, Any], now: datetime) -> datetime:
     if slot["slot_kind"] == "due" and late and slot["missed_execution_policy"] == "run_all":
         return now + timedelta(seconds=slot["catch_up_delay_seconds"])
     return due + planning.jitter(f"{db.current().site}/{slot['schedule_id']}", due, slot["jitter_seconds"])
-
-
-def parameters(text: str | None) -> dict[str, Any]:
-    """Read the settings of a schedule's runs."""
-    return json.loads(text) if text else {}
