@@ -39,8 +39,8 @@ class IntegrationSchedule(BusinessRow):
     """Says when an integration runs. Writing what makes it due works out `next_run_at` unless given."""
 
     due_by: ClassVar[frozenset[str]] = frozenset(
-        {"schedule_type", "cron_expression", "interval_minutes", "timezone"}
-        | {"start_date", "end_date", "last_run_at"}
+        {"schedule_type", "cron_expression", "interval_minutes", "timezone", "start_date", "end_date"}
+        | {"last_run_at"}
     )
     """The columns that make it due; those of its times of day beside them. Its state changes no due time."""
 
@@ -82,8 +82,7 @@ class IntegrationSchedule(BusinessRow):
     @classmethod
     def completed(cls, row: Mapping[str, Any], written: Collection[str]) -> dict[str, Any]:
         """Return `next_run_at` as it follows from what was written."""
-        is_anew = cls.due_by & set(written) or ("status_id" in written and row.get("next_run_at") is None)
-        if "next_run_at" in written or not is_anew:
+        if "next_run_at" in written or not cls.due_by & set(written):
             return {}
         due = cls.next_run(row, clock.now())
         cls._take_back(row.get("id"), due)
@@ -122,7 +121,7 @@ class IntegrationSchedule(BusinessRow):
     def save(self, force_insert: bool = False, only: Any = None) -> Any:
         """Write the row, and when it is due next."""
         written = {self._meta.fields[name].column_name for name in self._dirty}
-        if self.due_by & written or ("status_id" in written and self.next_run_at is None):
+        if self.due_by & written:
             if "next_run_at" not in written:
                 self.next_run_at = self.next_run(self.columns, now())
                 only = None if only is None else [*only, "next_run_at"]

@@ -263,7 +263,7 @@ ALTER TABLE integration_schedule_execution_new RENAME TO integration_schedule_ex
 CREATE UNIQUE INDEX integration_schedule_execution_due ON integration_schedule_execution(schedule_id, scheduled_at) WHERE slot_kind = 'due';
 CREATE INDEX integration_schedule_execution_status ON integration_schedule_execution(schedule_id, execution_status, scheduled_at DESC);
 CREATE INDEX integration_schedule_execution_scheduled ON integration_schedule_execution(schedule_id, scheduled_at);
-CREATE INDEX integration_schedule_execution_open ON integration_schedule_execution(schedule_id) WHERE execution_status IN ('scheduled', 'running');
+CREATE INDEX integration_schedule_execution_open ON integration_schedule_execution(schedule_id, job_id, scheduled_at) WHERE execution_status IN ('scheduled', 'running');
 CREATE INDEX integration_schedule_execution_job ON integration_schedule_execution(job_id);
 CREATE INDEX integration_schedule_execution_execution ON integration_schedule_execution(execution_id);
 CREATE INDEX integration_schedule_execution_correlation ON integration_schedule_execution(correlation_id);
