@@ -26,19 +26,9 @@ COMMANDS = {
     "mappings": Lazy("Bring data in", "edgekit.cli.mappings", "Try how fields become columns."),
     "pipelines": Lazy("Bring data in", "edgekit.cli.pipelines", "Try the steps records go through."),
     "connectors": Lazy("Bring data in", "edgekit.cli.connectors", "See what can be connected, and how."),
-    "notifications": Lazy(
-        "Bring data in", "edgekit.cli.notifications", "See who is told when something fails."
-    ),
-    "runner": Lazy("Bring data in", "edgekit.cli.runner_process", "Run what is due, here or as a service."),
-    "schedules": Lazy("Bring data in", "edgekit.cli.schedules", "Say when integrations run."),
     "tables": Lazy("Bring data in", "edgekit.cli.tables", "Make tables of your own, audited like the rest."),
     "webhooks": Lazy(
         "Bring data in", "edgekit.cli.webhooks", "Take what other services tell of their own accord."
-    ),
-    "communications": Lazy(
-        "Tell others",
-        "edgekit.cli.communications",
-        "Send mails and messages; see what became of them.",
     ),
     "transformations": Lazy(
         "Bring data in", "edgekit.cli.transformations", "Keep and try scripts that change records."
@@ -48,9 +38,21 @@ COMMANDS = {
         "Set it up", "edgekit.cli.licensing", "Ask what is licensed and why, and license features."
     ),
     "seeds": Lazy("Bring data in", "edgekit.cli.seeds", "Add reference rows."),
+    "runner": Lazy(
+        "Let it run by itself", "edgekit.cli.runner_process", "Run what is due, here or as a service."
+    ),
+    "schedules": Lazy("Let it run by itself", "edgekit.cli.schedules", "Say when integrations run."),
+    "jobs": Lazy(
+        "Let it run by itself", "edgekit.cli.jobs", "See what is to be done later, and what became of it."
+    ),
+    "communications": Lazy(
+        "Tell others", "edgekit.cli.communications", "Send mails and messages; see what became of them."
+    ),
+    "events": Lazy("Tell others", "edgekit.cli.events", "Tell what has happened, and who hears of it."),
+    "notifications": Lazy(
+        "Tell others", "edgekit.cli.notifications", "See who is told when something fails."
+    ),
     "schema": Lazy("Look back", "edgekit.cli.schema", "Say what the tables hold and how they hang together."),
-    "events": Lazy("Bring data in", "edgekit.cli.events", "Tell what has happened, and who hears of it."),
-    "jobs": Lazy("Look back", "edgekit.cli.jobs", "See what is to be done later, and what became of it."),
     "audit": Lazy("Look back", _AUDIT, "Read the log: what changed, who did it, how it was."),
     "monitoring": Lazy("Look back", "edgekit.cli.monitoring", "See how the clients stand, summed up."),
     "verify": Lazy("Keep it safe", _FILE, "Check that the file is what it should be."),
