@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import edgekit
-from edgekit import audit, bulk, integrations, rows
+from edgekit import audit, bulk, events, integrations, rows, runner
 from edgekit.cli import root
 from edgekit.errors import ConflictError, DeniedError, NotFoundError
 from edgekit.isolation.opening import require_file
@@ -323,3 +323,43 @@ def test_in_a_file_of_one_organization_its_people_look_after_it(edge_file: Path)
             assert able
         except DeniedError:
             assert not able
+
+
+def test_a_name_means_the_integration_of_whose_subscription_or_schedule_it_is(two: Path) -> None:
+    reads = {"connector": "event", "key": "n", "create": True}
+    for who in ("ada", "bea"):
+        with edgekit.open(two, actor=who):
+            integrations.create("same", template="csv-import", settings={**reads, "table": f"of_{who}"})
+    for who in ("ada", "bea"):
+        with edgekit.open(two, actor=who):
+            given = {"event_type": "policy.bound", "config": {"integration": "same"}, "max_attempts": 1}
+            events.add_subscription(f"for-{who}", handler="event.run", **given)
+            events.emit("policy.bound", {"n": 7}, source="MODULES")
+
+    def work(db: Database) -> list[Any]:
+        runner.tick()
+        return column(db, "SELECT delivery_status FROM event_delivery ORDER BY id")
+
+    with edgekit.open(two, actor="system") as db:
+        assert work(db) == ["delivered", "delivered"], [d["error"] for d in events.list_deliveries()]
+        runs = "SELECT organization_id FROM integration_execution ORDER BY id"
+        assert column(db, runs) == [1, 2]
+    with edgekit.open(two, actor="bea"):
+        integrations.disable("same")
+        events.emit("policy.bound", {"n": 8}, source="MODULES")
+    with edgekit.open(two, actor="system") as db:
+        assert work(db)[2:] == ["failed"], "what is of the others is not theirs to run"
+        assert column(db, runs) == [1, 2]
+
+
+def test_a_schedule_runs_its_own_integration_whoever_has_one_of_the_name(two: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("n\n1\n", encoding="utf-8")
+    for who in ("ada", "bea"):
+        with edgekit.open(two, actor=who):
+            given = {"path": str(tmp_path / "t.csv"), "table": f"of_{who}", "key": "n", "create": True}
+            integrations.create("same", template="csv-import", settings=given)
+            runner.add_schedule(f"for-{who}", integration="same")
+            runner.run_schedule(f"for-{who}")
+    with edgekit.open(two, actor="system") as db:
+        runner.tick()
+        assert column(db, "SELECT organization_id FROM integration_execution ORDER BY id") == [1, 2]

@@ -55,6 +55,8 @@ class Delivery:
     event: Told
     job: jobs.Job
     subscription_id: int = 0
+    organization_id: int | None = None
+    """Whose subscription it is; None: one of all."""
     is_settled: bool = field(default=False)
 
     def settle(self, result: Mapping[str, Any] | None = None, *, now: datetime | None = None) -> None:
@@ -203,12 +205,21 @@ def _take(job: jobs.Job) -> Delivery | None:
     if row is None:
         return None
     number, key, attempts, event_id, subscription_id = row
-    code, config = db.connection().execute(
-        "SELECT code, handler_config FROM event_subscription WHERE id = ?", (subscription_id,)
+    code, config, organization_id = db.connection().execute(
+        "SELECT code, handler_config, organization_id FROM event_subscription WHERE id = ?",
+        (subscription_id,),
     ).fetchone()  # fmt: skip
     (event,) = outbox.read("WHERE e.id = ?", (event_id,))
     return Delivery(
-        number, key, attempts, code, json.loads(config) if config else {}, event, job, subscription_id
+        number,
+        key,
+        attempts,
+        code,
+        json.loads(config) if config else {},
+        event,
+        job,
+        subscription_id,
+        organization_id,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +13,33 @@ from edgekit.errors import ConflictError, InvalidError, NotFoundError, quoted
 from edgekit.integrations import forms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
-def find(name: str) -> dict[str, Any]:
+_only: ContextVar[int | None] = ContextVar("edgekit.integrations.only", default=None)
+
+
+@contextmanager
+def only(integration_id: int) -> Iterator[None]:
+    """Make the name of an integration mean, inside, that one alone: others may have integrations so named.
+
+    For what is done for an organization by somebody who sees all of them.
+    """
+    token = _only.set(integration_id)
+    try:
+        yield
+    finally:
+        _only.reset(token)
+
+
+def find(name: str, *, organization_id: int | None = None) -> dict[str, Any]:
     """Return the row of an active integration by its name, an organization's own before a shared one.
 
-    Raise NotFoundError with the names that come close, ConflictError if two bear the name.
+    With an `organization_id` it is one of that organization, or shared. Raise NotFoundError with the names
+    that come close, ConflictError if two bear the name.
     """
-    rows = rows_named(name)
+    rows = [row for row in rows_named(name) if organization_id in {None, row["organization_id"]}
+            or row["organization_id"] is None]  # fmt: skip
     if len(rows) > 1 and rows[0]["organization_id"] == rows[1]["organization_id"]:
         raise ConflictError(
             f"There are two integrations {name}, of different types.", hint="Give one another name."
@@ -223,6 +243,19 @@ def find_all() -> list[dict[str, Any]]:
 def rows_named(name: str) -> list[dict[str, Any]]:
     """Return the active integrations of a name, shared ones last, their settings as JSON text."""
     return db.query(
-        f"{_ROW} WHERE i.integration_name = ? AND i.status_id = 1 ORDER BY i.organization_id IS NULL, i.id",
-        (name,),
+        f"{_ROW} WHERE i.integration_name = ?1 AND i.status_id = 1 AND {MEANT}"
+        " ORDER BY i.organization_id IS NULL, i.id",
+        (name, meant()),
     )
+
+
+MEANT = (
+    "(?2 IS NULL OR i.id = ?2 OR i.integration_name <>"
+    " (SELECT integration_name FROM integration WHERE id = ?2))"
+)
+"""Whether the integration `i` may be meant by its name, where `meant` says one."""
+
+
+def meant() -> int | None:
+    """Return the id of the one integration that its name means here, None where nobody has said."""
+    return _only.get()

@@ -97,9 +97,9 @@ def _row(name: str) -> dict[str, Any]:
         "SELECT i.id, i.integration_name AS name, i.organization_id, i.status_id, t.code AS type,"
         " s.code AS type_status, f.code AS feature FROM integration i"
         " JOIN integration_type t ON t.id = i.integration_type_id JOIN status s ON s.id = t.status_id"
-        " JOIN feature f ON f.id = t.feature_id WHERE i.integration_name = ?"
-        " ORDER BY i.status_id <> 1, i.organization_id IS NULL, i.id",
-        (name,),
+        " JOIN feature f ON f.id = t.feature_id WHERE i.integration_name = ?1"
+        f" AND {reading.MEANT} ORDER BY i.status_id <> 1, i.organization_id IS NULL, i.id",
+        (name, reading.meant()),
     )
     if not rows:
         reading.find(name)  # which says what comes close

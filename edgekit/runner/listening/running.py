@@ -72,7 +72,9 @@ def run_integration(delivery: events.Delivery) -> dict[str, Any] | None:
             "id": event.uuid, "type": event.type, "source": event.source, "target": event.target,
             "at": clock.to_text(event.created_at), "correlation_id": event.correlation_id,
         }  # fmt: skip
-    result = _run(delivery, integration_in(delivery.config), record)
+    row = reading.find(integration_in(delivery.config), organization_id=delivery.organization_id)
+    with reading.only(row["id"]):
+        result = _run(delivery, row["integration_name"], record)
     if result.status != "completed":
         raise result.error or UnavailableError(result.message or f"The run ended as {result.status}.")
     return {"execution": result.execution_id}

@@ -31,9 +31,11 @@ _TIMEOUT = 10.0
 """Seconds a receiver has where nothing is said: it has only to say that it took it."""
 
 
-def _check(config: Mapping[str, Any]) -> tuple[dict[str, Any], outbound.Way]:
+def _check(
+    config: Mapping[str, Any], *, organization_id: int | None = None
+) -> tuple[dict[str, Any], outbound.Way]:
     """Return the integration that settings name, and its way out. Raise where it tells nobody by webhook."""
-    row = reading.find(integration_in(config))
+    row = reading.find(integration_in(config), organization_id=organization_id)
     way = outbound.read_way(row["integration_name"], row["connection_config"])
     if way is None or way.kind != "webhook":
         raise InvalidError(
@@ -51,7 +53,12 @@ def hand_over(delivery: events.Delivery) -> dict[str, Any] | None:
 
     Any 2xx says that it was taken. Whatever else comes, or nothing, is tried again: receivers are mended.
     """
-    row, way = _check(delivery.config)
+    row, way = _check(delivery.config, organization_id=delivery.organization_id)
+    with reading.only(row["id"]):
+        return _send(delivery, row, way)
+
+
+def _send(delivery: events.Delivery, row: dict[str, Any], way: outbound.Way) -> dict[str, Any]:
     name, connector = row["integration_name"], way.connector
     require_usable(name)
     assert connector is not None

@@ -21,6 +21,7 @@ from edgekit.errors import (
     UnavailableError,
     quoted,
 )
+from edgekit.integrations import reading
 from edgekit.jobs.stopping import STOPPED
 from edgekit.runner import telemetry
 from edgekit.runner.scheduling import parameters, retries, slots
@@ -95,7 +96,7 @@ def run_slot(job: Job) -> dict[str, Any] | None:
     """Run the integration of a slot; run, slot and job end in one change, and none is done again alone."""
     slot = _find(job)
     cause = db.query("SELECT uuid FROM integration_event WHERE id = ?", (slot["event_id"],))
-    with events.caused_by(cause[0]["uuid"] if cause else None):
+    with events.caused_by(cause[0]["uuid"] if cause else None), reading.only(slot["integration_id"]):
         return _run(job, slot)
 
 
