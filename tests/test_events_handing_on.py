@@ -123,6 +123,7 @@ def test_what_fails_is_tried_again_and_at_last_given_up(edge: Database, ear: Ear
     work()
     (event,) = events.list_events()
     assert (event["status"], event["error"]) == ("processing", "s: no answer from https://***@example.org")
+    assert jobs.list_jobs(kind="t.ear")[0].error_message == "no answer from https://***@example.org"
     assert deliveries(edge) == [("pending", 1)]
     assert work(later(seconds=5)) == 0
     work(later(seconds=11))

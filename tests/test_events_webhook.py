@@ -324,13 +324,14 @@ def test_a_run_that_is_stopped_for_good_is_told_as_failed(edge: Database) -> Non
                 " runner_id, correlation_id) VALUES (?, 1, 'event', 'running', '777-x', ?)",
                 (str(uuid.uuid4()), job.correlation_id),
             )
-        late = StoppedError("It took longer than 600 seconds.", reason="timeout")
+        late = StoppedError("It took too long: https://u:secret@example.org", reason="timeout")
         jobs.settle([jobs.Outcome(job, error=late, process_id=777)], now=at)
         told = events.list_events(event_type="run.*")
         assert len(told) == attempt - 1, "while it is tried again nothing has failed"
     assert told[0]["type"] == "run.failed"
     assert (told[0]["payload"]["error_code"], told[0]["payload"]["execution_id"]) == ("timeout", 2)
     assert (told[0]["target"], told[0]["ordering_key"]) == ("pol", "run/1")
+    assert told[0]["payload"]["error_message"] == "It took too long: https://***@example.org"
 
 
 def test_how_runs_end_is_told_once_each(edge: Database, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import zlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edgekit import clock, db
+from edgekit import clock, db, masking
 from edgekit.errors import (
     BusyError,
     ConflictError,
@@ -118,7 +118,7 @@ def decide(
     cancelled. Return the new state, or None where the job is no longer the caller's.
     """
     at = now or clock.now()
-    code, message = error.code[:50], error.message or error.code
+    code, message = error.code[:50], masking.text(error.message or error.code)
     with db.change(reason=f"job {job.kind}: {code}", correlation_id=job.correlation_id) as change:
         mine, message = (job.id, job.runner_id, job.attempts), _writable(message)
         is_unwanted = _is_unwanted(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgekit import db, events
+from edgekit import db, events, masking
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,7 +62,9 @@ def tell_stopped(execution_id: int, code: str, message: str, *, now: datetime) -
 def _emit(
     event_type: str, payload: dict[str, Any], organization_id: int | None, *, now: datetime | None = None
 ) -> None:
+    said = payload["error_message"]
+    told = {**payload, "error_message": said and masking.text(said)}
     events.emit(
-        event_type, payload, source="INTEGRATION", target=payload["integration"][:100],
+        event_type, told, source="INTEGRATION", target=payload["integration"][:100],
         ordering_key=f"run/{payload['integration_id']}", organization_id=organization_id, now=now,
     )  # fmt: skip
