@@ -352,6 +352,16 @@ def test_a_name_means_the_integration_of_whose_subscription_or_schedule_it_is(tw
         assert column(db, runs) == [1, 2]
 
 
+def test_what_all_share_is_subscribed_by_who_sees_all(two: Path) -> None:
+    with edgekit.open(two, actor="system") as db, db.change():
+        db.connection().execute(
+            "INSERT INTO integration(integration_name, integration_type_id, connection_config,"
+            " organization_id) VALUES ('shared', 1, '{\"connector\": \"event\"}', NULL)"
+        )
+    with edgekit.open(two, actor="bea"), pytest.raises(DeniedError, match="shared by all"):
+        events.add_subscription("s", handler="event.run", config={"integration": "shared"})
+
+
 def test_a_schedule_runs_its_own_integration_whoever_has_one_of_the_name(two: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("n\n1\n", encoding="utf-8")
     for who in ("ada", "bea"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit import clock, db, events
 from edgekit.errors import BusyError, ConflictError, EdgekitError, UnavailableError
-from edgekit.integrations import reading
+from edgekit.integrations import reading, require_usable
 from edgekit.runner import outcomes
 from edgekit.runner.listening.webhooks import integration_in
 
@@ -56,8 +56,9 @@ def _given_up(job: Job, code: str, message: str, at: datetime) -> None:
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    """Raise where settings name no integration there is."""
+    """Raise where settings name no integration there is, or one that whoever asks may not run."""
     reading.find(integration_in(config))
+    require_usable(integration_in(config))
 
 
 @events.handles(

@@ -45,8 +45,19 @@ def _check(
     return row, way
 
 
+def _check_and_use(config: Mapping[str, Any]) -> None:
+    """Raise as `_check`, and where whoever asks may not use the integration."""
+    _check(config)
+    require_usable(integration_in(config))
+
+
 @events.handles(
-    KIND, concurrency=CONCURRENCY, timeout_seconds=300, attempts=ATTEMPTS, delay_seconds=10, check=_check
+    KIND,
+    concurrency=CONCURRENCY,
+    timeout_seconds=300,
+    attempts=ATTEMPTS,
+    delay_seconds=10,
+    check=_check_and_use,
 )
 def hand_over(delivery: events.Delivery) -> dict[str, Any] | None:
     """Send the event of a delivery through the integration its subscription names.
