@@ -161,6 +161,7 @@ def test_a_changed_setting_reaches_a_process_that_runs(
     from edgekit.integrations import figures, reading
     from edgekit.jobs import kinds
 
+    kinds.find("integration.run")  # what a tick would register only for this test
     monkeypatch.setattr(kinds, "_kinds", dict(kinds._kinds))
     heard: list[str] = []
     events.handles("t.settings")(lambda delivery: heard.extend(delivery.event.payload["keys"]))
