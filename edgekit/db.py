@@ -15,7 +15,6 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from edgekit import rules, sqlite, tracing
@@ -30,6 +29,7 @@ from edgekit.isolation.session import read_session, resolve_actor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from edgekit.binding import File
     from edgekit.isolation.session import Session
@@ -224,7 +224,7 @@ def open(path: str | Path, *, actor: str | None = None) -> Database:  # noqa: A0
 
     global _current, moment
     _require_closed()
-    path = Path(path)
+    path = sqlite.real_path(path)
     sqlite.probe(path)  # says clearly what is wrong with the file before Peewee meets it
     database = File(str(path.absolute()))  # a thread that opens it later may be in another folder
     try:
@@ -253,11 +253,12 @@ def read(path: str | Path, *, actor: str | None = None) -> Database:
     """
     global _current, moment
     _require_closed()
+    path = sqlite.real_path(path)
     connection = sqlite.connect(path, read_only=True)
     try:
-        sqlite.check_version(connection, Path(path))
+        sqlite.check_version(connection, path)
         known, login = resolve_actor(connection, actor)
-        opened = Database(Path(path), _Reading(connection), known, login)
+        opened = Database(path, _Reading(connection), known, login)
     except BaseException as error:
         connection.close()
         ours = rules.translate(error)

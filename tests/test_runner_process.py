@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from edgekit import clock, db, integrations, jobs, runner
 from edgekit.cli.root import edgekit as command
-from edgekit.errors import ConflictError, DeniedError, InvalidError
+from edgekit.errors import ConflictError, DeniedError, InvalidError, NotFoundError, UnavailableError
 from edgekit.runner.process import lock
 from edgekit.runner.process.signals import Stop
 
@@ -170,19 +171,25 @@ def test_a_run_ends_after_its_batch_and_the_next_runner_goes_on_with_it(
     edge: Database, tmp_path: Path
 ) -> None:
     source = tmp_path / "people.csv"
-    source.write_text("number,name\n" + "".join(f"{n},Person {n}\n" for n in range(6000)), encoding="utf-8")
+    source.write_text("number,name\n" + "".join(f"{n},Person {n}\n" for n in range(900)), encoding="utf-8")
     settings = {"path": str(source), "table": "person", "key": "number", "create": True, "batch_size": 3}
     integrations.create("people", template="csv-import", settings=settings)
     runner.add_schedule("p", integration="people", every=1, now=clock.now() - timedelta(minutes=1, seconds=9))
     read = "SELECT execution_status AS status, records_read AS read FROM integration_execution ORDER BY id"
-    with living() as (_, lines, lived):
+    with living() as (stop, lines, lived), closing(sqlite3.connect(edge.path, timeout=20)) as shell:
         until(lambda: any(row["read"] for row in db.query(read)))
+        shell.isolation_level = None
+        shell.execute("BEGIN IMMEDIATE")  # the run waits between two batches, so that it does not end before
+        stop.ask()
+        until(lambda: lines[-1].kind == "stopping")
+        shell.execute("ROLLBACK")
     (cut,) = db.query(read)
-    assert (cut["status"], 0 < cut["read"] < 6000) == ("interrupted", True)
+    assert (cut["status"], 0 < cut["read"] < 900) == ("interrupted", True)
     assert db.query("SELECT job_status, attempts FROM job WHERE kind = 'integration.run'") == [
         {"job_status": "pending", "attempts": 0}
     ]
-    assert (lived[0].completed, lived[0].failed, lived[0].is_stuck) == (0, 0, False)
+    assert (lived[0].completed, lived[0].failed, lived[0].given_back) == (0, 0, 1)
+    assert not lived[0].is_stuck
     assert [line.text for line in lines if "given back" in line.text]
     assert runner.start(once=True).completed == 1
     assert [row["status"] for row in db.query(read)] == ["interrupted", "completed"]
@@ -196,10 +203,8 @@ def test_a_run_ends_after_its_batch_and_the_next_runner_goes_on_with_it(
     assert (shown.is_running, shown.last_end_reason) == (False, "stopped")
     assert [one["schedule"] for one in shown.last_slots] == ["p"]
     assert "p" in [one["name"] for one in shown.next]
-    assert sum(row["read"] for row in db.query(read)) == 6000
-    assert db.query("SELECT count(*) AS n, count(DISTINCT number) AS d FROM person") == [
-        {"n": 6000, "d": 6000}
-    ]
+    assert sum(row["read"] for row in db.query(read)) == 900
+    assert db.query("SELECT count(*) AS n, count(DISTINCT number) AS d FROM person") == [{"n": 900, "d": 900}]
 
 
 def test_a_fault_of_a_handler_is_told_and_the_runner_goes_on(edge: Database) -> None:
@@ -273,6 +278,84 @@ def test_until_ends_by_itself_and_a_viewer_runs_nothing(edge_file: Path, edge: D
         runner.start(once=True)
 
 
+@pytest.mark.parametrize("name", ["SQLITE_IOERR_READ", None])
+def test_a_short_life_gives_up_what_fails_again_and_again(
+    edge: Database, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    if name is not None:
+        error.sqlite_errorname = name
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runner, "tick", fail)
+    monkeypatch.setattr("edgekit.runner.process.starting._AGAIN", timedelta(0))
+    lines: list[Any] = []
+    expected = sqlite3.OperationalError if name is None else UnavailableError
+    with pytest.raises(expected, match="disk I/O error"):
+        runner.start(once=True, report=lines.append)
+    assert [line.kind for line in lines] == ["started", *([] if name is None else ["failed"] * 2), "stopped"]
+    assert [reason for _, reason in sessions()] == ["stopped"]
+
+
+def test_it_ends_where_its_file_was_replaced(edge: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgekit.runner.process.watch.Watch.is_in_place", lambda _: False)
+    with pytest.raises(NotFoundError, match=f"{edge.path.name} was moved, deleted or replaced"):
+        runner.start(until=clock.now() + timedelta(minutes=1))
+    assert [reason for _, reason in sessions()] == ["stopped"]
+
+
+def test_a_runner_waits_a_moment_for_the_last_processes_of_a_dead_one(edge: Database, tmp_path: Path) -> None:
+    source = tmp_path / "people.csv"
+    source.write_text("number\n1\n", encoding="utf-8")
+    settings = {"path": str(source), "table": "person", "key": "number", "create": True}
+    number = integrations.create("people", template="csv-import", settings=settings)["id"]
+    runner.run("people")
+    with db.change():
+        db.connection().execute(
+            "INSERT INTO runner_session(runner_id, process_id, app_version, started_at)"
+            " VALUES ('dead', 1, '0', ?)",
+            (clock.now_text(),),
+        )
+        db.connection().execute(
+            "INSERT INTO integration_execution(uuid, integration_id, pipeline_id, trigger_kind,"
+            " execution_status, runner_id, source_digest, started_at, correlation_id, organization_id)"
+            " SELECT ?, integration_id, pipeline_id, trigger_kind, 'running', '1-dead', source_digest,"
+            " started_at, correlation_id, organization_id FROM integration_execution",
+            (str(uuid.uuid4()),),
+        )
+    held = FileLock(edge.path.with_name(f"{edge.path.name}-run{number}.lock"), thread_local=False)
+    held.acquire()
+    dying = threading.Timer(0.2, held.release)
+    dying.start()
+    lines: list[Any] = []
+    runner.start(once=True, report=lines.append)
+    dying.join()
+    assert [line.text[:5] for line in lines if line.kind == "recovered"] == ["The r", "1 run"]
+    assert db.query("SELECT 1 FROM integration_execution WHERE execution_status = 'running'") == []
+
+
+def test_a_lock_that_cannot_be_taken_is_said(edge: Database) -> None:
+    lock.lock_path(edge.path).mkdir()
+    for ask in (runner.status, lambda: runner.start(once=True)):
+        with pytest.raises(DeniedError, match=r"-runner\.lock cannot be locked"):
+            ask()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_link_to_a_file_has_the_locks_of_the_file(edge_file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "other.db"
+    link.parent.mkdir()
+    link.symlink_to(edge_file)
+    with lock.hold(edge_file):
+        refused = CliRunner().invoke(command, ["--db", str(link), "runner", "start", "--once"])
+        shown = CliRunner().invoke(command, ["--db", str(link), "runner", "status"])
+    assert (refused.exit_code, "has a runner already" in refused.output) == (6, True)
+    assert "at work" in shown.output
+    assert list(link.parent.iterdir()) == [link]
+
+
 def launch(path: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "edgekit", "--db", str(path), "runner", "start", *words],
@@ -286,7 +369,9 @@ def launch(path: Path, *words: str) -> subprocess.Popen[str]:
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal there ends the process at once")
 def test_a_signal_ends_it_in_good_order(edge_file: Path, number: int, code: int) -> None:
-    process = launch(edge_file)
+    before = signal.signal(number, signal.default_int_handler)
+    process = launch(edge_file)  # which would inherit that it is ignored, as in a background job of a shell
+    signal.signal(number, before)
     assert process.stdout is not None
     assert " started " in process.stdout.readline()
     second = CliRunner().invoke(command, ["--db", str(edge_file), "runner", "start"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import sys
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -104,6 +105,18 @@ def test_a_watch_sees_what_others_commit(edge: Database) -> None:
         shell.execute("UPDATE system SET name = 'Another'")
     assert watch.has_changed()
     assert not watch.has_changed()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be moved there")
+def test_a_watch_sees_that_its_file_was_moved_or_replaced(edge: Database) -> None:
+    watch, aside = Watch(), edge.path.with_name("aside.db")
+    assert watch.is_in_place()
+    edge.path.rename(aside)
+    assert not watch.is_in_place()
+    edge.path.write_bytes(b"")
+    assert not watch.is_in_place()
+    aside.replace(edge.path)
+    assert watch.is_in_place()
 
 
 def test_the_log_is_emptied_and_a_reader_is_left_alone(edge: Database) -> None:

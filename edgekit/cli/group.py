@@ -48,6 +48,8 @@ class Context(click.Context):
         super().__init__(*args, **kwargs)
         if self.terminal_width is None:
             self.terminal_width = _help_width()
+        if self.color is None and os.environ.get("NO_COLOR"):
+            self.color = False
 
 
 def _help_width() -> int:

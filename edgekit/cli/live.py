@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +36,7 @@ class View:
         self._is_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._lock = threading.Lock()
         self._below = ""
+        self._is_closed = False
         self._log = None if log is None else _open_log(log)
 
     def line(self, line: Any) -> None:
@@ -45,32 +48,45 @@ class View:
             if self._log is not None:
                 self._log.info(plain)
             if not self._is_terminal:
-                click.echo(plain)
+                self._write(f"{plain}\n")
                 return
-            self._wipe()
-            kind = click.style(f"{line.kind:<9}", fg=_COLOURS.get(line.kind))
-            click.echo(f"{line.at.astimezone():%H:%M:%S}  {kind}  {text}")
+            colour = _COLOURS.get(line.kind)
+            kind = f"{line.kind:<9}" if colour is None else click.style(f"{line.kind:<9}", fg=colour)
+            # In one piece with what stands below, which would flicker else.
+            below, wiped = self._below, self._wiped()
+            self._write(f"{wiped}{line.at.astimezone():%H:%M:%S}  {kind}  {text}\n{below}")
+            self._below = below
 
     def standing(self, standing: Any) -> None:
         """Show how it stands; only a terminal has a place for it."""
         if not self._is_terminal:
             return
-        text = cut(describe(standing, clock.now()), terminal_width() - 1)
+        text = _fitted(cell(describe(standing, clock.now())), terminal_width() - 1)
         with self._lock:
             if text != self._below:
-                self._wipe()
-                click.echo(text, nl=False)
+                self._write(f"{self._wiped()}{text}")
                 self._below = text
 
     def close(self) -> None:
         """Leave nothing below the lines."""
         with self._lock:
-            self._wipe()
+            self._write(self._wiped())
 
-    def _wipe(self) -> None:
-        if self._below:  # with blanks, which every console understands
-            click.echo(f"\r{' ' * width(self._below)}\r", nl=False)
-            self._below = ""
+    def _wiped(self) -> str:
+        """Return what wipes the line below: blanks, which every console understands."""
+        room = min(width(self._below), terminal_width() - 1)  # it may be narrower by now
+        self._below = ""
+        return f"\r{' ' * room}\r" if room > 0 else ""
+
+    def _write(self, text: str) -> None:
+        """Write to whoever looks. Once nobody does, the terminal or the pipe is closed, the work goes on."""
+        if not text or self._is_closed:
+            return
+        with suppress(OSError):
+            click.echo(text, nl=False, color=False if os.environ.get("NO_COLOR") else None)
+            return
+        self._is_closed = True
+        _close_output()
 
 
 def describe(standing: Any, now: datetime) -> str:
@@ -87,6 +103,22 @@ def describe(standing: Any, now: datetime) -> str:
     local = standing.next_at.astimezone()
     day = "" if local.date() == now.astimezone().date() else f"{local:%a %d %b} "
     return f"{doing} | next {day}{local:%H:%M:%S} | Ctrl-C ends it"
+
+
+def _close_output() -> None:
+    """Let what is still to be written go nowhere: the end of the process would fail over it."""
+    with suppress(OSError):  # what stands for it in a test has no number
+        number = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+
+
+def _fitted(text: str, room: int) -> str:
+    """Cut a text to so many columns as the terminal shows it, which may not have all of its letters."""
+    encoding, errors = sys.stdout.encoding, sys.stdout.errors or "strict"
+    shown = cut(text.encode(encoding, errors).decode(encoding), room)
+    return shown.encode(encoding, "replace").decode(encoding)
 
 
 def _open_log(path: Path) -> Any:

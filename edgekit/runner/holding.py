@@ -8,12 +8,13 @@ one holds a lock file of its own, named by its `runner_id`.
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from edgekit import clock, db
-from edgekit.errors import ConflictError
+from edgekit.errors import ConflictError, DeniedError
 from edgekit.models.runner import IntegrationExecution
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from edgekit.integrations import Plan
     from edgekit.jobs import Job
+
+_LOOK_SECONDS = 0.02
 
 
 @contextmanager
@@ -92,14 +95,25 @@ def is_free(path: Path) -> bool:
         lock.acquire()
     except Timeout:
         return False
+    except OSError as error:
+        raise unlockable(path, error) from error
     lock.release()
     return True
 
 
-def recover_executions() -> int:
+def unlockable(path: Path, error: OSError) -> DeniedError:
+    """Say why a lock file is of no use: mostly another user of the computer has made it."""
+    return DeniedError(
+        f"{path} cannot be locked: {error.strerror}.",
+        hint="Work as the user it belongs to, or remove it while nothing runs on the file.",
+    )
+
+
+def recover_executions(*, patience_seconds: float = 0.0) -> int:
     """Mark every run whose process is dead as interrupted, and return how many there were.
 
-    The next run of each integration goes on from its last batch.
+    The next run of each integration goes on from its last batch. Those whose process lives are looked at
+    again for so long: it may be about to end.
     """
     running = (
         "SELECT integration_id, runner_id, is_concurrent FROM integration_execution"
@@ -111,7 +125,11 @@ def recover_executions() -> int:
         )
         for row in db.query(running)
     }
+    until = time.monotonic() + patience_seconds
     dead = {key: path for key, path in paths.items() if is_free(path)}
+    while len(dead) < len(paths) and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
+        dead |= {key: path for key, path in paths.items() if key not in dead and is_free(path)}
     if not dead:
         return 0
     with db.change(reason="recover runs of a dead process"):

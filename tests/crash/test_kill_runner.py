@@ -37,6 +37,7 @@ BATCH = 20
 MINUTES = 450
 """So many due times of the import have passed when the runner first begins."""
 BROKEN = 20
+OFTEN = 7
 PARCELS = 4
 """So many rows more are to be delivered after each kill."""
 
@@ -139,6 +140,9 @@ def kill_one(path: Path, dice: random.Random, number: int, threads: int) -> None
     if dice.random() < 0.5:  # the other half is killed while the second one looks
         second.wait(30)
     time.sleep(dice.uniform(0, 1.2))
+    # What is cut off a dozen times in a row is given up; on a slow machine it is let come to its end before.
+    often = f"SELECT 1 FROM job WHERE job_status IN ('pending', 'running') AND attempts > {OFTEN}"
+    wait(lambda: not query(path, often) or first.poll() is not None, 300)
     assert first.poll() is None, first.communicate()[1]
     if second.poll() is None:  # its end is to be known before the lock is free
         second.wait(30)
@@ -163,11 +167,11 @@ def settle(path: Path, threads: int) -> None:
     assert (last.communicate(timeout=60)[1], last.returncode) == ("", 0)
 
 
-def check(path: Path, service: Receiver, kills: int, broken: int) -> None:
+def check(path: Path, service: Receiver, kills: int, broken: int, *, stopped: int = 2) -> None:
     assert verify(path) == []
     with edgekit.open(path):
         lives = db.query("SELECT end_reason, count(*) AS n FROM runner_session GROUP BY 1 ORDER BY 1")
-        assert [(row["end_reason"], row["n"]) for row in lives] == [("died", kills), ("stopped", 2)]
+        assert [(row["end_reason"], row["n"]) for row in lives] == [("died", kills), ("stopped", stopped)]
         for table, column in (("job", "job_status"), ("integration_execution", "execution_status")):
             assert db.query(f"SELECT 1 FROM {table} WHERE {column} = 'running'") == []
         check_slots()
@@ -192,8 +196,8 @@ def check_slots() -> None:
     for schedule in db.query("SELECT id, schedule_name AS name, created_at FROM integration_schedule"):
         rows = db.query(
             "SELECT scheduled_at, ifnull(span_ended_at, scheduled_at) AS last, slot_count,"
-            " execution_status AS status FROM integration_schedule_execution WHERE schedule_id = ?"
-            " ORDER BY scheduled_at",
+            " execution_status AS status, execution_notes AS notes FROM integration_schedule_execution"
+            " WHERE schedule_id = ? ORDER BY scheduled_at",
             (schedule["id"],),
         )
         before = None
@@ -203,7 +207,8 @@ def check_slots() -> None:
             if before is not None:
                 assert first - before == timedelta(minutes=1), f"{schedule['name']}: none for {before}"
             before = last
-        assert {row["status"] for row in rows} == {"failed" if schedule["name"] == "broken" else "completed"}
+        wanted = "failed" if schedule["name"] == "broken" else "completed"
+        assert [row for row in rows if row["status"] != wanted] == [], schedule["name"]
         late = "SELECT next_run_at AS at FROM integration_schedule WHERE id = ?"
         following = clock.from_text(db.query(late, (schedule["id"],))[0]["at"])
         assert before is not None
@@ -239,7 +244,19 @@ def drill(folder: Path, kills: int, seed: int, minutes: int, broken: int, thread
 
 
 def test_a_kill_of_a_runner_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    drill(tmp_path, kills=1, seed=7, minutes=3, broken=2, threads=1)
+    """The drill below with one kill, in the middle of an import, and one life after it."""
+    service = Receiver()
+    read = "SELECT 1 FROM integration_execution WHERE execution_status = 'running' AND records_read > 0"
+    with serve(service) as provider:
+        path = prepare(tmp_path, provider.url, 3, 2)
+        process = launch(path, "--threads", "1")
+        add_parcels(path, PARCELS)
+        wait(lambda: query(path, read) or process.poll() is not None)
+        process.kill()
+        process.communicate()
+        with edgekit.open(path):
+            runner.start(once=True)
+    check(path, service, 1, 2, stopped=1)
 
 
 @pytest.mark.slow

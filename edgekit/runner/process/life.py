@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+_LAST_BREATH = 3.0
+"""Seconds that are waited for the processes of a dead runner to end, where any still runs something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """What a runner found when it began: who had died, and what became of their work."""
@@ -36,7 +40,9 @@ def begin(runner_id: str, *, now: datetime) -> Recovered:
     The caller holds the lock of the runner: whichever else is said to live is dead. A job that no runner has,
     such as a mail that somebody sends at once, is left to its lease.
     """
-    executions = holding.recover_executions()
+    is_after_death = bool(db.query("SELECT 1 FROM runner_session WHERE ended_at IS NULL"))
+    # What it had begun in processes of their own notices its death, and frees what it held, a moment later.
+    executions = holding.recover_executions(patience_seconds=_LAST_BREATH if is_after_death else 0.0)
     with db.change(reason="runner: start"):
         died: int = (
             RunnerSession.update(ended_at=now, end_reason="died")

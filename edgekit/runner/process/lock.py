@@ -33,6 +33,8 @@ def hold(path: Path) -> Iterator[None]:
             f"{path} has a runner already{_who()}.",
             hint=f"See what it does: edgekit --db {quoted(path)} runner status",
         ) from error
+    except OSError as error:
+        raise holding.unlockable(lock_path(path), error) from error
     try:
         yield
     finally:

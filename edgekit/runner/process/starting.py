@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from edgekit import __version__, clock, db, runner
-from edgekit.errors import EdgekitError
+from edgekit import __version__, clock, db, rules, runner
+from edgekit.errors import EdgekitError, NotFoundError
 from edgekit.jobs import stopping
 from edgekit.runner.process import life, lock, tidying
 from edgekit.runner.process.pool import Pool, Running
@@ -35,6 +36,8 @@ _LOOK_SECONDS = 0.25
 _AGAIN = timedelta(seconds=5)
 """After a beat that failed: the file was busy for long, or the disk full."""
 
+_MOST_PUT_OFFS = 3
+"""So many beats that fail one after the other end a life that is to end by itself."""
 _LAST_SECONDS = 2.0
 """For what was stopped to say so."""
 
@@ -139,12 +142,14 @@ class _Life:
         self._fault: BaseException | None = None
         self._since = clock.now()
         self._next_at: datetime | None = None
-        self._completed = self._failed = 0
+        self._completed = self._failed = self._given_back = 0
         self._told: set[str] = set()
+        self._is_once = False
+        self._put_offs = 0
 
     def live(self, *, once: bool, until: datetime | None) -> Lived:
         """Live from the taking over to the end."""
-        reason = "asked"
+        reason, self._is_once = "asked", once
         stopping.begin()
         recovered = life.begin(self.runner_id, now=self._since)
         self._say("started", f"edgekit {__version__} runs {self._path}, as {self.runner_id}.")
@@ -173,6 +178,11 @@ class _Life:
                 self._say("clock", tell_jump(jump))
                 self._clockwork.look_again()
                 self._poke()
+            if not watch.is_in_place():
+                raise NotFoundError(
+                    f"{self._path} was moved, deleted or replaced while its runner was at work.",
+                    hint="The runner has ended. Start it again where the file is.",
+                )
             if watch.has_changed():
                 self._poke()
             if self._look is not None:
@@ -210,10 +220,11 @@ class _Life:
                 self._settle()
                 tick = runner.tick(now, pool=self._pool)
                 wake_at = self._next_at = tick.wake_at
-            except EdgekitError as error:
-                self._say("failed", f"{error.message} Trying again in {_AGAIN.seconds} seconds.")
+            except (EdgekitError, sqlite3.Error) as error:
+                self._put_off(error)
                 wake_at = now + _AGAIN
             else:
+                self._put_offs = 0
                 self._tell_faults(tick.faults)
                 is_due = wake_at is not None and wake_at <= now
                 if self._pool.is_idle and not is_due:
@@ -226,6 +237,16 @@ class _Life:
                 if wake_at is not None and not self._is_poked:
                     self._clockwork.wake_at(max(wake_at, clock.now() + floor))
 
+    def _put_off(self, error: EdgekitError | sqlite3.Error) -> None:
+        """Say why a beat failed, which the next may not; a life that is to be short tries a few times."""
+        ours = error if isinstance(error, EdgekitError) else rules.translate(error)
+        if ours is None:
+            raise error
+        self._put_offs += 1
+        if self._is_once and self._put_offs == _MOST_PUT_OFFS:
+            raise ours from error
+        self._say("failed", f"{ours.message} Trying again in {_AGAIN.seconds} seconds.")
+
     def _tell_faults(self, faults: tuple[str, ...]) -> None:
         """Say what is wrong with a schedule, once."""
         for fault in faults:
@@ -237,8 +258,9 @@ class _Life:
         for outcome, running in self._pool.settle():
             text, is_well = tell_end(outcome, running)
             self._completed += is_well
+            self._given_back += outcome.is_given_back
             self._failed += not (is_well or outcome.is_given_back)
-            self._say("done" if is_well else "failed", text)
+            self._say("done" if is_well else "note" if outcome.is_given_back else "failed", text)
 
     def _fail(self, error: BaseException) -> None:
         """Note a fault of the program in the beat: it ends the runner, which raises it."""
@@ -258,9 +280,12 @@ class _Life:
             self._workers.close()
         is_stuck = not self._pool.is_idle
         self._clockwork.stop(wait=not is_stuck)
-        given_back = life.end(self.runner_id, now=clock.now())
+        given_back = self._given_back + life.end(self.runner_id, now=clock.now())
         if not tidying.empty_log(self._path):
-            self._say("note", "The write-ahead log stays for now: another program reads the file.")
+            self._say(
+                "note",
+                "The write-ahead log stays for now: another program reads the file, or the disk is full.",
+            )
         ways = {"once": "all that was due is settled", "until": "its time was up", "asked": "as asked"}
         back = f", {given_back} given back to the next runner" if given_back else ""
         self._say("stopped", f"Ended, {ways[reason]}: {self._completed} done, {self._failed} failed{back}.")
@@ -282,5 +307,5 @@ class _Life:
     def _say(self, kind: str, text: str) -> None:
         try:
             self._report(Line(clock.now(), kind, text))
-        except BrokenPipeError:  # whoever read it has gone; the work goes on
+        except OSError:  # whoever read it has gone; the work goes on
             self._report = _say_nothing

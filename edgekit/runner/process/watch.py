@@ -11,6 +11,7 @@ from edgekit import clock, db
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
 JUMP = timedelta(seconds=2)
 """So much between the clock of the wall and the one that only goes on is noticed."""
@@ -24,6 +25,8 @@ class Watch:
     ) -> None:
         self._wall, self._steady = wall, steady
         self._version = self._read_version()
+        self._path = db.current().path
+        self._place = _place(self._path)
         self._seen = wall(), steady()
 
     def _read_version(self) -> int:
@@ -37,6 +40,10 @@ class Watch:
         changed, self._version = version != self._version, version
         return changed
 
+    def is_in_place(self) -> bool:
+        """Tell whether nobody has moved, deleted or replaced the file since it was opened."""
+        return _place(self._path) == self._place
+
     def find_jump(self) -> timedelta | None:
         """Return by how much the clock of the wall went other than time did since the last look.
 
@@ -45,3 +52,11 @@ class Watch:
         (wall, steady), self._seen = self._seen, (self._wall(), self._steady())
         jump = (self._seen[0] - wall) - timedelta(seconds=self._seen[1] - steady)
         return jump if abs(jump) > JUMP else None
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
