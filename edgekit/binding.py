@@ -42,6 +42,11 @@ class File(peewee.SqliteDatabase):
             confine(connection, self.session)
         return connection
 
+    def begin(self, lock_type: str | None = None) -> None:
+        """Begin to write, waiting for other writers as `sqlite.begin` does."""
+        del lock_type  # always the same
+        sqlite.begin(self.connection())
+
     def rollback(self) -> Any:
         # A full disk makes SQLite undo everything at once: a second ROLLBACK would hide why.
         return super().rollback() if self.connection().in_transaction else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,12 @@ from edgekit.errors import CorruptError, DeniedError, MigrationNeededError, NotF
 
 BUSY_SECONDS = 10
 """How long a statement waits for another writer before it gives up."""
+
+_EAGER_SECONDS, _EASY_SECONDS = 0.001, 0.003
+_EASY_BETWEEN = (0.002, 0.05)
+"""Who has waited neither very shortly nor for long looks more seldom, and lets the others go first."""
+
+_PATIENT = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}"
 
 SYSTEM_USER = "system"
 
@@ -60,6 +67,12 @@ def connect(path: str | Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.close()
         raise _explained(error, Path(path)) from error
     return connection
+
+
+def real_path(path: str | Path) -> Path:
+    """Return the file a path stands for: of a link the file itself, beside which its log and locks are."""
+    path = Path(path)
+    return path.resolve() if path.is_symlink() else path
 
 
 def probe(path: Path) -> None:
@@ -162,6 +175,29 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} has schema {found}; this program needs schema {schema.VERSION}.",
             hint="Run: edgekit migrate",
         )
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begin to write; wait for other writers, and the longer the more eagerly.
+
+    SQLite itself looks ever more seldom, ten times a second in the end, and whoever comes later is first.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    began = time.monotonic()
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                waited = time.monotonic() - began
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited > BUSY_SECONDS:
+                    raise
+            else:
+                return
+            is_easy = _EASY_BETWEEN[0] < waited < _EASY_BETWEEN[1]
+            time.sleep(_EASY_SECONDS if is_easy else _EAGER_SECONDS)
+    finally:
+        connection.execute(_PATIENT)
 
 
 def clear_gate(connection: sqlite3.Connection) -> None:
