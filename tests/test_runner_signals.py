@@ -9,13 +9,13 @@ import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edgekit import db
 from edgekit.errors import InvalidError
-from edgekit.runner.process import signals, telling, tidying
+from edgekit.runner.process import clockwork, signals, telling, tidying
 from edgekit.runner.process.until import read_until
 from edgekit.runner.process.watch import Watch
 
@@ -96,6 +96,25 @@ def test_a_watch_notices_sleep_and_a_clock_set_back_but_no_passing_of_time() -> 
     back = pass_by(wall_seconds=-7200, steady_seconds=0.25)
     assert back is not None
     assert "set back by 2 h" in telling.tell_jump(back)
+
+
+@pytest.mark.usefixtures("edge")
+def test_the_clockwork_ends_though_a_thread_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clockwork, "_LEAVE_SECONDS", 0.05)
+    told: list[Any] = []
+    work = clockwork.Clockwork(1, beat=lambda: None, beat_failed=told.append, work_failed=told.append)
+    late, is_at_work = threading.Event(), threading.Event()
+
+    def dawdle() -> None:
+        is_at_work.set()
+        late.wait(20)
+
+    work.start()
+    work.run(dawdle)
+    assert is_at_work.wait(20)
+    threading.Timer(0.2, late.set).start()
+    work.stop(wait=True)
+    assert told == []
 
 
 def test_a_watch_sees_what_others_commit(edge: Database) -> None:

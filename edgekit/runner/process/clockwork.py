@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _WAKE = "wake"
+_LEAVE_SECONDS = 10.0
 
 
 class Clockwork:
@@ -79,13 +81,17 @@ class Clockwork:
         """Let each thread close its own connection: only the thread that opened it may."""
         together = threading.Barrier(threads + 1)
 
+        def meet() -> None:
+            with suppress(threading.BrokenBarrierError):  # who is late is not waited for
+                together.wait(_LEAVE_SECONDS)
+
         def leave() -> None:
-            together.wait(10)
+            meet()
             db.current().release()
 
         for _ in range(threads):
             self._scheduler.add_job(leave, DateTrigger(clock.now(), timezone=UTC), executor=executor)
-        together.wait(10)
+        meet()
 
     def _tell(self, event: Any) -> None:
         if event.job_id == _WAKE:
