@@ -24,10 +24,10 @@ PACKAGE = Path(__file__).parent.parent / "edgekit"
 CODES = {
     "''.join(given)", "_percent(str(file))", "channel", "code",
     "column.removesuffix('_ciphertext')", "communication_id",
-    "decision.feature", "event", "execution", "found['id']", "how", "job['id']", "kind", "kind.code",
-    "len(ordered)", "letter['id']",
-    "master.FILE_VARIABLE", "missing[0].feature", "one['id']", "place", "registry.OVERRIDES", "secret",
-    "service.channel", "shape.command", "table", "words",
+    "decision.feature", "event", "event_id", "execution", "found['id']", "how", "job['id']", "kind",
+    "kind.code", "len(ordered)", "letter['id']",
+    "master.FILE_VARIABLE", "missing[0].feature", "number", "one['id']", "place",
+    "registry.OVERRIDES", "secret", "service.channel", "shape.command", "table", "words",
 }  # fmt: skip
 """Words of our own, codes and numbers; `given` is quoted where it is put together."""
 

@@ -132,11 +132,10 @@ def create(
 
 def _how_to_use(found: dict[str, Any]) -> str:
     """Say what an integration is used by: those that read events are run by a subscription."""
-    name = quoted(found["name"])
     if found["settings"].get("connector") != "event":
-        return f"Run it with: edgekit integrations run {name}"
+        return f"Run it with: edgekit integrations run {quoted(found['name'])}"
     how = "--webhook" if found["settings"].get("to", {}).get("connector") == "webhook" else "--run"
-    return f"Subscribe it: edgekit events subscriptions add NAME --type TYPE {how} {name}"
+    return f"Subscribe it: edgekit events subscriptions add NAME --type TYPE {how} {quoted(found['name'])}"
 
 
 def _read_customization(file: Any) -> dict[str, Any]:
