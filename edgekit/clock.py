@@ -12,8 +12,8 @@ def now() -> datetime:
 
 def to_text(moment: datetime) -> str:
     """Write an aware time as the file stores it: `2026-01-31T09:05:00.123Z`."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    utc = moment.astimezone(UTC).replace(tzinfo=None)  # %Y would leave out the zeros of early years
+    return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 
 def from_text(text: str) -> datetime:

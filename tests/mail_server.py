@@ -57,6 +57,8 @@ def serve(context: ssl.SSLContext | None = None, *, implicit: bool = False) -> I
     office, starttls = Office(), None if implicit else context
 
     def judge(_server: Any, _session: Any, _envelope: Any, _how: str, given: Any) -> AuthResult:
+        if given.login == b"busy":
+            return AuthResult(success=False, handled=False, message="454 4.7.0 Ask again later")
         good = given.login == USER.encode() and given.password == PASSWORD.encode()
         return AuthResult(success=good, handled=False)
 

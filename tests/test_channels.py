@@ -706,6 +706,36 @@ def test_what_a_process_died_sending_to_a_service_without_keys_is_not_sent_again
         assert len(provider.calls) == 1
 
 
+def test_what_others_asked_for_is_seen_as_on_its_way_within_an_organization_alone(edge_file: Path) -> None:
+    with edgekit.open(edge_file) as edge, edge.change():
+        other = models.Organization.create(code="EAST", name="East")
+        for name, where in (("otto", None), ("eve", other)):
+            models.User.create(username=name, organization=where)
+    with edgekit.open(edge_file, actor="system"):
+        made = notice(now=clock.now(), organization=1)
+        (job,) = jobs.list_jobs(kind=states.KIND)
+    with edgekit.open(edge_file, actor="otto"):
+        assert communications.list_communications(tasks=True) == []
+        assert communications.show(made)["waits_for"] == clock.to_text(job.run_at)
+        with pytest.raises(ConflictError, match="waits for no person"):
+            communications.complete(made)
+        with pytest.raises(ConflictError, match="is on its way"):
+            communications.retry(made)
+        communications.cancel(made)
+        assert jobs.show(job.id).job_status == "cancelled"
+    with edgekit.open(edge_file, actor="eve"):
+        assert (communications.list_communications(), jobs.list_jobs()) == ([], [])
+
+
+def test_a_time_that_cannot_be_is_refused_and_an_early_one_is_read(edge_file: Path) -> None:
+    words = ("send", "ALERT_NOTIFICATION", "--channel", "SMS", "--later", "--text", "x", "--at")
+    assert cli(edge_file, *words, "0001-01-01")["scheduled_at"] == "0001-01-01T00:00:00.000Z"
+    done = CliRunner().invoke(
+        root.edgekit, ["--db", str(edge_file), "communications", *words, "0001-01-01T00:00:00+14:00"]
+    )
+    assert (done.exit_code, "is no time with its zone" in done.output) == (4, True)
+
+
 def test_two_that_create_under_one_key_at_once_write_one(edge: Database) -> None:
     made: list[int] = []
 

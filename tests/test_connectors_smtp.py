@@ -171,6 +171,11 @@ def test_it_proves_who_it_is_to_a_server_that_proves_itself(
             pytest.raises(DeniedError, match="does not let office in"),
         ):
             writer.send([mail()])
+        with (
+            SMTP.open({**config, "username": "busy"}, state={}, secrets=SECRETS) as writer,
+            pytest.raises(UnavailableError, match=r"lets nobody in just now \(454\)"),
+        ):
+            writer.send([mail()])
         with pytest.raises(InvalidError, match="needs the secret smtp_password"):
             SMTP.open(config, state={}, secrets={}).__enter__()
     assert len(office.mails) == 1

@@ -288,5 +288,6 @@ def test_a_message_says_what_how_often_since_when_and_what_to_do() -> None:
     assert wording.title([well, failed], "Main Street\r\nBcc: x") == (
         "Main Street Bcc: x: vehicle data failed, rates works again"
     )
+    assert wording.title([failed], "Main Street") == "Main Street: vehicle data failed"
     many = [replace(failed, subject=f"i{n}") for n in range(100)]
     assert "And 60 more: edgekit notifications list" in wording.text(many, berlin, at(10))

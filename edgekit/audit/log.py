@@ -357,12 +357,12 @@ def utc_text(when: datetime | str) -> str:
         at = clock.from_text(when) if isinstance(when, str) else when
         if at.tzinfo is None:
             raise ValueError(when)
-    except ValueError:
+        return clock.to_text(at)
+    except (ValueError, OverflowError):
         raise InvalidError(
             f"{str(when)!r} is no time with its zone.",
             hint="Write it like 2026-01-31, 2026-01-31T09:05:00Z or 2026-01-31T10:05:00+01:00.",
         ) from None
-    return clock.to_text(at)
 
 
 def _entry(row: Any) -> Entry:

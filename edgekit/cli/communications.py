@@ -245,7 +245,10 @@ def _document(place: str) -> dict[str, Any]:
     from edgekit import codec
     from edgekit.errors import InvalidError
 
-    found = codec.loads(_text(place))
+    try:
+        found = codec.loads(_text(place))
+    except InvalidError as error:
+        raise InvalidError(f"--data: {error.message}") from error
     if not isinstance(found, dict):
         raise InvalidError("--data: what is sent is a JSON object.")
     return found
@@ -320,6 +323,8 @@ def _fate(found: Mapping[str, Any]) -> str | None:
         )
     if found["status"] in {"FAILED", "TIMEOUT"}:
         return f"It failed. When that is mended: edgekit communications retry {found['id']}"
+    if found["waits_for"] and found["error_message"]:
+        return "It is not sent yet, see the note; a runner sees to it: edgekit runner start"
     if found["waits_for"]:
         return "It waits for its time, and for a runner: edgekit runner start"
     return None

@@ -202,8 +202,11 @@ class Rules:
             f" OR ifnull({alias}.organization_id, 1) = {who.organization_id}",
             "client": f"{looked_after} OR ({admin} AND ({of_ours}))",
             "tracked_table": self._by_us(alias),
+            # What sends a communication is as visible as that one: does it wait for it, or for a person?
             "job": f"{alias}.created_by = {who.user_id}"
-            f" OR ({admin} AND {alias}.created_by IN (SELECT id FROM user WHERE id <> 1))",
+            f" OR ({admin} AND {alias}.created_by IN (SELECT id FROM user WHERE id <> 1))"
+            f" OR ({alias}.kind = 'communication.send' AND CAST({alias}.dedupe_key AS INTEGER) IN"
+            " (SELECT id FROM communication))",
             "vault_use_log": f"{alias}.actor = '{name}'"
             f" OR ({admin} AND {alias}.actor IN (SELECT username FROM user WHERE id <> 1))",
             "metric_sample": f"{alias}.labels = '{{}}'"

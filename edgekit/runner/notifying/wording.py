@@ -26,7 +26,11 @@ _VERBS = {"run.failed": "failed", "run.recovered": "works again", "slot.missed":
 
 def plain(text: str, longest: int = _LONGEST_MESSAGE) -> str:
     """Return a text as one line without secrets and what tells of a person, cut where it is longer."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in masking.text(text)).split())
+    return _line(masking.text(text), longest)
+
+
+def _line(text: str, longest: int) -> str:
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
@@ -34,7 +38,9 @@ def title(notes: Sequence[Note], place: str) -> str:
     """Name in one line what a message is about: the first few things, and where they happened."""
     parts = [f"{note.subject} {_VERBS.get(note.topic, note.topic)}" for note in _ordered(notes)]
     more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
-    return plain(f"{place}: {', '.join(parts[:_NAMED])}{more}", _LONGEST_TITLE)
+    # Each by itself: an agency called Main Street, and a colon, look like somebody's address.
+    what = ", ".join(map(plain, parts[:_NAMED]))
+    return _line(f"{plain(place)}: {what}{more}", _LONGEST_TITLE)
 
 
 def text(notes: Sequence[Note], settings: Settings, now: datetime) -> str:
