@@ -35,7 +35,7 @@ class Office:
         self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
     ) -> str:
         if address.startswith("nobody@"):
-            return "550 5.1.1 There is nobody of that name"
+            return f"550 5.1.1 <{address}>: There is nobody of that name"
         if address.startswith("later@"):
             return "450 4.2.1 Not now, try again"
         envelope.rcpt_tos.append(address)

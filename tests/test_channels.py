@@ -154,6 +154,7 @@ def test_what_makes_no_mail_fails_for_good_and_says_why(
     shown = communications.show(made)
     assert (job.job_status, shown["status"]) == ("failed", "FAILED")
     assert words in str(shown["error_message"])
+    assert "nobody@" not in f"{shown['error_message']} {job.error_message} {log()}"
     assert office.mails == []
 
 

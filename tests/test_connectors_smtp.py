@@ -122,7 +122,9 @@ def test_who_did_not_get_a_mail_that_was_sent_is_told(office: Office) -> None:
         delivery = writer.send([mail()])
     (answer,) = delivery.answers
     assert answer.error is None
-    assert answer.response == {"refused": {"nobody@example.org": "550 5.1.1 There is nobody of that name"}}
+    assert answer.response == {
+        "refused": {"nobody@example.org": "550 5.1.1 <***>: There is nobody of that name"}
+    }
     assert delivery.attempts[-1].error == "not taken for 1 of 2"
 
 

@@ -93,8 +93,10 @@ def test(context: click.Context, channel: str | None, as_json: bool) -> None:
 
     found = runner.try_notifications(channel=channel)
     show(found, as_json, view=_tried)
-    if found["communication_status"] in {"FAILED", "TIMEOUT", "RETRYING"}:
-        context.exit(7 if found["communication_status"] == "RETRYING" else 4)
+    if found["communication_status"] in {"FAILED", "TIMEOUT"}:
+        context.exit(4)
+    if found["communication_status"] != "COMPLETED":
+        context.exit(7)
 
 
 def _tried(row: dict[str, Any]) -> dict[str, Any]:

@@ -306,9 +306,9 @@ def _password(config: Mapping[str, Any], secrets: Mapping[str, str]) -> str | No
 
 
 def _said(text: bytes | str) -> str:
-    """Return what a server said, in one line and without secrets."""
+    """Return what a server said, in one line and without secrets: it likes to repeat whose address it was."""
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return masking.secrets(" ".join(text.split()))[:300]
+    return masking.text(" ".join(text.split()))[:300]
 
 
 def _filled(setting: str, text: str, record: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from edgekit import clock, db, events, jobs, masking
 from edgekit.communications import states
 from edgekit.errors import (
     BusyError,
+    CircuitOpenError,
     ConflictError,
     EdgekitError,
     InvalidError,
@@ -234,7 +235,7 @@ def _note_failure(
         is_last = may_help and error.was_sent and 1 < job.max_attempts <= job.attempts
         if is_last and not is_late and (pause := _pause(service)):
             error = waiting.HeldBackError(error.message, retry_after=pause, hint=error.hint)
-        elif may_help and not error.was_sent and is_late:
+        elif isinstance(error, CircuitOpenError) and is_late:
             error = UnavailableError(error.message, hint=error.hint)
         follows = may_help and job.attempts < job.max_attempts + int(not error.was_sent)
         if follows:
