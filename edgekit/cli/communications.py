@@ -245,10 +245,7 @@ def _document(place: str) -> dict[str, Any]:
     from edgekit import codec
     from edgekit.errors import InvalidError
 
-    try:
-        found = codec.loads(_text(place))
-    except InvalidError as error:
-        raise InvalidError(f"--data: {error.message}") from error
+    found = codec.loads(_text(place))
     if not isinstance(found, dict):
         raise InvalidError("--data: what is sent is a JSON object.")
     return found
