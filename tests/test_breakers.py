@@ -158,11 +158,15 @@ def test_a_clock_set_back_does_not_keep_it_open(breaker: Breaker, time: Clock) -
 
 @pytest.mark.ledger("S0-75")
 def test_what_was_answered_stands_where_it_cannot_be_counted(
-    breaker: Breaker, time: Clock, edge: Database, caplog: pytest.LogCaptureFixture
+    breaker: Breaker,
+    time: Clock,
+    edge: Database,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An answer that is lost is asked for again, or sent twice."""
     call(breaker, None)
-    edge.connection().execute("PRAGMA busy_timeout = 0")
+    monkeypatch.setattr("edgekit.sqlite.BUSY_SECONDS", 0)
     other = sqlite3.connect(edge.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with caplog.at_level("WARNING"):
