@@ -178,8 +178,6 @@ def test_cancel_stops_what_waits_and_asks_whoever_runs_it(edge: Database) -> Non
     jobs.enqueue("t.work", max_attempts=5, now=NOW)
     mine = claim_one()
     assert jobs.cancel(mine.id, now=NOW).cancel_requested_at == NOW
-    assert jobs.cancel_requests("me") == [mine.id]
-    assert jobs.cancel_requests("you") == []
     stopped = StoppedError("It was cancelled.", reason="cancelled")
     assert jobs.decide(mine, stopped, now=NOW) == "cancelled"
     assert jobs.show(mine.id).error_code == "cancelled"

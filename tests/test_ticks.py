@@ -167,7 +167,7 @@ def test_the_earlier_run_is_stopped_for_the_later_one(source: str) -> None:
     runner.tick(after(minutes=10), pool=pool)
     runner.tick(after(minutes=20), pool=pool)
     (first,) = pool.jobs
-    assert jobs.cancel_requests(pool.runner_id) == [first.id], "whoever runs it is to stop it"
+    assert jobs.show(first.id).cancel_requested_at == after(minutes=20), "whoever runs it is to stop it"
     assert [row[4] for row in told()] == ["running", "scheduled"], "the later one waits until it has stopped"
     pool.jobs = []
     jobs.decide(first, UnavailableError("Stopped."), now=after(minutes=20, seconds=1))

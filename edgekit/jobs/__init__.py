@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from edgekit.jobs.pruning import prune
     from edgekit.jobs.queue import (
         cancel,
-        cancel_requests,
         claim,
         claim_one,
         enqueue,
@@ -37,7 +36,6 @@ __all__ = [
     "Kind",
     "Outcome",
     "cancel",
-    "cancel_requests",
     "claim",
     "claim_one",
     "decide",
@@ -71,7 +69,7 @@ _HOMES = {
     "prune": "pruning",
     "stop_requested": "stopping",
     **dict.fromkeys(
-        ("cancel", "cancel_requests", "claim", "claim_one", "enqueue", "next_due_at", "recover", "replay"),
+        ("cancel", "claim", "claim_one", "enqueue", "next_due_at", "recover", "replay"),
         "queue",
     ),
 }

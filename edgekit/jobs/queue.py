@@ -300,13 +300,3 @@ def recover(runner_ids: Collection[str] | None = None, *, now: datetime) -> list
         for job in found:
             interrupt(job, now=now)
         return [reading.show(job.id) for job in found]
-
-
-def cancel_requests(runner_id: str) -> list[int]:
-    """Return the ids of a runner's running jobs that are to be stopped."""
-    rows = db.connection().execute(
-        "SELECT id FROM job WHERE job_status = 'running' AND runner_id = ?"
-        " AND cancel_requested_at IS NOT NULL",
-        (runner_id,),
-    )
-    return [number for (number,) in rows]

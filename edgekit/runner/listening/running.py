@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit import clock, db, events
 from edgekit.errors import BusyError, ConflictError, EdgekitError, UnavailableError
 from edgekit.integrations import reading, require_usable
-from edgekit.runner import outcomes
+from edgekit.runner import holding, outcomes
 from edgekit.runner.listening.webhooks import integration_in
 
 if TYPE_CHECKING:
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 KIND = "event.run"
 _PATIENCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.25
-
-
-def _killed(job: Job, process_id: int, code: str, message: str, at: datetime) -> None:
-    """Settle, in the open change, the run whose process was stopped in the middle of it."""
-    status = {"timeout": "failed", "cancelled": "cancelled"}.get(code, "interrupted")
-    db.connection().execute(
-        "UPDATE integration_execution SET execution_status = ?, ended_at = ?, error_code = ?,"
-        " error_message = ?, updated_at = ? WHERE correlation_id = ? AND execution_status = 'running'"
-        " AND runner_id LIKE ?",
-        (status, clock.to_text(at), code, message, clock.now_text(), job.correlation_id, f"{process_id}-%"),
-    )
 
 
 def _given_up(job: Job, code: str, message: str, at: datetime) -> None:
@@ -62,7 +51,13 @@ def _check(config: Mapping[str, Any]) -> None:
 
 
 @events.handles(
-    KIND, concurrency=4, timeout_seconds=600, isolated=True, killed=_killed, given_up=_given_up, check=_check
+    KIND,
+    concurrency=4,
+    timeout_seconds=600,
+    isolated=True,
+    killed=holding.settle_killed,
+    given_up=_given_up,
+    check=_check,
 )
 def run_integration(delivery: events.Delivery) -> dict[str, Any] | None:
     """Run the integration a subscription names with the event of a delivery as its one record."""

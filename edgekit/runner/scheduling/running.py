@@ -23,7 +23,7 @@ from edgekit.errors import (
 )
 from edgekit.integrations import reading
 from edgekit.jobs.stopping import STOPPED
-from edgekit.runner import telemetry
+from edgekit.runner import holding, telemetry
 from edgekit.runner.scheduling import parameters, retries, slots
 
 if TYPE_CHECKING:
@@ -61,17 +61,6 @@ class _HeldError(BusyError):
         return False
 
 
-def _killed(job: Job, process_id: int, code: str, message: str, at: datetime) -> None:
-    """Settle, in the open change, the run whose process was stopped in the middle of it."""
-    status = {"timeout": "failed", "cancelled": "cancelled"}.get(code, "interrupted")
-    db.connection().execute(
-        "UPDATE integration_execution SET execution_status = ?, ended_at = ?, error_code = ?,"
-        " error_message = ?,"
-        " updated_at = ? WHERE correlation_id = ? AND execution_status = 'running' AND runner_id LIKE ?",
-        (status, clock.to_text(at), code, message, clock.now_text(), job.correlation_id, f"{process_id}-%"),
-    )
-
-
 def _given_up(job: Job, code: str, message: str, at: datetime) -> None:
     """Settle, in the open change, the slot whose job has failed for good or was cancelled."""
     for slot in db.query(f"{_SLOT} WHERE e.job_id = ? AND e.{slots.OPEN}", (job.id,)):
@@ -90,7 +79,12 @@ def _again(job: Job) -> None:
 
 
 @jobs.handles(
-    "integration.run", isolated=True, timeout_seconds=300, killed=_killed, given_up=_given_up, again=_again
+    "integration.run",
+    isolated=True,
+    timeout_seconds=300,
+    killed=holding.settle_killed,
+    given_up=_given_up,
+    again=_again,
 )
 def run_slot(job: Job) -> dict[str, Any] | None:
     """Run the integration of a slot; run, slot and job end in one change, and none is done again alone."""
