@@ -664,6 +664,7 @@ class TestCtrlC:
         assert [call.query["page"] for call in service.calls[2:]] == [["2"], ["3"]]
         assert query(edge_file, "SELECT code FROM source ORDER BY id") == [("a",), ("b",)]
 
+    @pytest.mark.slow
     def test_the_demo_goes_on_the_next_time(self, tmp_path: Path) -> None:
         folder = tmp_path / "demo"
         process = self.start("demo", "--dir", folder)

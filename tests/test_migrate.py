@@ -280,7 +280,11 @@ LATER = [pytest.param(number, marks=pytest.mark.slow) for number in (1, 3, 4)]
 
 @pytest.mark.parametrize("at", [0, *LATER, len(STATEMENTS)])
 @pytest.mark.parametrize(
-    "bad", ["SELECT nothing FROM nowhere;", "INSERT INTO status(code, name) VALUES ('ACTIVE', 'x');"]
+    "bad",
+    [
+        "SELECT nothing FROM nowhere;",
+        pytest.param("INSERT INTO status(code, name) VALUES ('ACTIVE', 'x');", marks=pytest.mark.slow),
+    ],
 )
 def test_a_bad_statement_anywhere_leaves_the_file_as_it_was(
     edge_file: Path, tmp_path: Path, at: int, bad: str
@@ -297,10 +301,8 @@ def test_a_bad_statement_anywhere_leaves_the_file_as_it_was(
 @pytest.mark.parametrize(
     "name",
     [
-        "_run",
-        "_put_up",
         "_check",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("_take_down", "_record")),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("_take_down", "_run", "_put_up", "_record")),
     ],
 )
 @pytest.mark.parametrize(
@@ -330,7 +332,11 @@ def test_a_failure_after_any_step_leaves_the_file_as_it_was(
     [
         ("DELETE FROM environment;", "does not exist"),  # a row that others refer to
         ("DROP INDEX remark_status;", "index remark_status is missing"),  # not what the new schema says
-        ("ALTER TABLE remark RENAME COLUMN status_id TO state_id;", "column state_id does not belong"),
+        pytest.param(
+            "ALTER TABLE remark RENAME COLUMN status_id TO state_id;",
+            "column state_id does not belong",
+            marks=pytest.mark.slow,
+        ),
         ("COMMIT;", "leave the transaction alone"),
     ],
 )
@@ -566,6 +572,7 @@ def test_a_migration_goes_down_and_up_again(
     shell.close()
 
 
+@pytest.mark.slow
 def test_without_a_way_down_the_backup_is_named(edge_file: Path, tmp_path: Path) -> None:
     target = _target(tmp_path, GOOD)
     migrate(edge_file, target=target)

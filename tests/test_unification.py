@@ -174,6 +174,7 @@ def test_a_file_of_the_first_release_becomes_whole(first_file: Path) -> None:
 
 
 @pytest.mark.ledger("S3-76")
+@pytest.mark.slow
 def test_what_the_first_release_wrote_can_be_read_and_gone_on_with(first_file: Path) -> None:
     migrate(first_file)
     assert status(first_file).tables["vehicle"] == 348
