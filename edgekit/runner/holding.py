@@ -179,7 +179,8 @@ def settle_killed(job: Job, process_id: int, code: str, message: str, now: datet
             db.connection()
             .execute(
                 "UPDATE integration_execution SET execution_status = ?,"
-                " ended_at = max(?, ifnull(started_at, '')), error_code = ?, error_message = ?, updated_at = ?, updated_by = ?"
+                " ended_at = max(?, ifnull(started_at, '')), error_code = ?, error_message = ?,"
+                " updated_at = ?, updated_by = ?"
                 " WHERE execution_status = 'running' AND runner_id GLOB ? RETURNING integration_id",
                 (status, at, code, message, change.at, db.current().actor_id, f"{process_id}-*"),
             )

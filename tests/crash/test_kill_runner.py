@@ -240,6 +240,8 @@ def drill(folder: Path, kills: int, seed: int, minutes: int, broken: int, thread
         for number in range(1, kills + 1):
             kill_one(path, dice, number, threads)
         settle(path, threads)
+        with edgekit.open(path):
+            runner.run("parcels")  # those that came after the last due time
     check(path, service, kills, broken)
 
 
